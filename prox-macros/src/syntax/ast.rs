@@ -1,0 +1,155 @@
+//! The tree of what stands in a gateway, as written. Where something is missing there is a hole, never a guess.
+
+use proc_macro2::{Ident, Literal, Span, TokenTree};
+
+/// All of a gateway.
+#[derive(Default)]
+pub(crate) struct Gateway {
+    pub(crate) named: Option<Named>,
+    pub(crate) env: Vec<Env>,
+    pub(crate) setup: Vec<Setup>,
+    pub(crate) layers: Vec<Expr>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// `pub struct Name { field: Type }`.
+pub(crate) struct Named {
+    pub(crate) attrs: Vec<Attr>,
+    pub(crate) vis: Vec<TokenTree>,
+    pub(crate) name: Ident,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A field of the struct line, which is an argument of the constructor.
+pub(crate) struct Field {
+    pub(crate) name: Ident,
+    pub(crate) ty: Vec<TokenTree>,
+}
+
+/// `#[..]`, or a documentation comment.
+#[derive(Clone)]
+pub(crate) struct Attr {
+    pub(crate) tokens: Vec<TokenTree>,
+    pub(crate) doc: Option<String>,
+}
+
+/// `env NAME: Type = default;`
+pub(crate) struct Env {
+    pub(crate) attrs: Vec<Attr>,
+    pub(crate) name: Ident,
+    pub(crate) ty: Vec<TokenTree>,
+    pub(crate) default: Option<Expr>,
+}
+
+/// What is made once, in the order of the source.
+pub(crate) enum Setup {
+    Let(Let),
+    Backend(Backend),
+}
+
+/// `let pattern: Type = value;`
+pub(crate) struct Let {
+    /// The pattern, with the type if there is one.
+    pub(crate) pattern: Vec<TokenTree>,
+    pub(crate) value: Expr,
+}
+
+/// `backend name = target;`
+pub(crate) struct Backend {
+    pub(crate) attrs: Vec<Attr>,
+    pub(crate) name: Ident,
+    pub(crate) target: Option<Target>,
+}
+
+/// `host "a" | "b" with [..] { .. }`
+pub(crate) struct Host {
+    /// Empty for `_`.
+    pub(crate) names: Vec<Text>,
+    pub(crate) layers: Vec<Expr>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+pub(crate) enum Entry {
+    Route(Box<Route>),
+    Scope(Scope),
+}
+
+/// `GET | POST exact "/path" if guard => target with [..],`
+pub(crate) struct Route {
+    pub(crate) methods: Vec<Ident>,
+    pub(crate) exact: Option<Span>,
+    pub(crate) path: Text,
+    pub(crate) guard: Option<Expr>,
+    /// None if it is missing.
+    pub(crate) target: Option<Target>,
+    pub(crate) layers: Vec<Expr>,
+}
+
+/// `"/prefix" with [..] { .. }`
+pub(crate) struct Scope {
+    pub(crate) path: Text,
+    pub(crate) layers: Vec<Expr>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// What answers.
+pub(crate) enum Target {
+    Url(Text),
+    Split(Split),
+    Expr(Expr),
+}
+
+/// `split { 95 => users, 5 => canary }`
+pub(crate) struct Split {
+    pub(crate) span: Span,
+    pub(crate) arms: Vec<Arm>,
+}
+
+pub(crate) struct Arm {
+    pub(crate) weight: Literal,
+    pub(crate) target: Target,
+}
+
+/// `expect GET "https://host/path" => name;`
+pub(crate) struct Expect {
+    pub(crate) method: Ident,
+    pub(crate) url: Text,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) enum Outcome {
+    Name(Ident),
+    Status(Literal),
+}
+
+/// An expression of the user, as tokens that only rustc understands. Never empty.
+#[derive(Clone)]
+pub(crate) struct Expr {
+    pub(crate) tokens: Vec<TokenTree>,
+}
+
+impl Expr {
+    pub(crate) fn span(&self) -> Span {
+        self.tokens
+            .first()
+            .map_or_else(Span::call_site, TokenTree::span)
+    }
+
+    /// The name, if the expression is nothing but a name.
+    pub(crate) fn only_ident(&self) -> Option<&Ident> {
+        match self.tokens.as_slice() {
+            [TokenTree::Ident(ident)] => Some(ident),
+            _ => None,
+        }
+    }
+}
+
+/// A string literal and its value.
+#[derive(Clone)]
+pub(crate) struct Text {
+    pub(crate) value: String,
+    pub(crate) span: Span,
+    pub(crate) token: Literal,
+}

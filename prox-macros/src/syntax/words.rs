@@ -1,0 +1,91 @@
+//! The words of the language, and the nearest of them to a word that is none.
+
+use super::cursor::Cursor;
+
+/// What can stand at the start of a line at the top level.
+pub(crate) const ITEMS: [&str; 6] = ["env", "let", "backend", "with", "host", "expect"];
+
+/// The methods that a route can name; a method's place is its bit.
+pub(crate) const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+pub(crate) fn is_method(word: &str) -> bool {
+    METHODS.contains(&word)
+}
+
+/// The one of `words` that was most likely meant: at most a third of its letters differ.
+pub(crate) fn nearest<'w>(
+    word: &str,
+    words: impl IntoIterator<Item = &'w str>,
+) -> Option<&'w str> {
+    words
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters have to be put in, taken out, changed, or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
+    let b: Vec<char> = b.chars().collect();
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1)
+                .min(row[j - 1] + 1)
+                .min(rows[i - 1][j - 1] + changed);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Whether an item or a route starts here, as far as its first tokens tell.
+pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
+    if let Some(ident) = c.ident(0) {
+        let word = ident.to_string();
+        return match word.as_str() {
+            "env" | "backend" => c.ident(1).is_some(),
+            "let" => c.ident(1).is_some() || c.peek(1).is_some_and(|t| !is_operator(t)),
+            "with" => c.group(1, proc_macro2::Delimiter::Bracket).is_some(),
+            "host" => c.is_string(1) || c.is_word(1, "_"),
+            "expect" => c.ident(1).is_some_and(|method| is_method(&method.to_string())),
+            "exact" => c.is_string(1),
+            method if is_method(method) => {
+                c.is_string(1) || c.is_punct(1, '|') || c.is_word(1, "exact")
+            }
+            _ => false,
+        };
+    }
+    c.is_string(0)
+        && (c.is_arrow(1)
+            || c.is_word(1, "if")
+            || c.group(1, proc_macro2::Delimiter::Brace).is_some())
+}
+
+fn is_operator(token: &proc_macro2::TokenTree) -> bool {
+    matches!(token, proc_macro2::TokenTree::Punct(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_slips_find_their_word() {
+        assert_eq!(nearest("bakend", ITEMS), Some("backend"));
+        assert_eq!(nearest("hots", ITEMS), Some("host"));
+        assert_eq!(nearest("upstream", ITEMS), None);
+        assert_eq!(nearest("GTE", METHODS), Some("GET"));
+        assert_eq!(nearest("PSOT", METHODS), Some("POST"));
+    }
+}

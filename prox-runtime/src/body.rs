@@ -1,0 +1,253 @@
+//! The one body type: converting happens at the two edges, the server's and the upstream's.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+
+use crate::{
+    error::{BoxError, Error, Failure},
+    watch::Exchange,
+};
+
+/// The body of a [`Request`](crate::Request) or a [`Response`](crate::Response): a stream of bytes, then perhaps trailers.
+///
+/// Bodies are streamed as they come and never buffered, unless somebody asks for all of one with [`Body::bytes`].
+///
+/// ```
+/// use prox_runtime::Body;
+///
+/// let body = Body::from("hello");
+/// assert_eq!(http_body::Body::size_hint(&body).exact(), Some(5));
+/// ```
+#[derive(Default)]
+pub struct Body {
+    kind: Kind,
+    /// Tells the client's connection, by its end, that the response is written.
+    exchange: Option<Exchange>,
+}
+
+#[derive(Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Full(Bytes),
+    Boxed(UnsyncBoxBody<Bytes, Error>),
+}
+
+impl Body {
+    const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            exchange: None,
+        }
+    }
+
+    /// A body of no bytes.
+    pub const fn empty() -> Self {
+        Self::of(Kind::Empty)
+    }
+
+    /// Takes any body, such as one from tower-http or axum.
+    ///
+    /// It is boxed once; a [`Body`] passes through unchanged.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: HttpBody + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        // A `Body` that passed through an adapter is taken as it is: no box in a box.
+        let mut slot = Some(body);
+        if let Some(same) = (&mut slot as &mut dyn std::any::Any).downcast_mut::<Option<Self>>() {
+            return same.take().unwrap_or_default();
+        }
+        let Some(body) = slot else {
+            return Self::empty();
+        };
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        let body = body.map_frame(|frame| {
+            frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
+        });
+        Self::of(Kind::Boxed(
+            body.map_err(|error| Self::error(error.into())).boxed_unsync(),
+        ))
+    }
+
+    /// Takes a body of the crate's own: no adapter around it.
+    pub(crate) fn boxed<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        Self::of(Kind::Boxed(UnsyncBoxBody::new(body)))
+    }
+
+    /// Ties the end of an exchange to the end of this body.
+    pub(crate) fn ends(mut self, exchange: Exchange) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
+    fn error(error: BoxError) -> Error {
+        match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::caused(Failure::Internal, error),
+        }
+    }
+
+    /// Reads all of the body into memory, or fails with [`Failure::BodyTooLarge`] as soon as it is over `limit` bytes.
+    ///
+    /// Trailers are dropped.
+    ///
+    /// # Errors
+    ///
+    /// What the body itself fails with, and `BodyTooLarge`.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read is lost when the future is dropped.
+    pub async fn bytes(self, limit: usize) -> Result<Bytes, Error> {
+        if self.size_hint().lower() > limit as u64 {
+            return Err(Error::failure(Failure::BodyTooLarge));
+        }
+        let mut body = self;
+        let mut first = Bytes::new();
+        let mut rest = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if first.len() + rest.len() + data.len() > limit {
+                return Err(Error::failure(Failure::BodyTooLarge));
+            }
+            if first.is_empty() && rest.is_empty() {
+                first = data;
+            } else {
+                if rest.is_empty() {
+                    rest.extend_from_slice(&std::mem::take(&mut first));
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+        Ok(if rest.is_empty() { first } else { rest.into() })
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.kind {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.kind = Kind::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Full(bytes) => bytes.is_empty(),
+            Kind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Empty => "empty",
+            Kind::Full(_) => "full",
+            Kind::Boxed(_) => "boxed",
+        };
+        f.debug_struct("Body")
+            .field("kind", &kind)
+            .field("size", &self.size_hint())
+            .finish()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self::of(Kind::Full(bytes))
+        }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Self::empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_within_the_limit_is_read_whole() {
+        let body = Body::new(http_body_util::Full::new(Bytes::from_static(b"0123456789")));
+        assert_eq!(body.bytes(10).await.unwrap(), "0123456789");
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused_before_it_is_read() {
+        let error = Body::from("0123456789").bytes(9).await.unwrap_err();
+        assert_eq!(error.as_failure(), Some(Failure::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_body_is_not_boxed_in_a_box() {
+        let body = Body::new(Body::from("x"));
+        assert!(matches!(body.kind, Kind::Full(_)));
+    }
+}

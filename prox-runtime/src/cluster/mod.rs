@@ -1,0 +1,173 @@
+//! Endpoints that do the same work: which of them takes a request, and with what limits.
+//!
+//! One type serves every proxied target; a URL is a cluster of one endpoint.
+
+mod balance;
+mod builder;
+mod endpoint;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use self::{
+    balance::{Balancer, LeastConn, Pick, Random, RoundRobin},
+    builder::{ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream},
+    endpoint::{Endpoint, EndpointError},
+};
+pub(crate) use self::endpoint::Upstream;
+
+use crate::forward::rewrite::Template;
+
+/// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.
+///
+/// So `users.timeout(10s)` on one route leaves the other routes to `users` as they are. Cloning a handle is cheap.
+#[derive(Clone)]
+pub struct Cluster {
+    core: Arc<Core>,
+    policy: Policy,
+}
+
+/// What all the handles of a cluster share.
+pub(crate) struct Core {
+    name: String,
+    balancer: Box<dyn Balancer>,
+    upstreams: Vec<Upstream>,
+    connect_timeout: Duration,
+}
+
+/// What a route may say for itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) response_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) preserve_host: bool,
+    pub(crate) rewrite: Option<Template>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            response_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            preserve_host: false,
+            rewrite: None,
+        }
+    }
+}
+
+/// The options of a route, the same on a builder and on a handle.
+macro_rules! policy_methods {
+    () => {
+        /// Bounds a request as a whole, from the choice of an endpoint to the last byte of the response.
+        ///
+        /// Off by default: a total limit cuts uploads and streams short. When it runs out before the response, the
+        /// answer is `504`; after that, the response is cut off.
+        #[must_use]
+        pub fn timeout(mut self, limit: Duration) -> Self {
+            self.policy.timeout = Some(limit);
+            self
+        }
+
+        /// Bounds the wait for the first byte of the response, once the request is sent; 30 s by default, then `504`.
+        #[must_use]
+        pub fn response_timeout(mut self, limit: Duration) -> Self {
+            self.policy.response_timeout = limit;
+            self
+        }
+
+        /// Bounds each wait for the upstream while a body is under way, in either direction; 60 s by default.
+        ///
+        /// Every byte that moves starts it anew, so it never cuts a transfer that makes progress.
+        #[must_use]
+        pub fn idle_timeout(mut self, limit: Duration) -> Self {
+            self.policy.idle_timeout = limit;
+            self
+        }
+
+        /// Sends the client's `Host` to the upstream instead of the upstream's own authority.
+        #[must_use]
+        pub fn preserve_host(mut self) -> Self {
+            self.policy.preserve_host = true;
+            self
+        }
+
+        /// Sends another path to the upstream: a template with the parameters of the route, such as `"/people/{id}"`.
+        ///
+        /// What a prefix route matched beyond its own pattern is kept behind it, and so is the query. In a gateway, a
+        /// name that the route's path lacks does not compile.
+        #[must_use]
+        pub fn rewrite(mut self, template: impl AsRef<str>) -> Self {
+            self.policy.rewrite = Some(Template::new(template.as_ref()));
+            self
+        }
+    };
+}
+pub(crate) use policy_methods;
+
+impl Cluster {
+    policy_methods!();
+
+    /// The name of the `backend`, or the text of the target when it has none.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// The endpoints, in the order in which they were written.
+    pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &Endpoint> {
+        self.core.upstreams.iter().map(|upstream| &upstream.endpoint)
+    }
+
+    /// What is wrong with the rewrite on a route of this path.
+    pub(crate) fn check_rewrite(&self, path: &str) -> Vec<String> {
+        let Some(template) = &self.policy.rewrite else {
+            return Vec::new();
+        };
+        let names: Vec<&str> = path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| name.strip_prefix('*').unwrap_or(name))
+            .collect();
+        let unknown = template.names().filter(|name| !names.contains(name)).map(|name| {
+            format!("rewrite {:?} names `{{{name}}}`, which the path {path:?} lacks", template.text())
+        });
+        template.check().err().into_iter().chain(unknown).collect()
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("name", &self.core.name)
+            .field("endpoints", &self.endpoints().collect::<Vec<_>>())
+            .field("policy", &self.policy)
+            .finish()
+    }
+}
+
+impl Core {
+    /// The endpoint for one more try; `None` when all have been tried.
+    pub(crate) fn pick(&self, tried: &[usize]) -> Option<usize> {
+        if let ([_], []) = (&*self.upstreams, tried) {
+            return Some(0);
+        }
+        let picked = self.balancer.pick(&Pick::new(&self.upstreams, tried))?;
+        (picked < self.upstreams.len()).then_some(picked)
+    }
+
+    pub(crate) fn upstream(&self, index: usize) -> &Upstream {
+        &self.upstreams[index]
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+}

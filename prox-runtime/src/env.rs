@@ -1,0 +1,233 @@
+//! Configuration from the environment: every variable that is missing or malformed is reported in one error.
+
+use std::{env::VarError, fmt::Display, str::FromStr, time::Duration};
+
+use crate::{error::Error, route::EnvInfo};
+
+/// A type that an `env` line can read; the marker `M` is always inferred.
+///
+/// That is every [`FromStr`], `Vec<T>` of one (comma separated, blanks around the commas ignored), `Option<T>` of one
+/// (`None` when the variable is not set), and [`Duration`] (`250ms`, `5s`, `2m`, `1h`).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from the environment",
+    label = "no way to read this from a text",
+    note = "implement `std::str::FromStr` for it; lists are `Vec<T>`, what may be missing is `Option<T>`"
+)]
+pub trait FromEnv<M>: Sized {
+    /// Reads the variable's text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, without the text itself.
+    fn from_env(text: &str) -> Result<Self, String>;
+
+    /// What stands for a variable that is not set, if anything does.
+    fn missing() -> Option<Self> {
+        None
+    }
+}
+
+/// Marks a [`FromStr`].
+#[derive(Debug)]
+pub struct Parsed;
+
+/// Marks a list.
+#[derive(Debug)]
+pub struct List;
+
+/// Marks an [`Option`].
+#[derive(Debug)]
+pub struct Optional;
+
+/// Marks a [`Duration`].
+#[derive(Debug)]
+pub struct Time;
+
+#[diagnostic::do_not_recommend]
+impl<T> FromEnv<Parsed> for T
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    fn from_env(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: T::Err| error.to_string())
+    }
+}
+
+impl<T> FromEnv<List> for Vec<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    fn from_env(text: &str) -> Result<Self, String> {
+        text.split(',')
+            .enumerate()
+            .map(|(index, item)| {
+                item.trim()
+                    .parse()
+                    .map_err(|error: T::Err| format!("item {}: {error}", index + 1))
+            })
+            .collect()
+    }
+}
+
+impl<T> FromEnv<Optional> for Option<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    fn from_env(text: &str) -> Result<Self, String> {
+        T::from_env(text).map(Some)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl FromEnv<Time> for Duration {
+    fn from_env(text: &str) -> Result<Self, String> {
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let per_unit = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err("expected a number with a unit: 250ms, 5s, 2m or 1h".into()),
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(per_unit))
+            .map(Duration::from_millis)
+            .ok_or_else(|| "the number before the unit is missing or too large".into())
+    }
+}
+
+/// Reads one variable after the other, and remembers what is wrong with each.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    problems: Vec<String>,
+}
+
+impl Reader {
+    pub(crate) fn required<T: FromEnv<M>, M>(&mut self, info: &EnvInfo) -> Option<T> {
+        match lookup(info.name) {
+            Ok(Some(text)) => self.parse(info, &text),
+            Ok(None) => T::missing().or_else(|| {
+                self.report(info, "is not set");
+                None
+            }),
+            Err(problem) => {
+                self.report(info, problem);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn or<T: FromEnv<M>, M>(
+        &mut self,
+        info: &EnvInfo,
+        default: impl FnOnce() -> T,
+    ) -> Option<T> {
+        match lookup(info.name) {
+            Ok(Some(text)) => self.parse(info, &text),
+            Ok(None) => Some(default()),
+            Err(problem) => {
+                self.report(info, problem);
+                None
+            }
+        }
+    }
+
+    fn parse<T: FromEnv<M>, M>(&mut self, info: &EnvInfo, text: &str) -> Option<T> {
+        T::from_env(text)
+            .map_err(|problem| {
+                let shown = shown(info.name, text);
+                self.report(info, &format!("is {shown}, which is no {}: {problem}", info.ty));
+            })
+            .ok()
+    }
+
+    fn report(&mut self, info: &EnvInfo, problem: &str) {
+        use std::fmt::Write;
+        let mut line = format!("{} {problem}", info.name);
+        if problem == "is not set" {
+            let _ = write!(line, " (expected: {})", info.ty);
+        }
+        if !info.doc.is_empty() {
+            let _ = write!(line, "; {}", info.doc.trim());
+        }
+        if !info.needed_by.is_empty() {
+            let _ = write!(line, "; needed by {}", info.needed_by);
+        }
+        self.problems.push(line);
+    }
+
+    /// All that was wrong, in one error.
+    pub(crate) fn error(&self) -> Option<Error> {
+        if self.problems.is_empty() {
+            return None;
+        }
+        let count = self.problems.len();
+        let noun = if count == 1 { "variable" } else { "variables" };
+        Some(Error::config(format!(
+            "{count} environment {noun} missing or malformed:\n  {}",
+            self.problems.join("\n  ")
+        )))
+    }
+}
+
+/// An empty variable counts as one that is not set, as in shells and manifests.
+fn lookup(name: &str) -> Result<Option<String>, &'static str> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err("is not valid UTF-8"),
+    }
+}
+
+/// The text of a malformed variable, unless it may hold a secret.
+fn shown(name: &str, text: &str) -> String {
+    let secret = ["SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL"];
+    if text.contains('@') || secret.iter().any(|word| name.to_ascii_uppercase().contains(word)) {
+        "a text (not shown, it may hold a secret)".into()
+    } else if text.chars().count() > 60 {
+        let start: String = text.chars().take(60).collect();
+        format!("{start:?}...")
+    } else {
+        format!("{text:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_options_and_durations_are_read() {
+        assert_eq!(Vec::<u16>::from_env("1, 2,3"), Ok(vec![1, 2, 3]));
+        assert_eq!(Option::<u16>::from_env("7"), Ok(Some(7)));
+        assert_eq!(<Option<u16> as FromEnv<Optional>>::missing(), Some(None));
+        assert_eq!(Duration::from_env("250ms"), Ok(Duration::from_millis(250)));
+        assert!(Duration::from_env("5").is_err());
+        assert!(Duration::from_env("99999999999999999999h").is_err());
+    }
+
+    #[test]
+    fn the_place_of_a_wrong_item_is_said() {
+        let error = Vec::<u16>::from_env("1,x").unwrap_err();
+        assert!(error.starts_with("item 2: "), "{error}");
+    }
+
+    #[test]
+    fn a_text_that_may_hold_a_secret_is_not_shown() {
+        assert!(!shown("API_TOKEN", "hunter2").contains("hunter2"));
+        assert!(!shown("DB", "postgres://u:hunter2@db").contains("hunter2"));
+        assert_eq!(shown("RATE", "ten"), "\"ten\"");
+    }
+}

@@ -1,0 +1,151 @@
+//! The canonical path: one form of it serves matching, limits and forwarding (RFC 3986, 6.2.2).
+
+use std::borrow::Cow;
+
+use crate::error::Failure;
+
+/// Makes the canonical form of a request's path, borrowed when it is canonical already.
+///
+/// Unreserved characters are decoded, other escapes written in upper case, raw bytes outside of ASCII encoded, and dot
+/// segments resolved. Empty segments stay as they are.
+///
+/// # Errors
+///
+/// [`Failure::MalformedRequest`] for what two readers could understand in two ways: an encoded slash, backslash or
+/// NUL, a raw backslash, a control byte, an escape that is none, or `..` above the root; and for a path without a
+/// leading `/`.
+pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Failure> {
+    if !path.starts_with('/') {
+        return Err(Failure::MalformedRequest);
+    }
+    match look(path.as_bytes())? {
+        Look::Canonical => Ok(Cow::Borrowed(path)),
+        Look::Rewrite => {
+            let decoded = decode(path.as_bytes())?;
+            resolve(&decoded).map(Cow::Owned)
+        }
+    }
+}
+
+enum Look {
+    Canonical,
+    Rewrite,
+}
+
+/// One pass over the bytes that tells whether anything has to be done at all.
+fn look(path: &[u8]) -> Result<Look, Failure> {
+    let mut previous = 0;
+    let mut rewrite = false;
+    for &byte in path {
+        match byte {
+            b'\\' | 0..=0x20 | 0x7f => return Err(Failure::MalformedRequest),
+            b'%' | 0x80.. => rewrite = true,
+            b'.' if previous == b'/' => rewrite = true,
+            _ => {}
+        }
+        previous = byte;
+    }
+    Ok(if rewrite {
+        Look::Rewrite
+    } else {
+        Look::Canonical
+    })
+}
+
+fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut bytes = path.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let high = bytes.next().and_then(|&byte| hex(byte));
+                let low = bytes.next().and_then(|&byte| hex(byte));
+                let (Some(high), Some(low)) = (high, low) else {
+                    return Err(Failure::MalformedRequest);
+                };
+                match high << 4 | low {
+                    b'/' | b'\\' | 0 => return Err(Failure::MalformedRequest),
+                    plain if is_unreserved(plain) => out.push(plain),
+                    other => push_escape(&mut out, other),
+                }
+            }
+            0x80.. => push_escape(&mut out, byte),
+            plain => out.push(plain),
+        }
+    }
+    Ok(out)
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([
+        b'%',
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]);
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Removes dot segments (RFC 3986, 5.2.4); one that would leave the root is refused instead of ignored.
+fn resolve(path: &[u8]) -> Result<String, Failure> {
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut segments = path.split(|&byte| byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"." => {}
+            b".." => {
+                let parent = out.iter().rposition(|&byte| byte == b'/');
+                out.truncate(parent.ok_or(Failure::MalformedRequest)?);
+            }
+            _ => {
+                out.push(b'/');
+                out.extend_from_slice(segment);
+                continue;
+            }
+        }
+        if last {
+            out.push(b'/');
+        }
+    }
+    if out.is_empty() {
+        out.push(b'/');
+    }
+    String::from_utf8(out).map_err(|_| Failure::MalformedRequest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_path_is_not_copied() {
+        assert!(matches!(canonical("/v1/users/7.json"), Ok(Cow::Borrowed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_form_is_its_own_canonical_form(path in "/[a-z./%0-9A-F~é]{0,24}") {
+            if let Ok(once) = canonical(&path) {
+                prop_assert_eq!(canonical(&once).as_deref(), Ok(&*once));
+                prop_assert!(!once.split('/').any(|segment| segment == ".." || segment == "."));
+            }
+        }
+
+        #[test]
+        fn no_path_panics(path in "\\PC*") {
+            let _ = canonical(&path);
+        }
+    }
+}

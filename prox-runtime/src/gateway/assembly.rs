@@ -1,0 +1,202 @@
+//! How an expansion builds a gateway: it writes data and calls this, and so may anyone by hand.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target,
+    target::Kind,
+};
+use crate::{
+    cluster::{Cluster, upstream},
+    env::{FromEnv, Reader},
+    error::{Error, Result},
+    handler::BoxHandler,
+    middleware::Layer,
+    route::{EnvInfo, Guard, Routes, Table, Variables},
+};
+
+/// A gateway under construction; everything that is wrong with it is collected, and said at once by
+/// [`finish`](Self::finish).
+pub struct Assembly {
+    table: &'static Table,
+    routes: Routes,
+    variables: Variables,
+    reader: Reader,
+    problems: Vec<String>,
+    clusters: Vec<Cluster>,
+    parts: Vec<Part>,
+    every: Vec<Layer>,
+}
+
+#[derive(Default)]
+struct Part {
+    guard: Option<Box<dyn Guard>>,
+    target: Option<Target>,
+    layers: Vec<Layer>,
+}
+
+impl Assembly {
+    /// Begins a gateway with these tables.
+    pub fn new(table: &'static Table, routes: Routes, variables: Variables) -> Self {
+        Self {
+            table,
+            routes,
+            variables,
+            reader: Reader::default(),
+            problems: Vec::new(),
+            clusters: Vec::new(),
+            parts: routes.iter().map(|_| Part::default()).collect(),
+            every: Vec::new(),
+        }
+    }
+
+    /// Reads the variable `index` of the table, which must be set.
+    pub fn env<T: FromEnv<M>, M>(&mut self, index: usize) -> Option<T> {
+        let info = self.variable(index)?;
+        self.reader.required(info)
+    }
+
+    /// Reads the variable `index` of the table, or takes its default.
+    pub fn env_or<T: FromEnv<M>, M>(
+        &mut self,
+        index: usize,
+        default: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let info = self.variable(index)?;
+        self.reader.or(info, default)
+    }
+
+    fn variable(&self, index: usize) -> Option<&'static EnvInfo> {
+        self.variables.0.get(index)
+    }
+
+    /// Builds a backend. One that cannot be built is reported by [`finish`](Self::finish); until then a handle stands for it.
+    pub fn backend(&mut self, name: &str, backend: impl IntoBackend) -> Cluster {
+        let cluster = match backend.into_backend(name) {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                self.problems.push(format!("{error:?}"));
+                Cluster::unusable(name)
+            }
+        };
+        self.clusters.push(cluster.clone());
+        cluster
+    }
+
+    /// Sets the layers for every request, outermost first: those that no route takes pass through them too.
+    pub fn every(&mut self, layers: &[&Layer]) {
+        self.every = layers.iter().map(|&layer| layer.clone()).collect();
+    }
+
+    /// Sets the target of the route `index` of the table, and its layers, outermost first.
+    pub fn route(&mut self, index: usize, target: impl IntoTarget, layers: &[&Layer]) {
+        let info = self.routes.0.get(index);
+        let name = info.map_or("", |info| info.target);
+        let target = target.into_target(name).inspect_err(|error| {
+            self.problems.push(format!("{error:?}"));
+        });
+        let Ok(target) = target else { return };
+        if let (Some(info), Some(cluster)) = (info, target.cluster()) {
+            self.problems.extend(cluster.check_rewrite(info.path));
+        }
+        if let Some(part) = self.parts.get_mut(index) {
+            part.target = Some(target);
+            part.layers = layers.iter().map(|&layer| layer.clone()).collect();
+        }
+    }
+
+    /// Sets the guard of the route `index` of the table.
+    pub fn guard(&mut self, index: usize, guard: impl Guard) {
+        if let Err(problem) = guard.check() {
+            let route = self.routes.0.get(index);
+            let place = route.map_or(String::new(), |info| format!("route `{info}`: "));
+            self.problems.push(format!("{place}{problem}"));
+        }
+        if let Some(part) = self.parts.get_mut(index) {
+            part.guard = Some(Box::new(guard));
+        }
+    }
+
+    /// The error for a gateway whose variables could not be read.
+    pub fn into_error(self) -> Error {
+        self.error()
+            .unwrap_or_else(|| Error::config("a variable could not be read"))
+    }
+
+    fn error(&self) -> Option<Error> {
+        let variables = self.reader.error().map(|error| error.to_string());
+        let all: Vec<String> = variables.into_iter().chain(self.problems.iter().cloned()).collect();
+        (!all.is_empty()).then(|| Error::config(all.join("\n")))
+    }
+
+    /// The gateway.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it, in one error.
+    pub fn finish(mut self) -> Result<Gateway> {
+        let missing = self.parts.iter().position(|part| part.target.is_none());
+        if self.problems.is_empty()
+            && let Some(info) = missing.and_then(|index| self.routes.0.get(index))
+        {
+            self.problems.push(format!("route `{info}` has no target"));
+        }
+        if let Some(error) = self.error() {
+            return Err(error);
+        }
+        let entries = self
+            .parts
+            .into_iter()
+            .filter_map(|part| {
+                Some(Entry {
+                    guard: part.guard,
+                    end: end(part.target?, &part.layers),
+                })
+            })
+            .collect();
+        let refusals = (!self.every.is_empty())
+            .then(|| wrap(BoxHandler::new(Refuse), &self.every));
+        Ok(Gateway(Arc::new(Inner {
+            table: self.table,
+            routes: self.routes,
+            variables: self.variables,
+            entries,
+            clusters: self.clusters,
+            refusals,
+        })))
+    }
+}
+
+fn end(target: Target, layers: &[Layer]) -> End {
+    match target.0 {
+        Kind::Proxy(proxy) if layers.is_empty() => End::Proxy(proxy),
+        _ => End::Chain(wrap(target.into_handler(), layers)),
+    }
+}
+
+/// Puts layers around a handler; the first is the outermost.
+fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
+    layers
+        .iter()
+        .rev()
+        .fold(handler, |inner, layer| layer.wrap(inner))
+}
+
+impl Cluster {
+    /// Stands for a backend that could not be built, in a gateway that is not going to start.
+    fn unusable(name: &str) -> Self {
+        match upstream("http://0.0.0.0:1").build(name) {
+            Ok(cluster) => cluster,
+            Err(error) => unreachable!("a literal endpoint is one: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembly")
+            .field("routes", &self.routes.len())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
+}

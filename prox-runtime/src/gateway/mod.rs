@@ -1,0 +1,375 @@
+//! Puts a gateway together from its tables and its parts, and answers requests with it.
+
+mod assembly;
+mod split;
+mod target;
+
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Method, header, uri::PathAndQuery};
+
+pub use self::{
+    assembly::Assembly,
+    split::Split,
+    target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
+};
+use crate::{
+    body::Body,
+    client::Client,
+    cluster::Cluster,
+    error::{BoxError, Failure, Result},
+    forward::{host, path},
+    handler::{BoxHandler, Dispatch, Handler, Request, Response},
+    proxy::Proxy,
+    respond as responses,
+    route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables, explain},
+    server::Server,
+};
+
+/// The most bytes that the target of a request may have: the path and the query.
+const MAX_URI: usize = 8 * 1024;
+
+/// A gateway, ready to serve; cloning it is cheap, and clones share everything.
+///
+/// It is made by [`gateway!`](https://docs.rs/prox/latest/prox/macro.gateway.html). [Run](crate::run) it, embed it with
+/// [`Server`], or use it as the [`tower_service::Service`] that it is.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    table: &'static Table,
+    routes: Routes,
+    variables: Variables,
+    entries: Vec<Entry>,
+    clusters: Vec<Cluster>,
+    /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
+    refusals: Option<BoxHandler>,
+}
+
+/// One route at run time.
+struct Entry {
+    guard: Option<Box<dyn Guard>>,
+    end: End,
+}
+
+/// What answers a route: a cluster at once, or whatever stands behind a pointer.
+enum End {
+    Proxy(Proxy),
+    Chain(BoxHandler),
+}
+
+/// Why no route takes a request.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    failure: Failure,
+    allow: Methods,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            allow: Methods::NONE,
+        }
+    }
+}
+
+impl Gateway {
+    /// The table of routes, in the order of the source.
+    pub fn routes(&self) -> Routes {
+        self.0.routes
+    }
+
+    /// The variables of the environment that were read when the gateway was made.
+    pub fn variables(&self) -> Variables {
+        self.0.variables
+    }
+
+    /// The handle of the `backend` of this name. A gateway with a name of its own has them as fields: `shop.backends().users`.
+    pub fn backend(&self, name: &str) -> Option<&Cluster> {
+        self.0.clusters.iter().find(|cluster| cluster.name() == name)
+    }
+
+    /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
+    pub fn explain(&self, method: &str, url: &str) -> Explanation {
+        explain(self.0.table, self.0.routes, method, url)
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("routes", &self.0.routes)
+            .field("backends", &self.0.clusters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Finds the route, after the path was brought to its canonical form.
+    fn route(&self, req: &mut Request, client: &Arc<Client>) -> Result<usize, Refusal> {
+        let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > MAX_URI {
+            return Err(Failure::UriTooLong.into());
+        }
+        if let Cow::Owned(canonical) = path::canonical(req.uri().path())? {
+            replace_path(req, canonical)?;
+        }
+        let host = host::of(req.uri(), req.headers(), req.version())?;
+        let candidates = self.table.find(&host, req.uri().path());
+        if candidates.is_empty() {
+            return Err(Failure::NoRoute.into());
+        }
+        let method = Methods::of(req.method());
+        if let [candidate, ..] = candidates
+            && !candidate.guarded
+            && candidate.methods.contains(method)
+        {
+            return Ok(candidate.route as usize);
+        }
+        self.choose(candidates, method, req, client)
+    }
+
+    #[cold]
+    fn choose(
+        &self,
+        candidates: &[Candidate],
+        method: Methods,
+        req: &mut Request,
+        client: &Arc<Client>,
+    ) -> Result<usize, Refusal> {
+        req.extensions_mut().insert(Arc::clone(client));
+        let (parts, body) = std::mem::take(req).into_parts();
+        let mut allow = Methods::NONE;
+        let mut chosen = None;
+        for candidate in candidates {
+            let index = candidate.route as usize;
+            let guard = self.entries.get(index).and_then(|entry| entry.guard.as_deref());
+            if guard.is_some_and(|guard| !guard.accepts(&parts)) {
+                continue;
+            }
+            if candidate.methods.contains(method) {
+                chosen = Some(index);
+                break;
+            }
+            allow = allow.union(candidate.methods);
+        }
+        *req = Request::from_parts(parts, body);
+        chosen.ok_or_else(|| Refusal {
+            failure: if allow.is_empty() {
+                Failure::NoRoute
+            } else {
+                Failure::MethodNotAllowed
+            },
+            allow,
+        })
+    }
+}
+
+/// What is matched is also what is forwarded.
+fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
+    if let Some(query) = req.uri().query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    let mut parts = std::mem::take(req.uri_mut()).into_parts();
+    parts.path_and_query =
+        Some(PathAndQuery::try_from(path).map_err(|_| Failure::MalformedRequest)?);
+    *req.uri_mut() = http::Uri::from_parts(parts).map_err(|_| Failure::MalformedRequest)?;
+    Ok(())
+}
+
+impl Dispatch for Gateway {
+    async fn dispatch(&self, mut req: Request, client: &Arc<Client>) -> Response {
+        let inner = &*self.0;
+        let entry = match inner.route(&mut req, client) {
+            Ok(index) => inner.entries.get(index).map(|entry| (index, &entry.end)),
+            Err(refusal) => return inner.refuse(req, refusal, client).await,
+        };
+        let Some((index, end)) = entry else {
+            return inner.refuse(req, Failure::NoRoute.into(), client).await;
+        };
+        match end {
+            End::Proxy(proxy) => {
+                // Without layers nobody but a rewrite asks how the route matched.
+                let matched = proxy.needs_match().then(|| inner.matched(&req, index));
+                proxy.forward(req, client, matched.flatten().as_ref()).await
+            }
+            End::Chain(chain) => {
+                let matched = inner.matched(&req, index);
+                let extensions = req.extensions_mut();
+                extensions.insert(Arc::clone(client));
+                if let Some(matched) = matched {
+                    extensions.insert(matched);
+                }
+                chain.call(req).await
+            }
+        }
+    }
+
+    fn summary(&self) -> String {
+        let count = |number: usize, noun: &str| {
+            format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+        };
+        let mut hosts: Vec<&str> = self.0.routes.iter().map(|route| route.host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        format!(
+            "{} on {}",
+            count(self.0.routes.len(), "route"),
+            count(hosts.len(), "host")
+        )
+    }
+}
+
+impl Inner {
+    fn matched(&self, req: &Request, index: usize) -> Option<Matched> {
+        let route = self.routes.0.get(index)?;
+        let path = req.uri().path_and_query()?.clone();
+        Some(Matched::new(route, path))
+    }
+
+    async fn refuse(&self, mut req: Request, refusal: Refusal, client: &Arc<Client>) -> Response {
+        match &self.refusals {
+            None => refusal.response(&req),
+            Some(chain) => {
+                let extensions = req.extensions_mut();
+                extensions.insert(Arc::clone(client));
+                extensions.insert(refusal);
+                chain.call(req).await
+            }
+        }
+    }
+}
+
+impl Refusal {
+    fn response(self, req: &Request) -> Response {
+        let mut response = responses::failure(self.failure, responses::is_grpc(req.headers()));
+        if self.failure == Failure::MethodNotAllowed {
+            let mut allow = String::new();
+            for name in self.allow.names() {
+                if !allow.is_empty() {
+                    allow.push_str(", ");
+                }
+                allow.push_str(name);
+            }
+            if let Ok(allow) = header::HeaderValue::try_from(allow) {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+        }
+        response
+    }
+}
+
+/// The end of the chain for requests that no route takes.
+struct Refuse;
+
+impl Handler for Refuse {
+    async fn call(&self, req: Request) -> Response {
+        let refusal = req.extensions().get::<Refusal>().copied();
+        refusal
+            .unwrap_or_else(|| Failure::NoRoute.into())
+            .response(&req)
+    }
+}
+
+/// A gateway as a service: mount it in an axum router, or put tower layers around it.
+///
+/// A request that carries an `Arc<`[`Client`]`>` in its extensions came from that client; else the client is unknown.
+impl<B> tower_service::Service<http::Request<B>> for Gateway
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = GatewayFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
+        let gateway = self.clone();
+        let req = req.map(Body::new);
+        GatewayFuture(Box::pin(async move {
+            let client = req.extensions().get::<Arc<Client>>().cloned();
+            let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
+            let head = *req.method() == Method::HEAD;
+            let response = gateway.dispatch(req, &client).await;
+            if head { response.map(|_| Body::empty()) } else { response }
+        }))
+    }
+}
+
+/// The future of a [`Gateway`] as a service.
+pub struct GatewayFuture(Pin<Box<dyn Future<Output = Response> + Send>>);
+
+impl Future for GatewayFuture {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for GatewayFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatewayFuture")
+    }
+}
+
+/// What [`run`] and [`Server`] serve: a gateway, or the attempt to make one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a gateway",
+    label = "this cannot be served",
+    note = "give it what `gateway!` returns, or a gateway with a name: `Shop::new(db)`"
+)]
+pub trait IntoGateway {
+    /// The gateway.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: all that is wrong with the configuration.
+    fn into_gateway(self) -> Result<Gateway>;
+}
+
+impl IntoGateway for Gateway {
+    fn into_gateway(self) -> Result<Gateway> {
+        Ok(self)
+    }
+}
+
+impl<G: IntoGateway> IntoGateway for Result<G> {
+    fn into_gateway(self) -> Result<Gateway> {
+        self?.into_gateway()
+    }
+}
+
+impl Server<Gateway> {
+    /// A server with the default limits; what is wrong with the gateway is said when it is run.
+    pub fn new(gateway: impl IntoGateway) -> Self {
+        Self::of(gateway.into_gateway())
+    }
+}
+
+/// Runs a gateway until SIGTERM or Ctrl-C: all that `main` has to do. See [`Server::run`].
+///
+/// # Errors
+///
+/// When the gateway cannot start as it is configured, or the address cannot be listened on. Nothing is served then.
+///
+/// # Panics
+///
+/// When it is called inside of an async runtime; use [`Server::serve`] there.
+pub fn run(gateway: impl IntoGateway) -> Result {
+    Server::new(gateway).run()
+}

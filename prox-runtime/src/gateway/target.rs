@@ -1,0 +1,224 @@
+//! What may stand right of `=>`.
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::Split;
+use crate::{
+    body::Body,
+    cluster::{Cluster, ClusterBuilder, Endpoint, upstream},
+    error::{Error, Result},
+    handler::{BoxHandler, Handler, IntoResponse, Request, Response},
+    proxy::Proxy,
+};
+
+/// The target of a route, whatever it is.
+#[derive(Debug)]
+pub struct Target(pub(super) Kind);
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Proxy(Proxy),
+    Handler(BoxHandler),
+}
+
+impl Target {
+    pub(super) fn into_handler(self) -> BoxHandler {
+        match self.0 {
+            Kind::Proxy(proxy) => BoxHandler::new(proxy),
+            Kind::Handler(handler) => handler,
+        }
+    }
+
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        match &self.0 {
+            Kind::Proxy(proxy) => Some(proxy.cluster()),
+            Kind::Handler(_) => None,
+        }
+    }
+}
+
+/// Whatever may be the target of a route: a cluster, a backend, or a [`Handler`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a target",
+    label = "this cannot answer a route",
+    note = "a target is a URL, a backend, `cluster(..)`, `handler(f)`, `service(s)`, `redirect(..)`, `respond(..)`, or a type that implements `prox::Handler`"
+)]
+pub trait IntoTarget {
+    /// Makes the target; `name` stands for it in logs and errors if it has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what it should be; reported when the gateway starts.
+    fn into_target(self, name: &str) -> Result<Target>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<H: Handler> IntoTarget for H {
+    fn into_target(self, _: &str) -> Result<Target> {
+        Ok(Target(Kind::Handler(BoxHandler::new(self))))
+    }
+}
+
+impl IntoTarget for ClusterBuilder {
+    fn into_target(self, name: &str) -> Result<Target> {
+        self.build(name)?.into_target(name)
+    }
+}
+
+impl IntoTarget for Cluster {
+    fn into_target(self, _: &str) -> Result<Target> {
+        Ok(Target(Kind::Proxy(Proxy::new(self))))
+    }
+}
+
+impl IntoTarget for Endpoint {
+    fn into_target(self, name: &str) -> Result<Target> {
+        upstream(self).into_target(name)
+    }
+}
+
+impl IntoTarget for Target {
+    fn into_target(self, _: &str) -> Result<Target> {
+        Ok(self)
+    }
+}
+
+impl IntoTarget for Split {
+    fn into_target(self, name: &str) -> Result<Target> {
+        self.build(name)
+    }
+}
+
+/// Whatever may stand right of `backend name =`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a backend",
+    label = "expected `cluster(..)` or a URL",
+    note = "write `cluster(rr, [\"http://10.0.0.1:8080\"])`; handlers need no `backend`, name them in the route"
+)]
+pub trait IntoBackend {
+    /// Builds the backend under its name.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it; reported when the gateway starts.
+    fn into_backend(self, name: &str) -> Result<Cluster>;
+}
+
+impl IntoBackend for ClusterBuilder {
+    fn into_backend(self, name: &str) -> Result<Cluster> {
+        self.build(name)
+    }
+}
+
+impl IntoBackend for Endpoint {
+    fn into_backend(self, name: &str) -> Result<Cluster> {
+        upstream(self).build(name)
+    }
+}
+
+impl IntoBackend for Cluster {
+    fn into_backend(self, _: &str) -> Result<Cluster> {
+        Ok(self)
+    }
+}
+
+/// Sends clients elsewhere; made by [`redirect`].
+#[derive(Debug)]
+pub struct Redirect {
+    status: u16,
+    location: String,
+}
+
+/// Answers with a redirect: 301, 302, 303, 307 or 308, and where to.
+///
+/// The location is sent as it is written: a path of the same host, or a whole URL.
+pub fn redirect(status: u16, location: impl Into<String>) -> Redirect {
+    Redirect {
+        status,
+        location: location.into(),
+    }
+}
+
+impl IntoTarget for Redirect {
+    fn into_target(self, name: &str) -> Result<Target> {
+        let status = StatusCode::from_u16(self.status)
+            .ok()
+            .filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308))
+            .ok_or_else(|| {
+                Error::config(format!(
+                    "`{name}`: {} does not redirect: write 301, 302, 303, 307 or 308",
+                    self.status
+                ))
+            })?;
+        let location = HeaderValue::try_from(&self.location).map_err(|_| {
+            Error::config(format!(
+                "`{name}`: {:?} cannot stand in a `Location` header",
+                self.location
+            ))
+        })?;
+        Ok(fixed(move || {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            response
+                .headers_mut()
+                .insert(header::LOCATION, location.clone());
+            response
+        }))
+    }
+}
+
+/// Always gives the same answer; made by [`respond`].
+#[derive(Debug)]
+pub struct Respond {
+    status: u16,
+    text: String,
+}
+
+/// Answers with a status and a text, sent as `text/plain; charset=utf-8`.
+pub fn respond(status: u16, text: impl Into<String>) -> Respond {
+    Respond {
+        status,
+        text: text.into(),
+    }
+}
+
+impl IntoTarget for Respond {
+    fn into_target(self, name: &str) -> Result<Target> {
+        let status = StatusCode::from_u16(self.status)
+            .ok()
+            .filter(|status| (200..=599).contains(&status.as_u16()))
+            .ok_or_else(|| {
+                Error::config(format!(
+                    "`{name}`: {} is no status to respond with: write one from 200 to 599",
+                    self.status
+                ))
+            })?;
+        let text = bytes::Bytes::from(self.text);
+        let empty = text.is_empty() || matches!(status.as_u16(), 204 | 205 | 304);
+        Ok(fixed(move || {
+            if empty {
+                return status.into_response();
+            }
+            let mut response = Response::new(Body::from(text.clone()));
+            *response.status_mut() = status;
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/plain; charset=utf-8"),
+            );
+            response
+        }))
+    }
+}
+
+/// A handler that looks at nothing.
+struct Fixed<F>(F);
+
+impl<F: Fn() -> Response + Send + Sync + 'static> Handler for Fixed<F> {
+    async fn call(&self, _: Request) -> Response {
+        (self.0)()
+    }
+}
+
+fn fixed(make: impl Fn() -> Response + Send + Sync + 'static) -> Target {
+    Target(Kind::Handler(BoxHandler::new(Fixed(make))))
+}

@@ -1,0 +1,270 @@
+//! What answers a request: [`Handler`], and [`IntoResponse`] for what handlers return.
+//!
+//! A handler ends a route; [`middleware`](crate::middleware) stands before one.
+
+use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{
+    body::Body,
+    error::{BoxError, Error, Failure},
+    respond,
+};
+
+/// A request on its way through the gateway.
+pub type Request = http::Request<Body>;
+
+/// A response on its way back.
+pub type Response = http::Response<Body>;
+
+/// The head of a request, as guards see it.
+pub type Parts = http::request::Parts;
+
+/// The future of an erased handler: one box at each seam.
+pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Answers requests; there is no readiness and nothing is cloned for a request.
+///
+/// Most handlers are plain async functions: `handler(hello)` in a gateway, with
+/// `async fn hello(req: prox::Request) -> impl prox::IntoResponse`. Implement the trait for one that has fields of its own.
+///
+/// ```
+/// use prox_runtime::{Handler, Request, Response, IntoResponse};
+///
+/// struct Version(&'static str);
+///
+/// impl Handler for Version {
+///     async fn call(&self, _: Request) -> Response {
+///         self.0.into_response()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "this cannot answer a request",
+    note = "a handler is `handler(f)` with `async fn f(req: prox::Request) -> impl prox::IntoResponse`, or a type that implements `prox::Handler`"
+)]
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the client leaves.
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send;
+}
+
+trait Erased: Send + Sync {
+    fn call_erased(self: Arc<Self>, req: Request) -> BoxFuture;
+}
+
+impl<H: Handler> Erased for H {
+    fn call_erased(self: Arc<Self>, req: Request) -> BoxFuture {
+        Box::pin(async move { self.call(req).await })
+    }
+}
+
+/// A [`Handler`] of any type, behind one pointer; cloning it is cheap.
+#[derive(Clone)]
+pub struct BoxHandler(Arc<dyn Erased>);
+
+impl BoxHandler {
+    /// Erases a handler's type.
+    pub fn new(handler: impl Handler) -> Self {
+        Self(Arc::new(handler))
+    }
+
+    /// Answers one request.
+    pub fn call(&self, req: Request) -> impl Future<Output = Response> + Send + Unpin + 'static + use<> {
+        self.call_boxed(req)
+    }
+
+    pub(crate) fn call_boxed(&self, req: Request) -> BoxFuture {
+        Arc::clone(&self.0).call_erased(req)
+    }
+}
+
+impl fmt::Debug for BoxHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxHandler")
+    }
+}
+
+/// An async function as a handler; made by [`handler`].
+pub struct HandlerFn<F>(F);
+
+/// Makes an async function the target of a route.
+///
+/// ```
+/// use prox_runtime::{handler, Request, IntoResponse};
+///
+/// async fn hello(req: Request) -> impl IntoResponse {
+///     format!("hello from {}", req.uri().path())
+/// }
+/// let target = handler(hello);
+/// ```
+pub fn handler<F, Fut, R>(function: F) -> HandlerFn<F>
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    HandlerFn(function)
+}
+
+impl<F, Fut, R> Handler for HandlerFn<F>
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    async fn call(&self, req: Request) -> Response {
+        (self.0)(req).await.into_response()
+    }
+}
+
+impl<F> fmt::Debug for HandlerFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<F>())
+    }
+}
+
+/// What a handler may return.
+///
+/// Text is sent as `text/plain; charset=utf-8`, bytes as `application/octet-stream`; `(StatusCode, T)` sets the status,
+/// and any `http::Response` passes as it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a response",
+    label = "a handler must return a response",
+    note = "return text, bytes, a `StatusCode`, `(StatusCode, T)`, a `Result` of two responses, or an `http::Response`"
+)]
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl<B> IntoResponse for http::Response<B>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn into_response(self) -> Response {
+        self.map(Body::new)
+    }
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(Body::empty())
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self;
+        response
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        respond::failure(self, false)
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        respond::failure(self.as_failure().unwrap_or(Failure::Internal), false)
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        *response.status_mut() = self.0;
+        response
+    }
+}
+
+fn typed(body: Body, kind: &'static str) -> Response {
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+macro_rules! into_response {
+    ($kind:literal: $($type:ty),*) => {$(
+        impl IntoResponse for $type {
+            fn into_response(self) -> Response {
+                typed(Body::from(self), $kind)
+            }
+        }
+    )*};
+}
+
+into_response!("text/plain; charset=utf-8": &'static str, String);
+into_response!("application/octet-stream": Bytes, Vec<u8>, &'static [u8]);
+
+/// Serves requests for the server, with what is known of the connection.
+///
+/// This is the seam between `server` and the gateway; users meet [`Handler`] instead.
+#[doc(hidden)]
+pub trait Dispatch: Clone + Send + Sync + 'static {
+    /// Answers one request of `client`.
+    fn dispatch(
+        &self,
+        req: Request,
+        client: &Arc<crate::client::Client>,
+    ) -> impl Future<Output = Response> + Send;
+
+    /// What is served, in a few words, for the line that a terminal gets.
+    fn summary(&self) -> String;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closure_is_a_handler() {
+        let target = BoxHandler::new(handler(|req: Request| async move {
+            (StatusCode::CREATED, req.uri().to_string())
+        }));
+        let response = target
+            .call(Request::new(Body::empty()))
+            .await;
+        assert_eq!(response.status(), 201);
+        assert_eq!(response.into_body().bytes(9).await.unwrap(), "/");
+    }
+
+    #[test]
+    fn text_says_its_type() {
+        let response = Ok::<_, StatusCode>("hi").into_response();
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    }
+}

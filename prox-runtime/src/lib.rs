@@ -1,0 +1,49 @@
+//! The runtime of [Prox](https://docs.rs/prox): what a gateway's expansion calls, and what serves it.
+//!
+//! Depend on `prox`, which re-exports all of this beside the macro. From the socket inwards: `server` accepts and speaks
+//! HTTP; `gateway` asks `route` which route wins; its [`middleware`] run; `proxy` applies `forward`, asks `cluster` for an
+//! endpoint, takes a connection from `pool`, and sends.
+
+mod body;
+mod client;
+mod cluster;
+mod connect;
+mod env;
+mod error;
+mod forward;
+mod gateway;
+mod handler;
+pub mod middleware;
+mod observe;
+mod pool;
+mod proxy;
+mod respond;
+mod route;
+mod server;
+mod sync;
+mod time;
+mod watch;
+
+#[doc(hidden)]
+pub use http::Request as HttpRequest;
+
+pub use crate::{
+    body::Body,
+    client::Client,
+    cluster::{
+        Balancer, Cluster, ClusterBuilder, Endpoint, EndpointError, IntoEndpoint, IntoEndpoints,
+        LeastConn, NoEndpoint, Pick, Random, RoundRobin, Weighted, cluster, upstream,
+    },
+    env::FromEnv,
+    error::{BoxError, Error, Failure, Origin, Result},
+    gateway::{
+        Assembly, Gateway, GatewayFuture, IntoBackend, IntoGateway, IntoTarget, Redirect, Respond,
+        Split, Target, redirect, respond, run,
+    },
+    handler::{BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler},
+    middleware::{Middleware, Next, service},
+    observe::{Hop, Trace},
+    pool::PoolOptions,
+    route::*,
+    server::Server,
+};

@@ -1,0 +1,214 @@
+//! What stands before a target: [`Middleware`], and the other two forms that `with [..]` takes.
+//!
+//! A [`Handler`] answers; middleware decides whether and how a handler is asked. Three forms stand side by side in
+//! `with [..]`, with nothing to wrap: an `impl Middleware` (all of this module), any [`tower_layer::Layer`], and an async
+//! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
+
+mod tower;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::{
+    body::Body,
+    error::BoxError,
+    handler::{BoxFuture, BoxHandler, Handler, IntoResponse, Request, Response},
+};
+
+pub use self::tower::{ServiceHandler, service};
+
+/// Stands before a handler: looks at the request, asks [`Next`] or answers by itself, looks at the response.
+///
+/// ```
+/// use prox_runtime::{Middleware, Next, Request, Response};
+///
+/// /// Says which version of the gateway answered.
+/// struct Version(&'static str);
+///
+/// impl Middleware for Version {
+///     async fn handle(&self, req: Request, next: Next) -> Response {
+///         let mut response = next.run(req).await;
+///         response.headers_mut().insert("x-gateway", http::HeaderValue::from_static(self.0));
+///         response
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not middleware",
+    label = "this cannot stand before a handler",
+    note = "implement `prox::Middleware` for it: `async fn handle(&self, req: prox::Request, next: prox::Next) -> prox::Response`"
+)]
+pub trait Middleware: Send + Sync + 'static {
+    /// Answers one request, most often by asking `next`.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the client leaves.
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send;
+}
+
+/// All that comes after a middleware: the rest of the chain and the target.
+///
+/// It is also a [`tower_service::Service`], which is what tower layers wrap.
+#[derive(Clone)]
+pub struct Next(BoxHandler);
+
+impl Next {
+    /// The rest of a chain, for tests of one's own middleware.
+    pub fn new(handler: impl Handler) -> Self {
+        Self(BoxHandler::new(handler))
+    }
+
+    /// Asks the rest of the chain.
+    pub fn run(self, req: Request) -> impl Future<Output = Response> + Send + 'static {
+        self.0.call_boxed(req)
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Next")
+    }
+}
+
+/// The rest of a chain takes any body, so that layers that change the type of the request's body can wrap it.
+impl<B> tower_service::Service<http::Request<B>> for Next
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = NextFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: http::Request<B>) -> NextFuture {
+        NextFuture(self.0.call_boxed(req.map(Body::new)))
+    }
+}
+
+/// The future of [`Next`] as a service.
+pub struct NextFuture(BoxFuture);
+
+impl Future for NextFuture {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for NextFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NextFuture")
+    }
+}
+
+trait Wrap: Send + Sync {
+    fn wrap(&self, inner: BoxHandler) -> BoxHandler;
+}
+
+/// A layer of any form, ready to be put before handlers; cloning it is cheap, and clones share their state.
+#[derive(Clone)]
+pub struct Layer(Arc<dyn Wrap>);
+
+impl Layer {
+    /// Puts the layer before a handler.
+    pub fn wrap(&self, inner: BoxHandler) -> BoxHandler {
+        self.0.wrap(inner)
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layer")
+    }
+}
+
+/// Whatever may stand in `with [..]`; the marker `M` tells the forms apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    label = "this cannot stand in `with [..]`",
+    note = "a layer is a `prox::Middleware`, a `tower::Layer` whose service is `Clone + Send + Sync`, or an `async fn(prox::Request, prox::Next) -> impl prox::IntoResponse`"
+)]
+pub trait IntoLayer<M> {
+    /// Erases the form.
+    fn into_layer(self) -> Layer;
+}
+
+/// Marks an `impl Middleware`.
+#[derive(Debug)]
+pub struct Native;
+
+#[diagnostic::do_not_recommend]
+impl<T: Middleware> IntoLayer<Native> for T {
+    fn into_layer(self) -> Layer {
+        Layer(Arc::new(NativeLayer(Arc::new(self))))
+    }
+}
+
+struct NativeLayer<T>(Arc<T>);
+
+impl<T: Middleware> Wrap for NativeLayer<T> {
+    fn wrap(&self, inner: BoxHandler) -> BoxHandler {
+        BoxHandler::new(Layered {
+            layer: Arc::clone(&self.0),
+            next: Next(inner),
+        })
+    }
+}
+
+struct Layered<T> {
+    layer: Arc<T>,
+    next: Next,
+}
+
+impl<T: Middleware> Handler for Layered<T> {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        self.layer.handle(req, self.next.clone())
+    }
+}
+
+/// Marks an async function.
+#[derive(Debug)]
+pub struct Function<Fut>(std::marker::PhantomData<Fut>);
+
+#[diagnostic::do_not_recommend]
+impl<F, Fut, R> IntoLayer<Function<Fut>> for F
+where
+    F: Fn(Request, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    fn into_layer(self) -> Layer {
+        Layer(Arc::new(NativeLayer(Arc::new(FunctionLayer(self)))))
+    }
+}
+
+struct FunctionLayer<F>(F);
+
+impl<F, Fut, R> Middleware for FunctionLayer<F>
+where
+    F: Fn(Request, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    async fn handle(&self, req: Request, next: Next) -> Response {
+        (self.0)(req, next).await.into_response()
+    }
+}
+
+impl IntoLayer<Layer> for Layer {
+    fn into_layer(self) -> Layer {
+        self
+    }
+}
+

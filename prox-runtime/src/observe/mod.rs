@@ -1,0 +1,46 @@
+//! What is told about a request besides its response.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::sync::lock;
+
+/// A note that travels with a request, for whoever looks at it afterwards; the proxy writes into it.
+///
+/// Put one into the request's extensions to learn where the request went.
+#[derive(Clone, Debug, Default)]
+pub struct Trace(Arc<Mutex<Hop>>);
+
+/// Where a request went.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Hop {
+    /// The backend that was asked.
+    pub backend: String,
+    /// The endpoint that was asked last.
+    pub endpoint: String,
+    /// How many endpoints or connections were tried.
+    pub tries: u32,
+    /// How long it took to get a connection; zero for a kept one.
+    pub connect: Duration,
+    /// How long the upstream took until the head of its response.
+    pub first_byte: Option<Duration>,
+}
+
+impl Trace {
+    /// A note with nothing on it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is known so far; `tries` is 0 when no upstream was asked.
+    pub fn hop(&self) -> Hop {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Hop)) {
+        change(&mut lock(&self.0));
+    }
+}

@@ -1,0 +1,155 @@
+//! The body of an upstream's response, which drives the connection that it comes on.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::{task::coop::unconstrained, time::Instant};
+
+use super::Lease;
+use crate::{
+    body::Body,
+    error::{Error, Failure},
+    forward::headers,
+    pool::Connection,
+};
+
+pub(super) struct UpstreamBody {
+    incoming: Incoming,
+    /// Gone once the exchange is over: back in the pool, or closed.
+    connection: Option<Box<Connection>>,
+    lease: Lease,
+    idle: Duration,
+    waiting: Option<Instant>,
+    end: Option<Instant>,
+}
+
+impl UpstreamBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        connection: Box<Connection>,
+        lease: Lease,
+        idle: Duration,
+        end: Option<Instant>,
+    ) -> Self {
+        Self {
+            incoming,
+            connection: Some(connection),
+            lease,
+            idle,
+            waiting: None,
+            end,
+        }
+    }
+
+    /// The body for the client; one that is empty costs nothing more.
+    pub(super) fn into_body(mut self) -> Body {
+        if self.incoming.is_end_stream() {
+            self.finish();
+            Body::empty()
+        } else {
+            Body::boxed(self)
+        }
+    }
+
+    /// Takes what has arrived. Only driving the connection makes more arrive, so that nobody needs to be woken for it,
+    /// and the cooperative budget must not hide it.
+    fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let incoming = &mut self.incoming;
+        let next = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx));
+        pin!(unconstrained(next)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn pass(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+    ) -> Option<Result<Frame<Bytes>, Error>> {
+        match frame {
+            Some(Ok(mut frame)) => {
+                self.waiting = None;
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                }
+                if self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                self.connection = None;
+                Some(Err(Error::caused(Failure::Reset, error).after_send()))
+            }
+            None => {
+                self.finish();
+                None
+            }
+        }
+    }
+
+    /// Gives the connection back if the exchange is over both ways; else it is closed.
+    fn finish(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_reusable()
+        {
+            self.lease
+                .core
+                .upstream(self.lease.index)
+                .pool
+                .put(connection);
+        }
+    }
+}
+
+impl HttpBody for UpstreamBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = this.arrived() {
+            return Poll::Ready(this.pass(frame));
+        }
+        if let Some(connection) = &mut this.connection {
+            connection.drive(cx);
+        }
+        if let Poll::Ready(frame) = this.arrived() {
+            return Poll::Ready(this.pass(frame));
+        }
+        let Some(connection) = &mut this.connection else {
+            return Poll::Ready(None);
+        };
+        let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
+        let deadline = this.end.map_or(stalled, |end| end.min(stalled));
+        if connection.poll_deadline(cx, deadline).is_ready() {
+            this.connection = None;
+            let error = Error::failure(Failure::ResponseTimeout).after_send();
+            return Poll::Ready(Some(Err(error)));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.finish();
+        }
+    }
+}

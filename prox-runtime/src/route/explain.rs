@@ -1,0 +1,236 @@
+//! Which route would take a request, and why.
+
+use std::fmt;
+
+use http::Method;
+
+use super::{
+    info::{RouteInfo, Routes},
+    methods::Methods,
+    table::{Candidate, Table},
+};
+
+/// Which route would take a request, and why the others would not: what `explain` of a gateway gives.
+///
+/// It is decided without a request, so a guard, which looks at one, is only named.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    method: String,
+    host: String,
+    path: String,
+    considered: Vec<Considered>,
+    allowed: Methods,
+}
+
+/// A route that could take the host and the path, and what became of it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Considered {
+    /// The route.
+    pub route: &'static RouteInfo,
+    /// Whether it would take the request.
+    pub verdict: Verdict,
+}
+
+/// Whether a route would take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It takes the request.
+    Takes,
+    /// It takes the request if its guard accepts it, which only a real request can tell.
+    AsksGuard,
+    /// It is for other methods.
+    OtherMethod,
+    /// It is not asked, since a more specific route takes the request.
+    NotAsked,
+}
+
+/// Explains which route of a gateway would take `method` on `url`, an absolute URL or a path.
+pub fn explain(
+    table: &Table,
+    routes: Routes,
+    method: impl AsRef<str>,
+    url: impl AsRef<str>,
+) -> Explanation {
+    let (host, path) = host_and_path(url.as_ref());
+    let method = method.as_ref();
+    let bit = Method::from_bytes(method.as_bytes()).map_or(Methods::OTHER, |m| Methods::of(&m));
+    let candidates = table.find(&host, path);
+    Explanation {
+        method: method.to_owned(),
+        considered: considered(candidates, routes, bit),
+        allowed: candidates
+            .iter()
+            .fold(Methods::NONE, |all, candidate| all.union(candidate.methods)),
+        path: path.to_owned(),
+        host,
+    }
+}
+
+fn considered(candidates: &[Candidate], routes: Routes, method: Methods) -> Vec<Considered> {
+    let mut taken = false;
+    let mut considered = Vec::new();
+    for candidate in candidates {
+        let Some(route) = routes.0.get(candidate.route as usize) else {
+            continue;
+        };
+        let verdict = match candidate {
+            _ if taken => Verdict::NotAsked,
+            Candidate { methods, .. } if !methods.contains(method) => Verdict::OtherMethod,
+            Candidate { guarded: true, .. } => Verdict::AsksGuard,
+            Candidate { .. } => Verdict::Takes,
+        };
+        taken |= verdict == Verdict::Takes;
+        considered.push(Considered { route, verdict });
+    }
+    considered
+}
+
+impl Explanation {
+    /// The route that takes the request if no guard before it does; none if there is none.
+    pub fn route(&self) -> Option<&'static RouteInfo> {
+        self.considered
+            .iter()
+            .find(|considered| considered.verdict == Verdict::Takes)
+            .map(|considered| considered.route)
+    }
+
+    /// The routes that could take the host and the path, in the order in which they are asked.
+    pub fn considered(&self) -> &[Considered] {
+        &self.considered
+    }
+
+    /// The status that the gateway itself gives when no guard accepts and no route takes the request: 404 or 405.
+    pub fn status(&self) -> Option<http::StatusCode> {
+        if self.route().is_some() {
+            None
+        } else if self.considered.is_empty() {
+            Some(http::StatusCode::NOT_FOUND)
+        } else {
+            Some(http::StatusCode::METHOD_NOT_ALLOWED)
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, .. } = self;
+        let host = if self.host.is_empty() { "any other host" } else { &self.host };
+        writeln!(f, "{method} {path} on {host}")?;
+        for Considered { route, verdict } in &self.considered {
+            writeln!(
+                f,
+                "  {route} => {} ({}:{}): {verdict}",
+                route.target, route.file, route.line
+            )?;
+        }
+        match self.status() {
+            Some(http::StatusCode::NOT_FOUND) => writeln!(f, "  404: no route takes this path"),
+            Some(_) if self.asks_a_guard() => {
+                writeln!(f, "  else 404 or 405: no other route takes this path and method")
+            }
+            Some(_) => writeln!(f, "  405: the path takes {}", self.allowed),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Explanation {
+    fn asks_a_guard(&self) -> bool {
+        self.considered
+            .iter()
+            .any(|considered| considered.verdict == Verdict::AsksGuard)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Takes => "takes it",
+            Self::AsksGuard => "takes it if the guard accepts",
+            Self::OtherMethod => "not for this method",
+            Self::NotAsked => "not asked, a more specific route takes it",
+        })
+    }
+}
+
+/// The host in lower case without user, port and trailing dot, and the path without query and fragment.
+fn host_and_path(url: &str) -> (String, &str) {
+    let (authority, rest) = match url.split_once("://") {
+        Some((_, rest)) => match rest.find(['/', '?', '#']) {
+            Some(end) => rest.split_at(end),
+            None => (rest, ""),
+        },
+        None => ("", url),
+    };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let path = if path.is_empty() { "/" } else { path };
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (host.to_ascii_lowercase(), path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_canonical_and_the_query_is_cut() {
+        let cases = [
+            ("https://API.example.com:8443/v1?x=/y", "api.example.com", "/v1"),
+            ("http://u@a.b./#x", "a.b", "/"),
+            ("http://a.b?x", "a.b", "/"),
+            ("http://[::1]:80/x", "[::1]", "/x"),
+            ("/just/a/path?q", "", "/just/a/path"),
+            ("", "", "/"),
+        ];
+        for (url, host, path) in cases {
+            assert_eq!(host_and_path(url), (host.to_owned(), path), "{url}");
+        }
+    }
+
+    #[test]
+    fn every_route_says_why_it_was_not_taken() {
+        let info = |path, target| RouteInfo {
+            host: "_",
+            path,
+            exact: false,
+            methods: "*",
+            guard: "",
+            target,
+            layers: &[],
+            file: "f.rs",
+            line: 1,
+        };
+        let routes = Routes::new(Vec::leak(vec![info("/a", "one"), info("/", "two")]));
+        let candidate = |route, methods, guarded| Candidate {
+            route,
+            methods,
+            guarded,
+        };
+        let list = [
+            candidate(0, Methods::of(&Method::POST), false),
+            candidate(0, Methods::ALL, true),
+            candidate(1, Methods::ALL, false),
+            candidate(1, Methods::ALL, false),
+        ];
+        let verdicts: Vec<_> = considered(&list, routes, Methods::of(&Method::GET))
+            .iter()
+            .map(|considered| considered.verdict)
+            .collect();
+        assert_eq!(
+            verdicts,
+            [
+                Verdict::OtherMethod,
+                Verdict::AsksGuard,
+                Verdict::Takes,
+                Verdict::NotAsked
+            ]
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! The constant tables of a gateway: its routes and the variables of the environment that it reads.
+
+use std::{fmt, ops::Deref};
+
+use super::columns::Columns;
+
+/// One route, as it is written in the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// The hosts as written, joined by `|`; `_` for a route that serves every other host.
+    pub host: &'static str,
+    /// The whole pattern, scopes included: `/v1/users/{id}`.
+    pub path: &'static str,
+    /// Whether the path is taken only as it stands, with nothing below it.
+    pub exact: bool,
+    /// The methods as written, joined by `|`; `*` for any.
+    pub methods: &'static str,
+    /// The source text of the guard, or nothing.
+    pub guard: &'static str,
+    /// The source text of the target.
+    pub target: &'static str,
+    /// The source texts of the layers, outermost first.
+    pub layers: &'static [&'static str],
+    /// The file in which the gateway is written.
+    pub file: &'static str,
+    /// The line of the route in that file; 0 if the compiler did not say.
+    pub line: u32,
+}
+
+/// What a route matches, without its host: `GET exact /v1 if header("x").exists()`.
+impl fmt::Display for RouteInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.methods != "*" {
+            write!(f, "{} ", self.methods)?;
+        }
+        f.write_str(&self.pattern())
+    }
+}
+
+impl RouteInfo {
+    fn pattern(&self) -> String {
+        let exact = if self.exact { "exact " } else { "" };
+        let guard = if self.guard.is_empty() { "" } else { " if " };
+        format!("{exact}{}{guard}{}", self.path, self.guard)
+    }
+}
+
+/// The routes of a gateway in the order of its source; prints as an aligned table.
+///
+/// ```
+/// use prox_runtime::{RouteInfo, Routes};
+///
+/// const ROUTES: Routes = Routes::new(&[RouteInfo {
+///     host: "_",
+///     path: "/api",
+///     exact: false,
+///     methods: "GET",
+///     guard: "",
+///     target: "users",
+///     layers: &["auth"],
+///     file: "src/main.rs",
+///     line: 7,
+/// }]);
+/// assert_eq!(ROUTES.len(), 1);
+/// assert_eq!(
+///     ROUTES.to_string(),
+///     "HOST  METHOD  PATH  TARGET  LAYERS\n_     GET     /api  users   auth\n",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Routes(pub &'static [RouteInfo]);
+
+impl Routes {
+    /// The table of these routes.
+    pub const fn new(routes: &'static [RouteInfo]) -> Self {
+        Self(routes)
+    }
+}
+
+impl Deref for Routes {
+    type Target = [RouteInfo];
+
+    fn deref(&self) -> &[RouteInfo] {
+        self.0
+    }
+}
+
+impl fmt::Display for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "LAYERS"]);
+        for route in self.0 {
+            columns.row([
+                route.host.to_owned(),
+                route.methods.to_owned(),
+                route.pattern(),
+                route.target.to_owned(),
+                route.layers.join(", "),
+            ]);
+        }
+        columns.fmt(f)
+    }
+}
+
+/// One variable of the environment that a gateway reads when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvInfo {
+    /// The name of the variable.
+    pub name: &'static str,
+    /// The source text of its type.
+    pub ty: &'static str,
+    /// The source text of its default; none if the variable is required.
+    pub default: Option<&'static str>,
+    /// The documentation comment on it, or nothing.
+    pub doc: &'static str,
+    /// What of the gateway uses it, separated by commas.
+    pub needed_by: &'static str,
+}
+
+/// The variables of a gateway; prints as an aligned table.
+#[derive(Clone, Copy, Debug)]
+pub struct Variables(pub &'static [EnvInfo]);
+
+impl Variables {
+    /// The table of these variables.
+    pub const fn new(variables: &'static [EnvInfo]) -> Self {
+        Self(variables)
+    }
+}
+
+impl Deref for Variables {
+    type Target = [EnvInfo];
+
+    fn deref(&self) -> &[EnvInfo] {
+        self.0
+    }
+}
+
+impl fmt::Display for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut columns = Columns::new(["NAME", "TYPE", "DEFAULT", "NEEDED BY", "ABOUT"]);
+        for variable in self.0 {
+            columns.row([
+                variable.name.to_owned(),
+                variable.ty.to_owned(),
+                variable.default.unwrap_or("(required)").to_owned(),
+                variable.needed_by.to_owned(),
+                variable.doc.replace('\n', " "),
+            ]);
+        }
+        columns.fmt(f)
+    }
+}
+
+/// The rows of [`Routes`] from flat lists, which are cheap to compile: five texts (host, path, methods, guard, target)
+/// and three numbers (whether it is exact, which of the lists of layers, the line) for each route.
+pub const fn routes<const N: usize>(
+    text: &'static [&'static str],
+    layers: &'static [&'static [&'static str]],
+    numbers: &[u32],
+    file: &'static str,
+) -> [RouteInfo; N] {
+    let mut routes = [RouteInfo {
+        host: "",
+        path: "",
+        exact: false,
+        methods: "",
+        guard: "",
+        target: "",
+        layers: &[],
+        file,
+        line: 0,
+    }; N];
+    let mut n = 0;
+    while n < N {
+        routes[n].host = text[n * 5];
+        routes[n].path = text[n * 5 + 1];
+        routes[n].methods = text[n * 5 + 2];
+        routes[n].guard = text[n * 5 + 3];
+        routes[n].target = text[n * 5 + 4];
+        routes[n].exact = numbers[n * 3] != 0;
+        routes[n].layers = layers[numbers[n * 3 + 1] as usize];
+        routes[n].line = numbers[n * 3 + 2];
+        n += 1;
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_from_flat_lists() {
+        const ROWS: [RouteInfo; 2] = routes(
+            &["_", "/a", "*", "", "one", "b.c", "/", "GET", "g", "two"],
+            &[&[], &["x", "y"]],
+            &[0, 0, 3, 1, 1, 4],
+            "src/edge.rs",
+        );
+        assert_eq!(ROWS[0].to_string(), "/a");
+        assert_eq!(ROWS[1].to_string(), "GET exact / if g");
+        assert_eq!(ROWS[1].layers, ["x", "y"]);
+        assert_eq!((ROWS[1].file, ROWS[1].line), ("src/edge.rs", 4));
+    }
+
+    #[test]
+    fn a_required_variable_says_so() {
+        let variables = Variables::new(&[EnvInfo {
+            name: "URL",
+            ty: "Endpoint",
+            default: None,
+            doc: "Where the\nusers live",
+            needed_by: "backend users",
+        }]);
+        assert_eq!(
+            variables.to_string(),
+            "NAME  TYPE      DEFAULT     NEEDED BY      ABOUT\n\
+             URL   Endpoint  (required)  backend users  Where the users live\n"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! A set of request methods as bits.
+
+use std::fmt;
+
+use http::Method;
+
+/// A set of request methods, one bit each, with one more for every method that has no bit of its own.
+///
+/// ```
+/// use http::Method;
+/// use prox_runtime::__private::Methods;
+///
+/// let read = Methods::of(&Method::GET).union(Methods::of(&Method::HEAD));
+/// assert!(read.contains(Methods::of(&Method::HEAD)));
+/// assert_eq!(read.to_string(), "GET, HEAD");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Methods(u16);
+
+/// The methods that have a bit of their own; a method's place is its bit.
+const NAMES: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+impl Methods {
+    /// No method.
+    pub const NONE: Self = Self(0);
+    /// Every method, those without a bit of their own included.
+    pub const ALL: Self = Self(0x3ff);
+    /// What stands for a method without a bit of its own.
+    pub const OTHER: Self = Self(0x200);
+
+    /// The set with these bits; bits beyond [`ALL`](Self::ALL) are dropped.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// The bits of the set.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set of one method.
+    #[inline]
+    pub fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self(1),
+            Method::HEAD => Self(1 << 1),
+            Method::POST => Self(1 << 2),
+            Method::PUT => Self(1 << 3),
+            Method::DELETE => Self(1 << 4),
+            Method::CONNECT => Self(1 << 5),
+            Method::OPTIONS => Self(1 << 6),
+            Method::TRACE => Self(1 << 7),
+            Method::PATCH => Self(1 << 8),
+            _ => Self::OTHER,
+        }
+    }
+
+    /// Whether all of `other` is in the set.
+    #[inline]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether there is no method in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The methods of both sets.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The names of the methods that have one, in a fixed order: what `Allow` lists.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES
+            .iter()
+            .enumerate()
+            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
+            .map(|(_, name)| *name)
+    }
+}
+
+/// The form of the `Allow` header.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, name) in self.names().enumerate() {
+            if place > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(name)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Methods({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_named_method_has_its_own_bit() {
+        let mut all = Methods::NONE;
+        for name in NAMES {
+            let one = Methods::of(&Method::from_bytes(name.as_bytes()).unwrap());
+            assert_eq!(one.names().collect::<Vec<_>>(), [name]);
+            assert!(!all.contains(one));
+            all = all.union(one);
+        }
+        assert_eq!(all.union(Methods::OTHER), Methods::ALL);
+    }
+
+    #[test]
+    fn a_method_without_a_bit_is_other() {
+        let purge = Methods::of(&Method::from_bytes(b"PURGE").unwrap());
+        assert_eq!(purge, Methods::OTHER);
+        assert_eq!(purge.to_string(), "");
+        assert!(Methods::ALL.contains(purge));
+    }
+}

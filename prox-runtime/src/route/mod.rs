@@ -1,0 +1,22 @@
+//! Which route takes a request: what the generated tree calls, and the constant table of routes.
+//!
+//! The macro writes data; the walking is done here, by one small function for every gateway.
+
+mod columns;
+mod explain;
+mod guard;
+mod info;
+mod matched;
+mod methods;
+mod segment;
+mod table;
+
+pub use self::{
+    explain::{Considered, Explanation, Verdict, explain},
+    guard::{ClientIp, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
+    info::{EnvInfo, RouteInfo, Routes, Variables, routes},
+    matched::{Matched, RequestExt},
+    methods::Methods,
+    segment::{Segments, Step, key},
+    table::{Candidate, Edge, Matcher, Node, Table, Tree, candidates, edges, nodes},
+};

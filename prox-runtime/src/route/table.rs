@@ -1,0 +1,311 @@
+//! The static match tree: which routes could take a host and a path.
+//!
+//! The macro makes the tree deterministic, so nothing here backtracks: one probe of a static hash table for each segment
+//! of the path. It writes flat lists of integers, which the constant functions of this module turn into structs, because
+//! lists are four times as cheap to compile. Hosts of few routes come with the same tree as code ([`Matcher`]).
+
+use std::fmt;
+
+use super::{
+    methods::Methods,
+    segment::{Segments, Step, key_of},
+};
+
+/// A route that could take a request, with what has to be asked before it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The place of the route in the gateway's table of routes.
+    pub route: u32,
+    /// The methods that it takes.
+    pub methods: Methods,
+    /// Whether its guard has to be asked.
+    pub guarded: bool,
+}
+
+/// The match tree of one host as code: the number of the list of candidates for a path.
+pub type Matcher = fn(&str) -> u32;
+
+/// The match tree of a gateway: host, then path, to the [`Candidate`]s, the most specific first.
+#[derive(Clone, Copy)]
+pub struct Table {
+    text: &'static str,
+    nodes: &'static [Node],
+    edges: &'static [Edge],
+    trees: &'static [Tree],
+    lists: &'static [u32],
+    candidates: &'static [Candidate],
+}
+
+impl Table {
+    /// Puts together what the functions of this module made.
+    ///
+    /// The first node has the exact hosts as its children, the second the suffixes of hosts; their children are trees.
+    /// The last tree is that of every other host.
+    pub const fn new(
+        text: &'static str,
+        nodes: &'static [Node],
+        edges: &'static [Edge],
+        trees: &'static [Tree],
+        lists: &'static [u32],
+        candidates: &'static [Candidate],
+    ) -> Self {
+        Self {
+            text,
+            nodes,
+            edges,
+            trees,
+            lists,
+            candidates,
+        }
+    }
+
+    /// All routes that could take this host and path, the most specific first.
+    ///
+    /// `host` is lower case, without port and trailing dot, empty if there is none; `path` is canonical. The list ends after
+    /// the first route that has no guard and takes every method, and is empty when no route takes the path.
+    #[inline]
+    pub fn find(&self, host: &str, path: &str) -> &'static [Candidate] {
+        self.tree(host)
+            .map_or(&[], |tree| self.list(self.number(tree, path)))
+    }
+
+    /// As [`find`](Self::find), but by the tables alone, whether or not the host's tree is also there as code.
+    pub fn find_by_tables(&self, host: &str, path: &str) -> &'static [Candidate] {
+        self.tree(host)
+            .map_or(&[], |tree| self.list(self.walk(tree.root, path)))
+    }
+
+    fn tree(&self, host: &str) -> Option<&'static Tree> {
+        let place = self.exact_host(host).or_else(|| self.suffix_host(host));
+        match place {
+            Some(place) => self.trees.get(place as usize),
+            None => self.trees.last(),
+        }
+    }
+
+    fn exact_host(&self, host: &str) -> Option<u32> {
+        self.child(self.nodes.first()?, host.as_bytes())
+    }
+
+    /// The longest suffix is the one after the first dot.
+    fn suffix_host(&self, host: &str) -> Option<u32> {
+        let node = self.nodes.get(1)?;
+        if node.mask == 0 {
+            return None;
+        }
+        let bytes = host.as_bytes();
+        (1..bytes.len())
+            .filter(|at| bytes.get(*at) == Some(&b'.'))
+            .find_map(|dot| self.child(node, bytes.get(dot + 1..)?))
+    }
+
+    fn number(&self, tree: &Tree, path: &str) -> u32 {
+        match tree.code {
+            Some(code) => code(path),
+            None => self.walk(tree.root, path),
+        }
+    }
+
+    fn walk(&self, root: u32, path: &str) -> u32 {
+        let mut segments = Segments::new(path);
+        let Some(mut node) = self.nodes.get(root as usize) else {
+            return 0;
+        };
+        loop {
+            let Step { key, segment, last } = segments.step();
+            if segment.is_empty() {
+                return if last { node.slash } else { node.more };
+            }
+            let next = self.probe(node, key, segment).unwrap_or(node.other);
+            let Some(child) = self.nodes.get(next as usize) else {
+                return node.more;
+            };
+            if last {
+                return child.end;
+            }
+            node = child;
+        }
+    }
+
+    fn list(&self, number: u32) -> &'static [Candidate] {
+        let number = number as usize;
+        match (self.lists.get(number), self.lists.get(number + 1)) {
+            (Some(start), Some(end)) => self
+                .candidates
+                .get(*start as usize..*end as usize)
+                .unwrap_or(&[]),
+            _ => &[],
+        }
+    }
+
+    fn child(&self, node: &Node, name: &[u8]) -> Option<u32> {
+        self.probe(node, key_of(name), name)
+    }
+
+    #[inline]
+    fn probe(&self, node: &Node, key: u64, name: &[u8]) -> Option<u32> {
+        if node.mask == 0 {
+            return None;
+        }
+        let mut slot = hash(key, name, node.multiplier) >> node.shift;
+        // Every node's part of the edges has an empty slot, so that the loop ends.
+        loop {
+            let place = node.slots as usize + (slot as usize & node.mask as usize);
+            let edge = self.edges.get(place)?;
+            if edge.next == NONE {
+                return None;
+            }
+            if edge.key == key && edge.len as usize == name.len() && self.is_text(edge, name) {
+                return Some(edge.next);
+            }
+            slot += 1;
+        }
+    }
+
+    #[inline]
+    fn is_text(&self, edge: &Edge, name: &[u8]) -> bool {
+        name.len() <= 8 || {
+            let start = edge.text as usize;
+            self.text.as_bytes().get(start..start + name.len()) == Some(name)
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("nodes", &self.nodes.len())
+            .field("trees", &self.trees.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// No node, or no edge.
+const NONE: u32 = u32::MAX;
+
+/// A state of the deterministic tree: what is known after some segments of the path.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    slots: u32,
+    mask: u32,
+    shift: u32,
+    multiplier: u64,
+    other: u32,
+    end: u32,
+    slash: u32,
+    more: u32,
+}
+
+/// A child of a node, by the literal text that leads to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    key: u64,
+    len: u32,
+    text: u32,
+    next: u32,
+}
+
+/// The tree of one host.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree {
+    root: u32,
+    code: Option<Matcher>,
+}
+
+impl Tree {
+    /// A tree that is walked by tables from this node, or by code if there is any.
+    pub const fn new(root: u32, code: Option<Matcher>) -> Self {
+        Self { root, code }
+    }
+}
+
+/// Nodes from seven integers each: first slot, number of slots, seed of the hash, child for any other segment, and the
+/// lists for a path that ends here, that ends after a further slash, and that goes on to where no child is.
+pub const fn nodes<const N: usize>(flat: &[u32]) -> [Node; N] {
+    let mut nodes = [Node {
+        slots: 0,
+        mask: 0,
+        shift: 0,
+        multiplier: 0,
+        other: NONE,
+        end: 0,
+        slash: 0,
+        more: 0,
+    }; N];
+    let mut n = 0;
+    while n < N {
+        let at = n * 7;
+        let size = flat[at + 1];
+        nodes[n] = Node {
+            slots: flat[at],
+            mask: size.saturating_sub(1),
+            shift: if size < 2 { 0 } else { 64 - size.trailing_zeros() },
+            multiplier: multiplier(flat[at + 2]),
+            other: flat[at + 3],
+            end: flat[at + 4],
+            slash: flat[at + 5],
+            more: flat[at + 6],
+        };
+        n += 1;
+    }
+    nodes
+}
+
+/// Edges from five integers each: the low and the high half of the key, the length, the place in the text, the next node.
+pub const fn edges<const N: usize>(flat: &[u32]) -> [Edge; N] {
+    let mut edges = [Edge {
+        key: 0,
+        len: 0,
+        text: 0,
+        next: NONE,
+    }; N];
+    let mut n = 0;
+    while n < N {
+        let at = n * 5;
+        edges[n] = Edge {
+            key: flat[at] as u64 | (flat[at + 1] as u64) << 32,
+            len: flat[at + 2],
+            text: flat[at + 3],
+            next: flat[at + 4],
+        };
+        n += 1;
+    }
+    edges
+}
+
+/// Candidates from two integers each: the route, and the bits of its methods with the guard as the bit above them.
+pub const fn candidates<const N: usize>(flat: &[u32]) -> [Candidate; N] {
+    let mut candidates = [Candidate {
+        route: 0,
+        methods: Methods::NONE,
+        guarded: false,
+    }; N];
+    let mut n = 0;
+    while n < N {
+        let bits = flat[n * 2 + 1];
+        candidates[n] = Candidate {
+            route: flat[n * 2],
+            methods: Methods::from_bits((bits & 0xffff) as u16),
+            guarded: bits >> 16 != 0,
+        };
+        n += 1;
+    }
+    candidates
+}
+
+/// The macro chooses the seed so that the children of a node spread well; it has the same two functions.
+const fn multiplier(seed: u32) -> u64 {
+    let mut x = (seed as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (x ^ (x >> 31)) | 1
+}
+
+#[inline]
+fn hash(key: u64, name: &[u8], multiplier: u64) -> u64 {
+    let tail = match name.last_chunk::<8>() {
+        Some(tail) => u64::from_le_bytes(*tail).rotate_left(29),
+        None => 0,
+    };
+    ((key ^ tail).wrapping_add(name.len() as u64)).wrapping_mul(multiplier)
+}

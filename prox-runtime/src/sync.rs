@@ -1,0 +1,78 @@
+//! State that workers share without sharing cache lines.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// The most shards that anything is split into; more threads than this share them.
+const MOST: usize = 64;
+
+/// One value for each worker thread, each behind a lock that only its own thread takes, as a rule.
+///
+/// Whatever is put in a shard by one thread may be taken by another when there are more threads than shards, so a value
+/// must be sound to use from anywhere; that it mostly is not makes it fast.
+#[derive(Debug)]
+pub(crate) struct Sharded<T>(Box<[Shard<T>]>);
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shard<T>(Mutex<T>);
+
+impl<T: Default> Default for Sharded<T> {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = (threads * 2).next_power_of_two().min(MOST);
+        Self((0..count).map(|_| Shard::default()).collect())
+    }
+}
+
+impl<T> Sharded<T> {
+    /// The shard of this thread.
+    pub(crate) fn local(&self) -> MutexGuard<'_, T> {
+        lock(&self.0[thread_number() % self.0.len()].0)
+    }
+
+    /// Every shard, one after the other.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
+        self.0.iter().map(|shard| lock(&shard.0))
+    }
+}
+
+/// Takes a lock even if a thread panicked with it: what these locks guard is valid after every statement.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.with(|number| {
+        number.get().unwrap_or_else(|| {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            number.set(Some(next));
+            next
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_always_has_the_same_shard() {
+        let counts = Sharded::<usize>::default();
+        for _ in 0..3 {
+            *counts.local() += 1;
+        }
+        let all: Vec<usize> = counts.all().map(|count| *count).collect();
+        assert_eq!(all.iter().filter(|&&count| count == 3).count(), 1);
+    }
+}

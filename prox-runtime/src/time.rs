@@ -1,0 +1,80 @@
+//! Clocks and timers that cost nothing on the common path.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A timer that is registered once in a while instead of once a request.
+///
+/// A deadline that moves on is only written down; the registered alarm goes off at the old time, sees that it was early,
+/// and is set again. With a limit of 30 s that is one registration in 30 s, however many requests pass.
+#[derive(Default)]
+pub(crate) struct LazyTimer {
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl LazyTimer {
+    /// Ready once `deadline` has passed; else the task is woken at the deadline, or some time before.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if alarm.deadline() >= deadline || Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for LazyTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyTimer")
+            .field("alarm", &self.alarm.as_ref().map(|alarm| alarm.deadline()))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_on_is_kept() {
+        let start = Instant::now();
+        let mut timer = LazyTimer::default();
+        let first = start + Duration::from_secs(1);
+        poll_fn(|cx| {
+            assert!(timer.poll(cx, first).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        poll_fn(|cx| timer.poll(cx, start + Duration::from_secs(5))).await;
+        assert!(start.elapsed() >= Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_nearer_is_kept() {
+        let start = Instant::now();
+        let mut timer = LazyTimer::default();
+        poll_fn(|cx| {
+            assert!(timer.poll(cx, start + Duration::from_secs(86_400)).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        poll_fn(|cx| timer.poll(cx, start + Duration::from_secs(2))).await;
+        assert!(start.elapsed() < Duration::from_secs(3));
+    }
+}

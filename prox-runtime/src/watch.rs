@@ -1,0 +1,194 @@
+//! What one client connection is doing, for whoever decides when it has taken too long.
+//!
+//! The socket, the service and the bodies write here, the connection's task reads: one timer serves all the limits, and
+//! nothing is registered or cancelled for a request. All of them run in one task, so relaxed order is enough.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::sync::lock;
+
+/// The state of a client connection.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    start: Instant,
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// Exchanges whose response is not all written yet.
+    exchanges: AtomicU32,
+    write_blocked: AtomicU64,
+    body_blocked: AtomicU64,
+    body_timed_out: AtomicBool,
+    ending: AtomicU8,
+    task: Mutex<Option<Waker>>,
+}
+
+/// What a client connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing, between requests.
+    Idle,
+    /// The head of a request is arriving.
+    Head,
+    /// A request is being answered.
+    Busy,
+}
+
+const NOT_BLOCKED: u64 = 0;
+
+const RUNNING: u8 = 0;
+const DRAINING: u8 = 1;
+const CUT: u8 = 2;
+
+impl Watch {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            since: AtomicU64::new(0),
+            exchanges: AtomicU32::new(0),
+            write_blocked: AtomicU64::new(NOT_BLOCKED),
+            body_blocked: AtomicU64::new(NOT_BLOCKED),
+            body_timed_out: AtomicBool::new(false),
+            ending: AtomicU8::new(RUNNING),
+            task: Mutex::new(None),
+        })
+    }
+
+    /// Milliseconds after the start, and never [`NOT_BLOCKED`].
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis())
+            .unwrap_or(u64::MAX - 1)
+            .saturating_add(1)
+    }
+
+    fn instant(&self, millis: u64) -> Instant {
+        self.start + Duration::from_millis(millis)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Busy,
+        }
+    }
+
+    /// When the phase began.
+    pub(crate) fn since(&self) -> Instant {
+        self.instant(self.since.load(Relaxed))
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(self.now(), Relaxed);
+    }
+
+    /// Bytes came from the client.
+    pub(crate) fn read(&self) {
+        if self.phase() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A request is whole and is being answered, until the guard and its like are dropped.
+    pub(crate) fn exchange(self: &Arc<Self>) -> Exchange {
+        self.exchanges.fetch_add(1, Relaxed);
+        self.phase.store(Phase::Busy as u8, Relaxed);
+        Exchange(Arc::clone(self))
+    }
+
+    /// Whether the client took what was written.
+    pub(crate) fn wrote(&self, blocked: bool) {
+        note(&self.write_blocked, blocked, || self.now());
+    }
+
+    /// Whether the gateway waits for the body of the client.
+    pub(crate) fn waits_for_body(&self, blocked: bool) {
+        note(&self.body_blocked, blocked, || self.now());
+    }
+
+    /// Since when the client has not taken what was written.
+    pub(crate) fn write_blocked(&self) -> Option<Instant> {
+        self.blocked(&self.write_blocked)
+    }
+
+    /// Since when the client owes a part of its body.
+    pub(crate) fn body_blocked(&self) -> Option<Instant> {
+        self.blocked(&self.body_blocked)
+    }
+
+    fn blocked(&self, cell: &AtomicU64) -> Option<Instant> {
+        match cell.load(Relaxed) {
+            NOT_BLOCKED => None,
+            since => Some(self.instant(since)),
+        }
+    }
+
+    /// Makes the body that is being waited for fail.
+    pub(crate) fn time_body_out(&self) {
+        self.body_timed_out.store(true, Relaxed);
+        self.body_blocked.store(NOT_BLOCKED, Relaxed);
+    }
+
+    pub(crate) fn is_body_timed_out(&self) -> bool {
+        self.body_timed_out.load(Relaxed)
+    }
+
+    /// Remembers the task to wake when the connection is to end.
+    pub(crate) fn attach(&self, task: &Waker) {
+        *lock(&self.task) = Some(task.clone());
+    }
+
+    /// Lets the connection end with its next response.
+    pub(crate) fn drain(&self) {
+        self.end(DRAINING);
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn cut(&self) {
+        self.end(CUT);
+    }
+
+    fn end(&self, how: u8) {
+        self.ending.store(how, Relaxed);
+        if let Some(task) = &*lock(&self.task) {
+            task.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.ending.load(Relaxed) >= DRAINING
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.ending.load(Relaxed) == CUT
+    }
+}
+
+fn note(cell: &AtomicU64, blocked: bool, now: impl FnOnce() -> u64) {
+    let noted = cell.load(Relaxed) != NOT_BLOCKED;
+    if blocked != noted {
+        cell.store(if blocked { now() } else { NOT_BLOCKED }, Relaxed);
+    }
+}
+
+/// An exchange on a client connection; over when it is dropped with the response's body.
+#[derive(Debug)]
+pub(crate) struct Exchange(Arc<Watch>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.0.exchanges.fetch_sub(1, Relaxed) == 1 {
+            self.0.enter(Phase::Idle);
+        }
+    }
+}

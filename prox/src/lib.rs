@@ -1,0 +1,94 @@
+//! A framework for reverse proxies and API gateways in which the gateway is Rust code.
+//!
+//! ```no_run
+//! fn main() -> prox::Result {
+//!     prox::run(prox::gateway! { "/" => "http://127.0.0.1:9000" })
+//! }
+//! ```
+#![doc = include_str!("../docs/overview.md")]
+
+pub mod dsl;
+
+#[doc(inline)]
+pub use prox_runtime::{
+    Balancer, Body, BoxError, BoxHandler, Client, Cluster, ClusterBuilder, Endpoint, EndpointError,
+    Error, Explanation, Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse, Matched,
+    Middleware, Next, Origin, Parts, Pick, PoolOptions, Request, RequestExt, Response, Result,
+    RouteInfo, Routes, Server, Variables, EnvInfo, run,
+};
+
+/// Ready-made middleware for `with [..]`, and what takes tower's.
+pub mod middleware {
+    #[doc(inline)]
+    pub use prox_runtime::middleware::*;
+}
+
+/// Writes a gateway: routes, backends, layers and variables, checked while compiling.
+#[doc = include_str!("../docs/gateway.md")]
+#[macro_export]
+macro_rules! gateway {
+    ($($tokens:tt)*) => {
+        $crate::__private::gateway_impl! { $crate $($tokens)* }
+    };
+}
+
+#[doc(hidden)]
+pub mod __private {
+    pub use ::core;
+    pub use ::std::time::Duration;
+
+    pub use prox_macros::gateway_impl;
+    pub use prox_runtime::*;
+    pub use tower_service;
+
+    /// What the list of a cluster does with each of its elements.
+    pub fn endpoint(endpoint: impl IntoEndpoint) -> ::core::result::Result<Endpoint, NoEndpoint> {
+        endpoint.into_endpoint()
+    }
+
+    /// What `with [..]` does with each of its elements.
+    pub fn layer<M, L: middleware::IntoLayer<M>>(layer: L) -> middleware::Layer {
+        layer.into_layer()
+    }
+
+    pub use crate::__service_impl as service_impl;
+}
+
+/// Makes a gateway with a name a tower service, by the gateway inside of it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __service_impl {
+    ($name:ident) => {
+        impl<B> $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>> for $name
+        where
+            $crate::Gateway: $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>>,
+        {
+            type Response = <$crate::Gateway as $crate::__private::tower_service::Service<
+                $crate::__private::HttpRequest<B>,
+            >>::Response;
+            type Error = <$crate::Gateway as $crate::__private::tower_service::Service<
+                $crate::__private::HttpRequest<B>,
+            >>::Error;
+            type Future = <$crate::Gateway as $crate::__private::tower_service::Service<
+                $crate::__private::HttpRequest<B>,
+            >>::Future;
+
+            fn poll_ready(
+                &mut self,
+                cx: &mut ::core::task::Context<'_>,
+            ) -> ::core::task::Poll<::core::result::Result<(), Self::Error>> {
+                $crate::__private::tower_service::Service::poll_ready(
+                    &mut ::core::clone::Clone::clone(&**self),
+                    cx,
+                )
+            }
+
+            fn call(&mut self, req: $crate::__private::HttpRequest<B>) -> Self::Future {
+                $crate::__private::tower_service::Service::call(
+                    &mut ::core::clone::Clone::clone(&**self),
+                    req,
+                )
+            }
+        }
+    };
+}

@@ -1,0 +1,457 @@
+#!/usr/bin/env python3
+"""Measures Prox beside other reverse proxies on this machine, and prints one Markdown table.
+
+Every proxy gets one core (core 0) and one worker; wrk and an upstream with a fixed answer share another (core 1). The
+proxies take turns in rounds, so that whatever else the machine does falls on all of them. The figure to trust is the
+CPU time per request, which the kernel accounts to the proxy's threads (`/proc/PID/task/*/schedstat`), and its ratio to
+nginx and HAProxy: the median of the ratios within a round. Requests per second depend on what else is running.
+
+Needs nginx, HAProxy and wrk from the distribution, and the programs of `tests/src/bin`, built with
+
+    cargo build --profile bench-peers -p prox-tests --bins
+
+`just bench-peers` and `just soak` do both. Everything stays on the loopback interface, and ends when this ends.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import dataclasses
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PROXY_CORE = 0
+LOAD_CORE = 1
+WARM_UP_SECONDS = 1
+STARTS = 5
+START_TIMEOUT = 10.0
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+# The head of a browser's request, which makes up most of what a proxy reads, changes and writes.
+REQUEST_HEADERS = {
+    "Host": "www.example.com",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en-GB,en-US;q=0.9,en;q=0.8",
+    "Cache-Control": "no-cache",
+    "Cookie": "session=0123456789abcdef0123456789abcdef; theme=dark; consent=1",
+    "Referer": "https://www.example.com/products/list?page=2",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Upgrade-Insecure-Requests": "1",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+}
+REQUEST_PATH = "/products/1234/reviews?sort=newest&page=1"
+
+NGINX = """\
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log crit;
+worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/nginx-body;
+    proxy_temp_path {directory}/nginx-proxy;
+    fastcgi_temp_path {directory}/nginx-fastcgi;
+    uwsgi_temp_path {directory}/nginx-uwsgi;
+    scgi_temp_path {directory}/nginx-scgi;
+    keepalive_requests 1000000000;
+    upstream origin {{
+        server 127.0.0.1:{upstream};
+        keepalive 256;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{listen};
+        location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_max_temp_file_size 0;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }}
+    }}
+}}
+"""
+
+HAPROXY = """\
+global
+    nbthread 1
+    maxconn 4096
+defaults
+    mode http
+    option http-keep-alive
+    http-reuse always
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend clients
+    bind 127.0.0.1:{listen}
+    option forwardfor
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Proto http
+    default_backend origin
+backend origin
+    server origin 127.0.0.1:{upstream}
+"""
+
+# wrk writes this line for us to read; the rest of its report is for people.
+WRK_SCRIPT = """\
+wrk.headers = {headers}
+function done(summary, latency)
+    local e = summary.errors
+    io.write(string.format('@{{"requests":%d,"micros":%d,"errors":%d,"p50":%d,"p99":%d}}\\n',
+        summary.requests, summary.duration, e.connect + e.read + e.write + e.status + e.timeout,
+        latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+class Failure(Exception):
+    """Something that the person at the terminal has to know, and no traceback."""
+
+
+@dataclasses.dataclass
+class Peer:
+    """A proxy that can be measured: how it is called in the table, and how it is started."""
+
+    name: str
+    command: list
+    config: str = ""
+
+    def start(self, directory, upstream, pieces):
+        """Starts it in front of the port `upstream`."""
+        listen = free_port()
+        config = directory / f"{self.name}-{listen}.conf"
+        if self.config:
+            config.write_text(self.config.format(directory=directory, listen=listen, upstream=upstream))
+        command = [word.format(config=config, listen=listen, upstream=upstream) for word in self.command]
+        return pieces.enter_context(Process(command, listen, PROXY_CORE))
+
+
+def peers(programs):
+    """All peers, in the order of the table."""
+    ours = ["--listen", "127.0.0.1:{listen}", "--upstream", "http://127.0.0.1:{upstream}"]
+    return [
+        Peer("peer_prox", [f"{programs}/peer_prox", *ours]),
+        Peer("nginx", ["nginx", "-c", "{config}", "-e", "stderr"], NGINX),
+        Peer("haproxy", ["haproxy", "-db", "-q", "-f", "{config}"], HAPROXY),
+        Peer("bare_hyper", [f"{programs}/bare_hyper", *ours]),
+        Peer("l4_relay", [f"{programs}/l4_relay", *ours]),
+    ]
+
+
+class Process:
+    """A child in a process group of its own on one core, which is gone when the `with` block ends."""
+
+    def __init__(self, command, port, core):
+        self.command = command
+        self.port = port
+        self.core = core
+
+    def __enter__(self):
+        libc = ctypes.CDLL(None)
+
+        def prepare():
+            os.sched_setaffinity(0, {self.core})
+            libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: not even a killed driver leaves it behind.
+
+        self.child = subprocess.Popen(
+            self.command, preexec_fn=prepare, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        self.started = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        stop(self.child)
+
+    def wait_until_serving(self):
+        """The milliseconds from its start until it answers a request with 200."""
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_TIMEOUT)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection.request("GET", "/", headers={"Host": "www.example.com", "Connection": "close"})
+                response = connection.getresponse()
+                first = time.monotonic()
+                response.read()
+                if response.status == 200:
+                    return (first - self.started) * 1e3
+            connection.close()
+            if self.child.poll() is not None:
+                raise Failure(f"`{' '.join(self.command)}` ended with {self.child.returncode} instead of serving")
+            if time.monotonic() - self.started > START_TIMEOUT:
+                raise Failure(f"`{' '.join(self.command)}` does not serve after {START_TIMEOUT:.0f} s")
+            time.sleep(0.0005)
+
+    def pids(self):
+        """Its process and what that started: nginx works in a child."""
+        found = [self.child.pid]
+        for pid in found:
+            for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                found.extend(int(child) for child in children.read_text().split())
+        return found
+
+    def cpu_seconds(self):
+        """The time that its threads have spent on a core, from the scheduler."""
+        stats = (stat for pid in self.pids() for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return sum(int(stat.read_text().split()[0]) for stat in stats) / 1e9
+
+    def memory(self, field="VmRSS"):
+        """Its resident memory in MiB, now or (`VmHWM`) at its highest."""
+        kilobytes = 0
+        for pid in self.pids():
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+        return kilobytes / 1024
+
+
+def stop(child):
+    """Ends a child and its process group, which this driver made for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(timeout=3)
+    except subprocess.TimeoutExpired:
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Load:
+    """wrk with its script."""
+
+    def __init__(self, directory, connections):
+        headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in REQUEST_HEADERS.items())
+        self.script = directory / "wrk.lua"
+        self.script.write_text(WRK_SCRIPT.format(headers="{" + headers + "}"))
+        self.connections = connections
+
+    def run(self, port, seconds, every_second=lambda: None):
+        """Loads the port for so many seconds and returns wrk's summary."""
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s", str(self.script)]
+        child = subprocess.Popen(
+            [*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"],
+            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            deadline = time.monotonic() + seconds + 30
+            while True:
+                try:
+                    report, _ = child.communicate(timeout=1)
+                    break
+                except subprocess.TimeoutExpired:
+                    every_second()
+                if time.monotonic() > deadline:
+                    raise Failure("wrk does not end")
+        finally:
+            stop(child)
+        for line in report.splitlines():
+            if line.startswith("@"):
+                return json.loads(line[1:])
+        raise Failure(f"wrk has failed:\n{report}")
+
+
+@dataclasses.dataclass
+class Samples:
+    """What was measured of one proxy with one size of body."""
+
+    starts: list = dataclasses.field(default_factory=list)
+    cpu: list = dataclasses.field(default_factory=list)
+    rate: list = dataclasses.field(default_factory=list)
+    p50: list = dataclasses.field(default_factory=list)
+    p99: list = dataclasses.field(default_factory=list)
+    errors: int = 0
+    idle: float = 0.0
+    peak: float = 0.0
+
+    def round(self, process, load, seconds):
+        """One turn of this proxy."""
+        before = process.cpu_seconds()
+        summary = load.run(process.port, seconds)
+        cpu = process.cpu_seconds() - before
+        requests = max(summary["requests"], 1)
+        self.cpu.append(cpu / requests * 1e6)
+        self.rate.append(requests / summary["micros"] * 1e6)
+        self.p50.append(summary["p50"] / 1e3)
+        self.p99.append(summary["p99"] / 1e3)
+        self.errors += summary["errors"]
+
+
+def measure(selected, programs, body, options, directory):
+    """The samples of all selected peers for one size of body, by name."""
+    samples = {peer.name: Samples() for peer in selected}
+    load = Load(directory, options.connections)
+    with contextlib.ExitStack() as pieces:
+        origin = start_origin(programs, body, pieces)
+        for _ in range(STARTS):
+            for peer in selected:
+                with contextlib.ExitStack() as once:
+                    samples[peer.name].starts.append(peer.start(directory, origin, once).wait_until_serving())
+        running = {peer.name: peer.start(directory, origin, pieces) for peer in selected}
+        for name, process in running.items():
+            process.wait_until_serving()
+            samples[name].idle = process.memory()
+        for process in running.values():
+            load.run(process.port, WARM_UP_SECONDS)
+        for number in range(options.rounds):
+            for name, process in running.items():
+                samples[name].round(process, load, options.seconds)
+                note(f"{body} bytes, round {number + 1}/{options.rounds}, {name}: {samples[name].cpu[-1]:.1f} µs/request")
+        for name, process in running.items():
+            samples[name].peak = process.memory("VmHWM")
+    return samples
+
+
+def start_origin(programs, body, pieces):
+    """Starts the upstream and returns its port."""
+    port = free_port()
+    command = [f"{programs}/raw_origin", "--listen", f"127.0.0.1:{port}", "--body", str(body)]
+    pieces.enter_context(Process(command, port, LOAD_CORE)).wait_until_serving()
+    return port
+
+
+def table(results):
+    """The Markdown table of the samples by body and name."""
+    lines = [
+        "| body | proxy | CPU µs/request (min-max) | to nginx | to HAProxy | requests/s | p50 ms | p99 ms | errors "
+        "| listening after | idle RSS | peak RSS |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    median = statistics.median
+    for body, samples in results.items():
+        for name, own in samples.items():
+            ratios = []
+            for other in ("nginx", "haproxy"):
+                pairs = zip(own.cpu, samples[other].cpu) if other in samples else ()
+                quotients = [mine / theirs for mine, theirs in pairs]
+                ratios.append(f"{median(quotients):.2f}" if quotients else "-")
+            lines.append(
+                f"| {body} | {name} | {median(own.cpu):.1f} ({min(own.cpu):.1f}-{max(own.cpu):.1f}) "
+                f"| {ratios[0]} | {ratios[1]} | {median(own.rate):.0f} | {median(own.p50):.2f} | {median(own.p99):.2f} "
+                f"| {own.errors} | {median(own.starts):.1f} ms | {own.idle:.1f} MiB | {own.peak:.1f} MiB |"
+            )
+    return "\n".join(lines)
+
+
+def soak(peer, programs, options, directory):
+    """Loads one proxy for a long time. Returns whether it made no error, and prints what its memory did."""
+    memory = []
+    with contextlib.ExitStack() as pieces:
+        origin = start_origin(programs, options.bodies[0], pieces)
+        process = peer.start(directory, origin, pieces)
+        process.wait_until_serving()
+        load = Load(directory, options.connections)
+        load.run(process.port, WARM_UP_SECONDS)
+        summary = load.run(process.port, options.soak, lambda: memory.append(process.memory()))
+        peak = process.memory("VmHWM")
+    quarter = max(len(memory) // 4, 1)
+    first, last = memory[:quarter], memory[-quarter:]
+    if not first:
+        raise Failure("a soak takes at least 2 seconds")
+    print("| proxy | seconds | requests | errors | RSS, first quarter | RSS, last quarter | growth | peak RSS |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    first, last = statistics.median(first), statistics.median(last)
+    print(
+        f"| {peer.name} | {options.soak} | {summary['requests']} | {summary['errors']} | {first:.2f} MiB "
+        f"| {last:.2f} MiB | {last - first:+.2f} MiB | {peak:.2f} MiB |"
+    )
+    return summary["errors"] == 0
+
+
+def note(message):
+    """Progress, apart from the table on stdout."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def arguments():
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each proxy (3)")
+    parser.add_argument("--seconds", type=int, default=5, help="length of a turn (5)")
+    parser.add_argument("--connections", type=int, default=64, help="client connections (64)")
+    parser.add_argument("--bodies", default="13,65536,1048576", help="sizes of the response body, in bytes")
+    parser.add_argument("--only", default="", help="proxies to measure, for example peer_prox,nginx")
+    parser.add_argument("--soak", type=int, metavar="SECONDS", help="load peer_prox (or the first of --only) this long")
+    parser.add_argument("--programs", help="where the built programs are (target/bench-peers)")
+    options = parser.parse_args()
+    try:
+        options.bodies = [int(body) for body in options.bodies.split(",")]
+    except ValueError:
+        parser.error("--bodies takes numbers with commas between them")
+    options.only = [name for name in options.only.split(",") if name]
+    target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
+    options.programs = pathlib.Path(options.programs or pathlib.Path(target) / "bench-peers").resolve()
+    return options
+
+
+def choose(options):
+    """The peers to measure, all of which can be started."""
+    every = peers(options.programs)
+    names = [peer.name for peer in every]
+    if unknown := [name for name in options.only if name not in names]:
+        raise Failure(f"no such proxy: {', '.join(unknown)}; there are {', '.join(names)}")
+    only = options.only or (["peer_prox"] if options.soak else names)
+    selected = [peer for name in only for peer in every if peer.name == name]
+
+    system = {"wrk", *(peer.command[0] for peer in selected if peer.config)}
+    if missing := sorted(program for program in system if not shutil.which(program)):
+        raise Failure(f"missing: {', '.join(missing)}; on Debian and Ubuntu: apt-get install {' '.join(missing)}")
+    built = {f"{options.programs}/raw_origin", *(peer.command[0] for peer in selected if not peer.config)}
+    if missing := sorted(program for program in built if not shutil.which(program)):
+        build = "cargo build --profile bench-peers -p prox-tests --bins"
+        raise Failure(f"missing: {', '.join(missing)}; build with: {build}")
+    if not {PROXY_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
+        raise Failure("two cores are needed, one for the proxy, and one for the load and the upstream")
+    return selected
+
+
+def main():
+    """Runs what the command line asks for; the exit code is 1 when a proxy under test made an error."""
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        selected = choose(options)
+        os.sched_setaffinity(0, {LOAD_CORE})
+        with tempfile.TemporaryDirectory(prefix="prox-peers-") as name:
+            directory = pathlib.Path(name)
+            if options.soak:
+                return 0 if soak(selected[0], options.programs, options, directory) else 1
+            results = {body: measure(selected, options.programs, body, options, directory) for body in options.bodies}
+            print(table(results))
+            return 0
+    except Failure as failure:
+        note(f"error: {failure}")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
