@@ -1,1 +1,15 @@
-//! Test support.
+//! Support for the black-box tests of Prox, and for its benchmarks.
+//!
+//! An [`Origin`](origin::Origin) is the upstream, [`Served`](gateway::Served) the gateway, and the [`client`]s are what
+//! asks it. All of them live in the runtime of one test, on ports of their own.
+
+pub mod client;
+pub mod filler;
+pub mod flags;
+pub mod gateway;
+pub mod memory;
+pub mod origin;
+pub mod ports;
+pub mod table;
+pub mod wait;
+pub mod wire;

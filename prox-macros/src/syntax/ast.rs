@@ -79,6 +79,8 @@ pub(crate) enum Entry {
 /// `GET | POST exact "/path" if guard => target with [..],`
 pub(crate) struct Route {
     pub(crate) methods: Vec<Ident>,
+    /// Whether one of the methods is none, and none is near, so that nobody knows what the route takes.
+    pub(crate) unknown_method: bool,
     pub(crate) exact: Option<Span>,
     pub(crate) path: Text,
     pub(crate) guard: Option<Expr>,

@@ -14,6 +14,7 @@ use super::{
 /// What stands before the path.
 struct Head {
     methods: Vec<Ident>,
+    unknown_method: bool,
     exact: Option<Span>,
 }
 
@@ -41,8 +42,11 @@ impl Parser<'_> {
 
     fn head(&mut self, c: &mut Cursor<'_>) -> Head {
         let mut methods = Vec::new();
+        let mut unknown_method = false;
         while let Some(ident) = c.ident(0).filter(|ident| *ident != "exact") {
-            methods.extend(self.method(ident));
+            let method = self.method(ident);
+            unknown_method |= method.is_none();
+            methods.extend(method);
             c.bump();
             if !c.eat_punct('|') && !c.eat_punct(',') {
                 break;
@@ -53,7 +57,11 @@ impl Parser<'_> {
             exact = Some(c.span());
             c.bump();
         }
-        Head { methods, exact }
+        Head {
+            methods,
+            unknown_method,
+            exact,
+        }
     }
 
     /// The method as it is meant; none if nothing is near, so that no check speaks of it.
@@ -133,6 +141,7 @@ impl Parser<'_> {
         self.end_of_route(c);
         Entry::Route(Box::new(Route {
             methods: head.methods,
+            unknown_method: head.unknown_method,
             exact: head.exact,
             path,
             guard,

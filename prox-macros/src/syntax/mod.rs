@@ -2,6 +2,7 @@
 //! or end of a group.
 
 pub(crate) mod ast;
+pub(crate) mod calls;
 pub(crate) mod cursor;
 mod entry;
 mod expr;
@@ -11,10 +12,12 @@ pub(crate) mod words;
 
 pub(crate) mod host;
 pub(crate) mod pattern;
+mod punycode;
 pub(crate) mod url;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenTree};
 
+pub(crate) use self::expr::list as expr_list;
 use self::{
     ast::{Attr, Entry, Expr, Gateway},
     cursor::{Cursor, text_of, tokens_of},

@@ -15,25 +15,63 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
+/// The fields that the rules are about, as bits, so that one pass over a message tells which of them it has.
+mod field {
+    pub(super) const CONNECTION: u16 = 1;
+    pub(super) const KEEP_ALIVE: u16 = 1 << 1;
+    pub(super) const PROXY_CONNECTION: u16 = 1 << 2;
+    pub(super) const PROXY_AUTHENTICATE: u16 = 1 << 3;
+    pub(super) const PROXY_AUTHORIZATION: u16 = 1 << 4;
+    pub(super) const TRANSFER_ENCODING: u16 = 1 << 5;
+    pub(super) const UPGRADE: u16 = 1 << 6;
+    pub(super) const HTTP2_SETTINGS: u16 = 1 << 7;
+    pub(super) const TE: u16 = 1 << 8;
+    pub(super) const FORWARDED: u16 = 1 << 9;
+}
+
 /// Fields that belong to one connection, and never pass.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HTTP2_SETTINGS,
+const HOP_BY_HOP: [(u16, HeaderName); 8] = [
+    (field::CONNECTION, header::CONNECTION),
+    (field::KEEP_ALIVE, KEEP_ALIVE),
+    (field::PROXY_CONNECTION, PROXY_CONNECTION),
+    (field::PROXY_AUTHENTICATE, header::PROXY_AUTHENTICATE),
+    (field::PROXY_AUTHORIZATION, header::PROXY_AUTHORIZATION),
+    (field::TRANSFER_ENCODING, header::TRANSFER_ENCODING),
+    (field::UPGRADE, header::UPGRADE),
+    (field::HTTP2_SETTINGS, HTTP2_SETTINGS),
 ];
+
+fn present(headers: &HeaderMap) -> u16 {
+    headers
+        .keys()
+        .map(|name| match name.as_str() {
+            "connection" => field::CONNECTION,
+            "keep-alive" => field::KEEP_ALIVE,
+            "proxy-connection" => field::PROXY_CONNECTION,
+            "proxy-authenticate" => field::PROXY_AUTHENTICATE,
+            "proxy-authorization" => field::PROXY_AUTHORIZATION,
+            "transfer-encoding" => field::TRANSFER_ENCODING,
+            "upgrade" => field::UPGRADE,
+            "http2-settings" => field::HTTP2_SETTINGS,
+            "te" => field::TE,
+            "forwarded" => field::FORWARDED,
+            _ => 0,
+        })
+        .fold(0, |all, one| all | one)
+}
 
 /// Makes a request's headers fit for the upstream: hop-by-hop fields gone, the client named.
 ///
 /// `Host` is left to whoever knows the endpoint; what the client sent is kept in `X-Forwarded-Host`.
 pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
-    strip(headers);
-    keep_te_trailers(headers);
-    headers.remove(FORWARDED);
+    let present = present(headers);
+    strip(headers, present);
+    if present & field::TE != 0 {
+        keep_te_trailers(headers);
+    }
+    if present & field::FORWARDED != 0 {
+        headers.remove(FORWARDED);
+    }
     match client.forwarded_for() {
         Some(address) => headers.insert(X_FORWARDED_FOR, address),
         None => headers.remove(X_FORWARDED_FOR),
@@ -49,16 +87,19 @@ pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
 ///
 /// A length beside a transfer coding is dropped: the coding frames the message, the length is a lie or an attack.
 pub(crate) fn response(headers: &mut HeaderMap) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    let present = present(headers);
+    if present & field::TRANSFER_ENCODING != 0 {
         headers.remove(header::CONTENT_LENGTH);
     }
-    strip(headers);
-    headers.remove(header::TE);
+    strip(headers, present);
+    if present & field::TE != 0 {
+        headers.remove(header::TE);
+    }
 }
 
 /// Removes from trailers what must not stand there (RFC 9110, 6.5.1).
 pub(crate) fn trailers(headers: &mut HeaderMap) {
-    strip(headers);
+    strip(headers, present(headers));
     for name in [
         header::TE,
         header::HOST,
@@ -71,10 +112,14 @@ pub(crate) fn trailers(headers: &mut HeaderMap) {
     }
 }
 
-fn strip(headers: &mut HeaderMap) {
-    strip_listed(headers);
-    for name in HOP_BY_HOP {
-        headers.remove(name);
+fn strip(headers: &mut HeaderMap, present: u16) {
+    if present & field::CONNECTION != 0 {
+        strip_listed(headers);
+    }
+    for (bit, name) in HOP_BY_HOP {
+        if present & bit != 0 {
+            headers.remove(name);
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use http::Response;
+use http::{Method, Response};
+use http_body::Body as _;
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
@@ -16,17 +18,20 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::coop::unconstrained, time::Instant};
 
+use super::socket::{SharedTape, Socket};
 use crate::{
     body::Body,
     error::{Error, Failure},
     handler::Request,
+    sync::lock,
     time::LazyTimer,
 };
 
 /// A connection that is driven by whoever holds it.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
-    driver: http1::Connection<TokioIo<TcpStream>, Body>,
+    driver: http1::Connection<TokioIo<Socket>, Body>,
+    tape: SharedTape,
     /// The driver has ended, and must not be polled again.
     ended: bool,
     timer: LazyTimer,
@@ -37,8 +42,9 @@ pub(crate) struct Connection {
 /// A request that got no response.
 pub(crate) struct SendFailure {
     pub(crate) error: Error,
-    /// The request itself, when not a byte of it was sent.
-    pub(crate) unsent: Option<Request>,
+    /// The request, if it may be sent once more: the connection was a kept one that turned out dead, and either nothing of
+    /// the request had left, or all of it may be repeated and nothing had come back.
+    pub(crate) again: Option<Request>,
 }
 
 impl Connection {
@@ -48,23 +54,21 @@ impl Connection {
     ///
     /// When the stream is of no use already.
     pub(crate) async fn new(stream: TcpStream) -> Result<Box<Self>, Error> {
+        let tape = SharedTape::default();
+        let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;
         Ok(Box::new(Self {
             sender,
             driver,
+            tape,
             ended: false,
             timer: LazyTimer::default(),
             idle_since: Instant::now(),
             used: false,
         }))
-    }
-
-    /// Whether a request was answered on it before, so that the upstream may be closing it just now.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.used
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -120,9 +124,12 @@ impl Connection {
         request: Request,
         mut deadline: impl FnMut() -> Option<(Instant, Failure)>,
     ) -> Result<Response<Incoming>, SendFailure> {
+        // A connection that was opened for this request fails for a reason that a second one would meet as well.
+        let kept = self.used;
+        lock(&self.tape).rewind(kept && is_repeatable(&request));
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
         let (driver, ended, timer) = (&mut self.driver, &mut self.ended, &mut self.timer);
-        poll_fn(|cx| {
+        let result = poll_fn(|cx| {
             if !*ended {
                 *ended = Pin::new(&mut *driver).poll(cx).is_ready();
             }
@@ -132,34 +139,43 @@ impl Connection {
             match response.as_mut().poll(&mut quiet) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
                 Poll::Ready(Err(mut error)) => {
-                    return Poll::Ready(Err(SendFailure {
-                        unsent: error.take_message(),
-                        error: classify(error.into_error()),
-                    }));
+                    let unsent = error.take_message();
+                    return Poll::Ready(Err((classify(error.into_error()), unsent)));
                 }
                 Poll::Pending => {}
             }
             if *ended {
-                return Poll::Ready(Err(SendFailure::sent(Error::failure(Failure::Reset))));
+                return Poll::Ready(Err((Error::failure(Failure::Reset), None)));
             }
             match deadline() {
                 Some((at, failure)) if timer.poll(cx, at).is_ready() => {
-                    Poll::Ready(Err(SendFailure::sent(Error::failure(failure))))
+                    Poll::Ready(Err((Error::failure(failure), None)))
                 }
                 _ => Poll::Pending,
             }
         })
-        .await
+        .await;
+        result.map_err(|(error, unsent)| {
+            let tape = lock(&self.tape);
+            let dead = kept && error.as_failure() == Some(Failure::Reset);
+            let again = match unsent {
+                Some(unsent) if dead => Some(unsent),
+                None if dead => tape.replay(),
+                _ => None,
+            };
+            let error = if tape.is_unsent() { error } else { error.after_send() };
+            SendFailure { error, again }
+        })
     }
 }
 
-impl SendFailure {
-    fn sent(error: Error) -> Self {
-        Self {
-            error: error.after_send(),
-            unsent: None,
-        }
-    }
+/// Whether a request may be sent twice: its method is idempotent (RFC 9110, 9.2.2), and it has no body.
+fn is_repeatable(request: &Request) -> bool {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    );
+    idempotent && request.body().is_end_stream()
 }
 
 impl fmt::Debug for Connection {
@@ -172,12 +188,12 @@ impl fmt::Debug for Connection {
 }
 
 /// The row of the failure table for what hyper says of an exchange.
-pub(crate) fn classify(error: hyper::Error) -> Error {
+fn classify(error: hyper::Error) -> Error {
     // A body of ours that failed has said itself what happened.
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(failure) = cause.downcast_ref::<Error>().and_then(Error::as_failure) {
-            return Error::caused(failure, error).after_send();
+            return Error::caused(failure, error);
         }
         source = cause.source();
     }
@@ -186,5 +202,5 @@ pub(crate) fn classify(error: hyper::Error) -> Error {
     } else {
         Failure::Reset
     };
-    Error::caused(failure, error).after_send()
+    Error::caused(failure, error)
 }

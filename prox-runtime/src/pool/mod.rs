@@ -4,6 +4,7 @@
 //! response crosses no queue between tasks, and an upstream request ends when the client's does.
 
 mod connection;
+mod socket;
 
 use std::{
     sync::{Arc, Weak},

@@ -5,12 +5,11 @@ mod upload;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{StatusCode, Uri, Version, header, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use self::{body::UpstreamBody, upload::Upload};
 use crate::{
-    body::Body,
     client::Client,
     cluster::{Cluster, Core},
     connect,
@@ -139,7 +138,6 @@ impl Proxy {
                 trace.update(|hop| hop.connect = started.elapsed());
             }
             self.address(&mut request, index, &path)?;
-            let replay = connection.is_reused().then(|| replayable(&request)).flatten();
             let sent = Instant::now();
             let result = connection
                 .send(request, || upload.deadline(sent, policy, end))
@@ -151,13 +149,8 @@ impl Proxy {
                     }
                     return self.respond(response, connection, lease, end);
                 }
-                Err(SendFailure { unsent: Some(unsent), .. }) if connection.is_reused() => {
-                    request = unsent;
-                }
-                Err(SendFailure { error, .. }) => match replay {
-                    Some(replay) if error.as_failure() == Some(Failure::Reset) => request = replay,
-                    _ => return Err(error),
-                },
+                Err(SendFailure { again: Some(again), .. }) => request = again,
+                Err(SendFailure { error, .. }) => return Err(error),
             }
             // The kept connection was dead already. The next is opened anew, so that this happens once.
             fresh = Some(index);
@@ -240,20 +233,4 @@ impl Handler for Proxy {
             None => self.forward(req, &Client::new(None), matched.as_ref()).await,
         }
     }
-}
-
-/// A copy of a request that may be sent twice: its method is idempotent (RFC 9110, 9.2.2), and it has no body.
-fn replayable(request: &Request) -> Option<Request> {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-    );
-    if !idempotent || !http_body::Body::is_end_stream(request.body()) {
-        return None;
-    }
-    let mut copy = Request::new(Body::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = HeaderMap::clone(request.headers());
-    Some(copy)
 }

@@ -1,0 +1,17 @@
+# The recipes are plain commands, to be read as such where `just` is not installed.
+
+# Lists the recipes.
+default:
+    @just --list
+
+programs := "cargo build --profile bench-peers -p prox-tests --bins"
+
+# Prox beside nginx, HAProxy and the bare hyper proxy: CPU time per request, latency, start, memory.
+bench-peers *ARGS:
+    {{ programs }}
+    python3 tests/peers/run.py {{ ARGS }}
+
+# Ten minutes of load on Prox (or `--soak SECONDS`): errors, and what its memory did.
+soak *ARGS:
+    {{ programs }}
+    python3 tests/peers/run.py --soak 600 {{ ARGS }}

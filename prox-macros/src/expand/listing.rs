@@ -1,0 +1,147 @@
+//! The constant tables: `ROUTES` and `ENV`.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{Context, exprs::target_text, text::source};
+use crate::{
+    diag::line,
+    model::Route,
+    syntax::{
+        ast::{Env, Setup},
+        calls::{each_expr, mentions},
+    },
+};
+
+/// The rows of `ROUTES`, as flat lists.
+pub(super) fn routes(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
+    let model = context.model;
+    let names: Vec<String> = model.layers.iter().map(|layer| source(&layer.tokens)).collect();
+    let mut chains: Vec<&[usize]> = vec![&[]];
+    let mut known: HashMap<&[usize], usize> = HashMap::from([(chains_empty(), 0)]);
+    let mut texts = Vec::new();
+    let mut numbers = Vec::new();
+    for route in &model.routes {
+        let chain = *known.entry(&route.layers).or_insert_with(|| {
+            chains.push(&route.layers);
+            chains.len() - 1
+        });
+        texts.extend(row(context, route).map(|text| Literal::string(&text)));
+        numbers.extend([usize::from(route.exact), chain, line(route.path.span) as usize]);
+    }
+    let numbers = numbers.into_iter().map(Literal::usize_unsuffixed);
+    let chains = chains.iter().map(|chain| {
+        let layers = chain.iter().filter_map(|layer| names.get(*layer));
+        quote_spanned!(Span::mixed_site()=> &[#(#layers),*])
+    });
+    let count = Literal::usize_unsuffixed(model.routes.len());
+    quote_spanned!(Span::mixed_site()=> {
+        const ROWS: [#krate::RouteInfo; #count] = #krate::__private::routes(
+            &[#(#texts),*],
+            &[#(#chains),*],
+            &[#(#numbers),*],
+            ::core::file!(),
+        );
+        #krate::Routes::new(&ROWS)
+    })
+}
+
+const fn chains_empty() -> &'static [usize] {
+    &[]
+}
+
+/// Host, path, methods, guard and target.
+fn row(context: &Context<'_>, route: &Route) -> [String; 5] {
+    let host = context.model.hosts.get(route.host);
+    [
+        host.map_or_else(String::new, |host| host.label.clone()),
+        route.shown_path(),
+        route.label.clone(),
+        guard_text(route),
+        route.target.as_ref().map_or_else(String::new, target_text),
+    ]
+}
+
+/// The source text of a route's guard, or nothing.
+pub(super) fn guard_text(route: &Route) -> String {
+    route.guard.as_ref().map_or_else(String::new, |guard| source(&guard.tokens))
+}
+
+/// The rows of `ENV`.
+pub(super) fn variables(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
+    let rows = context.model.env.iter().map(|variable| {
+        let Env { name, ty, default, .. } = variable;
+        let name_text = name.to_string();
+        let ty = source(ty);
+        let default = match default {
+            Some(default) => {
+                let text = source(&default.tokens);
+                quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#text))
+            }
+            None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+        };
+        let doc = doc_text(variable);
+        let needed_by = needed_by(context, name).join(", ");
+        quote_spanned!(Span::mixed_site()=> #krate::EnvInfo {
+            name: #name_text,
+            ty: #ty,
+            default: #default,
+            doc: #doc,
+            needed_by: #needed_by,
+        })
+    });
+    quote_spanned!(Span::mixed_site()=> #krate::Variables::new(&[#(#rows),*]))
+}
+
+/// The documentation comment on a variable.
+pub(super) fn doc_text(variable: &Env) -> String {
+    let lines: Vec<&str> = variable
+        .attrs
+        .iter()
+        .filter_map(|attr| attr.doc.as_deref())
+        .map(str::trim)
+        .collect();
+    lines.join("\n")
+}
+
+/// What names the variable: backends, values, layers and routes.
+fn needed_by(context: &Context<'_>, name: &Ident) -> Vec<String> {
+    let model = context.model;
+    let mut users = Vec::new();
+    for setup in &model.setup {
+        match setup {
+            Setup::Backend(backend) => {
+                let mut used = false;
+                if let Some(target) = &backend.target {
+                    each_expr(target, &mut |expr| used |= mentions(&expr.tokens, name));
+                }
+                if used {
+                    users.push(format!("backend {}", backend.name));
+                }
+            }
+            Setup::Let(binding) if mentions(&binding.value.tokens, name) => {
+                users.push(format!("let {}", source(&binding.pattern)));
+            }
+            Setup::Let(_) => {}
+        }
+    }
+    for layer in &model.layers {
+        if mentions(&layer.tokens, name) {
+            users.push(source(&layer.tokens));
+        }
+    }
+    for route in &model.routes {
+        let mut used = route.guard.as_ref().is_some_and(|guard| mentions(&guard.tokens, name));
+        if let Some(target) = &route.target {
+            each_expr(target, &mut |expr| used |= mentions(&expr.tokens, name));
+        }
+        if used {
+            users.push(route.shown());
+        }
+    }
+    users
+}

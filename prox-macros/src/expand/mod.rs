@@ -1,0 +1,84 @@
+//! From the model to Rust. It reads the model only, and writes every public item even when there were errors.
+
+mod docs;
+pub(crate) mod exprs;
+mod listing;
+mod named;
+mod setup;
+pub(crate) mod tables;
+pub(crate) mod text;
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use crate::{
+    diag::Diagnostics,
+    model::{Model, tree::Forest},
+    syntax::ast::{Backend, Setup},
+};
+
+/// What every part of the expansion reads.
+pub(crate) struct Context<'a> {
+    /// The path of the facade, wherever the user has it: `$crate`.
+    pub(crate) krate: TokenStream,
+    pub(crate) model: &'a Model,
+    pub(crate) forest: &'a Forest,
+}
+
+impl Context<'_> {
+    /// The backends, each name once.
+    pub(super) fn backends(&self) -> impl Iterator<Item = &Backend> {
+        let all = || {
+            self.model.setup.iter().filter_map(|setup| match setup {
+                Setup::Backend(backend) => Some(backend),
+                Setup::Let(_) => None,
+            })
+        };
+        all().enumerate().filter_map(move |(place, backend)| {
+            let first = all().position(|other| other.name == backend.name);
+            (first == Some(place)).then_some(backend)
+        })
+    }
+}
+
+/// The whole expansion: items for a gateway with a name, else an expression.
+pub(crate) fn expand(context: &Context<'_>, diag: &Diagnostics) -> TokenStream {
+    let errors = diag.to_tokens();
+    match &context.model.named {
+        Some(named) => {
+            let items = named::items(context, named);
+            quote_spanned!(Span::mixed_site()=> #items #errors)
+        }
+        None => expression(context, &errors),
+    }
+}
+
+/// A block of type `Result<Gateway, Error>` that sees the variables around it.
+fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
+    let table = tables::table(context);
+    let routes = listing::routes(context);
+    let variables = listing::variables(context);
+    let span = Span::mixed_site();
+    let fail = quote_spanned!(span=> break '__prox ::core::result::Result::Err);
+    let parts = setup::Parts {
+        table: quote_spanned!(span=> &__TABLE),
+        routes: quote_spanned!(span=> __ROUTES),
+        variables: quote_spanned!(span=> __ENV),
+        fail,
+    };
+    let body = setup::body(context, &parts);
+    let allow = setup::allow();
+    quote_spanned!(span=> {
+        static __TABLE: #krate::__private::Table = #table;
+        const __ROUTES: #krate::Routes = #routes;
+        const __ENV: #krate::__private::Variables = #variables;
+        #allow
+        let __gateway: ::core::result::Result<#krate::Gateway, #krate::Error> = '__prox: {
+            #body
+            __asm.finish()
+        };
+        #errors
+        __gateway
+    })
+}

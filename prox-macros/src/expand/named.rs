@@ -1,0 +1,137 @@
+//! The items of a gateway with a name: its type, the constructor, the backends and the tables.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+
+use super::{Context, docs, listing, setup, tables};
+use crate::syntax::ast::{Attr, Named};
+
+pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let Named { vis, name, .. } = named;
+    let vis: TokenStream = vis.iter().cloned().collect();
+    let attrs: TokenStream = attributes(&named.attrs);
+    let docs = docs::tables(context);
+    let backends = format_ident!("{}Backends", name, span = Span::call_site());
+    let backends_item = backends_item(context, &vis, name, &backends);
+    let implementation = implementation(context, named, &vis, &backends);
+    quote_spanned!(span=>
+        #attrs
+        #[doc = #docs]
+        #[derive(Clone, Debug)]
+        #vis struct #name {
+            gateway: #krate::Gateway,
+            backends: #backends,
+        }
+        #backends_item
+        #implementation
+        impl ::core::ops::Deref for #name {
+            type Target = #krate::Gateway;
+            fn deref(&self) -> &#krate::Gateway {
+                &self.gateway
+            }
+        }
+        impl #krate::IntoGateway for #name {
+            fn into_gateway(self) -> ::core::result::Result<#krate::Gateway, #krate::Error> {
+                ::core::result::Result::Ok(self.gateway)
+            }
+        }
+        #krate::__private::service_impl! { #name }
+    )
+}
+
+fn attributes(attrs: &[Attr]) -> TokenStream {
+    attrs.iter().flat_map(|attr| attr.tokens.iter().cloned()).collect()
+}
+
+/// A struct with a handle for each backend.
+fn backends_item(context: &Context<'_>, vis: &TokenStream, name: &Ident, ident: &Ident) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let about = format!("The backends of [`{name}`]: endpoints, health and draining of each.");
+    let fields = context.backends().map(|backend| {
+        let docs: Vec<&str> = backend.attrs.iter().filter_map(|attr| attr.doc.as_deref()).collect();
+        let field = Ident::new(&backend.name.to_string(), Span::call_site().located_at(backend.name.span()));
+        let fallback = format!("The backend `{field}`.");
+        let docs = if docs.is_empty() { vec![fallback.as_str()] } else { docs };
+        quote_spanned!(span=> #(#[doc = #docs])* pub #field: #krate::Cluster)
+    });
+    quote_spanned!(span=>
+        #[doc = #about]
+        #[derive(Clone, Debug)]
+        #[allow(non_snake_case, dead_code)]
+        #vis struct #ident {
+            #(#fields,)*
+        }
+    )
+}
+
+fn implementation(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Ident) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let name = &named.name;
+    let table = tables::table(context);
+    let routes = listing::routes(context);
+    let variables = listing::variables(context);
+    let parts = setup::Parts {
+        table: quote_spanned!(span=> Self::__table()),
+        routes: quote_spanned!(span=> Self::ROUTES),
+        variables: quote_spanned!(span=> Self::ENV),
+        fail: quote_spanned!(span=> return ::core::result::Result::Err),
+    };
+    let body = setup::body(context, &parts);
+    let allow = setup::allow();
+    let arguments = named.fields.iter().map(|field| {
+        let (name, ty) = (&field.name, &field.ty);
+        let ty: TokenStream = ty.iter().cloned().collect();
+        quote_spanned!(span=> #name: #ty)
+    });
+    let handles = context.backends().enumerate().map(|(place, backend)| {
+        let field = Ident::new(&backend.name.to_string(), Span::call_site());
+        let handle = setup::backend_ident(place);
+        quote_spanned!(span=> #field: #handle)
+    });
+    quote_spanned!(span=>
+        #[allow(dead_code)]
+        impl #name {
+            /// The routes, in the order of the source; prints as a table.
+            #vis const ROUTES: #krate::Routes = #routes;
+
+            /// The variables of the environment that the gateway reads when it starts; prints as a table.
+            #vis const ENV: #krate::Variables = #variables;
+
+            /// Makes the gateway.
+            ///
+            /// # Errors
+            ///
+            /// Everything that is wrong with the environment and the configuration, in one error.
+            #allow
+            #vis fn new(#(#arguments),*) -> ::core::result::Result<Self, #krate::Error> {
+                #body
+                ::core::result::Result::Ok(Self {
+                    gateway: __asm.finish()?,
+                    backends: #backends { #(#handles),* },
+                })
+            }
+
+            /// The handles of the backends.
+            #vis fn backends(&self) -> &#backends {
+                &self.backends
+            }
+
+            /// Says which route would take a request for `url`, an absolute URL or a path, and why.
+            #vis fn explain(
+                method: impl ::core::convert::AsRef<str>,
+                url: impl ::core::convert::AsRef<str>,
+            ) -> #krate::Explanation {
+                #krate::__private::explain(Self::__table(), Self::ROUTES, method, url)
+            }
+
+            fn __table() -> &'static #krate::__private::Table {
+                static TABLE: #krate::__private::Table = #table;
+                &TABLE
+            }
+        }
+    )
+}

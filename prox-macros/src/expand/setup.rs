@@ -1,0 +1,173 @@
+//! The statements that make a gateway when it starts: variables, values, backends, layers, routes.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+
+use super::{
+    Context,
+    exprs::{self, at},
+};
+use crate::syntax::ast::{Backend, Env, Setup, Target};
+
+/// What differs between the two positions.
+pub(super) struct Parts {
+    pub(super) table: TokenStream,
+    pub(super) routes: TokenStream,
+    pub(super) variables: TokenStream,
+    /// Leaves with an error.
+    pub(super) fail: TokenStream,
+}
+
+/// Lints that the user's names and holes must not set off.
+pub(super) fn allow() -> TokenStream {
+    quote_spanned!(Span::mixed_site()=>
+        #[allow(
+            non_snake_case,
+            unused_imports,
+            unused_mut,
+            unreachable_code,
+            clippy::diverging_sub_expression,
+            clippy::too_many_arguments,
+            clippy::too_many_lines,
+            clippy::redundant_clone
+        )]
+    )
+}
+
+/// All statements, after which `__asm` can be finished.
+pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let Parts {
+        table,
+        routes,
+        variables,
+        ..
+    } = parts;
+    let env = environment(context, parts);
+    let setup = setup(context);
+    let layers = layers(context);
+    let targets = targets(context);
+    quote_spanned!(span=>
+        use #krate::dsl::*;
+        let mut __asm = #krate::__private::Assembly::new(#table, #routes, #variables);
+        #env
+        #setup
+        #layers
+        #targets
+    )
+}
+
+/// Reads all variables before the first is used, so that one error has all that are missing.
+fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
+    let span = Span::mixed_site();
+    let env = &context.model.env;
+    if env.is_empty() {
+        return TokenStream::new();
+    }
+    let reads = env.iter().enumerate().map(|(place, variable)| {
+        let Env { name, ty, default, .. } = variable;
+        let local = numbered("__e", place);
+        let number = number(place);
+        let ty: TokenStream = ty.iter().cloned().collect();
+        match default {
+            None => quote_spanned!(at(name.span())=> let #local = __asm.env::<#ty, _>(#number);),
+            Some(default) => {
+                let value = exprs::expr(context, default);
+                quote_spanned!(at(name.span())=> let #local = __asm.env_or::<#ty, _>(#number, || #value);)
+            }
+        }
+    });
+    let names = env.iter().map(|variable| &variable.name);
+    let locals = (0..env.len()).map(|place| numbered("__e", place));
+    let fail = &parts.fail;
+    quote_spanned!(span=>
+        #(#reads)*
+        let (#(::core::option::Option::Some(#names),)*) = (#(#locals,)*) else {
+            #fail(__asm.into_error())
+        };
+    )
+}
+
+fn setup(context: &Context<'_>) -> TokenStream {
+    let span = Span::mixed_site();
+    let mut out = TokenStream::new();
+    for setup in &context.model.setup {
+        match setup {
+            Setup::Let(binding) => {
+                let pattern: TokenStream = binding.pattern.iter().cloned().collect();
+                let value = exprs::expr(context, &binding.value);
+                out.extend(quote_spanned!(span=> let #pattern = #value;));
+            }
+            Setup::Backend(backend) => out.extend(self::backend(context, backend)),
+        }
+    }
+    out
+}
+
+/// The handle of the gateway, and the user's variable, which is unused if no target names it.
+fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
+    let krate = &context.krate;
+    let name = &backend.name;
+    let span = at(name.span());
+    let Some(place) = context.backends().position(|other| std::ptr::eq(other, backend)) else {
+        return TokenStream::new();
+    };
+    let handle = backend_ident(place);
+    let text = Literal::string(&name.to_string());
+    let value = match &backend.target {
+        Some(target @ (Target::Url(_) | Target::Expr(_))) => {
+            let value = exprs::target(context, target);
+            let at = at(exprs::target_span(target));
+            quote_spanned!(at=> __asm.backend(#text, #value))
+        }
+        // A hole, which has been reported.
+        Some(Target::Split(_)) | None => quote_spanned!(span=> ::core::unreachable!()),
+    };
+    quote_spanned!(span=>
+        let #handle: #krate::Cluster = #value;
+        let #name = ::core::clone::Clone::clone(&#handle);
+    )
+}
+
+fn layers(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
+    let layers = context.model.layers.iter().enumerate().map(|(place, layer)| {
+        let local = numbered("__l", place);
+        let value = exprs::expr(context, layer);
+        quote_spanned!(at(layer.span())=> let #local = #krate::__private::layer(#value);)
+    });
+    layers.collect()
+}
+
+fn targets(context: &Context<'_>) -> TokenStream {
+    let mut out = TokenStream::new();
+    for (place, route) in context.model.routes.iter().enumerate() {
+        let number = number(place);
+        if let Some(target) = &route.target {
+            let value = exprs::target(context, target);
+            let layers = route.layers.iter().map(|layer| numbered("__l", *layer));
+            out.extend(quote_spanned!(at(exprs::target_span(target))=>
+                __asm.route(#number, #value, &[#(&#layers),*]);
+            ));
+        }
+        if let Some(guard) = &route.guard {
+            let value = exprs::expr(context, guard);
+            out.extend(quote_spanned!(at(guard.span())=> __asm.guard(#number, #value);));
+        }
+    }
+    out
+}
+
+/// The handle of a backend, by its place among the backends.
+pub(super) fn backend_ident(place: usize) -> Ident {
+    numbered("__b", place)
+}
+
+fn numbered(prefix: &str, place: usize) -> Ident {
+    format_ident!("{prefix}{place}", span = Span::mixed_site())
+}
+
+fn number(place: usize) -> Literal {
+    Literal::usize_unsuffixed(place)
+}

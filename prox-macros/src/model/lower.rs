@@ -1,0 +1,232 @@
+//! From the tree of what was written to the model: literals are understood, scopes unfolded, layers shared.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Host, Methods, Model, Route};
+use crate::{
+    diag::Diagnostics,
+    syntax::{
+        ast::{self, Entry, Expr, Gateway, Text},
+        host,
+        pattern::{self, Pattern, Tail},
+    },
+};
+
+/// Makes the model, and reports literals that are no paths or hosts.
+pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
+    let mut lowering = Lowering {
+        diag,
+        layers: Layers::default(),
+        routes: Vec::new(),
+    };
+    let outer = lowering.layers.intern(gateway.layers);
+    let mut hosts = vec![Host {
+        label: String::from("_"),
+        names: Vec::new(),
+    }];
+    let outside = Surroundings {
+        host: 0,
+        scope: Scope::Root,
+        layers: outer.clone(),
+    };
+    lowering.entries(gateway.entries, &outside);
+    for block in gateway.hosts {
+        let host = lowering.host(&block.names, &mut hosts);
+        let mut layers = outer.clone();
+        layers.extend(lowering.layers.intern(block.layers));
+        let inside = Surroundings {
+            host,
+            scope: Scope::Root,
+            layers,
+        };
+        lowering.entries(block.entries, &inside);
+    }
+    let mut routes = lowering.routes;
+    add_head(&mut routes);
+    Model {
+        named: gateway.named,
+        env: gateway.env,
+        setup: gateway.setup,
+        layers: lowering.layers.all,
+        hosts,
+        routes,
+        expects: gateway.expects,
+    }
+}
+
+struct Lowering<'d> {
+    diag: &'d mut Diagnostics,
+    layers: Layers,
+    routes: Vec<Route>,
+}
+
+/// What stands around a route.
+struct Surroundings {
+    host: usize,
+    scope: Scope,
+    layers: Vec<usize>,
+}
+
+#[derive(Clone)]
+enum Scope {
+    Root,
+    Path(Pattern),
+    /// The path of a scope is none, which has been reported.
+    Hole,
+}
+
+impl Lowering<'_> {
+    fn host(&mut self, names: &[Text], hosts: &mut Vec<Host>) -> usize {
+        if names.is_empty() {
+            return 0;
+        }
+        let labels: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+        let mut host = Host {
+            label: labels.join("|"),
+            names: Vec::new(),
+        };
+        for text in names {
+            match host::parse(&text.value) {
+                Ok(name) => host.names.push((name, text.clone())),
+                Err(flaw) => self.diag.flaw(text, flaw),
+            }
+        }
+        hosts.push(host);
+        hosts.len() - 1
+    }
+
+    fn entries(&mut self, entries: Vec<Entry>, around: &Surroundings) {
+        for entry in entries {
+            match entry {
+                Entry::Route(route) => self.route(*route, around),
+                Entry::Scope(scope) => self.scope(scope, around),
+            }
+        }
+    }
+
+    fn scope(&mut self, scope: ast::Scope, around: &Surroundings) {
+        let mut layers = around.layers.clone();
+        layers.extend(self.layers.intern(scope.layers));
+        let own = match pattern::parse(&scope.path.value, false) {
+            Ok(pattern) if matches!(pattern.tail, Tail::Rest(_)) => {
+                self.diag
+                    .error(scope.path.span, "a scope cannot end with `{*..}`, which leaves nothing for its routes")
+                    .help("leave it out of the scope, and write it on a route inside");
+                None
+            }
+            Ok(pattern) => Some(pattern),
+            Err(flaws) => {
+                for flaw in flaws {
+                    self.diag.flaw(&scope.path, flaw);
+                }
+                None
+            }
+        };
+        let joined = match (own, &around.scope) {
+            (None, _) | (_, Scope::Hole) => Scope::Hole,
+            (Some(own), Scope::Root) => Scope::Path(own),
+            (Some(own), Scope::Path(outer)) => Scope::Path(own.within(outer)),
+        };
+        let inside = Surroundings {
+            host: around.host,
+            scope: joined,
+            layers,
+        };
+        self.entries(scope.entries, &inside);
+    }
+
+    fn route(&mut self, route: ast::Route, around: &Surroundings) {
+        let exact = route.exact.is_some();
+        let own = match pattern::parse(&route.path.value, exact) {
+            Ok(pattern) => Some(pattern),
+            Err(flaws) => {
+                for flaw in flaws {
+                    self.diag.flaw(&route.path, flaw);
+                }
+                None
+            }
+        };
+        let pattern = match (own, &around.scope) {
+            _ if route.unknown_method => None,
+            (None, _) | (_, Scope::Hole) => None,
+            (Some(own), Scope::Root) => Some(own),
+            (Some(own), Scope::Path(scope)) => Some(own.within(scope)),
+        };
+        let pattern = pattern.filter(|pattern| self.names_are_distinct(pattern, &route.path));
+        let words: Vec<String> = route.methods.iter().map(ToString::to_string).collect();
+        let methods = words
+            .iter()
+            .fold(Methods(0), |all, word| all.union(Methods::of(word)));
+        let mut layers = around.layers.clone();
+        layers.extend(self.layers.intern(route.layers));
+        self.routes.push(Route {
+            host: around.host,
+            path: route.path,
+            pattern,
+            exact,
+            methods: if methods.is_empty() { Methods::ALL } else { methods },
+            label: if words.is_empty() { String::from("*") } else { words.join("|") },
+            guard: route.guard,
+            target: route.target,
+            layers,
+        });
+    }
+
+    fn names_are_distinct(&mut self, pattern: &Pattern, path: &Text) -> bool {
+        let mut seen = HashSet::new();
+        let twice = pattern.params().find(|name| !seen.insert(*name));
+        if let Some(name) = twice {
+            self.diag
+                .error(path.span, format!("the parameter `{name}` is there twice: also in a scope around this route"))
+                .help("give one of them another name");
+        }
+        twice.is_none()
+    }
+}
+
+/// Layers by number. A layer that is a name alone is one layer wherever it stands; every other is its own.
+#[derive(Default)]
+struct Layers {
+    all: Vec<Expr>,
+    named: HashMap<String, usize>,
+}
+
+impl Layers {
+    fn intern(&mut self, layers: Vec<Expr>) -> Vec<usize> {
+        layers
+            .into_iter()
+            .map(|layer| match layer.only_ident().map(ToString::to_string) {
+                Some(name) => match self.named.get(&name) {
+                    Some(place) => *place,
+                    None => {
+                        let place = self.push(layer);
+                        self.named.insert(name, place);
+                        place
+                    }
+                },
+                None => self.push(layer),
+            })
+            .collect()
+    }
+
+    fn push(&mut self, layer: Expr) -> usize {
+        self.all.push(layer);
+        self.all.len() - 1
+    }
+}
+
+/// A route that names `GET` takes `HEAD` as well, unless a route of the same pattern names `HEAD`.
+fn add_head(routes: &mut [Route]) {
+    let place = |route: &Route| route.shape().map(|shape| (route.host, shape));
+    let named: HashSet<(usize, String)> = routes
+        .iter()
+        .filter(|route| route.methods != Methods::ALL && route.methods.contains(Methods::HEAD))
+        .filter_map(place)
+        .collect();
+    for route in routes {
+        let taken = place(route).is_none_or(|place| named.contains(&place));
+        if route.methods.contains(Methods::GET) && !taken {
+            route.methods = route.methods.union(Methods::HEAD);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The gateway as data: what was written, with its scopes unfolded and its literals understood.
+
+mod lower;
+pub(crate) mod tree;
+
+pub(crate) use self::lower::lower;
+use crate::syntax::{
+    ast::{Env, Expect, Expr, Named, Setup, Target, Text},
+    host::HostName,
+    pattern::{Pattern, Segment, Tail},
+};
+
+/// All of a gateway.
+pub(crate) struct Model {
+    pub(crate) named: Option<Named>,
+    pub(crate) env: Vec<Env>,
+    /// What is made once, in the order of the source.
+    pub(crate) setup: Vec<Setup>,
+    /// Each layer once, however many routes share it.
+    pub(crate) layers: Vec<Expr>,
+    /// The first is every host that no other names.
+    pub(crate) hosts: Vec<Host>,
+    /// In the order of the source; a route's place is its number.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// The hosts of one block.
+pub(crate) struct Host {
+    /// As written, joined by `|`; `_` for the first.
+    pub(crate) label: String,
+    pub(crate) names: Vec<(HostName, Text)>,
+}
+
+/// A route with all that its scopes add to it.
+pub(crate) struct Route {
+    pub(crate) host: usize,
+    /// The literal as written, without the scopes.
+    pub(crate) path: Text,
+    /// The whole pattern; none if the literal, or that of a scope, is no path.
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) exact: bool,
+    /// The methods that it takes, with `HEAD` where `GET` brings it.
+    pub(crate) methods: Methods,
+    /// As written, joined by `|`; `*` if there are none.
+    pub(crate) label: String,
+    pub(crate) guard: Option<Expr>,
+    /// None if it is missing.
+    pub(crate) target: Option<Target>,
+    /// Outermost first.
+    pub(crate) layers: Vec<usize>,
+}
+
+/// A set of methods, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Methods(pub(crate) u16);
+
+impl Methods {
+    pub(crate) const ALL: Self = Self(0x3ff);
+    pub(crate) const GET: Self = Self(1);
+    pub(crate) const HEAD: Self = Self(2);
+
+    /// The set of one method, or of none if it is unknown.
+    pub(crate) fn of(word: &str) -> Self {
+        crate::syntax::words::METHODS
+            .iter()
+            .position(|method| *method == word)
+            .map_or(Self(0), |bit| Self(1 << bit))
+    }
+
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The name of the first method, or one that no route can name.
+    pub(crate) fn example(self) -> &'static str {
+        crate::syntax::words::METHODS
+            .get(self.0.trailing_zeros() as usize)
+            .unwrap_or(&"PURGE")
+    }
+}
+
+impl Route {
+    /// The whole path for people: the pattern, or the literal where there is none.
+    pub(crate) fn shown_path(&self) -> String {
+        match &self.pattern {
+            Some(pattern) => pattern.to_string(),
+            None => self.path.value.clone(),
+        }
+    }
+
+    /// What the route matches, as it would be written at the top level of a host.
+    pub(crate) fn shown(&self) -> String {
+        let methods = if self.label == "*" { String::new() } else { format!("{} ", self.label) };
+        let exact = if self.exact { "exact " } else { "" };
+        format!("{methods}{exact}{}", self.shown_path())
+    }
+
+    /// The pattern without the names of its parameters: routes with the same shape match the same paths.
+    pub(crate) fn shape(&self) -> Option<String> {
+        let pattern = self.pattern.as_ref()?;
+        let mut shape = String::new();
+        for segment in &pattern.segments {
+            match segment {
+                Segment::Literal(text) => {
+                    shape.push('/');
+                    shape.push_str(text);
+                }
+                Segment::Param(_) => shape.push_str("/{}"),
+            }
+        }
+        shape.push_str(match pattern.tail {
+            Tail::Exact => "",
+            Tail::Prefix => "{/}",
+            Tail::Rest(_) => "/{*}",
+        });
+        Some(shape)
+    }
+}

@@ -1,0 +1,180 @@
+//! The socket of an upstream connection, which remembers what the request under way has sent.
+//!
+//! Whether a request may be sent again depends on whether a byte of it has left, and on whether a byte has come back. Both
+//! are known here exactly. To send one again, its head is read back from the bytes that were written, so that the common
+//! path need not copy a map of headers for a case that hardly ever comes.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use http::{HeaderName, HeaderValue, Method, Uri};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::{body::Body, handler::Request, sync::lock};
+
+/// What has passed since the request began.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    /// The bytes that were written, while they are worth keeping.
+    head: Vec<u8>,
+    keep: bool,
+    wrote: bool,
+    read: bool,
+}
+
+pub(super) type SharedTape = Arc<Mutex<Tape>>;
+
+impl Tape {
+    /// Begins anew; `keep` for a request that may be sent again.
+    pub(super) fn rewind(&mut self, keep: bool) {
+        self.head.clear();
+        self.keep = keep;
+        self.wrote = false;
+        self.read = false;
+    }
+
+    /// Whether nothing of the request has left.
+    pub(super) fn is_unsent(&self) -> bool {
+        !self.wrote
+    }
+
+    /// The request as it was sent, if it was kept whole and nothing has come back.
+    pub(super) fn replay(&self) -> Option<Request> {
+        if self.keep && !self.read { parse(&self.head) } else { None }
+    }
+
+    fn note(&mut self, written: &[u8]) {
+        self.wrote = true;
+        if self.keep {
+            self.head.extend_from_slice(written);
+        }
+    }
+}
+
+/// Reads a head back that hyper wrote; `None` if it is not whole.
+fn parse(head: &[u8]) -> Option<Request> {
+    let text = head.strip_suffix(b"\r\n\r\n")?;
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let first = lines.next()?.trim_ascii_end();
+    let mut words = first.splitn(3, |&byte| byte == b' ');
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::from_bytes(words.next()?).ok()?;
+    *request.uri_mut() = Uri::try_from(words.next()?).ok()?;
+    for line in lines {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+        request.headers_mut().append(name, value);
+    }
+    Some(request)
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    tape: SharedTape,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, tape: SharedTape) -> Self {
+        Self { stream, tape }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if result.is_ready() && buf.filled().len() > before {
+            lock(&self.tape).read = true;
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(count)) = result {
+            lock(&self.tape).note(&buf[..count]);
+        }
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(mut count)) = result {
+            let mut tape = lock(&self.tape);
+            for buf in bufs {
+                let part = count.min(buf.len());
+                tape.note(&buf[..part]);
+                count -= part;
+            }
+        }
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taped(keep: bool, bytes: &[u8]) -> Tape {
+        let mut tape = Tape::default();
+        tape.rewind(keep);
+        tape.note(bytes);
+        tape
+    }
+
+    #[test]
+    fn a_head_is_read_back_as_it_was_sent() {
+        let tape = taped(true, b"GET /a?b=1 HTTP/1.1\r\nhost: x\r\naccept: a\r\naccept: b: c\r\n\r\n");
+        let request = tape.replay().unwrap();
+        assert_eq!(request.method(), "GET");
+        assert_eq!(request.uri(), "/a?b=1");
+        assert_eq!(request.headers()["host"], "x");
+        let accept: Vec<_> = request.headers().get_all("accept").iter().collect();
+        assert_eq!(accept, ["a", "b: c"]);
+    }
+
+    #[test]
+    fn half_a_head_or_one_that_was_answered_is_not_sent_again() {
+        assert!(taped(true, b"GET / HTTP/1.1\r\nhost: x\r\n").replay().is_none());
+        assert!(taped(false, b"GET / HTTP/1.1\r\n\r\n").replay().is_none());
+        let mut answered = taped(true, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        answered.read = true;
+        assert!(answered.replay().is_none());
+        assert!(!answered.is_unsent());
+    }
+}

@@ -1,0 +1,1 @@
+//! Black-box tests over sockets: one binary, a module for each theme.
