@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn carets_stand_below_the_part() {
-        assert_eq!(drawn("/a//b", 2..4), "\n  \"/a//b\"\n    ^^");
+        assert_eq!(drawn("/a//b", 2..4), "\n  \"/a//b\"\n     ^^");
         assert_eq!(drawn("é{x", 2..4), "\n  \"é{x\"\n    ^^");
         assert_eq!(drawn("", 0..0), "\n  \"\"\n   ^");
         assert_eq!(drawn("/a", 2..2), "\n  \"/a\"\n     ^");

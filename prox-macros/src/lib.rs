@@ -1,1 +1,59 @@
+//! The procedural macro behind `prox::gateway!`. Use it through the `prox` crate, which documents the language.
+//!
+//! Tokens become a tree that keeps going after a mistake ([`syntax`]), the tree a model of the gateway as data ([`model`]),
+//! the model is checked ([`check`]) and written as Rust ([`expand`]), whether or not the checks found something.
 
+extern crate proc_macro;
+
+mod check;
+mod diag;
+mod expand;
+mod model;
+mod syntax;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+
+use crate::{diag::Diagnostics, expand::Context, model::tree::Forest, syntax::cursor::tokens_of};
+
+/// What `prox::gateway!` calls, with the path of the facade as the first token.
+#[doc(hidden)]
+#[proc_macro]
+pub fn gateway_impl(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand(input.into()).into()
+}
+
+/// The expansion, apart from the compiler.
+fn expand(input: TokenStream) -> TokenStream {
+    let mut input = input.into_iter();
+    let krate: TokenStream = input.next().into_iter().collect();
+    let tokens: Vec<TokenTree> = tokens_of(input.collect());
+    let end = tokens.last().map_or_else(Span::call_site, TokenTree::span);
+    let mut diag = Diagnostics::default();
+    let gateway = syntax::parse(&tokens, end, &mut diag);
+    if gateway.without_name {
+        return diag.to_tokens();
+    }
+    let model = model::lower(gateway, &mut diag);
+    let forest = Forest::new(&model);
+    check::check(&model, &forest, &mut diag);
+    let context = Context {
+        krate,
+        model: &model,
+        forest: &forest,
+    };
+    expand::expand(&context, &diag)
+}
+
+#[cfg(test)]
+mod sample {
+    #[test]
+    fn card() {
+        let text = std::fs::read_to_string("/tmp/pm-dev/card.txt").unwrap();
+        let out = crate::expand(text.parse().unwrap());
+        let shown = match syn::parse2::<syn::File>(out.clone()) {
+            Ok(_) => out.to_string(),
+            Err(error) => format!("{error}\n{out}"),
+        };
+        std::fs::write("/tmp/expansion-sample.rs", shown).unwrap();
+    }
+}

@@ -92,3 +92,7 @@ macro_rules! __service_impl {
         }
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -165,15 +165,7 @@ class Process:
         self.core = core
 
     def __enter__(self):
-        libc = ctypes.CDLL(None)
-
-        def prepare():
-            os.sched_setaffinity(0, {self.core})
-            libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: not even a killed driver leaves it behind.
-
-        self.child = subprocess.Popen(
-            self.command, preexec_fn=prepare, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        self.child = spawn(self.command, self.core, subprocess.DEVNULL)
         self.started = time.monotonic()
         return self
 
@@ -220,6 +212,19 @@ class Process:
         return kilobytes / 1024
 
 
+def spawn(command, core, stdout):
+    """Starts a child on one core, in a process group of its own."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        os.sched_setaffinity(0, {core})
+        libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: not even a killed driver leaves it behind.
+
+    return subprocess.Popen(
+        command, preexec_fn=prepare, start_new_session=True, stdin=subprocess.DEVNULL, stdout=stdout, text=True
+    )
+
+
 def stop(child):
     """Ends a child and its process group, which this driver made for it."""
     with contextlib.suppress(ProcessLookupError):
@@ -252,14 +257,7 @@ class Load:
     def run(self, port, seconds, every_second=lambda: None):
         """Loads the port for so many seconds and returns wrk's summary."""
         command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s", str(self.script)]
-        child = subprocess.Popen(
-            [*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"],
-            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        child = spawn([*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"], LOAD_CORE, subprocess.PIPE)
         try:
             deadline = time.monotonic() + seconds + 30
             while True:
@@ -390,15 +388,23 @@ def note(message):
     print(message, file=sys.stderr, flush=True)
 
 
+def positive(text):
+    """A number of rounds, seconds or connections."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def arguments():
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each proxy (3)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of a turn (5)")
-    parser.add_argument("--connections", type=int, default=64, help="client connections (64)")
+    parser.add_argument("--rounds", type=positive, default=3, help="turns of each proxy (3)")
+    parser.add_argument("--seconds", type=positive, default=5, help="length of a turn (5)")
+    parser.add_argument("--connections", type=positive, default=64, help="client connections (64)")
     parser.add_argument("--bodies", default="13,65536,1048576", help="sizes of the response body, in bytes")
     parser.add_argument("--only", default="", help="proxies to measure, for example peer_prox,nginx")
-    parser.add_argument("--soak", type=int, metavar="SECONDS", help="load peer_prox (or the first of --only) this long")
+    parser.add_argument("--soak", type=positive, metavar="SECONDS", help="load peer_prox (or the first of --only) this long")
     parser.add_argument("--programs", help="where the built programs are (target/bench-peers)")
     options = parser.parse_args()
     try:
@@ -435,6 +441,8 @@ def choose(options):
 def main():
     """Runs what the command line asks for; the exit code is 1 when a proxy under test made an error."""
     options = arguments()
+    # Both end the `with` blocks, also where Ctrl-C was ignored by who started this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         selected = choose(options)

@@ -146,6 +146,11 @@ impl RawClient {
         }
     }
 
+    /// Reads one head, that of a 1xx response included; none when the connection ends.
+    pub async fn any_head(&mut self) -> Option<Head> {
+        within("any head", self.reader.head()).await
+    }
+
     /// Reads a body.
     pub async fn body(&mut self, framing: Framing) -> Received {
         within("the body of a response", self.reader.body(framing, |_| {})).await

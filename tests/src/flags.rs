@@ -16,8 +16,12 @@ where
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument.strip_prefix("--") == Some(name) {
-            let value = arguments.next().ok_or_else(|| format!("expected a value after `--{name}`"))?;
-            return value.parse().map_err(|error| format!("bad value `{value}` for `--{name}`: {error}"));
+            let value = arguments
+                .next()
+                .ok_or_else(|| format!("expected a value after `--{name}`"))?;
+            return value
+                .parse()
+                .map_err(|error| format!("bad value `{value}` for `--{name}`: {error}"));
         }
     }
     default.ok_or_else(|| format!("missing `--{name}`"))

@@ -3,6 +3,7 @@
 mod docs;
 pub(crate) mod exprs;
 mod listing;
+mod matcher;
 mod named;
 mod setup;
 pub(crate) mod tables;

@@ -1,7 +1,7 @@
 //! The items of a gateway with a name: its type, the constructor, the backends and the tables.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::quote_spanned;
 
 use super::{Context, docs, listing, setup, tables};
 use crate::syntax::ast::{Attr, Named};
@@ -13,7 +13,7 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let vis: TokenStream = vis.iter().cloned().collect();
     let attrs: TokenStream = attributes(&named.attrs);
     let docs = docs::tables(context);
-    let backends = format_ident!("{}Backends", name, span = Span::call_site());
+    let backends = Ident::new(&format!("{name}Backends"), Span::call_site());
     let backends_item = backends_item(context, &vis, name, &backends);
     let implementation = implementation(context, named, &vis, &backends);
     quote_spanned!(span=>

@@ -1,7 +1,7 @@
 //! The statements that make a gateway when it starts: variables, values, backends, layers, routes.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::quote_spanned;
 
 use super::{
     Context,
@@ -165,7 +165,7 @@ pub(super) fn backend_ident(place: usize) -> Ident {
 }
 
 fn numbered(prefix: &str, place: usize) -> Ident {
-    format_ident!("{prefix}{place}", span = Span::mixed_site())
+    Ident::new(&format!("{prefix}{place}"), Span::mixed_site())
 }
 
 fn number(place: usize) -> Literal {

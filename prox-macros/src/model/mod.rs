@@ -6,6 +6,7 @@ pub(crate) mod tree;
 pub(crate) use self::lower::lower;
 use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
+    calls::each_expr,
     host::HostName,
     pattern::{Pattern, Segment, Tail},
 };
@@ -23,6 +24,32 @@ pub(crate) struct Model {
     /// In the order of the source; a route's place is its number.
     pub(crate) routes: Vec<Route>,
     pub(crate) expects: Vec<Expect>,
+}
+
+impl Model {
+    /// What answers: backends and routes, in no particular order.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
+        let backends = self.setup.iter().filter_map(|setup| match setup {
+            Setup::Backend(backend) => backend.target.as_ref(),
+            Setup::Let(_) => None,
+        });
+        backends.chain(self.routes.iter().filter_map(|route| route.target.as_ref()))
+    }
+
+    /// Every expression of the user.
+    pub(crate) fn exprs(&self) -> Vec<&Expr> {
+        let mut all: Vec<&Expr> = self.env.iter().filter_map(|env| env.default.as_ref()).collect();
+        all.extend(self.setup.iter().filter_map(|setup| match setup {
+            Setup::Let(binding) => Some(&binding.value),
+            Setup::Backend(_) => None,
+        }));
+        for target in self.targets() {
+            each_expr(target, &mut |expr| all.push(expr));
+        }
+        all.extend(&self.layers);
+        all.extend(self.routes.iter().filter_map(|route| route.guard.as_ref()));
+        all
+    }
 }
 
 /// The hosts of one block.

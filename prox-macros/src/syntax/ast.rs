@@ -5,6 +5,8 @@ use proc_macro2::{Ident, Literal, Span, TokenTree};
 /// All of a gateway.
 #[derive(Default)]
 pub(crate) struct Gateway {
+    /// Whether there is a `struct` line without a name, so that nobody knows what items to write.
+    pub(crate) without_name: bool,
     pub(crate) named: Option<Named>,
     pub(crate) env: Vec<Env>,
     pub(crate) setup: Vec<Setup>,

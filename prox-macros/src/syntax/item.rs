@@ -29,6 +29,7 @@ impl Parser<'_> {
             self.diag
                 .error(start, "expected `struct` and the name of the gateway")
                 .help("write `pub struct Edge;`");
+            self.gateway.without_name |= self.gateway.named.is_none();
             return skip_line(c);
         }
         let name = c.ident(1).cloned();
@@ -53,6 +54,7 @@ impl Parser<'_> {
                     .error(start, "the `struct` line stands before everything else")
                     .help("move it to the top of the gateway");
             }
+            self.gateway.without_name = false;
             self.gateway.named = Some(Named {
                 attrs,
                 vis,

@@ -140,8 +140,9 @@ enum Piece {
 
 fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
     let whole = start..start + piece.len();
+    let end = whole.end;
     let replaced = |with: &str| {
-        let (before, after) = (value.get(..start), value.get(whole.end..));
+        let (before, after) = (value.get(..start), value.get(end..));
         format!(
             "write `\"{}{with}{}\"`",
             before.unwrap_or_default(),

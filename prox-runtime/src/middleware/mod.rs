@@ -3,7 +3,14 @@
 //! A [`Handler`] answers; middleware decides whether and how a handler is asked. Three forms stand side by side in
 //! `with [..]`, with nothing to wrap: an `impl Middleware` (all of this module), any [`tower_layer::Layer`], and an async
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
+//!
+//! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`Recover`], [`RequestId`]
+//! and [`RateLimit`].
 
+mod access_log;
+mod rate_limit;
+mod recover;
+mod request_id;
 mod tower;
 
 use std::{
@@ -20,7 +27,13 @@ use crate::{
     handler::{BoxFuture, BoxHandler, Handler, IntoResponse, Request, Response},
 };
 
-pub use self::tower::{ServiceHandler, service};
+pub use self::{
+    access_log::AccessLog,
+    rate_limit::RateLimit,
+    recover::Recover,
+    request_id::{RequestId, RequestIdValue},
+    tower::{ServiceHandler, service},
+};
 
 /// Stands before a handler: looks at the request, asks [`Next`] or answers by itself, looks at the response.
 ///
@@ -211,4 +224,3 @@ impl IntoLayer<Layer> for Layer {
         self
     }
 }
-

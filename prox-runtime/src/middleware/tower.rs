@@ -63,7 +63,7 @@ where
             };
             match result {
                 Ok(response) => response.map(Body::new),
-                Err(error) => respond::failure(failure_of(error), grpc),
+                Err(error) => respond::failure(failure_of(&error), grpc),
             }
         }
     }
@@ -75,8 +75,8 @@ impl<S> fmt::Debug for ServiceHandler<S> {
     }
 }
 
-fn failure_of(error: BoxError) -> Failure {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
+fn failure_of(error: &BoxError) -> Failure {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
     while let Some(error) = cause {
         if let Some(failure) = error.downcast_ref::<Error>().and_then(Error::as_failure) {
             return failure;
@@ -125,5 +125,157 @@ where
 {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler {
         BoxHandler::new(ServiceHandler(self.0.layer(Next(inner))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        future::{Ready, pending, ready},
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use ::tower::{load_shed::LoadShed, timeout::TimeoutLayer, util::MapRequestLayer};
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::{
+        handler::{IntoResponse, handler},
+        middleware::Middleware,
+    };
+
+    fn request() -> Request {
+        Request::new(Body::empty())
+    }
+
+    /// Panics when it is called without having been made ready; a clone is not.
+    #[derive(Default)]
+    struct Strict {
+        ready: bool,
+    }
+
+    impl Clone for Strict {
+        fn clone(&self) -> Self {
+            Self::default()
+        }
+    }
+
+    impl Service<Request> for Strict {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = Ready<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            self.ready = true;
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request) -> Self::Future {
+            assert!(std::mem::take(&mut self.ready), "called without poll_ready");
+            ready(Ok("ready".into_response()))
+        }
+    }
+
+    #[tokio::test]
+    async fn every_call_is_on_a_service_that_was_made_ready() {
+        let target = BoxHandler::new(service(Strict::default()));
+        for _ in 0..2 {
+            assert_eq!(target.call(request()).await.status(), 200);
+        }
+    }
+
+    /// Is never ready.
+    #[derive(Clone)]
+    struct Busy;
+
+    impl Service<Request> for Busy {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = Ready<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: Request) -> Self::Future {
+            unreachable!("it is never ready")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_load_shedder_turns_away_gets_503() {
+        let target = BoxHandler::new(service(LoadShed::new(Busy)));
+        let response = target.call(request()).await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.extensions().get(), Some(&Failure::QueueFull));
+        assert_eq!(response.headers()["retry-after"], "1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_longer_than_a_timeout_layer_allows_gets_504() {
+        let layer = TimeoutLayer::new(Duration::from_secs(5)).into_layer();
+        let target = layer.wrap(BoxHandler::new(handler(|_| pending::<()>())));
+        let response = target.call(request()).await;
+        assert_eq!(response.status(), 504);
+        assert_eq!(response.extensions().get(), Some(&Failure::ResponseTimeout));
+    }
+
+    #[tokio::test]
+    async fn an_error_of_ones_own_keeps_its_kind_and_any_other_is_a_500() {
+        let failing = |error: fn() -> BoxError| {
+            let failing = ::tower::service_fn(move |_: Request| ready(Err::<Response, _>(error())));
+            BoxHandler::new(service(failing))
+        };
+        let own = failing(|| Error::failure(Failure::Forbidden).into());
+        assert_eq!(own.call(request()).await.status(), 403);
+        let any = failing(|| "no reason".into());
+        assert_eq!(any.call(request()).await.status(), 500);
+    }
+
+    fn note(mut req: Request, name: &'static str) -> Request {
+        let name = HeaderValue::from_static(name);
+        req.headers_mut().append("x-layer", name);
+        req
+    }
+
+    async fn function(req: Request, next: Next) -> impl IntoResponse {
+        next.run(note(req, "function")).await
+    }
+
+    struct OwnMiddleware;
+
+    impl Middleware for OwnMiddleware {
+        async fn handle(&self, req: Request, next: Next) -> Response {
+            next.run(note(req, "native")).await
+        }
+    }
+
+    async fn layers(req: Request) -> String {
+        let layers = req.headers().get_all("x-layer").iter();
+        let layers: Vec<_> = layers.map(|name| name.to_str().unwrap()).collect();
+        layers.join(" ")
+    }
+
+    #[tokio::test]
+    async fn layers_of_every_form_stand_side_by_side_and_run_outermost_first() {
+        let layers_outermost_first = [
+            function.into_layer(),
+            MapRequestLayer::new(|req: Request| note(req, "tower")).into_layer(),
+            (|req, next: Next| next.run(note(req, "closure"))).into_layer(),
+            OwnMiddleware.into_layer(),
+        ];
+        let target = layers_outermost_first
+            .iter()
+            .rev()
+            .fold(BoxHandler::new(handler(layers)), |inner, layer| {
+                layer.wrap(inner)
+            });
+        let body = target.call(request()).await.into_body();
+        assert_eq!(
+            body.bytes(64).await.unwrap(),
+            "function tower closure native"
+        );
     }
 }

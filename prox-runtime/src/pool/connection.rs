@@ -57,6 +57,8 @@ impl Connection {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()
+            // One copy of a small message is cheaper than a vectored write of its parts.
+            .writev(false)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;

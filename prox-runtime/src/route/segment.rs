@@ -66,6 +66,14 @@ impl<'a> Segments<'a> {
     }
 }
 
+impl Step<'_> {
+    /// Whether the path ends with a slash, and this is what stands behind it.
+    #[inline]
+    pub fn is_trailing_slash(&self) -> bool {
+        self.last && self.segment.is_empty()
+    }
+}
+
 /// The key of a segment, as [`Segments::step`] gives it.
 #[inline]
 pub const fn key(segment: &str) -> u64 {

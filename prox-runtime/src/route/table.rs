@@ -39,8 +39,8 @@ pub struct Table {
 impl Table {
     /// Puts together what the functions of this module made.
     ///
-    /// The first node has the exact hosts as its children, the second the suffixes of hosts; their children are trees.
-    /// The last tree is that of every other host.
+    /// The first node has the exact hosts as its children, the second the suffixes of hosts; their children are trees,
+    /// counted from 1. The last tree is that of every other host.
     pub const fn new(
         text: &'static str,
         nodes: &'static [Node],
@@ -76,9 +76,9 @@ impl Table {
     }
 
     fn tree(&self, host: &str) -> Option<&'static Tree> {
-        let place = self.exact_host(host).or_else(|| self.suffix_host(host));
-        match place {
-            Some(place) => self.trees.get(place as usize),
+        let number = self.exact_host(host).or_else(|| self.suffix_host(host));
+        match number {
+            Some(number) => self.trees.get((number as usize).checked_sub(1)?),
             None => self.trees.last(),
         }
     }
@@ -117,8 +117,9 @@ impl Table {
                 return if last { node.slash } else { node.more };
             }
             let next = self.probe(node, key, segment).unwrap_or(node.other);
-            let Some(child) = self.nodes.get(next as usize) else {
-                return node.more;
+            let child = match self.nodes.get(next as usize) {
+                Some(child) if next != NONE => child,
+                _ => return node.more,
             };
             if last {
                 return child.end;
@@ -180,8 +181,8 @@ impl fmt::Debug for Table {
     }
 }
 
-/// No node, or no edge.
-const NONE: u32 = u32::MAX;
+/// No child: the first node is that of the hosts, to which nothing leads.
+const NONE: u32 = 0;
 
 /// A state of the deterministic tree: what is known after some segments of the path.
 #[derive(Clone, Copy, Debug)]

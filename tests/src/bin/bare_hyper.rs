@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response,
-    header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{
+        CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
+    },
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
@@ -50,7 +53,9 @@ fn main() -> Result<(), BoxError> {
     let upstream: String = flag("upstream", None)?;
     let upstream: SocketAddr = upstream.trim_start_matches("http://").parse()?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;
         loop {
@@ -79,7 +84,10 @@ async fn forward(
     let mut response = connection.send_request(request).await?;
 
     strip(response.headers_mut());
-    Ok(response.map(|body| Pooled { body, connection: Some(connection) }))
+    Ok(response.map(|body| Pooled {
+        body,
+        connection: Some(connection),
+    }))
 }
 
 async fn connect(upstream: SocketAddr) -> Result<SendRequest<Incoming>, BoxError> {
@@ -106,7 +114,10 @@ impl Body for Pooled {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

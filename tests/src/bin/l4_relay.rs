@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let upstream: String = flag("upstream", None)?;
     let upstream: SocketAddr = upstream.trim_start_matches("http://").parse()?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;
         loop {

@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listen: SocketAddr = flag("listen", None)?;
     let response: Arc<[u8]> = response(flag("body", Some(13))?).into();
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;
         loop {

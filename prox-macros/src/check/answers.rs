@@ -1,0 +1,84 @@
+//! What the gateway answers by itself, and how it splits.
+
+use proc_macro2::{Literal, TokenTree};
+
+use crate::{
+    diag::Diagnostics,
+    expand::exprs::weight,
+    model::Model,
+    syntax::{
+        ast::{Setup, Split, Target},
+        calls::{Call, each_call, each_expr},
+    },
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    for target in model.targets() {
+        each_expr(target, &mut |expr| {
+            each_call(&expr.tokens, &mut |call| code(call, diag));
+        });
+        splits(target, diag);
+    }
+    for setup in &model.setup {
+        if let Setup::Backend(backend) = setup
+            && let Some(Target::Split(split)) = &backend.target
+        {
+            diag.error(split.span, "a backend cannot be a split")
+                .help("make a backend of each arm, and write the split as the target of a route");
+        }
+    }
+}
+
+/// The first argument of `redirect(..)` or `respond(..)`, if it is a literal.
+pub(super) fn status(call: &Call<'_>) -> Option<Literal> {
+    if call.method || !(call.name == "redirect" || call.name == "respond") {
+        return None;
+    }
+    match call.args().first()?.tokens.as_slice() {
+        [TokenTree::Literal(literal)] => Some(literal.clone()),
+        _ => None,
+    }
+}
+
+fn code(call: &Call<'_>, diag: &mut Diagnostics) {
+    let Some(literal) = status(call) else {
+        return;
+    };
+    let number: Option<u32> = literal.to_string().parse().ok();
+    if call.name == "redirect" {
+        if !matches!(number, Some(301 | 302 | 303 | 307 | 308)) {
+            diag.error(literal.span(), format!("`{literal}` is no status of a redirect"))
+                .help("write 308 for always or 307 for now; 301, 302 and 303 may turn `POST` into `GET`");
+        }
+    } else if let Some(100..=199) = number {
+        diag.error(literal.span(), format!("`{literal}` is not the last answer to a request"))
+            .help("write a status from 200 to 599");
+    } else if !matches!(number, Some(200..=599)) {
+        diag.error(literal.span(), format!("`{literal}` is no status of a response"))
+            .help("write a status from 200 to 599");
+    }
+}
+
+fn splits(target: &Target, diag: &mut Diagnostics) {
+    let Target::Split(Split { span, arms }) = target else {
+        return;
+    };
+    if arms.is_empty() {
+        diag.error(*span, "a split without arms can answer nothing")
+            .help("write `split { 95 => users, 5 => canary }`");
+    }
+    for arm in arms {
+        match weight(&arm.weight) {
+            None => {
+                diag.error(arm.weight.span(), format!("`{}` is no weight", arm.weight))
+                    .help("a weight is a whole number from 1 on, relative to the other weights");
+            }
+            Some(0) => {
+                diag.error(arm.weight.span(), "an arm of weight 0 never gets a request")
+                    .help("take the arm away, or write a weight from 1 on");
+            }
+            Some(_) => {}
+        }
+        splits(&arm.target, diag);
+    }
+}

@@ -1,0 +1,233 @@
+//! Expectations, decided over the same tree that runs.
+
+use proc_macro2::{Ident, TokenTree};
+
+use super::answers::status;
+use crate::{
+    diag::{Diagnostics, location},
+    expand::exprs::target_text,
+    model::{Methods, Model, Route, tree::Forest},
+    syntax::{
+        ast::{Expect, Expr, Outcome, Setup, Target},
+        calls::Call,
+        cursor::{text_of, tokens_of},
+        host::HostName,
+        url::{Asked, asked},
+        words::nearest,
+    },
+};
+
+pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
+    for expect in &model.expects {
+        let wanted = match &expect.outcome {
+            Outcome::Name(name) => known(model, name, diag).then(|| name.to_string()),
+            Outcome::Status(literal) => {
+                let text = literal.to_string();
+                let good = matches!(text.parse(), Ok(200..=599_u16));
+                if !good {
+                    diag.error(literal.span(), format!("`{literal}` is no status of a response"))
+                        .help("write a status such as 404, or the name of a backend or a handler");
+                }
+                good.then_some(text)
+            }
+        };
+        match asked(&expect.url.value) {
+            Err(flaw) => diag.flaw(&expect.url, flaw),
+            Ok(asked) => {
+                if let Some(wanted) = wanted {
+                    decide(model, forest, expect, &asked, &wanted, diag);
+                }
+            }
+        }
+    }
+}
+
+/// Whether any route can be meant by the name.
+fn known(model: &Model, name: &Ident, diag: &mut Diagnostics) -> bool {
+    let mut all: Vec<String> = model
+        .setup
+        .iter()
+        .filter_map(|setup| match setup {
+            Setup::Backend(backend) => Some(backend.name.to_string()),
+            Setup::Let(_) => None,
+        })
+        .collect();
+    for route in &model.routes {
+        all.extend(route.target.iter().flat_map(names));
+    }
+    let word = name.to_string();
+    if all.contains(&word) {
+        return true;
+    }
+    let error = diag.error(name, format!("no backend and no handler of a route is called `{name}`"));
+    match nearest(&word, all.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("write `{near}`")),
+        None => error.help("write the name of a backend, that of a handler, or a status"),
+    };
+    false
+}
+
+/// What becomes of a request that has nothing but its method and URL.
+enum Decision<'m> {
+    Taken(&'m Route),
+    Refused(u16),
+}
+
+fn decide(
+    model: &Model,
+    forest: &Forest,
+    expect: &Expect,
+    asked: &Asked,
+    wanted: &str,
+    diag: &mut Diagnostics,
+) {
+    let host = host_of(model, &asked.host);
+    // With a path missing, nobody can say what its host does.
+    let holes = model.routes.iter().any(|route| route.host == host && route.pattern.is_none());
+    if holes || forest.overflow.is_some() {
+        return;
+    }
+    let method = expect.method.to_string();
+    let decision = decision(model, forest, host, asked, Methods::of(&method));
+    let request = format!("{method} {}", expect.url.value);
+    match decision {
+        Decision::Refused(status) => {
+            if wanted != status.to_string() {
+                let why = if status == 404 { "no route takes its path" } else { "no route of its path takes the method" };
+                diag.error(expect.url.span, format!("`{request}` is answered with {status}, not by `{wanted}`"))
+                    .note(format!("{why}; guards on headers, cookies and addresses count as refusing"))
+                    .help(format!("write `=> {status};`, or a route that takes it"));
+            }
+        }
+        Decision::Taken(route) => {
+            let Some(target) = &route.target else {
+                return;
+            };
+            if names(target).iter().any(|name| name == wanted) {
+                return;
+            }
+            let there = location(route.path.span);
+            let by = names(target).first().cloned();
+            let error = diag.error(
+                expect.url.span,
+                format!("`{request}` is answered by `{}`, not by `{wanted}`", target_text(target)),
+            );
+            error.note(format!("the route that wins is `{}`{there}", route.shown()));
+            match by {
+                Some(name) => error.help(format!("write `=> {name};`, or a more specific route that takes it")),
+                None => error.help("write a more specific route that takes it"),
+            };
+        }
+    }
+}
+
+/// The exact name, else the longest suffix, else every other host.
+fn host_of(model: &Model, asked: &str) -> usize {
+    let mut best: Option<(usize, usize)> = None;
+    for (place, host) in model.hosts.iter().enumerate() {
+        for (name, _) in &host.names {
+            let length = match name {
+                HostName::Exact(name) if name == asked => usize::MAX,
+                HostName::Suffix(suffix) => match asked.strip_suffix(suffix.as_str()) {
+                    Some(rest) if rest.len() > 1 && rest.ends_with('.') => suffix.len(),
+                    _ => continue,
+                },
+                HostName::Exact(_) => continue,
+            };
+            if best.is_none_or(|(longest, _)| length > longest) {
+                best = Some((length, place));
+            }
+        }
+    }
+    best.map_or(0, |(_, place)| place)
+}
+
+fn decision<'m>(
+    model: &'m Model,
+    forest: &Forest,
+    host: usize,
+    asked: &Asked,
+    method: Methods,
+) -> Decision<'m> {
+    let mut status = 404;
+    for candidate in forest.find(host, &asked.path) {
+        let Some(route) = model.routes.get(candidate.route) else {
+            continue;
+        };
+        if !route.guard.as_ref().is_none_or(|guard| accepts(guard, &asked.query)) {
+            continue;
+        }
+        if Methods(candidate.methods).contains(method) {
+            return Decision::Taken(route);
+        }
+        status = 405;
+    }
+    Decision::Refused(status)
+}
+
+/// Whether a guard accepts a request that has nothing but its URL: only the query can make it do so.
+fn accepts(guard: &Expr, query: &str) -> bool {
+    let [
+        TokenTree::Ident(key),
+        TokenTree::Group(name),
+        TokenTree::Punct(_),
+        TokenTree::Ident(test),
+        TokenTree::Group(value),
+    ] = guard.tokens.as_slice()
+    else {
+        return false;
+    };
+    let literal = |group: &proc_macro2::Group| {
+        let tokens = tokens_of(group.stream());
+        match tokens.as_slice() {
+            [only] => text_of(only).map(|text| text.value),
+            _ => None,
+        }
+    };
+    let (Some(name), true) = (literal(name), key == "query") else {
+        return false;
+    };
+    let wanted = literal(value);
+    let mut values = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    match (test.to_string().as_str(), wanted) {
+        ("exists", None) => values.next().is_some() && !query.is_empty(),
+        ("is", Some(wanted)) => values.any(|value| value == wanted),
+        ("starts_with", Some(wanted)) => values.any(|value| value.starts_with(&wanted)),
+        _ => false,
+    }
+}
+
+/// What an expectation may call the target: its backend, its handler, its status, those of its arms.
+fn names(target: &Target) -> Vec<String> {
+    match target {
+        Target::Url(_) => Vec::new(),
+        Target::Split(split) => split.arms.iter().flat_map(|arm| names(&arm.target)).collect(),
+        Target::Expr(expr) => match expr.tokens.as_slice() {
+            [TokenTree::Ident(word), TokenTree::Group(group), ..] => {
+                called(&word.to_string(), &Call { name: word, method: false, before: &[], group })
+            }
+            [TokenTree::Ident(name), ..] => vec![name.to_string()],
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn called(word: &str, call: &Call<'_>) -> Vec<String> {
+    match word {
+        "handler" | "service" => {
+            let args = call.args();
+            let tokens = args.first().map_or(&[][..], |arg| &arg.tokens);
+            let path = tokens.iter().all(|token| matches!(token, TokenTree::Ident(_) | TokenTree::Punct(_)));
+            match tokens.last() {
+                Some(TokenTree::Ident(last)) if path => vec![last.to_string()],
+                _ => Vec::new(),
+            }
+        }
+        "redirect" | "respond" => status(call).iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,27 @@
+//! What must not compile: one file a subject. No check speaks about a hole, which has been reported where it was found.
+
+mod answers;
+mod expect;
+mod hosts;
+mod names;
+mod options;
+mod rewrites;
+mod routes;
+mod upstreams;
+
+use crate::{
+    diag::Diagnostics,
+    model::{Model, tree::Forest},
+};
+
+/// Reports all that is wrong with a gateway.
+pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
+    names::check(model, diag);
+    hosts::check(model, diag);
+    upstreams::check(model, diag);
+    options::check(model, diag);
+    answers::check(model, diag);
+    rewrites::check(model, diag);
+    routes::check(model, forest, diag);
+    expect::check(model, forest, diag);
+}

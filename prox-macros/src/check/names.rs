@@ -1,0 +1,38 @@
+//! Names that are declared twice.
+
+use std::collections::HashMap;
+
+use proc_macro2::Ident;
+
+use crate::{
+    diag::{Diagnostics, location},
+    model::Model,
+    syntax::ast::Setup,
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    let backends = model.setup.iter().filter_map(|setup| match setup {
+        Setup::Backend(backend) => Some(&backend.name),
+        Setup::Let(_) => None,
+    });
+    distinct("backend", backends, diag);
+    distinct("variable", model.env.iter().map(|variable| &variable.name), diag);
+    if let Some(named) = &model.named {
+        distinct("field", named.fields.iter().map(|field| &field.name), diag);
+    }
+}
+
+fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a Ident>, diag: &mut Diagnostics) {
+    let mut first: HashMap<String, &Ident> = HashMap::new();
+    for name in names {
+        let Some(earlier) = first.get(&name.to_string()) else {
+            first.insert(name.to_string(), name);
+            continue;
+        };
+        let here = location(name.span());
+        let there = location(earlier.span());
+        diag.error(name, format!("the {what} `{name}` is there twice; the first is above{there}"))
+            .help("give one of them another name");
+        diag.error(*earlier, format!("the {what} `{name}` is there again below{here}"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Rewrites that name a parameter which the path of the route lacks.
+
+use std::ops::Range;
+
+use crate::{
+    diag::{Diagnostics, Flaw, location},
+    model::{Model, Route},
+    syntax::{
+        ast::{Setup, Target, Text},
+        calls::{each_call, each_expr},
+        cursor::text_of,
+        pattern::Pattern,
+    },
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    let mut said: Vec<String> = Vec::new();
+    for target in model.targets() {
+        for text in rewrites(target) {
+            form(&text, diag);
+        }
+    }
+    for route in &model.routes {
+        let (Some(pattern), Some(target)) = (&route.pattern, &route.target) else {
+            continue;
+        };
+        let own = rewrites(target);
+        for text in &own {
+            missing(text, pattern, "the path of this route", diag);
+        }
+        if !own.is_empty() {
+            continue;
+        }
+        for (name, text) in of_backends(model, target) {
+            let key = format!("{name} {}", route.shown_path());
+            if params_missing(&text, pattern) && !said.contains(&key) {
+                said.push(key);
+                let of = of_route(route);
+                missing(&text, pattern, &of, diag);
+            }
+        }
+    }
+}
+
+fn of_route(route: &Route) -> String {
+    format!("the path of `{}`{}, which uses this backend,", route.shown(), location(route.path.span))
+}
+
+/// The literals in the `.rewrite("..")`s of a target.
+fn rewrites(target: &Target) -> Vec<Text> {
+    let mut texts = Vec::new();
+    each_expr(target, &mut |expr| {
+        each_call(&expr.tokens, &mut |call| {
+            if call.method && call.name == "rewrite" {
+                texts.extend(call.only_literal().and_then(|l| text_of(&l.into())));
+            }
+        });
+    });
+    texts
+}
+
+/// The rewrites of the backends with which the target starts.
+fn of_backends(model: &Model, target: &Target) -> Vec<(String, Text)> {
+    let mut texts = Vec::new();
+    each_expr(target, &mut |expr| {
+        for setup in &model.setup {
+            if let Setup::Backend(backend) = setup
+                && let Some(proc_macro2::TokenTree::Ident(first)) = expr.tokens.first()
+                && *first == backend.name
+                && let Some(target) = &backend.target
+            {
+                let own = rewrites(target);
+                texts.extend(own.into_iter().map(|text| (backend.name.to_string(), text)));
+            }
+        }
+    });
+    texts
+}
+
+/// Where a template names parameters, and how they are called.
+fn names(template: &str) -> Vec<(Range<usize>, &str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = template.get(at..).and_then(|rest| rest.find('{')) {
+        let open = at + open;
+        let Some(close) = template.get(open..).and_then(|rest| rest.find('}')) else {
+            break;
+        };
+        let close = open + close;
+        let name = template.get(open + 1..close).unwrap_or_default();
+        found.push((open..close + 1, name.strip_prefix('*').unwrap_or(name)));
+        at = close + 1;
+    }
+    found
+}
+
+fn params_missing(text: &Text, pattern: &Pattern) -> bool {
+    let mut names = names(&text.value).into_iter();
+    names.any(|(_, name)| !pattern.params().any(|param| param == name))
+}
+
+fn missing(text: &Text, pattern: &Pattern, of: &str, diag: &mut Diagnostics) {
+    let params: Vec<&str> = pattern.params().collect();
+    for (at, name) in names(&text.value) {
+        if params.contains(&name) {
+            continue;
+        }
+        let there: Vec<String> = params.iter().map(|param| format!("`{{{param}}}`")).collect();
+        let help = match crate::syntax::words::nearest(name, params.iter().copied()) {
+            Some(near) => format!("write `{{{near}}}`"),
+            None if params.is_empty() => format!("`{pattern}` has no parameters"),
+            None => format!("`{pattern}` has {}", there.join(", ")),
+        };
+        diag.flaw(
+            text,
+            Flaw {
+                at,
+                message: format!("{of} has no parameter `{name}`"),
+                help,
+            },
+        );
+    }
+}
+
+/// What a template must be whatever the route is.
+fn form(text: &Text, diag: &mut Diagnostics) {
+    let value = &text.value;
+    if !value.starts_with('/') {
+        let flaw = Flaw {
+            at: 0..0,
+            message: String::from("a rewritten path starts with `/`"),
+            help: format!("write `\"/{value}\"`"),
+        };
+        diag.flaw(text, flaw);
+    }
+    let unclosed = value.rfind('{').filter(|open| !value.get(*open..).unwrap_or_default().contains('}'));
+    if let Some(open) = unclosed {
+        let flaw = Flaw {
+            at: open..open + 1,
+            message: String::from("unclosed `{`"),
+            help: String::from("write a parameter as `{name}`"),
+        };
+        diag.flaw(text, flaw);
+    }
+}

@@ -1,0 +1,98 @@
+//! URLs of upstreams, alone and in clusters.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Delimiter, Group, TokenTree};
+
+use crate::{
+    diag::{Diagnostics, location},
+    model::Model,
+    syntax::{
+        ast::{Target, Text},
+        calls::{Call, each_call},
+        cursor::{text_of, tokens_of},
+        expr_list, url,
+    },
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    for target in model.targets() {
+        urls(target, diag);
+    }
+    for expr in model.exprs() {
+        each_call(&expr.tokens, &mut |call| {
+            if call.name == "cluster" && !call.method {
+                cluster(call, diag);
+            }
+        });
+    }
+}
+
+fn urls(target: &Target, diag: &mut Diagnostics) {
+    match target {
+        Target::Url(text) => {
+            if let Some(flaw) = url::upstream(&text.value) {
+                diag.flaw(text, flaw);
+            }
+        }
+        Target::Split(split) => {
+            for arm in &split.arms {
+                urls(&arm.target, diag);
+            }
+        }
+        Target::Expr(_) => {}
+    }
+}
+
+/// `cluster(policy, [endpoint, ..])`; a list that is made elsewhere is checked when the gateway starts.
+fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
+    let args = call.args();
+    let Some([TokenTree::Group(list)]) = args.get(1).map(|arg| arg.tokens.as_slice()) else {
+        return;
+    };
+    if list.delimiter() == Delimiter::Bracket {
+        endpoints(list, diag);
+    }
+}
+
+fn endpoints(list: &Group, diag: &mut Diagnostics) {
+    let elements = expr_list(&tokens_of(list.stream()), list.span_close());
+    if elements.is_empty() {
+        diag.error(list.span(), "a cluster without endpoints can answer nothing")
+            .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
+    }
+    let mut first: HashMap<String, Text> = HashMap::new();
+    for element in &elements {
+        let mut tokens = element.tokens.iter();
+        let Some(text) = tokens.next().and_then(text_of) else {
+            continue;
+        };
+        each_call(&element.tokens, &mut |call| {
+            if call.name == "weight" && call.method {
+                weight(call, diag);
+            }
+        });
+        if let Some(flaw) = url::upstream(&text.value) {
+            diag.flaw(&text, flaw);
+            continue;
+        }
+        let place = text.value.trim_end_matches('/').to_ascii_lowercase();
+        match first.get(&place) {
+            None => {
+                first.insert(place, text);
+            }
+            Some(earlier) => {
+                let there = location(earlier.span);
+                diag.error(text.span, format!("the endpoint `{}` is there twice in this cluster; the first is above{there}", text.value))
+                    .help("take one of them away; for a larger share, write `.weight(2)` behind it");
+            }
+        }
+    }
+}
+
+fn weight(call: &Call<'_>, diag: &mut Diagnostics) {
+    if call.only_literal().is_some_and(|literal| literal.to_string() == "0") {
+        diag.error(call.group.span(), "an endpoint of weight 0 never gets a request")
+            .help("take the endpoint out of the list, or write a weight from 1 on");
+    }
+}

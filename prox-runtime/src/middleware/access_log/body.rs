@@ -1,0 +1,114 @@
+//! The two bodies of a request, counted.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::Entry;
+use crate::{body::Body, error::Error};
+
+type Next = Option<Result<Frame<Bytes>, Error>>;
+
+/// The body of a request.
+pub(super) struct Received {
+    body: Body,
+    count: Arc<AtomicU64>,
+}
+
+impl Received {
+    pub(super) fn new(body: Body, count: Arc<AtomicU64>) -> Self {
+        Self { body, count }
+    }
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &next
+            && let Some(data) = frame.data_ref()
+        {
+            self.count.fetch_add(data.len() as u64, Relaxed);
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of a response; the entry is gone, and so its line written, as soon as the body has ended.
+pub(super) struct Sent {
+    body: Body,
+    entry: Option<Entry>,
+}
+
+impl Sent {
+    pub(super) fn new(body: Body, entry: Entry) -> Self {
+        Self {
+            body,
+            entry: Some(entry),
+        }
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &next {
+            Some(Ok(frame)) => {
+                if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
+                    entry.sent(data.len());
+                }
+            }
+            Some(Err(error)) => {
+                if let Some(mut entry) = self.entry.take() {
+                    entry.failed(error.as_failure());
+                }
+            }
+            None => {
+                if let Some(mut entry) = self.entry.take() {
+                    entry.complete();
+                }
+            }
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A server that knows the length stops asking when it has got it, and then drops the body.
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(entry) = &mut self.entry
+            && (self.body.is_end_stream() || entry.is_whole())
+        {
+            entry.complete();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One line for each request, when its response has ended.
+//!
+//! `tracing` is for what the gateway has to say; this is for what it did. A line never waits for whoever reads it: see
+//! [`AccessLog::writer`].
+
+mod body;
+mod line;
+mod queue;
+
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+
+use http::{Method, header};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use self::{
+    body::{Received, Sent},
+    line::{Format, Record},
+    queue::Queue,
+};
+use super::{
+    Middleware, Next,
+    request_id::{IdSlot, RequestIdValue},
+};
+use crate::{
+    body::Body,
+    error::Failure,
+    handler::{Request, Response},
+    observe::Trace,
+    route::RequestExt,
+};
+
+/// Writes one line a request to the standard output, when the response has ended.
+///
+/// Put it first in `with [..]`, so that it sees what all the other layers do. These are the fields; one that is not known
+/// or does not apply is left out:
+///
+/// | field | what it is |
+/// |---|---|
+/// | `time` | when the request came: UTC, RFC 3339, milliseconds |
+/// | `id` | the id that [`RequestId`](super::RequestId) gave |
+/// | `client` | the address of the client |
+/// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
+/// | `route` | the pattern of the route, such as `/v1/users/{id}` |
+/// | `status` | of the response; `499` when the client left before it |
+/// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the body was cut |
+/// | `backend`, `endpoint`, `tries` | where the request went last, and how many endpoints or connections were tried |
+/// | `connect_ms`, `first_byte_ms` | until there was a connection, and from there to the head of the upstream's response |
+/// | `total_ms` | from the request's head to the end of the response's body |
+/// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
+/// | `aborted` | `true` when the response's body was not sent to its end |
+/// | `user_agent` | at most 512 bytes of it |
+///
+/// No other header is ever written, so no credentials are. Whatever a client sends, it cannot make a second line or break
+/// out of a field: control characters are escaped, and bytes that are no UTF-8 become U+FFFD.
+///
+/// # Loss
+///
+/// Lines go through a queue of 8192 to a thread that writes many at once. When the output blocks and the queue is full,
+/// lines are dropped rather than requests stopped; how many is written as a line of its own (`lost_lines`) as soon as there
+/// is room. When the last clone is dropped, as it is when the gateway ends, that waits for up to a second until everything
+/// is written. A process that is killed, or calls [`std::process::exit`], loses what it had in the queue.
+///
+/// ```
+/// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::AccessLog};
+///
+/// async fn hello(_: Request) -> impl IntoResponse {
+///     "hello"
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let log = AccessLog::json();
+/// let response = log.handle(Request::new(Body::empty()), Next::new(handler(hello))).await;
+/// // The line is written once the body has been read.
+/// response.into_body().bytes(1024).await?;
+/// # Ok::<_, prox_runtime::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct AccessLog {
+    format: Format,
+    queue: Arc<Queue>,
+}
+
+impl AccessLog {
+    /// JSON when the standard output is no terminal, else text.
+    pub fn new() -> Self {
+        if io::stdout().is_terminal() {
+            Self::text()
+        } else {
+            Self::json()
+        }
+    }
+
+    /// One JSON object a line.
+    pub fn json() -> Self {
+        Self::of(Format::Json, io::stdout())
+    }
+
+    /// Text for people: time, client, method, host and path, status and the total time; then `name=value`.
+    pub fn text() -> Self {
+        Self::of(Format::Text, io::stdout())
+    }
+
+    /// Writes to somewhere else than the standard output.
+    ///
+    /// `writer` gets many lines in one call, on a thread of its own, and is flushed after each. It may block; what it
+    /// fails to take is lost. Clones that were made before go on writing to where they did.
+    ///
+    /// ```no_run
+    /// use prox_runtime::middleware::AccessLog;
+    ///
+    /// let file = std::fs::File::options().append(true).create(true).open("access.log")?;
+    /// let log = AccessLog::json().writer(file);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
+        Self::of(self.format, writer)
+    }
+
+    fn of(format: Format, writer: impl Write + Send + 'static) -> Self {
+        Self {
+            format,
+            queue: Arc::new(Queue::new(format, queue::CAPACITY, writer)),
+        }
+    }
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessLog")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Middleware for AccessLog {
+    async fn handle(&self, req: Request, next: Next) -> Response {
+        let (req, mut entry) = Entry::begin(self, req);
+        let response = next.run(req).await;
+        entry.answered(&response);
+        if response.body().is_end_stream() {
+            entry.complete();
+            return response;
+        }
+        response.map(|body| Body::boxed(Sent::new(body, entry)))
+    }
+}
+
+/// What is known of one request; its line is written when it is dropped.
+struct Entry {
+    log: AccessLog,
+    record: Record,
+    started: Instant,
+    trace: Trace,
+    id: IdSlot,
+    received: Arc<AtomicU64>,
+    /// How long the response's body is said to be.
+    length: Option<u64>,
+}
+
+impl Entry {
+    fn begin(log: &AccessLog, mut req: Request) -> (Request, Self) {
+        let record = Record {
+            time: SystemTime::now(),
+            id: req.extensions().get::<RequestIdValue>().cloned(),
+            client: req.client_ip(),
+            method: req.method().clone(),
+            uri: req.uri().clone(),
+            host: req.headers().get(header::HOST).cloned(),
+            route: req.route().map(|route| route.path),
+            user_agent: req.headers().get(header::USER_AGENT).cloned(),
+            ..Record::default()
+        };
+        let id = IdSlot::default();
+        let extensions = req.extensions_mut();
+        extensions.insert(id.clone());
+        let trace = extensions.get_or_insert_default::<Trace>().clone();
+        let received = Arc::new(AtomicU64::new(0));
+        let req = if req.body().is_end_stream() {
+            req
+        } else {
+            req.map(|body| Body::boxed(Received::new(body, Arc::clone(&received))))
+        };
+        let entry = Self {
+            log: log.clone(),
+            record,
+            started: Instant::now(),
+            trace,
+            id,
+            received,
+            length: None,
+        };
+        (req, entry)
+    }
+
+    fn answered(&mut self, response: &Response) {
+        let record = &mut self.record;
+        record.status = response.status().as_u16();
+        record.failure = response.extensions().get().copied();
+        // Until the body says otherwise.
+        record.aborted = true;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        self.length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    }
+
+    fn complete(&mut self) {
+        self.record.aborted = false;
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.record.sent += bytes as u64;
+    }
+
+    fn failed(&mut self, failure: Option<Failure>) {
+        self.record.failure = failure.or(self.record.failure);
+    }
+
+    /// Whether the server had no reason to ask for more of the body.
+    fn is_whole(&self) -> bool {
+        self.record.method == Method::HEAD
+            || self.length.is_some_and(|length| self.record.sent >= length)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let record = &mut self.record;
+        if record.status == 0 {
+            // The future was dropped before it answered.
+            let failure = if std::thread::panicking() {
+                Failure::Panicked
+            } else {
+                Failure::ClientGone
+            };
+            record.status = failure.status().as_u16();
+            record.failure = Some(failure);
+        }
+        if let Some(id) = self.id.get() {
+            record.id = Some(id.clone());
+        }
+        record.hop = self.trace.hop();
+        record.received = self.received.load(Relaxed);
+        record.total = self.started.elapsed();
+        self.log.queue.push(self.log.format.line(record));
+    }
+}
+
+#[cfg(test)]
+mod tests;
