@@ -135,11 +135,6 @@ fn column(value: &str, at: usize) -> usize {
 }
 
 impl Place {
-    /// From one token to another.
-    pub(crate) fn between(first: Span, last: Span) -> Self {
-        Self { first, last }
-    }
-
     /// All of these tokens, or `empty` if there are none.
     pub(crate) fn of(tokens: &[TokenTree], empty: Span) -> Self {
         Self {

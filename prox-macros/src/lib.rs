@@ -24,6 +24,16 @@ pub fn gateway_impl(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 
 /// The expansion, apart from the compiler.
 fn expand(input: TokenStream) -> TokenStream {
+    expand_with(input, |_| ())
+}
+
+/// As [`expand`], with everything that only rustc understands made plain, so that what is left must parse.
+#[cfg(test)]
+fn expand_opaque(input: TokenStream) -> TokenStream {
+    expand_with(input, tests::make_opaque)
+}
+
+fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> TokenStream {
     let mut input = input.into_iter();
     let krate: TokenStream = input.next().into_iter().collect();
     let tokens: Vec<TokenTree> = tokens_of(input.collect());
@@ -33,9 +43,10 @@ fn expand(input: TokenStream) -> TokenStream {
     if gateway.without_name {
         return diag.to_tokens();
     }
-    let model = model::lower(gateway, &mut diag);
+    let mut model = model::lower(gateway, &mut diag);
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
+    adjust(&mut model);
     let context = Context {
         krate,
         model: &model,
@@ -44,16 +55,6 @@ fn expand(input: TokenStream) -> TokenStream {
     expand::expand(&context, &diag)
 }
 
+
 #[cfg(test)]
-mod sample {
-    #[test]
-    fn card() {
-        let text = std::fs::read_to_string("/tmp/pm-dev/card.txt").unwrap();
-        let out = crate::expand(text.parse().unwrap());
-        let shown = match syn::parse2::<syn::File>(out.clone()) {
-            Ok(_) => out.to_string(),
-            Err(error) => format!("{error}\n{out}"),
-        };
-        std::fs::write("/tmp/expansion-sample.rs", shown).unwrap();
-    }
-}
+mod tests;

@@ -324,6 +324,13 @@ impl From<Failure> for Error {
     }
 }
 
+/// For `?` in a `main` that returns [`Result`]; [`Error::io`] says more.
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::io("input or output failed", error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,7 @@ async fn a_connection_is_used_again_after_every_kind_of_body() {
     ]);
     for status in [200, 200, 204, 304, 200, 200] {
         client.get("/").await.expect(status);
+        assert_eq!(origin.accepted(), 1, "after {:?}", origin.last());
     }
     client.request("HEAD", "/").await;
     origin.once([Reply::new().head(200, &[], "Content-Length: 10")]);

@@ -18,7 +18,8 @@ fn main() -> prox::Result {
 
         with [AccessLog::text(), RequestId::new(), Recover::new(), stamp];
 
-        "/" => demo,
+        exact "/"  => demo,
+        "/api"     => demo,
         "/limited" => demo with [RateLimit::per_second(1).burst(2)],
 
         GET exact "/hello"  => handler(hello),
@@ -29,9 +30,9 @@ fn main() -> prox::Result {
         "/old"         => redirect(308, "/hello"),
         "/gone"        => respond(410, "moved away in 2025\n"),
 
-        expect GET  "/anything"  => demo;
-        expect POST "/hello/you" => demo;
-        expect GET  "/old"       => 308;
+        expect GET  "/api/anything" => demo;
+        expect POST "/hello/you"    => 405;
+        expect GET  "/nowhere"      => 404;
     }?;
 
     let port = std::env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
@@ -63,7 +64,8 @@ fn try_it(port: &str) -> String {
         "try:
   curl -i localhost:{port}/            # again and again: round robin over `one` and `two`
   curl -i localhost:{port}/hello/you   # a handler with a parameter
-  curl -i -X PUT localhost:{port}/gone # an answer of the gateway's own
+  curl -i -X PUT localhost:{port}/hello  # 405, with the methods that are there
+  curl -i localhost:{port}/nowhere     # 404
   curl -i localhost:{port}/old         # a redirect
   curl -i localhost:{port}/people/7    # a rewritten path
   curl -i localhost:{port}/limited     # three times in a second: 429

@@ -208,7 +208,7 @@ fn names(target: &Target) -> Vec<String> {
         Target::Split(split) => split.arms.iter().flat_map(|arm| names(&arm.target)).collect(),
         Target::Expr(expr) => match expr.tokens.as_slice() {
             [TokenTree::Ident(word), TokenTree::Group(group), ..] => {
-                called(&word.to_string(), &Call { name: word, method: false, before: &[], group })
+                called(&word.to_string(), &Call { name: word, method: false, group })
             }
             [TokenTree::Ident(name), ..] => vec![name.to_string()],
             _ => Vec::new(),

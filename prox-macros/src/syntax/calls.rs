@@ -13,8 +13,6 @@ pub(crate) struct Call<'a> {
     pub(crate) name: &'a Ident,
     /// Whether a `.` stands before it.
     pub(crate) method: bool,
-    /// What stands before it in the same group, the `.` included.
-    pub(crate) before: &'a [TokenTree],
     pub(crate) group: &'a Group,
 }
 
@@ -44,7 +42,6 @@ pub(crate) fn each_call(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
             seen(&Call {
                 name,
                 method: is_method(before),
-                before,
                 group,
             });
         }

@@ -25,21 +25,15 @@ impl Parser<'_> {
     /// An expression, or none if there is none; that is for the caller to report.
     pub(super) fn expr(c: &mut Cursor<'_>, stop: Stop) -> Option<Expr> {
         let mut tokens: Vec<TokenTree> = Vec::new();
-        let mut angles = 0_usize;
+        let mut lists = Lists::default();
         while let Some(token) = c.peek(0) {
-            let operand_before = tokens.last().is_none_or(|last| ends_operand(last));
-            if is_end(c, stop, angles, operand_before, tokens.is_empty()) {
+            let operand_before = tokens.last().is_some_and(ends_operand);
+            if is_end(c, stop, &lists, operand_before, tokens.is_empty()) {
                 break;
             }
             if let TokenTree::Punct(punct) = token {
                 let before = tokens.last().and_then(character);
-                match punct.as_char() {
-                    '<' if angles > 0 || before == Some(':') => angles += 1,
-                    '>' if before != Some('-') && before != Some('=') => {
-                        angles = angles.saturating_sub(1);
-                    }
-                    _ => {}
-                }
+                lists.see(punct.as_char(), before, operand_before);
             }
             tokens.push(token.clone());
             c.bump();
@@ -169,13 +163,38 @@ pub(crate) fn list(tokens: &[TokenTree], end: Span) -> Vec<Expr> {
     exprs
 }
 
-fn is_end(c: &Cursor<'_>, stop: Stop, angles: usize, operand_before: bool, first: bool) -> bool {
+/// Lists without brackets, in which a `,` ends nothing: `::<A, B>` and `|a, b|`.
+#[derive(Default)]
+struct Lists {
+    angles: usize,
+    closure: bool,
+}
+
+impl Lists {
+    fn see(&mut self, character: char, before: Option<char>, operand_before: bool) {
+        match character {
+            '|' if self.closure => self.closure = false,
+            '|' => self.closure = !operand_before && before != Some('|'),
+            '<' if self.angles > 0 || before == Some(':') => self.angles += 1,
+            '>' if before != Some('-') && before != Some('=') => {
+                self.angles = self.angles.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.closure || self.angles > 0
+    }
+}
+
+fn is_end(c: &Cursor<'_>, stop: Stop, lists: &Lists, operand_before: bool, first: bool) -> bool {
     if c.is_punct(0, ';') {
         return true;
     }
     if c.is_punct(0, ',') {
         return match stop {
-            Stop::Comma => angles == 0,
+            Stop::Comma => !lists.is_inside(),
             // A `,` in place of the `;`, or a guard without its target.
             Stop::Semicolon | Stop::Arrow => {
                 let mut next = c.clone();
@@ -187,7 +206,7 @@ fn is_end(c: &Cursor<'_>, stop: Stop, angles: usize, operand_before: bool, first
     if c.is_arrow(0) && stop != Stop::Semicolon {
         return true;
     }
-    if !operand_before {
+    if !operand_before && !first {
         return false;
     }
     let with = c.is_word(0, "with") && stop == Stop::Comma;

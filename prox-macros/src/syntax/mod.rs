@@ -204,7 +204,13 @@ impl Parser<'_> {
                 _ => None,
             };
             let tokens = c.rest().iter().take(2 + bang).cloned().collect();
-            attrs.push(Attr { tokens, doc });
+            if bang == 0 && is_attribute(&inner) {
+                attrs.push(Attr { tokens, doc });
+            } else {
+                self.diag
+                    .error(group.span(), "this is no attribute of an item")
+                    .help("write `/// text` or `#[name]`");
+            }
             c.skip(2 + bang);
         }
         attrs
@@ -229,6 +235,27 @@ impl Parser<'_> {
         self.diag
             .error(place, format!("expected `;` after {what}{found}"))
             .help("a line that is no route ends with `;`");
+    }
+}
+
+/// `path`, `path(..)` or `path = value`.
+fn is_attribute(inner: &[TokenTree]) -> bool {
+    let mut c = Cursor::new(inner, Span::call_site());
+    loop {
+        if c.ident(0).is_none() {
+            return false;
+        }
+        c.bump();
+        if !(c.is_punct(0, ':') && c.is_punct(1, ':')) {
+            break;
+        }
+        c.skip(2);
+    }
+    match c.rest() {
+        [] => true,
+        [TokenTree::Group(group)] => group.delimiter() != Delimiter::None,
+        [TokenTree::Punct(punct), _, ..] => punct.as_char() == '=',
+        _ => false,
     }
 }
 

@@ -55,10 +55,6 @@ impl Pattern {
         };
         inner.chain(rest)
     }
-
-    pub(crate) fn is_exact(&self) -> bool {
-        self.tail == Tail::Exact
-    }
 }
 
 /// As it would be written at the top level, without `exact`.

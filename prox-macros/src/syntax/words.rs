@@ -54,7 +54,8 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
     if let Some(ident) = c.ident(0) {
         let word = ident.to_string();
         return match word.as_str() {
-            "env" | "backend" => c.ident(1).is_some(),
+            "env" | "backend" | "struct" => c.ident(1).is_some(),
+            "pub" => c.is_word(1, "struct") || c.is_word(2, "struct"),
             "let" => c.ident(1).is_some() || c.peek(1).is_some_and(|t| !is_operator(t)),
             "with" => c.group(1, proc_macro2::Delimiter::Bracket).is_some(),
             "host" => c.is_string(1) || c.is_word(1, "_"),

@@ -138,7 +138,8 @@ mod tests {
         #[test]
         fn the_canonical_form_is_its_own_canonical_form(path in "/[a-z./%0-9A-F~é]{0,24}") {
             if let Ok(once) = canonical(&path) {
-                prop_assert_eq!(canonical(&once).as_deref(), Ok(&*once));
+                let twice = canonical(&once);
+                prop_assert_eq!(twice.as_deref(), Ok(&*once));
                 prop_assert!(!once.split('/').any(|segment| segment == ".." || segment == "."));
             }
         }

@@ -28,6 +28,8 @@ pub(super) struct UpstreamBody {
     idle: Duration,
     waiting: Option<Instant>,
     end: Option<Instant>,
+    /// What is to be told next, once all before it is on its way to the client.
+    failed: Option<Error>,
 }
 
 impl UpstreamBody {
@@ -45,6 +47,7 @@ impl UpstreamBody {
             idle,
             waiting: None,
             end,
+            failed: None,
         }
     }
 
@@ -68,26 +71,31 @@ impl UpstreamBody {
 
     fn pass(
         &mut self,
+        cx: &mut Context<'_>,
         frame: Option<Result<Frame<Bytes>, hyper::Error>>,
-    ) -> Option<Result<Frame<Bytes>, Error>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match frame {
             Some(Ok(mut frame)) => {
                 self.waiting = None;
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::trailers(trailers);
-                }
-                if self.incoming.is_end_stream() {
+                    // Nothing comes after trailers, and so nobody asks again.
+                    self.finish();
+                } else if self.incoming.is_end_stream() {
                     self.finish();
                 }
-                Some(Ok(frame))
+                Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 self.connection = None;
-                Some(Err(Error::caused(Failure::Reset, error).after_send()))
+                // The server drops what it has not written yet when a body fails, so let it write that first.
+                self.failed = Some(Error::caused(Failure::Reset, error).after_send());
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             None => {
                 self.finish();
-                None
+                Poll::Ready(None)
             }
         }
     }
@@ -115,14 +123,17 @@ impl HttpBody for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if let Poll::Ready(frame) = this.arrived() {
-            return Poll::Ready(this.pass(frame));
+            return this.pass(cx, frame);
         }
         if let Some(connection) = &mut this.connection {
             connection.drive(cx);
         }
         if let Poll::Ready(frame) = this.arrived() {
-            return Poll::Ready(this.pass(frame));
+            return this.pass(cx, frame);
         }
         let Some(connection) = &mut this.connection else {
             return Poll::Ready(None);

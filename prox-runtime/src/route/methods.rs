@@ -8,7 +8,7 @@ use http::Method;
 ///
 /// ```
 /// use http::Method;
-/// use prox_runtime::__private::Methods;
+/// use prox_runtime::Methods;
 ///
 /// let read = Methods::of(&Method::GET).union(Methods::of(&Method::HEAD));
 /// assert!(read.contains(Methods::of(&Method::HEAD)));

@@ -145,6 +145,10 @@ where
     /// When the client will have taken too long for what it is doing now.
     fn deadline(&self) -> Option<(Instant, Expired)> {
         match self.watch.phase() {
+            // The end of a response may still wait for the client to take it.
+            Phase::Idle if let Some(since) = self.watch.write_blocked() => {
+                Some((since + self.options.idle_timeout, Expired::Write))
+            }
             Phase::Idle => {
                 let since = self.watch.since();
                 let close = match self.drain_began {

@@ -1,6 +1,7 @@
 //! What a line of the access log looks like.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write},
     net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -64,13 +65,13 @@ impl Default for Record {
 
 impl Record {
     /// The host as it was asked for. A name and a password before it, which nobody should send, are left out.
-    fn host(&self) -> Option<String> {
+    fn host(&self) -> Option<Cow<'_, str>> {
         let host = match self.uri.host() {
-            Some(host) => host.to_owned(),
+            Some(host) => host.into(),
             None => lossy(self.host.as_ref()?),
         };
         Some(match host.rsplit_once('@') {
-            Some((_, host)) => host.to_owned(),
+            Some((_, host)) => host.to_owned().into(),
             None => host,
         })
     }
@@ -160,21 +161,30 @@ struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for char in text.chars() {
-            match char {
-                '"' => self.0.push_str("\\\""),
-                '\\' => self.0.push_str("\\\\"),
-                '\n' => self.0.push_str("\\n"),
-                '\r' => self.0.push_str("\\r"),
-                '\t' => self.0.push_str("\\t"),
-                char if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') => {
-                    write!(self.0, "\\u{:04x}", u32::from(char))?;
-                }
-                char => self.0.push(char),
+        let mut rest = text;
+        while let Some(at) = rest.find(is_special) {
+            let (plain, from) = rest.split_at(at);
+            self.0.push_str(plain);
+            let mut chars = from.chars();
+            match chars.next() {
+                Some('"') => self.0.push_str("\\\""),
+                Some('\\') => self.0.push_str("\\\\"),
+                Some('\n') => self.0.push_str("\\n"),
+                Some('\r') => self.0.push_str("\\r"),
+                Some('\t') => self.0.push_str("\\t"),
+                Some(other) => write!(self.0, "\\u{:04x}", u32::from(other))?,
+                None => {}
             }
+            rest = chars.as_str();
         }
+        self.0.push_str(rest);
         Ok(())
     }
+}
+
+/// None of them takes more than four hexadecimal digits.
+fn is_special(char: char) -> bool {
+    matches!(char, '"' | '\\' | '\u{2028}' | '\u{2029}') || char.is_control()
 }
 
 fn text(record: &Record) -> String {
@@ -242,9 +252,9 @@ impl<T: fmt::Display> fmt::Display for Word<T> {
     }
 }
 
-fn lossy(value: &HeaderValue) -> String {
+fn lossy(value: &HeaderValue) -> Cow<'_, str> {
     let bytes = value.as_bytes();
-    String::from_utf8_lossy(bytes.get(..LONGEST).unwrap_or(bytes)).into_owned()
+    String::from_utf8_lossy(bytes.get(..LONGEST).unwrap_or(bytes))
 }
 
 /// Milliseconds with three digits after the point.

@@ -1,0 +1,3 @@
+//! What each mistake is told.
+
+use super::messages;

@@ -1,0 +1,40 @@
+//! How the expansion grows.
+
+use std::time::Instant;
+
+fn gateway(routes: usize) -> String {
+    let mut text = String::from("prox pub struct Big; backend users = \"http://127.0.0.1:9000\"; with [a, b];\n");
+    for route in 0..routes {
+        let (method, path) = match route % 3 {
+            0 => ("GET", format!("/service{}/items/{{id}}/part{route}", route / 40)),
+            1 => ("POST", format!("/service{}/users/{{id}}/{{other}}/x{route}", route / 40)),
+            _ => ("", format!("/service{}/things{route}", route / 40)),
+        };
+        text.push_str(&format!("{method} \"{path}\" => users.timeout(3s) with [auth],\n"));
+    }
+    text
+}
+
+#[test]
+fn the_expansion_grows_with_the_routes_and_not_faster() {
+    let mut sizes = Vec::new();
+    for routes in [1_000, 10_000] {
+        let input = gateway(routes).parse().unwrap();
+        let start = Instant::now();
+        let output = crate::expand(input);
+        let elapsed = start.elapsed();
+        sizes.push(count(output));
+        println!("{routes} routes: {elapsed:?}, {} tokens", sizes.last().unwrap());
+    }
+    assert!(sizes[1] < 12 * sizes[0], "{sizes:?}");
+}
+
+fn count(stream: proc_macro2::TokenStream) -> usize {
+    stream
+        .into_iter()
+        .map(|token| match token {
+            proc_macro2::TokenTree::Group(group) => 1 + count(group.stream()),
+            _ => 1,
+        })
+        .sum()
+}

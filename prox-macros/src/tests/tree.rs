@@ -1,0 +1,245 @@
+//! The tables of the runtime, the tree of the model and a plain reading of the rules give the same candidates.
+
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+use prox_runtime::{Candidate, Methods, Table, Tree};
+
+use super::compiled;
+use crate::{
+    expand::tables::Flat,
+    model::{Model, Route, tree::Forest},
+    syntax::{
+        host::HostName,
+        pattern::{Pattern, Segment, Tail},
+    },
+};
+
+const SEGMENTS: [&str; 9] = [
+    "a", "b", "{x}", "{y}", "users", "eight-ch", "a-segment-of-many-bytes-1",
+    "a-segment-of-many-bytes-2", "eight-chars",
+];
+
+const REQUESTED: [&str; 9] = [
+    "a", "b", "c", "", "users", "eight-ch", "a-segment-of-many-bytes-1",
+    "a-segment-of-many-bytes-2", "eight-chars",
+];
+
+const HOSTS: [&str; 6] = [
+    "_", "\"a.b\"", "\"*.a.b\"", "\"*.b\" | \"c.d\"", "\"*.x.a.b\"",
+    "\"an-exact-name.of-many-bytes.example.com\"",
+];
+
+const ASKED: [&str; 9] = [
+    "", "a.b", "z.a.b", "y.x.a.b", "b", "q.b", "c.d", ".a.b",
+    "an-exact-name.of-many-bytes.example.com",
+];
+
+fn route() -> impl Strategy<Value = (usize, String)> {
+    let path = prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 0..4);
+    let methods = prop::sample::select(&["", "", "GET", "POST", "GET | PUT", "HEAD"][..]);
+    let tail = prop::sample::select(&["", "exact", "slash", "rest"][..]);
+    let guard = prop::sample::select(&["", "", "if g"][..]);
+    (0..HOSTS.len(), methods, path, tail, guard).prop_map(|(host, methods, path, tail, guard)| {
+        // The same name twice in a path would be an error.
+        let path: String = path
+            .iter()
+            .enumerate()
+            .map(|(at, segment)| format!("/{}", segment.replace('}', &format!("{at}}}"))))
+            .collect();
+        let (exact, path) = match tail {
+            "exact" if path.is_empty() => ("exact", String::from("/")),
+            "exact" => ("exact", path),
+            "slash" => ("exact", format!("{path}/")),
+            "rest" => ("", format!("{path}/{{*rest}}")),
+            _ if path.is_empty() => ("", String::from("/")),
+            _ => ("", path),
+        };
+        (host, format!("{methods} {exact} \"{path}\" {guard} => x,"))
+    })
+}
+
+fn source(routes: &[(usize, String)]) -> String {
+    let mut text = String::new();
+    for (place, host) in HOSTS.iter().enumerate() {
+        let lines: Vec<&str> = routes
+            .iter()
+            .filter(|(host, _)| *host == place)
+            .map(|(_, line)| line.as_str())
+            .collect();
+        text.push_str(&format!("host {host} {{ {} }}\n", lines.join("\n")));
+    }
+    text
+}
+
+fn table(model: &Model, forest: &Forest) -> Table {
+    const MOST: usize = 4096;
+    let flat = Flat::new(&model.hosts, forest);
+    let nodes = flat.nodes.len() / Flat::NODE;
+    let edges = flat.edges.len() / Flat::EDGE;
+    let candidates = flat.candidates.len() / Flat::CANDIDATE;
+    assert!(nodes.max(edges).max(candidates) <= MOST, "the test's tables are too small");
+    let padded = |list: &[u32], each: usize| {
+        let mut list = list.to_vec();
+        list.resize(MOST * each, 0);
+        list
+    };
+    let trees = flat.trees.iter().map(|root| Tree::new(*root, None)).collect();
+    Table::new(
+        flat.text.clone().leak(),
+        &Box::leak(Box::new(prox_runtime::nodes::<MOST>(&padded(&flat.nodes, Flat::NODE))))[..nodes],
+        &Box::leak(Box::new(prox_runtime::edges::<MOST>(&padded(&flat.edges, Flat::EDGE))))[..edges],
+        Vec::leak(trees),
+        flat.lists.clone().leak(),
+        &Box::leak(Box::new(prox_runtime::candidates::<MOST>(&padded(&flat.candidates, Flat::CANDIDATE))))[..candidates],
+    )
+}
+
+/// The rules, read one route at a time.
+fn naive(model: &Model, host: &str, path: &str) -> Vec<Candidate> {
+    let host = naive_host(model, host);
+    let mut taking: Vec<(usize, &Route)> = model
+        .routes
+        .iter()
+        .enumerate()
+        .filter(|(_, route)| route.host == host && takes(route.pattern.as_ref().unwrap(), path))
+        .collect();
+    taking.sort_by(|(i, a), (j, b)| {
+        let any = |route: &Route| route.label == "*";
+        more_specific(a.pattern.as_ref().unwrap(), b.pattern.as_ref().unwrap())
+            .then(a.guard.is_none().cmp(&b.guard.is_none()))
+            .then(any(a).cmp(&any(b)))
+            .then(i.cmp(j))
+    });
+    let mut candidates = Vec::new();
+    for (place, route) in taking {
+        let candidate = Candidate {
+            route: u32::try_from(place).unwrap(),
+            methods: Methods::from_bits(route.methods.0),
+            guarded: route.guard.is_some(),
+        };
+        candidates.push(candidate);
+        if !candidate.guarded && candidate.methods == Methods::ALL {
+            break;
+        }
+    }
+    candidates
+}
+
+fn naive_host(model: &Model, host: &str) -> usize {
+    let names = || {
+        let hosts = model.hosts.iter().enumerate();
+        hosts.flat_map(|(place, host)| host.names.iter().map(move |(name, _)| (place, name)))
+    };
+    let exact = names().find(|(_, name)| **name == HostName::Exact(host.to_owned()));
+    let suffix = names()
+        .filter_map(|(place, name)| match name {
+            HostName::Suffix(suffix) => {
+                let rest = host.strip_suffix(&format!(".{suffix}"))?;
+                (!rest.is_empty()).then_some((suffix.len(), place))
+            }
+            HostName::Exact(_) => None,
+        })
+        .max();
+    exact
+        .map(|(place, _)| place)
+        .or(suffix.map(|(_, place)| place))
+        .unwrap_or(0)
+}
+
+fn takes(pattern: &Pattern, path: &str) -> bool {
+    let segments: Vec<&str> = path[1..].split('/').collect();
+    let count = pattern.segments.len();
+    let start = pattern.segments.iter().zip(&segments).all(|(segment, text)| match segment {
+        Segment::Literal(literal) => literal == text,
+        Segment::Param(_) => !text.is_empty(),
+    });
+    start
+        && match pattern.tail {
+            Tail::Exact => segments.len() == count,
+            Tail::Prefix => segments.len() >= count,
+            Tail::Rest(_) => segments.len() > count && !segments[count..].join("/").is_empty(),
+        }
+}
+
+/// Segment by segment: literal, parameter, `{*rest}`, the end of a prefix; an exact end before that of a prefix.
+fn more_specific(a: &Pattern, b: &Pattern) -> Ordering {
+    let kind = |pattern: &Pattern, at: usize| match (pattern.segments.get(at), &pattern.tail) {
+        (Some(Segment::Literal(_)), _) => 1,
+        (Some(Segment::Param(_)), _) => 2,
+        (None, Tail::Exact) => 0,
+        (None, Tail::Rest(_)) => 3,
+        (None, Tail::Prefix) => 4,
+    };
+    let longest = a.segments.len().max(b.segments.len());
+    (0..=longest)
+        .map(|at| kind(a, at).cmp(&kind(b, at)))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn tables_give_the_candidates_that_the_rules_give(
+        routes in prop::collection::vec(route(), 0..25),
+        requests in prop::collection::vec(
+            (prop::sample::select(&ASKED[..]), prop::collection::vec(prop::sample::select(&REQUESTED[..]), 1..5)),
+            1..30,
+        ),
+    ) {
+        let source = source(&routes);
+        let (model, forest, _) = compiled(&source);
+        let table = table(&model, &forest);
+        for (host, segments) in requests {
+            let path = format!("/{}", segments.join("/"));
+            let wanted = naive(&model, host, &path);
+            prop_assert_eq!(table.find(host, &path), &wanted[..], "{} {}\n{}", host, path, source);
+            let of_model: Vec<u32> = forest
+                .find(naive_host(&model, host), &path)
+                .iter()
+                .map(|candidate| u32::try_from(candidate.route).unwrap())
+                .collect();
+            let wanted: Vec<u32> = wanted.iter().map(|candidate| candidate.route).collect();
+            prop_assert_eq!(of_model, wanted, "{} {}\n{}", host, path, source);
+        }
+    }
+
+    #[test]
+    fn every_literal_among_many_is_found(names in prop::collection::btree_set("[a-z]{1,20}", 1..200)) {
+        let lines: String = names.iter().map(|name| format!("exact \"/{name}\" => x,\n")).collect();
+        let (model, forest, _) = compiled(&lines);
+        let table = table(&model, &forest);
+        for (place, name) in names.iter().enumerate() {
+            let found = table.find("", &format!("/{name}"));
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(found[0].route as usize, place);
+            let below = format!("/{name}/");
+            prop_assert!(table.find("", &below).is_empty());
+        }
+    }
+}
+
+#[test]
+fn head_comes_with_get_unless_a_route_names_it() {
+    let (model, _, _) = compiled("GET \"/a\" => x, GET \"/b\" => x, HEAD \"/b\" => y, exact \"/b\" => z");
+    let bits: Vec<u16> = model.routes.iter().map(|route| route.methods.0).collect();
+    assert_eq!(bits, [3, 1, 2, 0x3ff]);
+}
+
+#[test]
+fn patterns_that_overlap_exponentially_are_refused() {
+    let depth = 20;
+    let lines: String = (0..depth)
+        .map(|literal| {
+            let path: String = (0..depth)
+                .map(|at| if at == literal { String::from("/x") } else { format!("/{{p{at}}}") })
+                .collect();
+            format!("\"{path}\" => t,\n")
+        })
+        .collect();
+    let messages = super::messages(&lines);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("overlap in too many ways"));
+}

@@ -1,0 +1,119 @@
+//! Whatever is missing, the macro gives an expansion that parses, with the public items in it.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+use super::{CARD, EXPRESSION};
+
+/// Every stream that is `tokens` up to some token, with the groups around that token closed.
+fn prefixes(tokens: &TokenStream) -> Vec<TokenStream> {
+    let mut all = Vec::new();
+    let mut before: Vec<TokenTree> = Vec::new();
+    for token in tokens.clone() {
+        all.push(before.iter().cloned().collect());
+        if let TokenTree::Group(group) = &token {
+            all.extend(inside(&before, group, prefixes(&group.stream()), &[]));
+        }
+        before.push(token);
+    }
+    all.push(before.into_iter().collect());
+    all
+}
+
+/// Every stream that is `tokens` without one of them.
+fn deletions(tokens: &TokenStream) -> Vec<TokenStream> {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut all = Vec::new();
+    for (place, token) in tokens.iter().enumerate() {
+        let (before, after) = (&tokens[..place], &tokens[place + 1..]);
+        all.push(before.iter().chain(after).cloned().collect());
+        if let TokenTree::Group(group) = token {
+            all.extend(inside(before, group, deletions(&group.stream()), after));
+        }
+    }
+    all
+}
+
+fn inside(
+    before: &[TokenTree],
+    group: &Group,
+    inner: Vec<TokenStream>,
+    after: &[TokenTree],
+) -> Vec<TokenStream> {
+    let with = |stream| {
+        let group = TokenTree::Group(Group::new(group.delimiter(), stream));
+        before.iter().cloned().chain([group]).chain(after.iter().cloned()).collect()
+    };
+    inner.into_iter().map(with).collect()
+}
+
+/// Mutilated programs with the facade's name before them.
+fn corpus(source: &str) -> Vec<TokenStream> {
+    let tokens: TokenStream = source.parse().unwrap();
+    let krate: TokenStream = "prox".parse().unwrap();
+    prefixes(&tokens)
+        .into_iter()
+        .chain(deletions(&tokens))
+        .map(|tokens| krate.clone().into_iter().chain(tokens).collect())
+        .collect()
+}
+
+#[test]
+fn items_are_there_whatever_is_missing() {
+    for input in corpus(CARD) {
+        let shown = input.to_string();
+        let output = crate::expand_opaque(input.clone());
+        let file = syn::parse2::<syn::File>(output.clone());
+        if !shown.contains("struct Shop") {
+            continue;
+        }
+        let file = file.unwrap_or_else(|error| panic!("{error}\nfrom {shown}\nto {output}"));
+        assert!(!file.items.is_empty());
+        let text = crate::expand(input).to_string();
+        for name in ["struct Shop", "struct ShopBackends", "const ROUTES", "const ENV", "fn new", "fn explain", "fn backends"] {
+            assert!(text.contains(name), "{name} is missing from {shown}");
+        }
+    }
+}
+
+#[test]
+fn an_expression_is_there_whatever_is_missing() {
+    for input in corpus(EXPRESSION) {
+        let shown = input.to_string();
+        let output = crate::expand_opaque(input.clone());
+        if let Err(error) = syn::parse2::<syn::ExprBlock>(output.clone()) {
+            panic!("{error}\nfrom {shown}\nto {output}");
+        }
+        crate::expand(input);
+    }
+}
+
+#[test]
+fn whole_programs_expand_to_code_without_errors() {
+    for source in [CARD, EXPRESSION] {
+        let output = crate::expand(format!("prox {source}").parse().unwrap());
+        assert!(!output.to_string().contains("compile_error"), "{output}");
+    }
+    syn::parse2::<syn::File>(crate::expand(format!("prox {CARD}").parse().unwrap())).unwrap();
+    syn::parse2::<syn::ExprBlock>(crate::expand(format!("prox {EXPRESSION}").parse().unwrap())).unwrap();
+}
+
+#[test]
+fn nonsense_is_survived() {
+    let cases = [
+        "", ";", ",,,", "=> =>", "{}", "[[[]]]", "host", "host {", "with", "with [", "expect GET", "| | |", "GET | |",
+        "\"/\" =>", "struct", "pub", "pub struct;", "#", "#[x]", "'a", "b\"x\" => y", "1 => 2", "\"/a\" \"/b\" \"/c\"",
+        "env : :", "let = = ;", "backend = ;", "split { }", "\"/a\" => split { => }", "host _ _", "host \"a\" | | \"b\" {}",
+    ];
+    for case in cases {
+        // What is no sequence of tokens never reaches a macro.
+        if let Ok(input) = format!("prox {case}").parse::<TokenStream>() {
+            let output = crate::expand_opaque(input).to_string();
+            assert!(case.is_empty() || case.trim_matches([';', ',']).is_empty() || output.contains("compile_error"), "{case}");
+        }
+    }
+    let none = Group::new(Delimiter::None, "\"/\"".parse().unwrap());
+    let tokens: TokenStream = "=> x".parse().unwrap();
+    let krate: TokenStream = "prox".parse().unwrap();
+    let input = krate.into_iter().chain([TokenTree::Group(none)]).chain(tokens).collect();
+    assert!(!crate::expand(input).to_string().contains("compile_error"));
+}
