@@ -15,3 +15,11 @@ bench-peers *ARGS:
 soak *ARGS:
     {{ programs }}
     python3 tests/peers/run.py --soak 600 {{ ARGS }}
+
+# The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.
+bench-route *ARGS:
+    python3 tests/peers/route.py {{ ARGS }}
+
+# What `cargo check` and `cargo build` of a gateway cost, from 10 to 5 000 routes.
+bench-compile *ARGS:
+    python3 tests/peers/compile.py {{ ARGS }}

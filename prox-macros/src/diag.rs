@@ -59,7 +59,10 @@ impl Diagnostics {
 
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<&str> {
-        self.errors.iter().map(|error| error.text.as_str()).collect()
+        self.errors
+            .iter()
+            .map(|error| error.text.as_str())
+            .collect()
     }
 
     /// One `compile_error!` for each error, in the order in which they were found.
@@ -80,7 +83,7 @@ impl Diagnostic {
     }
 
     fn line(&mut self, label: &str, text: &str) -> &mut Self {
-        self.text.push_str(&format!("\n{label}: {text}"));
+        self.text.push_str(&["\n", label, ": ", text].concat());
         self
     }
 
@@ -98,7 +101,7 @@ impl Diagnostic {
             marks = format!("{}^", " ".repeat(column(value, at.start)));
         }
         self.text
-            .push_str(&format!("\n  {shown}\"\n  {}", marks.trim_end()));
+            .push_str(&["\n  ", &shown, "\"\n  ", marks.trim_end()].concat());
     }
 
     /// `::core::compile_error! { "…" }`, from the first to the last token of the place.
@@ -131,7 +134,10 @@ impl Diagnostic {
 
 fn column(value: &str, at: usize) -> usize {
     let before = value.get(..at).unwrap_or(value);
-    1 + before.chars().map(|c| c.escape_debug().count()).sum::<usize>()
+    1 + before
+        .chars()
+        .map(|c| c.escape_debug().count())
+        .sum::<usize>()
 }
 
 impl Place {

@@ -1,7 +1,7 @@
 //! The procedural macro behind `prox::gateway!`. Use it through the `prox` crate, which documents the language.
 //!
-//! Tokens become a tree that keeps going after a mistake ([`syntax`]), the tree a model of the gateway as data ([`model`]),
-//! the model is checked ([`check`]) and written as Rust ([`expand`]), whether or not the checks found something.
+//! Tokens become a tree that keeps going after a mistake (`syntax`), the tree a model of the gateway as data (`model`),
+//! the model is checked (`check`) and written as Rust (`expand`), whether or not the checks found something.
 
 extern crate proc_macro;
 
@@ -47,14 +47,9 @@ fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> TokenStream
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
     adjust(&mut model);
-    let context = Context {
-        krate,
-        model: &model,
-        forest: &forest,
-    };
+    let context = Context::new(krate, &model, &forest);
     expand::expand(&context, &diag)
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,13 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use pin_project_lite::pin_project;
 
 use crate::{
     error::{BoxError, Error, Failure},
@@ -72,12 +73,7 @@ impl Body {
         if body.is_end_stream() {
             return Self::empty();
         }
-        let body = body.map_frame(|frame| {
-            frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
-        });
-        Self::of(Kind::Boxed(
-            body.map_err(|error| Self::error(error.into())).boxed_unsync(),
-        ))
+        Self::boxed(Foreign { body })
     }
 
     /// Takes a body of the crate's own: no adapter around it.
@@ -139,6 +135,42 @@ impl Body {
     }
 }
 
+pin_project! {
+    /// A body of another crate, with our data and our error. Unlike a mapped body it still knows its length.
+    struct Foreign<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B> HttpBody for Foreign<B>
+where
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let next = ready!(self.project().body.poll_frame(cx));
+        Poll::Ready(next.map(|frame| {
+            let frame = frame.map_err(|error| Body::error(error.into()))?;
+            Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Error;
@@ -185,7 +217,7 @@ impl fmt::Debug for Body {
         f.debug_struct("Body")
             .field("kind", &kind)
             .field("size", &self.size_hint())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -243,6 +275,12 @@ mod tests {
     async fn a_body_over_the_limit_is_refused_before_it_is_read() {
         let error = Body::from("0123456789").bytes(9).await.unwrap_err();
         assert_eq!(error.as_failure(), Some(Failure::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_body_of_another_crate_keeps_its_length() {
+        let body = Body::new(http_body_util::Full::new(Bytes::from_static(b"0123456789")));
+        assert_eq!(body.size_hint().exact(), Some(10));
     }
 
     #[test]

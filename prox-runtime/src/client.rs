@@ -18,8 +18,8 @@ pub struct Client {
 impl Client {
     /// A connection from `peer`; `None` when it is no internet socket, or is not known.
     pub fn new(peer: Option<SocketAddr>) -> Self {
-        let address = peer
-            .and_then(|peer| HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok());
+        let address =
+            peer.and_then(|peer| HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok());
         Self {
             peer,
             address,

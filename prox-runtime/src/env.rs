@@ -147,7 +147,10 @@ impl Reader {
         T::from_env(text)
             .map_err(|problem| {
                 let shown = shown(info.name, text);
-                self.report(info, &format!("is {shown}, which is no {}: {problem}", info.ty));
+                self.report(
+                    info,
+                    &format!("is {shown}, which is no {}: {problem}", info.ty),
+                );
             })
             .ok()
     }
@@ -194,7 +197,11 @@ fn lookup(name: &str) -> Result<Option<String>, &'static str> {
 /// The text of a malformed variable, unless it may hold a secret.
 fn shown(name: &str, text: &str) -> String {
     let secret = ["SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL"];
-    if text.contains('@') || secret.iter().any(|word| name.to_ascii_uppercase().contains(word)) {
+    if text.contains('@')
+        || secret
+            .iter()
+            .any(|word| name.to_ascii_uppercase().contains(word))
+    {
         "a text (not shown, it may hold a secret)".into()
     } else if text.chars().count() > 60 {
         let start: String = text.chars().take(60).collect();

@@ -76,7 +76,10 @@ impl BoxHandler {
     }
 
     /// Answers one request.
-    pub fn call(&self, req: Request) -> impl Future<Output = Response> + Send + Unpin + 'static + use<> {
+    pub fn call(
+        &self,
+        req: Request,
+    ) -> impl Future<Output = Response> + Send + Unpin + 'static + use<> {
         self.call_boxed(req)
     }
 
@@ -255,9 +258,7 @@ mod tests {
         let target = BoxHandler::new(handler(|req: Request| async move {
             (StatusCode::CREATED, req.uri().to_string())
         }));
-        let response = target
-            .call(Request::new(Body::empty()))
-            .await;
+        let response = target.call(Request::new(Body::empty())).await;
         assert_eq!(response.status(), 201);
         assert_eq!(response.into_body().bytes(9).await.unwrap(), "/");
     }
@@ -265,6 +266,9 @@ mod tests {
     #[test]
     fn text_says_its_type() {
         let response = Ok::<_, StatusCode>("hi").into_response();
-        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
     }
 }

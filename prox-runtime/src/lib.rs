@@ -40,7 +40,9 @@ pub use crate::{
         Assembly, Gateway, GatewayFuture, IntoBackend, IntoGateway, IntoTarget, Redirect, Respond,
         Split, Target, redirect, respond, run,
     },
-    handler::{BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler},
+    handler::{
+        BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
+    },
     middleware::{Middleware, Next, service},
     observe::{Hop, Trace},
     pool::PoolOptions,

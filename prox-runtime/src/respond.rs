@@ -55,7 +55,10 @@ fn trailers_only(failure: Failure) -> Response<Body> {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
     );
-    headers.insert("grpc-status", HeaderValue::from(u16::from(failure.grpc_code())));
+    headers.insert(
+        "grpc-status",
+        HeaderValue::from(u16::from(failure.grpc_code())),
+    );
     headers.insert("grpc-message", HeaderValue::from_static(failure.name()));
     response.extensions_mut().insert(failure);
     response

@@ -70,7 +70,11 @@ mod tests {
         let start = Instant::now();
         let mut timer = LazyTimer::default();
         poll_fn(|cx| {
-            assert!(timer.poll(cx, start + Duration::from_secs(86_400)).is_pending());
+            assert!(
+                timer
+                    .poll(cx, start + Duration::from_hours(24))
+                    .is_pending()
+            );
             Poll::Ready(())
         })
         .await;

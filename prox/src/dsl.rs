@@ -2,7 +2,8 @@
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Endpoint, Weighted, client_ip, cluster, cookie, handler, header, query, redirect, respond, service,
+    Endpoint, Weighted, client_ip, cluster, cookie, handler, header, query, redirect, respond,
+    service,
 };
 pub use std::time::Duration;
 

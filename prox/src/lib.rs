@@ -12,9 +12,9 @@ pub mod dsl;
 #[doc(inline)]
 pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, Client, Cluster, ClusterBuilder, Endpoint, EndpointError,
-    Error, Explanation, Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse, Matched,
-    Middleware, Next, Origin, Parts, Pick, PoolOptions, Request, RequestExt, Response, Result,
-    RouteInfo, Routes, Server, Variables, EnvInfo, run,
+    EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse,
+    Matched, Middleware, Next, Origin, Parts, Pick, PoolOptions, Request, RequestExt, Response,
+    Result, RouteInfo, Routes, Server, Variables, run,
 };
 
 /// Ready-made middleware for `with [..]`, and what takes tower's.
@@ -59,9 +59,11 @@ pub mod __private {
 #[macro_export]
 macro_rules! __service_impl {
     ($name:ident) => {
-        impl<B> $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>> for $name
+        impl<B> $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>>
+            for $name
         where
-            $crate::Gateway: $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>>,
+            $crate::Gateway:
+                $crate::__private::tower_service::Service<$crate::__private::HttpRequest<B>>,
         {
             type Response = <$crate::Gateway as $crate::__private::tower_service::Service<
                 $crate::__private::HttpRequest<B>,

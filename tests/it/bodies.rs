@@ -74,10 +74,14 @@ async fn upload(gateway: &Served, length: u64, chunked: bool) -> String {
         format!("Content-Length: {length}\r\n")
     };
     let sender = tokio::spawn(async move {
-        writer.write_all(head("POST", "/", &framing).as_bytes()).await?;
+        writer
+            .write_all(head("POST", "/", &framing).as_bytes())
+            .await?;
         for block in Filler::new(length) {
             if chunked {
-                writer.write_all(format!("{:x}\r\n", block.len()).as_bytes()).await?;
+                writer
+                    .write_all(format!("{:x}\r\n", block.len()).as_bytes())
+                    .await?;
             }
             writer.write_all(&block).await?;
             if chunked {
@@ -89,7 +93,9 @@ async fn upload(gateway: &Served, length: u64, chunked: bool) -> String {
         }
         std::io::Result::Ok(writer)
     });
-    let head = within("the answer to an upload", reader.head()).await.unwrap_or_default();
+    let head = within("the answer to an upload", reader.head())
+        .await
+        .unwrap_or_default();
     drop(within("the upload to end", sender).await);
     head.word(1).to_owned()
 }
@@ -102,7 +108,10 @@ async fn a_client_that_does_not_read_holds_the_upstream_back() {
     client.request("GET", "/").await;
     assert_eq!(client.response_head().await.status, 200);
     let stuck = settled(|| origin.last().filled).await;
-    assert!(stuck < LARGE / 4, "{stuck} bytes were taken for a client that reads nothing");
+    assert!(
+        stuck < LARGE / 4,
+        "{stuck} bytes were taken for a client that reads nothing"
+    );
     let body = client.body(Framing::Length(LARGE)).await;
     assert_eq!(body.digest, Digest::of_filler(LARGE));
 }
@@ -110,14 +119,20 @@ async fn a_client_that_does_not_read_holds_the_upstream_back() {
 #[tokio::test]
 async fn an_upstream_that_does_not_read_holds_the_client_back() {
     let gate = prox_tests::wait::Gate::new();
-    let slow = Reply::new().early().wait(&gate).read_body().head(200, &[], "Content-Length: 0");
+    let slow = Reply::new()
+        .early()
+        .wait(&gate)
+        .read_body()
+        .head(200, &[], "Content-Length: 0");
     let origin = Origin::start(slow).await;
     let gateway = gateway(&origin).await;
     let (mut reader, mut writer) = gateway.client().await.into_halves();
     let (told, taken) = tokio::sync::watch::channel(0);
     let sender = tokio::spawn(async move {
         let lines = format!("Content-Length: {LARGE}\r\n");
-        writer.write_all(head("POST", "/", &lines).as_bytes()).await?;
+        writer
+            .write_all(head("POST", "/", &lines).as_bytes())
+            .await?;
         for block in Filler::new(LARGE) {
             writer.write_all(&block).await?;
             told.send_modify(|sum| *sum += block.len() as u64);
@@ -126,7 +141,10 @@ async fn an_upstream_that_does_not_read_holds_the_client_back() {
     });
     origin.reached(1).await;
     let stuck = settled(|| *taken.borrow()).await;
-    assert!(stuck < LARGE / 4, "{stuck} bytes were taken for an upstream that reads nothing");
+    assert!(
+        stuck < LARGE / 4,
+        "{stuck} bytes were taken for an upstream that reads nothing"
+    );
     gate.open();
     let head = within("an answer", reader.head()).await.expect("an answer");
     assert_eq!(head.word(1), "200");
@@ -139,7 +157,11 @@ async fn settled(number: impl Fn() -> u64) -> u64 {
     let mut last = (number(), 0);
     eventually("a number to settle", || {
         let now = number();
-        last = if now == last.0 && now > 0 { (now, last.1 + 1) } else { (now, 0) };
+        last = if now == last.0 && now > 0 {
+            (now, last.1 + 1)
+        } else {
+            (now, 0)
+        };
         last.1 > 50
     })
     .await;
@@ -150,7 +172,11 @@ async fn settled(number: impl Fn() -> u64) -> u64 {
 async fn each_part_of_a_stream_arrives_before_the_next_is_sent() {
     let gates = [prox_tests::wait::Gate::new(), prox_tests::wait::Gate::new()];
     let reply = Reply::new()
-        .head(200, &[("Content-Type", "text/event-stream")], "Transfer-Encoding: chunked")
+        .head(
+            200,
+            &[("Content-Type", "text/event-stream")],
+            "Transfer-Encoding: chunked",
+        )
         .write("5\r\nfirst\r\n")
         .wait(&gates[0])
         .write("6\r\nsecond\r\n")
@@ -158,7 +184,9 @@ async fn each_part_of_a_stream_arrives_before_the_next_is_sent() {
         .write("0\r\n\r\n");
     let origin = Origin::start(reply).await;
     let gateway = gateway(&origin).await;
-    let request = http::Request::get("/").header("host", "gateway.test").body(body(Full::default()));
+    let request = http::Request::get("/")
+        .header("host", "gateway.test")
+        .body(body(Full::default()));
     let mut client = HyperClient::connect(gateway.address()).await;
     let mut response = client.send(request.unwrap()).await.unwrap();
     for (part, gate) in ["first", "second"].into_iter().zip(gates) {
@@ -174,11 +202,16 @@ async fn each_part_of_an_upload_arrives_before_the_next_is_sent() {
     let origin = Origin::start(Reply::ok("thanks")).await;
     let gateway = gateway(&origin).await;
     let mut client = gateway.client().await;
-    client.send(head("POST", "/", "Transfer-Encoding: chunked\r\n")).await;
+    client
+        .send(head("POST", "/", "Transfer-Encoding: chunked\r\n"))
+        .await;
     for (sum, part) in [(3, "one"), (6, "two")] {
         client.send(format!("3\r\n{part}\r\n")).await;
         origin.reached(1).await;
-        eventually("a part to arrive", || origin.last().body.digest.length() == sum).await;
+        eventually("a part to arrive", || {
+            origin.last().body.digest.length() == sum
+        })
+        .await;
     }
     client.send("0\r\n\r\n").await;
     client.response("POST").await.expect(200);
@@ -218,7 +251,9 @@ async fn an_empty_body_stays_one() {
     let answer = client.post("/", "").await.expect(200);
     assert_eq!(answer.field("content-length"), Some("0"));
     assert_eq!(origin.last().field("content-length"), Some("0"));
-    client.send(head("POST", "/", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n").await;
+    client
+        .send(head("POST", "/", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n")
+        .await;
     client.response("POST").await.expect(200);
     assert_eq!(origin.last().body.end, End::Complete);
 }
@@ -237,13 +272,39 @@ async fn a_request_without_a_body_gets_none() {
 }
 
 #[tokio::test]
+async fn a_body_passes_whatever_the_method() {
+    let origin = Origin::start(Reply::ok("")).await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.client().await;
+    for method in ["GET", "DELETE", "OPTIONS", "PURGE"] {
+        client.request_with(method, "/", "by length").await;
+        client.response(method).await.expect(200);
+        assert_eq!(origin.last().body.text(), "by length", "{method}");
+        client
+            .send(
+                head(method, "/", "Transfer-Encoding: chunked\r\n")
+                    + "2\r\nin\r\n6\r\nchunks\r\n0\r\n\r\n",
+            )
+            .await;
+        client.response(method).await.expect(200);
+        assert_eq!(origin.last().body.text(), "inchunks", "{method}");
+    }
+}
+
+#[tokio::test]
 async fn trailers_of_a_response_pass() {
     let fields = [("Trailer", "X-Checksum, Connection")];
-    let trailers = [("X-Checksum", "abc"), ("Connection", "x"), ("Keep-Alive", "x")];
+    let trailers = [
+        ("X-Checksum", "abc"),
+        ("Connection", "x"),
+        ("Keep-Alive", "x"),
+    ];
     let origin = Origin::start(Reply::chunks(&fields, &["hello"], &trailers)).await;
     let gateway = gateway(&origin).await;
     let mut client = gateway.client().await;
-    client.send(head("GET", "/", "TE: trailers\r\nConnection: TE\r\n")).await;
+    client
+        .send(head("GET", "/", "TE: trailers\r\nConnection: TE\r\n"))
+        .await;
     let answer = client.response("GET").await.expect(200);
     assert_eq!(origin.last().field("te"), Some("trailers"));
     assert_eq!(answer.body.trailers.first("x-checksum"), Some("abc"));
@@ -255,8 +316,16 @@ async fn trailers_of_a_request_pass() {
     let origin = Origin::start(Reply::ok("thanks")).await;
     let gateway = gateway(&origin).await;
     let mut client = gateway.client().await;
-    client.send(head("POST", "/", "Transfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n")).await;
-    client.send("5\r\nhello\r\n0\r\nX-Checksum: abc\r\nHost: evil\r\n\r\n").await;
+    client
+        .send(head(
+            "POST",
+            "/",
+            "Transfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n",
+        ))
+        .await;
+    client
+        .send("5\r\nhello\r\n0\r\nX-Checksum: abc\r\nHost: evil\r\n\r\n")
+        .await;
     client.response("POST").await.expect(200);
     let body = origin.last().body;
     assert_eq!(body.trailers.names(), ["x-checksum"]);
@@ -271,14 +340,21 @@ async fn trailers_of_a_hyper_client_pass() {
         http::HeaderName::from_static("x-checksum"),
         http::HeaderValue::from_static("abc"),
     )]);
-    let frames = [Frame::data(Bytes::from_static(b"hello")), Frame::trailers(trailers)];
+    let frames = [
+        Frame::data(Bytes::from_static(b"hello")),
+        Frame::trailers(trailers),
+    ];
     let stream = Frames(frames.into());
     let request = http::Request::post("/")
         .header("host", "gateway.test")
         .header("trailer", "x-checksum")
         .body(body(stream))
         .unwrap();
-    let response = HyperClient::connect(gateway.address()).await.send(request).await.unwrap();
+    let response = HyperClient::connect(gateway.address())
+        .await
+        .send(request)
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(origin.last().body.trailers.first("x-checksum"), Some("abc"));
 }
@@ -301,7 +377,10 @@ impl http_body::Body for Frames {
 #[tokio::test]
 async fn an_upstream_that_ends_its_body_by_closing_is_understood() {
     for version in ["HTTP/1.0", "HTTP/1.1"] {
-        let reply = Reply::new().write(format!("{version} 200 OK\r\n\r\n")).write("all of it").close();
+        let reply = Reply::new()
+            .write(format!("{version} 200 OK\r\n\r\n"))
+            .write("all of it")
+            .close();
         let origin = Origin::start(reply).await;
         let gateway = gateway(&origin).await;
         let mut client = gateway.client().await;
@@ -327,9 +406,14 @@ async fn a_client_of_http_1_0_gets_no_chunks() {
 #[tokio::test]
 async fn a_slow_stream_is_not_held_to_the_time_of_its_first_byte() {
     let limit = Duration::from_millis(100);
-    let reply = Reply::new().head(200, &[], "Content-Length: 4").write("ab").pause(limit * 2).write("cd");
+    let reply = Reply::new()
+        .head(200, &[], "Content-Length: 4")
+        .write("ab")
+        .pause(limit * 2)
+        .write("cd");
     let origin = Origin::start(reply).await;
     let url = origin.endpoint();
-    let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(limit) }).await;
+    let gateway =
+        Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(limit) }).await;
     assert_eq!(gateway.get("/").await.expect(200).text(), "abcd");
 }

@@ -52,7 +52,9 @@ async fn an_upstream_that_says_100_continue_does_not_disturb_the_answer() {
 async fn an_upstream_that_refuses_an_expected_upload_is_heard() {
     let origin = Origin::start(Reply::ok("")).await;
     let gateway = gateway(&origin).await;
-    origin.once([Reply::status(417, &[("Connection", "close")], "no").early().close()]);
+    origin.once([Reply::status(417, &[("Connection", "close")], "no")
+        .early()
+        .close()]);
     let mut client = gateway.client().await;
     client.send(head("POST", "/", EXPECT)).await;
     assert_eq!(client.response("POST").await.expect(417).text(), "no");
@@ -72,7 +74,10 @@ async fn informational_responses_do_not_disturb_the_answer() {
     for _ in 0..2 {
         let answer = client.get("/").await.expect(200);
         assert_eq!(answer.text(), "ok");
-        assert!(answer.head.fields.lacks("link"), "a field of another response");
+        assert!(
+            answer.head.fields.lacks("link"),
+            "a field of another response"
+        );
     }
     assert_eq!(origin.accepted(), 1);
 }
@@ -82,27 +87,40 @@ async fn an_early_answer_is_passed_on_while_the_upload_is_under_way() {
     let origin = Origin::start(Reply::ok("next")).await;
     let gateway = gateway(&origin).await;
     let gate = Gate::new();
-    origin.once([Reply::status(200, &[], "early").early().wait(&gate).read_body()]);
+    origin.once([Reply::status(200, &[], "early")
+        .early()
+        .wait(&gate)
+        .read_body()]);
     let mut client = gateway.client().await;
-    client.send(head("POST", "/", "Content-Length: 10\r\n") + "hello").await;
+    client
+        .send(head("POST", "/", "Content-Length: 10\r\n") + "hello")
+        .await;
     let answer = client.response("POST").await.expect(200);
     assert_eq!(answer.text(), "early");
     drop(client);
     gate.open();
     assert_eq!(gateway.get("/").await.expect(200).text(), "next");
-    assert_eq!(origin.accepted(), 2, "a connection with half an upload on it is of no use");
+    assert_eq!(
+        origin.accepted(),
+        2,
+        "a connection with half an upload on it is of no use"
+    );
 }
 
 #[tokio::test]
 async fn an_early_answer_that_closes_is_heard_by_a_client_that_goes_on_sending() {
     const LENGTH: u64 = 20 * 1024 * 1024;
-    let refusal = Reply::status(413, &[("Connection", "close")], "too large").early().close();
+    let refusal = Reply::status(413, &[("Connection", "close")], "too large")
+        .early()
+        .close();
     let origin = Origin::start(refusal).await;
     let gateway = gateway(&origin).await;
     let (mut reader, mut writer) = gateway.client().await.into_halves();
     let sender = tokio::spawn(async move {
         let lines = format!("Content-Length: {LENGTH}\r\n");
-        writer.write_all(head("POST", "/", &lines).as_bytes()).await?;
+        writer
+            .write_all(head("POST", "/", &lines).as_bytes())
+            .await?;
         for block in Filler::new(LENGTH) {
             writer.write_all(&block).await?;
         }
@@ -111,8 +129,15 @@ async fn an_early_answer_that_closes_is_heard_by_a_client_that_goes_on_sending()
     let head = within("an answer", reader.head()).await.expect("an answer");
     assert!(matches!(head.word(1), "413" | "502"), "{head:?}");
     if head.word(1) == "413" {
-        let body = within("its body", reader.body(head.response_framing("POST"), |_| {})).await;
-        assert_eq!((body.text().as_str(), body.end), ("too large", End::Complete));
+        let body = within(
+            "its body",
+            reader.body(head.response_framing("POST"), |_| {}),
+        )
+        .await;
+        assert_eq!(
+            (body.text().as_str(), body.end),
+            ("too large", End::Complete)
+        );
     }
     drop(within("the sender to be done or cut off", sender).await);
 }
@@ -130,8 +155,13 @@ async fn an_answer_streams_while_the_upload_is_under_way() {
     let gateway = gateway(&origin).await;
     let (mut reader, mut writer) = gateway.client().await.into_halves();
     let lines = format!("Content-Length: {LENGTH}\r\n");
-    writer.write_all(head("POST", "/", &lines).as_bytes()).await.unwrap();
-    let head = within("a head before the upload", reader.head()).await.expect("an answer");
+    writer
+        .write_all(head("POST", "/", &lines).as_bytes())
+        .await
+        .unwrap();
+    let head = within("a head before the upload", reader.head())
+        .await
+        .expect("an answer");
     assert_eq!(head.word(1), "200");
     let sender = tokio::spawn(async move {
         for block in Filler::new(LENGTH) {
@@ -139,8 +169,15 @@ async fn an_answer_streams_while_the_upload_is_under_way() {
         }
         std::io::Result::Ok(writer)
     });
-    let body = within("the answer", reader.body(head.response_framing("POST"), |_| {})).await;
-    assert_eq!((body.text().as_str(), body.end), ("firstlast", End::Complete));
+    let body = within(
+        "the answer",
+        reader.body(head.response_framing("POST"), |_| {}),
+    )
+    .await;
+    assert_eq!(
+        (body.text().as_str(), body.end),
+        ("firstlast", End::Complete)
+    );
     assert_eq!(origin.last().body.digest, Digest::of_filler(LENGTH));
     drop(sender.await);
 }
@@ -150,7 +187,9 @@ async fn a_client_of_http_1_0_is_not_asked_to_continue() {
     let origin = Origin::start(Reply::ok("thanks")).await;
     let gateway = gateway(&origin).await;
     let mut client = gateway.client().await;
-    client.send(format!("POST / HTTP/1.0\r\n{EXPECT}\r\nhello")).await;
+    client
+        .send(format!("POST / HTTP/1.0\r\n{EXPECT}\r\nhello"))
+        .await;
     let answer = client.response("POST").await.expect(200);
     assert!(answer.interim.is_empty(), "{answer:?}");
 }

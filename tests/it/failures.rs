@@ -22,7 +22,10 @@ async fn status_of(failing: Reply) -> u16 {
     let mut client = gateway.client().await;
     origin.once([failing]);
     let failed = client.get("/").await;
-    assert!(!failed.text().contains("127.0.0.1"), "the inside is nobody's business: {failed:?}");
+    assert!(
+        !failed.text().contains("127.0.0.1"),
+        "the inside is nobody's business: {failed:?}"
+    );
     assert_eq!(client.get("/").await.expect(200).text(), "healthy");
     assert_eq!(failed.body.end, End::Complete, "{failed:?}");
     failed.status
@@ -63,15 +66,39 @@ async fn an_upstream_that_does_not_accept_in_time_is_a_504() {
 
 #[tokio::test]
 async fn an_upstream_that_answers_garbage_is_a_502() {
-    assert_eq!(status_of(Reply::new().write("\x16\x03\x01 no HTTP at all\r\n\r\n").close()).await, 502);
-    assert_eq!(status_of(Reply::new().write("HTTP/9.9 200 OK\r\n\r\n").close()).await, 502);
-    assert_eq!(status_of(Reply::new().write("HTTP/1.1 2x0 OK\r\n\r\n").close()).await, 502);
-    assert_eq!(status_of(Reply::new().write("HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n").close()).await, 502);
+    assert_eq!(
+        status_of(
+            Reply::new()
+                .write("\x16\x03\x01 no HTTP at all\r\n\r\n")
+                .close()
+        )
+        .await,
+        502
+    );
+    assert_eq!(
+        status_of(Reply::new().write("HTTP/9.9 200 OK\r\n\r\n").close()).await,
+        502
+    );
+    assert_eq!(
+        status_of(Reply::new().write("HTTP/1.1 2x0 OK\r\n\r\n").close()).await,
+        502
+    );
+    assert_eq!(
+        status_of(
+            Reply::new()
+                .write("HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n")
+                .close()
+        )
+        .await,
+        502
+    );
 }
 
 #[tokio::test]
 async fn an_answer_with_two_lengths_is_a_502() {
-    let two = Reply::new().head(200, &[("Content-Length", "5")], "Content-Length: 7").write("1234567");
+    let two = Reply::new()
+        .head(200, &[("Content-Length", "5")], "Content-Length: 7")
+        .write("1234567");
     assert_eq!(status_of(two.close()).await, 502);
     let bad = Reply::new().head(200, &[], "Content-Length: -1").write("x");
     assert_eq!(status_of(bad.close()).await, 502);
@@ -84,7 +111,10 @@ async fn an_upstream_that_closes_before_its_response_is_a_502() {
 
 #[tokio::test]
 async fn an_upstream_that_closes_within_the_head_is_a_502() {
-    assert_eq!(status_of(Reply::new().write("HTTP/1.1 200 OK\r\nContent-Le").close()).await, 502);
+    assert_eq!(
+        status_of(Reply::new().write("HTTP/1.1 200 OK\r\nContent-Le").close()).await,
+        502
+    );
 }
 
 #[tokio::test]
@@ -112,14 +142,18 @@ async fn an_upstream_that_never_answers_is_a_504() {
 
 #[tokio::test]
 async fn an_upstream_that_stalls_within_the_head_is_a_504() {
-    assert_eq!(status_of(Reply::new().write("HTTP/1.1 200 OK\r\n").stall()).await, 504);
+    assert_eq!(
+        status_of(Reply::new().write("HTTP/1.1 200 OK\r\n").stall()).await,
+        504
+    );
 }
 
 #[tokio::test]
 async fn the_connection_of_a_request_that_timed_out_is_closed() {
     let origin = Origin::start(Reply::new().stall()).await;
     let url = origin.endpoint();
-    let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(SHORT) }).await;
+    let gateway =
+        Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(SHORT) }).await;
     gateway.get("/").await.expect(504);
     origin.left_alone().await;
 }
@@ -145,7 +179,9 @@ async fn an_upstream_that_reads_nothing_is_a_504() {
         writer.write_all(head.as_bytes()).await?;
         writer.write_all(&vec![0; 100_000_000]).await
     });
-    let head = prox_tests::wait::within("an answer", reader.head()).await.expect("an answer");
+    let head = prox_tests::wait::within("an answer", reader.head())
+        .await
+        .expect("an answer");
     assert_eq!(head.word(1), "504");
     drop(reader);
     upload.abort();
@@ -162,15 +198,24 @@ async fn a_total_timeout_bounds_the_wait_for_the_head() {
 
 #[tokio::test]
 async fn a_slow_answer_within_the_limits_is_an_answer() {
-    let origin = Origin::start(Reply::new().pause(SHORT).head(200, &[], "Content-Length: 2").write("ok")).await;
+    let origin = Origin::start(
+        Reply::new()
+            .pause(SHORT)
+            .head(200, &[], "Content-Length: 2")
+            .write("ok"),
+    )
+    .await;
     let url = origin.endpoint();
-    let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(SHORT * 20) }).await;
+    let gateway =
+        Served::start(prox::gateway! { "/" => cluster(rr, [url]).response_timeout(SHORT * 20) })
+            .await;
     gateway.get("/").await.expect(200);
 }
 
 #[tokio::test]
 async fn switching_protocols_that_nobody_asked_for_is_a_502() {
-    let switch = Reply::new().write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+    let switch = Reply::new()
+        .write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
     assert_eq!(status_of(switch.close()).await, 502);
 }
 
@@ -184,7 +229,11 @@ async fn a_failure_of_a_grpc_request_is_a_trailers_only_answer() {
         .header("content-type", "application/grpc+proto")
         .body(text("frame"))
         .unwrap();
-    let response = HyperClient::connect(gateway.address()).await.send(request).await.unwrap();
+    let response = HyperClient::connect(gateway.address())
+        .await
+        .send(request)
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["grpc-status"], "14");
 }
@@ -199,7 +248,11 @@ async fn a_client_that_leaves_while_it_waits_takes_the_upstream_request_with_it(
         client.request("GET", "/").await;
         origin.reached(origin.count() + 1).await;
         assert_eq!(origin.open(), 1);
-        if reset { client.reset() } else { drop(client) }
+        if reset {
+            client.reset()
+        } else {
+            drop(client)
+        }
         origin.left_alone().await;
     }
 }
@@ -217,14 +270,21 @@ async fn a_client_that_leaves_within_its_upload_takes_the_upstream_request_with_
         drop(client);
         origin.left_alone().await;
         let body = origin.last().body;
-        assert_ne!(body.end, End::Complete, "half an upload is no upload: {body:?}");
+        assert_ne!(
+            body.end,
+            End::Complete,
+            "half an upload is no upload: {body:?}"
+        );
     }
     gateway.get("/").await.expect(200);
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_within_its_download_takes_the_upstream_request_with_it() {
-    let endless = Reply::new().head(200, &[], "Transfer-Encoding: chunked").write("5\r\nhello\r\n").stall();
+    let endless = Reply::new()
+        .head(200, &[], "Transfer-Encoding: chunked")
+        .write("5\r\nhello\r\n")
+        .stall();
     let origin = Origin::start(endless).await;
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;

@@ -12,11 +12,15 @@ use prox_tests::{
 const SHORT: Duration = Duration::from_millis(150);
 
 fn half_by_length() -> Reply {
-    Reply::new().head(200, &[], "Content-Length: 10").write("12345")
+    Reply::new()
+        .head(200, &[], "Content-Length: 10")
+        .write("12345")
 }
 
 fn half_by_chunks() -> Reply {
-    Reply::new().head(200, &[], "Transfer-Encoding: chunked").write("5\r\n12345\r\n")
+    Reply::new()
+        .head(200, &[], "Transfer-Encoding: chunked")
+        .write("5\r\n12345\r\n")
 }
 
 /// What a client gets of this, and that the gateway is well after it.
@@ -28,7 +32,11 @@ async fn cut(reply: Reply) -> Answer {
     origin.once([reply]);
     let answer = gateway.get("/").await;
     gateway.get("/").await.expect(200);
-    assert_eq!(origin.accepted(), 2, "a connection with half a body on it is of no use");
+    assert_eq!(
+        origin.accepted(),
+        2,
+        "a connection with half a body on it is of no use"
+    );
     answer
 }
 
@@ -92,7 +100,8 @@ async fn a_body_that_makes_progress_is_not_cut_off() {
 
     let origin = Origin::start(reply.write("0\r\n\r\n")).await;
     let url = origin.endpoint();
-    let gateway = prox::gateway! { "/" => cluster(rr, [url]).idle_timeout(SHORT).response_timeout(SHORT) };
+    let gateway =
+        prox::gateway! { "/" => cluster(rr, [url]).idle_timeout(SHORT).response_timeout(SHORT) };
     let answer = Served::start(gateway).await.get("/").await.expect(200);
     assert_eq!(answer.text(), "hihihihihihi");
 }
@@ -118,14 +127,23 @@ async fn half_a_body_is_no_clean_end_for_a_client_of_http_1_0_that_asked_for_kee
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     let mut client = gateway.client().await;
-    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
+    client
+        .send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        .await;
     let answer = client.response("GET").await;
     assert_eq!((answer.status, answer.body.end), (200, End::Cut));
 }
 
 #[tokio::test]
 async fn a_close_delimited_upstream_that_is_reset_is_no_clean_end() {
-    let origin = Origin::start(Reply::new().head(200, &[], "").write("12345").pause(SHORT).reset()).await;
+    let origin = Origin::start(
+        Reply::new()
+            .head(200, &[], "")
+            .write("12345")
+            .pause(SHORT)
+            .reset(),
+    )
+    .await;
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     let answer = gateway.get("/").await;
@@ -138,7 +156,9 @@ async fn half_an_answer_to_an_upload_is_no_clean_end() {
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     let mut client = gateway.client().await;
-    client.send(head("POST", "/", "Content-Length: 100\r\n") + "some of it").await;
+    client
+        .send(head("POST", "/", "Content-Length: 100\r\n") + "some of it")
+        .await;
     let answer = client.response_head().await;
     assert!(matches!(answer.status, 200 | 502), "{answer:?}");
     let body = client.body(answer.head.response_framing("POST")).await;

@@ -1,9 +1,17 @@
 //! Black-box tests over sockets: one binary, a module for each theme.
 
+mod architecture;
 mod bodies;
 mod client_limits;
 mod continuation;
+mod embedding;
+mod env;
 mod failures;
+mod forwarding;
 mod half_a_body;
+mod layers;
 mod reuse;
+mod routing;
+mod run;
 mod shutdown;
+mod targets;

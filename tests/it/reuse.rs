@@ -57,7 +57,11 @@ async fn a_connection_is_used_again_after_every_kind_of_body() {
 async fn a_connection_that_the_upstream_closes_is_not_used_again() {
     let closes: [fn() -> Reply; 3] = [
         || Reply::status(200, &[("Connection", "close")], "bye").close(),
-        || Reply::new().write("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nbye").close(),
+        || {
+            Reply::new()
+                .write("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nbye")
+                .close()
+        },
         || Reply::new().head(200, &[], "").write("bye").close(),
     ];
     for close in closes {
@@ -122,7 +126,11 @@ async fn a_kept_connection_that_closes_instead_of_answering_is_not_tried_again_f
         client.get("/").await.expect(200);
         origin.once([bad]);
         client.post("/", "pay 10 euros").await.expect(502);
-        assert_eq!(origin.count(), 2, "what may have been done must not be done twice");
+        assert_eq!(
+            origin.count(),
+            2,
+            "what may have been done must not be done twice"
+        );
     }
 }
 
@@ -134,7 +142,9 @@ async fn a_get_with_a_body_is_not_sent_twice() {
     let mut client = gateway.client().await;
     client.get("/").await.expect(200);
     origin.once([Reply::new().close()]);
-    client.request_with("GET", "/", "a body that was given away").await;
+    client
+        .request_with("GET", "/", "a body that was given away")
+        .await;
     client.response("GET").await.expect(502);
     assert_eq!(origin.count(), 2);
 }
@@ -158,7 +168,10 @@ async fn another_endpoint_takes_over_when_one_refuses() {
     let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [bad, good]) }).await;
     let mut client = gateway.client().await;
     for _ in 0..4 {
-        client.post("/", "nothing was sent, so it may go elsewhere").await.expect(200);
+        client
+            .post("/", "nothing was sent, so it may go elsewhere")
+            .await
+            .expect(200);
     }
     assert_eq!(origin.count(), 4);
 }
@@ -213,7 +226,10 @@ async fn the_endpoint_with_fewer_requests_under_way_is_preferred() {
     let mut again = gateway.client().await;
     again.request("GET", "/").await;
     again.request("GET", "/").await;
-    eventually("the count of the lost request to go down", || a.count() + b.count() >= 6).await;
+    eventually("the count of the lost request to go down", || {
+        a.count() + b.count() >= 6
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -259,6 +275,9 @@ async fn pipelined_requests_are_answered_in_order() {
     let all: String = (0..5).map(|n| head("GET", &format!("/{n}"), "")).collect();
     client.send(all).await;
     for n in 0..5 {
-        assert_eq!(client.response("GET").await.expect(200).text(), format!("/{n}"));
+        assert_eq!(
+            client.response("GET").await.expect(200).text(),
+            format!("/{n}")
+        );
     }
 }

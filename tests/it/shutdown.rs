@@ -21,7 +21,13 @@ use tokio::net::TcpStream;
 #[tokio::test]
 async fn a_request_under_way_is_finished_and_its_connection_closed() {
     let gate = Gate::new();
-    let origin = Origin::start(Reply::new().wait(&gate).head(200, &[], "Content-Length: 2").write("ok")).await;
+    let origin = Origin::start(
+        Reply::new()
+            .wait(&gate)
+            .head(200, &[], "Content-Length: 2")
+            .write("ok"),
+    )
+    .await;
     let url = origin.endpoint();
     let mut gateway = Served::start(prox::gateway! { "/" => url }).await;
     let mut client = gateway.client().await;
@@ -44,7 +50,9 @@ fn refuses(gateway: &Served) -> bool {
 #[tokio::test]
 async fn a_response_under_way_is_finished() {
     let gate = Gate::new();
-    let reply = Reply::new().head(200, &[], "Transfer-Encoding: chunked").write("5\r\nfirst\r\n");
+    let reply = Reply::new()
+        .head(200, &[], "Transfer-Encoding: chunked")
+        .write("5\r\nfirst\r\n");
     let origin = Origin::start(reply.wait(&gate).write("4\r\nlast\r\n0\r\n\r\n")).await;
     let url = origin.endpoint();
     let mut gateway = Served::start(prox::gateway! { "/" => url }).await;
@@ -55,7 +63,10 @@ async fn a_response_under_way_is_finished() {
     eventually("new connections to be refused", || refuses(&gateway)).await;
     gate.open();
     let body = client.body(Framing::Chunked).await;
-    assert_eq!((body.text().as_str(), body.end), ("firstlast", End::Complete));
+    assert_eq!(
+        (body.text().as_str(), body.end),
+        ("firstlast", End::Complete)
+    );
     gateway.stop().await;
 }
 
@@ -65,7 +76,9 @@ async fn an_upload_under_way_is_finished() {
     let url = origin.endpoint();
     let mut gateway = Served::start(prox::gateway! { "/" => url }).await;
     let mut client = gateway.client().await;
-    client.send(prox_tests::client::head("POST", "/", "Content-Length: 10\r\n") + "hello").await;
+    client
+        .send(prox_tests::client::head("POST", "/", "Content-Length: 10\r\n") + "hello")
+        .await;
     origin.reached(1).await;
     gateway.begin_shutdown();
     eventually("new connections to be refused", || refuses(&gateway)).await;
@@ -98,7 +111,11 @@ async fn idle_connections_do_not_hold_the_end_up() {
     let mut fresh = gateway.client().await;
     let began = tokio::time::Instant::now();
     gateway.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     assert!(idle.closed().await.is_empty());
     assert!(fresh.closed().await.is_empty());
 }
@@ -108,7 +125,10 @@ async fn what_is_not_done_at_the_deadline_is_cut_off() {
     let origin = Origin::start(Reply::new().stall()).await;
     let url = origin.endpoint();
     let gateway = prox::gateway! { "/" => url };
-    let gateway = Served::with(gateway, |server| server.drain_timeout(Duration::from_millis(100))).await;
+    let gateway = Served::with(gateway, |server| {
+        server.drain_timeout(Duration::from_millis(100))
+    })
+    .await;
     let mut client = gateway.client().await;
     client.request("GET", "/").await;
     origin.reached(1).await;
@@ -120,7 +140,9 @@ async fn what_is_not_done_at_the_deadline_is_cut_off() {
 #[tokio::test]
 async fn a_slow_client_gets_all_of_its_response() {
     const LENGTH: usize = 16 * 1024 * 1024;
-    let page = prox_tests::filler::Filler::new(LENGTH as u64).flatten().collect::<Vec<u8>>();
+    let page = prox_tests::filler::Filler::new(LENGTH as u64)
+        .flatten()
+        .collect::<Vec<u8>>();
     let page = bytes::Bytes::from(page);
     let whole = move |_: prox::Request| std::future::ready(page.clone());
     let mut gateway = Served::start(prox::gateway! { "/" => handler(whole) }).await;
@@ -143,19 +165,31 @@ async fn no_request_is_lost_when_the_server_ends_under_load() {
     let mut gateway = Served::start(prox::gateway! { "/" => url }).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..16)
-        .map(|number| tokio::spawn(load(gateway.address(), number % 2 == 0, Arc::clone(&answered))))
+        .map(|number| {
+            tokio::spawn(load(
+                gateway.address(),
+                number % 2 == 0,
+                Arc::clone(&answered),
+            ))
+        })
         .collect();
     eventually("requests to be answered", || answered.load(SeqCst) > 500).await;
     gateway.begin_shutdown();
     for client in clients {
-        let lost = within("a client to be refused", client).await.expect("a client does not panic");
+        let lost = within("a client to be refused", client)
+            .await
+            .expect("a client does not panic");
         assert_eq!(lost, 0);
     }
     gateway.stop().await;
 }
 
 /// Sends one request after the other until connecting is refused, and counts those that got no whole answer.
-async fn load(address: std::net::SocketAddr, keep_alive: bool, answered: Arc<AtomicUsize>) -> usize {
+async fn load(
+    address: std::net::SocketAddr,
+    keep_alive: bool,
+    answered: Arc<AtomicUsize>,
+) -> usize {
     let mut lost = 0;
     while let Ok(stream) = TcpStream::connect(address).await {
         let mut client = RawClient::of(stream);

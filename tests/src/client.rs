@@ -75,7 +75,9 @@ impl RawClient {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway accepts connections");
-        stream.set_nodelay(true).expect("an option that every socket has");
+        stream
+            .set_nodelay(true)
+            .expect("an option that every socket has");
         Self::of(stream)
     }
 
@@ -163,13 +165,21 @@ impl RawClient {
 
     /// Leaves with a reset instead of a close.
     pub fn reset(self) {
-        let stream = self.reader.into_stream().reunite(self.writer).expect("both are halves of one stream");
-        stream.set_zero_linger().expect("an option that every socket has");
+        let stream = self
+            .reader
+            .into_stream()
+            .reunite(self.writer)
+            .expect("both are halves of one stream");
+        stream
+            .set_zero_linger()
+            .expect("an option that every socket has");
     }
 
     /// Waits until the server closes the connection, and gives what came until then.
     pub async fn closed(&mut self) -> Vec<u8> {
-        within("the server to close the connection", self.reader.rest()).await.unwrap_or_default()
+        within("the server to close the connection", self.reader.rest())
+            .await
+            .unwrap_or_default()
     }
 
     /// The two directions, for a test that uses them at the same time.
@@ -212,7 +222,9 @@ impl HyperClient {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway accepts connections");
-        stream.set_nodelay(true).expect("an option that every socket has");
+        stream
+            .set_nodelay(true)
+            .expect("an option that every socket has");
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .expect("a handshake without bytes");
@@ -225,7 +237,10 @@ impl HyperClient {
     /// # Errors
     ///
     /// What hyper says went wrong.
-    pub async fn send(&mut self, request: http::Request<RequestBody>) -> hyper::Result<http::Response<Incoming>> {
+    pub async fn send(
+        &mut self,
+        request: http::Request<RequestBody>,
+    ) -> hyper::Result<http::Response<Incoming>> {
         within("the connection to be ready", self.sender.ready()).await?;
         within("the head of a response", self.sender.send_request(request)).await
     }

@@ -30,15 +30,19 @@ impl Served {
         limits: impl FnOnce(Server<prox::Gateway>) -> Server<prox::Gateway>,
     ) -> Self {
         let gateway = gateway.into_gateway().expect("the gateway can start");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port of 127.0.0.1");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port of 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
         let (shutdown, ended) = oneshot::channel();
-        let server = limits(Server::new(gateway)).listener(listener).shutdown(async {
-            // A test that drops the sender never wanted an end.
-            if ended.await.is_err() {
-                std::future::pending().await
-            }
-        });
+        let server = limits(Server::new(gateway))
+            .listener(listener)
+            .shutdown(async {
+                // A test that drops the sender never wanted an end.
+                if ended.await.is_err() {
+                    std::future::pending().await
+                }
+            });
         Self {
             address,
             shutdown: Some(shutdown),

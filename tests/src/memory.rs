@@ -13,8 +13,12 @@ use tokio::task::JoinHandle;
 /// The resident set of this process, in bytes.
 pub fn resident() -> u64 {
     const PAGE: u64 = 4096;
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells the size of a process");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let statm =
+        std::fs::read_to_string("/proc/self/statm").expect("Linux tells the size of a process");
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok());
     pages.expect("the second number of statm is the resident set") * PAGE
 }
 
@@ -43,7 +47,10 @@ impl Growth {
 
     /// The most that it grew by, in bytes.
     pub fn most(&self) -> u64 {
-        self.most.fetch_max(resident(), SeqCst).max(resident()).saturating_sub(self.start)
+        self.most
+            .fetch_max(resident(), SeqCst)
+            .max(resident())
+            .saturating_sub(self.start)
     }
 }
 

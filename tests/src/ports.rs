@@ -43,7 +43,9 @@ impl Unanswered {
         let waiting = (0..4)
             .map(|_| {
                 let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-                client.set_nonblocking(true).expect("an option that every socket has");
+                client
+                    .set_nonblocking(true)
+                    .expect("an option that every socket has");
                 // Those for which there is no room are left trying, which fills the queue no less.
                 let _ = client.connect(&address(&socket).into());
                 client
@@ -87,5 +89,7 @@ fn address(socket: &Socket) -> SocketAddr {
 }
 
 fn endpoint(address: SocketAddr) -> prox::Endpoint {
-    format!("http://{address}").parse().expect("an address makes an endpoint")
+    format!("http://{address}")
+        .parse()
+        .expect("an address makes an endpoint")
 }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 as it is on the wire, for both ends of the tests: as much of it as they need, and lenient.
 
-use std::io;
+use std::{fmt, io};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -36,7 +36,10 @@ impl Fields {
 
     /// The names, in lower case, in order.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
+        self.0
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect()
     }
 
     /// Fields from lines; what has no colon is kept as a name.
@@ -52,7 +55,7 @@ impl Fields {
 }
 
 /// The head of a request or a response.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Head {
     /// The bytes, up to and with the empty line.
     pub raw: Vec<u8>,
@@ -79,7 +82,9 @@ impl Head {
 
     fn is_chunked(&self) -> bool {
         let codings = self.fields.all("transfer-encoding");
-        codings.iter().any(|coding| coding.to_ascii_lowercase().contains("chunked"))
+        codings
+            .iter()
+            .any(|coding| coding.to_ascii_lowercase().contains("chunked"))
     }
 
     fn length(&self) -> Option<u64> {
@@ -132,7 +137,7 @@ pub enum End {
 }
 
 /// What is known of a body.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Received {
     /// Length and hash.
     pub digest: Digest,
@@ -156,6 +161,23 @@ impl Received {
     /// The body as text; only the first 64 KiB of it.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.start).into_owned()
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.raw))
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: String = self.text().chars().take(200).collect();
+        write!(
+            f,
+            "{:?}, {:?}, trailers {:?}: {text}",
+            self.end, self.digest, self.trailers.0
+        )
     }
 }
 
@@ -200,7 +222,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// Reads until the buffer has `mark` in it, and says where it ends.
     async fn through(&mut self, mark: &[u8]) -> Option<usize> {
         loop {
-            let found = self.buffer.windows(mark.len()).position(|window| window == mark);
+            let found = self
+                .buffer
+                .windows(mark.len())
+                .position(|window| window == mark);
             if let Some(start) = found {
                 return Some(start + mark.len());
             }
@@ -217,7 +242,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     }
 
     /// Reads a body; `progress` sees it after each piece.
-    pub async fn body(&mut self, framing: Framing, mut progress: impl FnMut(&Received)) -> Received {
+    pub async fn body(
+        &mut self,
+        framing: Framing,
+        mut progress: impl FnMut(&Received),
+    ) -> Received {
         let mut body = Received::default();
         let complete = match framing {
             Framing::Length(length) => self.bytes(length, &mut body, &mut progress).await,
@@ -243,7 +272,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             if self.buffer.is_empty() && !self.fill().await {
                 return false;
             }
-            let part = usize::try_from(left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
+            let part =
+                usize::try_from(left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
             body.take(&self.buffer[..part]);
             self.buffer.advance(part);
             left -= part as u64;
@@ -252,7 +282,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         true
     }
 
-    async fn chunks(&mut self, body: &mut Received, progress: &mut impl FnMut(&Received)) -> Option<()> {
+    async fn chunks(
+        &mut self,
+        body: &mut Received,
+        progress: &mut impl FnMut(&Received),
+    ) -> Option<()> {
         loop {
             let line = self.line().await?;
             let size = line.split(';').next().unwrap_or_default();
@@ -303,7 +337,8 @@ mod tests {
         assert_eq!((head.word(1), head.fields.first("a")), ("200", Some("b")));
         assert_eq!((body.text().as_str(), body.end), ("hi", End::Complete));
 
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nT: u\r\n\r\n";
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nT: u\r\n\r\n";
         let (_, body) = read(chunked).await;
         assert_eq!((body.text().as_str(), body.end), ("hi", End::Complete));
         assert_eq!(body.trailers.first("t"), Some("u"));
@@ -316,7 +351,8 @@ mod tests {
     async fn a_body_that_is_cut_is_told_from_one_that_is_complete() {
         let (_, body) = read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi").await;
         assert_eq!(body.end, End::Cut);
-        let (_, body) = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n").await;
+        let (_, body) =
+            read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n").await;
         assert_eq!(body.end, End::Cut);
     }
 }

@@ -54,7 +54,9 @@ async fn broken(_: Request) -> &'static str {
 /// A layer: an async function that asks what comes next.
 async fn stamp(req: Request, next: Next) -> Response {
     let mut response = next.run(req).await;
-    let value = "prox".parse().expect("a literal without control characters is a header value");
+    let value = "prox"
+        .parse()
+        .expect("a literal without control characters is a header value");
     response.headers_mut().insert("x-gateway", value);
     response
 }

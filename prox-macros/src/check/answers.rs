@@ -47,15 +47,26 @@ fn code(call: &Call<'_>, diag: &mut Diagnostics) {
     let number: Option<u32> = literal.to_string().parse().ok();
     if call.name == "redirect" {
         if !matches!(number, Some(301 | 302 | 303 | 307 | 308)) {
-            diag.error(literal.span(), format!("`{literal}` is no status of a redirect"))
-                .help("write 308 for always or 307 for now; 301, 302 and 303 may turn `POST` into `GET`");
+            diag.error(
+                literal.span(),
+                format!("`{literal}` is no status of a redirect"),
+            )
+            .help(
+                "write 308 for always or 307 for now; 301, 302 and 303 may turn `POST` into `GET`",
+            );
         }
     } else if let Some(100..=199) = number {
-        diag.error(literal.span(), format!("`{literal}` is not the last answer to a request"))
-            .help("write a status from 200 to 599");
+        diag.error(
+            literal.span(),
+            format!("`{literal}` is not the last answer to a request"),
+        )
+        .help("write a status from 200 to 599");
     } else if !matches!(number, Some(200..=599)) {
-        diag.error(literal.span(), format!("`{literal}` is no status of a response"))
-            .help("write a status from 200 to 599");
+        diag.error(
+            literal.span(),
+            format!("`{literal}` is no status of a response"),
+        )
+        .help("write a status from 200 to 599");
     }
 }
 

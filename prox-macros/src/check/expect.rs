@@ -25,8 +25,11 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
                 let text = literal.to_string();
                 let good = matches!(text.parse(), Ok(200..=599_u16));
                 if !good {
-                    diag.error(literal.span(), format!("`{literal}` is no status of a response"))
-                        .help("write a status such as 404, or the name of a backend or a handler");
+                    diag.error(
+                        literal.span(),
+                        format!("`{literal}` is no status of a response"),
+                    )
+                    .help("write a status such as 404, or the name of a backend or a handler");
                 }
                 good.then_some(text)
             }
@@ -59,7 +62,10 @@ fn known(model: &Model, name: &Ident, diag: &mut Diagnostics) -> bool {
     if all.contains(&word) {
         return true;
     }
-    let error = diag.error(name, format!("no backend and no handler of a route is called `{name}`"));
+    let error = diag.error(
+        name,
+        format!("no backend and no handler of a route is called `{name}`"),
+    );
     match nearest(&word, all.iter().map(String::as_str)) {
         Some(near) => error.help(format!("write `{near}`")),
         None => error.help("write the name of a backend, that of a handler, or a status"),
@@ -82,8 +88,12 @@ fn decide(
     diag: &mut Diagnostics,
 ) {
     let host = host_of(model, &asked.host);
-    // With a path missing, nobody can say what its host does.
-    let holes = model.routes.iter().any(|route| route.host == host && route.pattern.is_none());
+    // With a path or a host missing, nobody can say what would happen.
+    let holes = model.hosts.iter().any(|host| host.hole)
+        || model
+            .routes
+            .iter()
+            .any(|route| route.host == host && route.pattern.is_none());
     if holes || forest.overflow.is_some() {
         return;
     }
@@ -93,10 +103,19 @@ fn decide(
     match decision {
         Decision::Refused(status) => {
             if wanted != status.to_string() {
-                let why = if status == 404 { "no route takes its path" } else { "no route of its path takes the method" };
-                diag.error(expect.url.span, format!("`{request}` is answered with {status}, not by `{wanted}`"))
-                    .note(format!("{why}; guards on headers, cookies and addresses count as refusing"))
-                    .help(format!("write `=> {status};`, or a route that takes it"));
+                let why = if status == 404 {
+                    "no route takes its path"
+                } else {
+                    "no route of its path takes the method"
+                };
+                diag.error(
+                    expect.url.span,
+                    format!("`{request}` is answered with {status}, not by `{wanted}`"),
+                )
+                .note(format!(
+                    "{why}; guards on headers, cookies and addresses count as refusing"
+                ))
+                .help(format!("write `=> {status};`, or a route that takes it"));
             }
         }
         Decision::Taken(route) => {
@@ -110,11 +129,16 @@ fn decide(
             let by = names(target).first().cloned();
             let error = diag.error(
                 expect.url.span,
-                format!("`{request}` is answered by `{}`, not by `{wanted}`", target_text(target)),
+                format!(
+                    "`{request}` is answered by `{}`, not by `{wanted}`",
+                    target_text(target)
+                ),
             );
             error.note(format!("the route that wins is `{}`{there}", route.shown()));
             match by {
-                Some(name) => error.help(format!("write `=> {name};`, or a more specific route that takes it")),
+                Some(name) => error.help(format!(
+                    "write `=> {name};`, or a more specific route that takes it"
+                )),
                 None => error.help("write a more specific route that takes it"),
             };
         }
@@ -154,7 +178,11 @@ fn decision<'m>(
         let Some(route) = model.routes.get(candidate.route) else {
             continue;
         };
-        if !route.guard.as_ref().is_none_or(|guard| accepts(guard, &asked.query)) {
+        if !route
+            .guard
+            .as_ref()
+            .is_none_or(|guard| accepts(guard, &asked.query))
+        {
             continue;
         }
         if Methods(candidate.methods).contains(method) {
@@ -205,11 +233,20 @@ fn accepts(guard: &Expr, query: &str) -> bool {
 fn names(target: &Target) -> Vec<String> {
     match target {
         Target::Url(_) => Vec::new(),
-        Target::Split(split) => split.arms.iter().flat_map(|arm| names(&arm.target)).collect(),
+        Target::Split(split) => split
+            .arms
+            .iter()
+            .flat_map(|arm| names(&arm.target))
+            .collect(),
         Target::Expr(expr) => match expr.tokens.as_slice() {
-            [TokenTree::Ident(word), TokenTree::Group(group), ..] => {
-                called(&word.to_string(), &Call { name: word, method: false, group })
-            }
+            [TokenTree::Ident(word), TokenTree::Group(group), ..] => called(
+                &word.to_string(),
+                &Call {
+                    name: word,
+                    method: false,
+                    group,
+                },
+            ),
             [TokenTree::Ident(name), ..] => vec![name.to_string()],
             _ => Vec::new(),
         },
@@ -221,7 +258,9 @@ fn called(word: &str, call: &Call<'_>) -> Vec<String> {
         "handler" | "service" => {
             let args = call.args();
             let tokens = args.first().map_or(&[][..], |arg| &arg.tokens);
-            let path = tokens.iter().all(|token| matches!(token, TokenTree::Ident(_) | TokenTree::Punct(_)));
+            let path = tokens
+                .iter()
+                .all(|token| matches!(token, TokenTree::Ident(_) | TokenTree::Punct(_)));
             match tokens.last() {
                 Some(TokenTree::Ident(last)) if path => vec![last.to_string()],
                 _ => Vec::new(),

@@ -18,8 +18,14 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         let host = &text.value;
         let there = location(earlier.span);
         let here = location(text.span);
-        diag.error(text.span, format!("the host `{host}` is there twice; the first is above{there}"))
-            .help("write all routes of a host in one block");
-        diag.error(earlier.span, format!("the host `{host}` is there again below{here}"));
+        diag.error(
+            text.span,
+            format!("the host `{host}` is there twice; the first is above{there}"),
+        )
+        .help("write all routes of a host in one block");
+        diag.error(
+            earlier.span,
+            format!("the host `{host}` is there again below{here}"),
+        );
     }
 }

@@ -4,7 +4,8 @@ mod answers;
 mod expect;
 mod hosts;
 mod names;
-mod options;
+pub(crate) mod options;
+mod position;
 mod rewrites;
 mod routes;
 mod upstreams;
@@ -21,6 +22,7 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     upstreams::check(model, diag);
     options::check(model, diag);
     answers::check(model, diag);
+    position::check(model, diag);
     rewrites::check(model, diag);
     routes::check(model, forest, diag);
     expect::check(model, forest, diag);

@@ -16,7 +16,11 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         Setup::Let(_) => None,
     });
     distinct("backend", backends, diag);
-    distinct("variable", model.env.iter().map(|variable| &variable.name), diag);
+    distinct(
+        "variable",
+        model.env.iter().map(|variable| &variable.name),
+        diag,
+    );
     if let Some(named) = &model.named {
         distinct("field", named.fields.iter().map(|field| &field.name), diag);
     }
@@ -31,8 +35,14 @@ fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a Ident>, diag: &mut D
         };
         let here = location(name.span());
         let there = location(earlier.span());
-        diag.error(name, format!("the {what} `{name}` is there twice; the first is above{there}"))
-            .help("give one of them another name");
-        diag.error(*earlier, format!("the {what} `{name}` is there again below{here}"));
+        diag.error(
+            name,
+            format!("the {what} `{name}` is there twice; the first is above{there}"),
+        )
+        .help("give one of them another name");
+        diag.error(
+            *earlier,
+            format!("the {what} `{name}` is there again below{here}"),
+        );
     }
 }

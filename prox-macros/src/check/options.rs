@@ -1,6 +1,6 @@
 //! Options: units, and numbers that lack one.
 
-use proc_macro2::Literal;
+use proc_macro2::{Ident, Literal};
 
 use crate::{
     diag::Diagnostics,
@@ -43,17 +43,28 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 }
 
 fn duration(call: &Call<'_>, diag: &mut Diagnostics) {
-    let option = call.name.to_string();
-    if !call.method || !DURATIONS.contains(&option.as_str()) {
-        return;
+    let literal = call
+        .only_literal()
+        .filter(|literal| lacks_unit(call.name, literal));
+    if let Some(literal) = literal.filter(|_| call.method) {
+        let option = call.name;
+        diag.error(
+            literal.span(),
+            format!("`{option}` takes a duration, and `{literal}` has no unit"),
+        )
+        .help(format!(
+            "write `{literal}s` for seconds, or `{literal}ms` for milliseconds"
+        ));
     }
-    if let Some(literal) = call.only_literal().filter(is_plain_number) {
-        diag.error(literal.span(), format!("`{option}` takes a duration, and `{literal}` has no unit"))
-            .help(format!("write `{literal}s` for seconds, or `{literal}ms` for milliseconds"));
-    }
+}
+
+/// Whether the option takes a duration, and the literal is a number alone.
+pub(crate) fn lacks_unit(option: &Ident, literal: &Literal) -> bool {
+    is_plain_number(literal) && DURATIONS.iter().any(|name| option == name)
 }
 
 fn is_plain_number(literal: &Literal) -> bool {
     let text = literal.to_string();
-    text.bytes().all(|b| b.is_ascii_digit() || b == b'_' || b == b'.')
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b == b'_' || b == b'.')
 }

@@ -43,7 +43,11 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 }
 
 fn of_route(route: &Route) -> String {
-    format!("the path of `{}`{}, which uses this backend,", route.shown(), location(route.path.span))
+    format!(
+        "the path of `{}`{}, which uses this backend,",
+        route.shown(),
+        location(route.path.span)
+    )
 }
 
 /// The literals in the `.rewrite("..")`s of a target.
@@ -105,7 +109,10 @@ fn missing(text: &Text, pattern: &Pattern, of: &str, diag: &mut Diagnostics) {
         if params.contains(&name) {
             continue;
         }
-        let there: Vec<String> = params.iter().map(|param| format!("`{{{param}}}`")).collect();
+        let there: Vec<String> = params
+            .iter()
+            .map(|param| format!("`{{{param}}}`"))
+            .collect();
         let help = match crate::syntax::words::nearest(name, params.iter().copied()) {
             Some(near) => format!("write `{{{near}}}`"),
             None if params.is_empty() => format!("`{pattern}` has no parameters"),
@@ -133,7 +140,9 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         };
         diag.flaw(text, flaw);
     }
-    let unclosed = value.rfind('{').filter(|open| !value.get(*open..).unwrap_or_default().contains('}'));
+    let unclosed = value
+        .rfind('{')
+        .filter(|open| !value.get(*open..).unwrap_or_default().contains('}'));
     if let Some(open) = unclosed {
         let flaw = Flaw {
             at: open..open + 1,

@@ -18,8 +18,11 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     if let Some(host) = forest.overflow {
         let route = model.routes.iter().find(|route| route.host == host);
         let place = route.map_or_else(proc_macro2::Span::call_site, |route| route.path.span);
-        diag.error(place, "the parameters of this host's routes overlap in too many ways")
-            .help("write literal segments where parameters are not needed");
+        diag.error(
+            place,
+            "the parameters of this host's routes overlap in too many ways",
+        )
+        .help("write literal segments where parameters are not needed");
         return;
     }
     unreachable(model, forest, &conflicting, diag);
@@ -30,8 +33,11 @@ fn methods(model: &Model, diag: &mut Diagnostics) {
     for route in &model.routes {
         let mut seen = HashSet::new();
         if let Some(twice) = route.label.split('|').find(|method| !seen.insert(*method)) {
-            diag.error(route.path.span, format!("the method `{twice}` is there twice on this route"))
-                .help("take one of them away");
+            diag.error(
+                route.path.span,
+                format!("the method `{twice}` is there twice on this route"),
+            )
+            .help("take one of them away");
         }
     }
 }
@@ -58,7 +64,8 @@ fn conflicts(model: &Model, diag: &mut Diagnostics) -> HashSet<usize> {
     }
     found.sort_unstable();
     for (later, earlier) in &found {
-        if let (Some(later), Some(earlier)) = (model.routes.get(*later), model.routes.get(*earlier)) {
+        if let (Some(later), Some(earlier)) = (model.routes.get(*later), model.routes.get(*earlier))
+        {
             report(model, earlier, later, diag);
         }
     }
@@ -92,15 +99,24 @@ fn report(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics)
             error.note("the names of parameters do not tell paths apart");
         }
         error.help("take one of them away, or tell them apart with a method or a guard");
-        diag.error(earlier.path.span, format!("the route `{a}` is there again below{here}"));
+        diag.error(
+            earlier.path.span,
+            format!("the route `{a}` is there again below{here}"),
+        );
         return;
     }
     let common = earlier.methods.common(later.methods).example();
-    diag.error(later.path.span, format!("`{b}` ties with `{a}` above{there}"))
-        .note(format!("`{witness}` would match both"))
-        .help(format!("take `{common}` out of one of them"));
-    diag.error(earlier.path.span, format!("`{a}` ties with `{b}` below{here}"))
-        .note(format!("`{witness}` would match both"));
+    diag.error(
+        later.path.span,
+        format!("`{b}` ties with `{a}` above{there}"),
+    )
+    .note(format!("`{witness}` would match both"))
+    .help(format!("take `{common}` out of one of them"));
+    diag.error(
+        earlier.path.span,
+        format!("`{a}` ties with `{b}` below{here}"),
+    )
+    .note(format!("`{witness}` would match both"));
 }
 
 fn shown(route: &Route) -> String {
@@ -112,7 +128,10 @@ fn shown(route: &Route) -> String {
 
 /// A request that the route takes.
 fn witness(model: &Model, route: &Route, methods: Methods) -> String {
-    let host = model.hosts.get(route.host).and_then(|host| host.names.first());
+    let host = model
+        .hosts
+        .get(route.host)
+        .and_then(|host| host.names.first());
     let host = match host {
         Some((HostName::Exact(name), _)) => format!("https://{name}"),
         Some((HostName::Suffix(name), _)) => format!("https://any.{name}"),
@@ -136,11 +155,20 @@ fn witness_path(route: &Route) -> String {
     if matches!(pattern.tail, Tail::Rest(_)) {
         path.push_str("/x");
     }
-    if path.is_empty() { String::from("/") } else { path }
+    if path.is_empty() {
+        String::from("/")
+    } else {
+        path
+    }
 }
 
 /// Routes of which every request is taken by routes that are asked before.
-fn unreachable(model: &Model, forest: &Forest, conflicting: &HashSet<usize>, diag: &mut Diagnostics) {
+fn unreachable(
+    model: &Model,
+    forest: &Forest,
+    conflicting: &HashSet<usize>,
+    diag: &mut Diagnostics,
+) {
     let mut reached = vec![false; model.routes.len()];
     let mut mark = |list: usize| {
         let mut covered = Methods(0);
@@ -167,10 +195,17 @@ fn unreachable(model: &Model, forest: &Forest, conflicting: &HashSet<usize>, dia
         if reached || route.pattern.is_none() || conflicting.contains(&place) {
             continue;
         }
-        let what = if route.guard.is_some() { "its guard is never asked" } else { "it can never be reached" };
+        let what = if route.guard.is_some() {
+            "its guard is never asked"
+        } else {
+            "it can never be reached"
+        };
         let error = diag.error(
             route.path.span,
-            format!("`{}` is in vain: {what}, since more specific routes take all of its requests", shown(route)),
+            format!(
+                "`{}` is in vain: {what}, since more specific routes take all of its requests",
+                shown(route)
+            ),
         );
         let winner = forest
             .find(route.host, &witness_path(route))
@@ -178,7 +213,11 @@ fn unreachable(model: &Model, forest: &Forest, conflicting: &HashSet<usize>, dia
             .and_then(|candidate| model.routes.get(candidate.route));
         if let Some(winner) = winner {
             let there = location(winner.path.span);
-            error.note(format!("for example `{}` is taken by `{}`{there}", witness(model, route, route.methods), shown(winner)));
+            error.note(format!(
+                "for example `{}` is taken by `{}`{there}",
+                witness(model, route, route.methods),
+                shown(winner)
+            ));
         }
         error.help("take the route away, or narrow the others down");
     }

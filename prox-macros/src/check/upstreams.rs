@@ -58,8 +58,11 @@ fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
 fn endpoints(list: &Group, diag: &mut Diagnostics) {
     let elements = expr_list(&tokens_of(list.stream()), list.span_close());
     if elements.is_empty() {
-        diag.error(list.span(), "a cluster without endpoints can answer nothing")
-            .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
+        diag.error(
+            list.span(),
+            "a cluster without endpoints can answer nothing",
+        )
+        .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
     }
     let mut first: HashMap<String, Text> = HashMap::new();
     for element in &elements {
@@ -91,8 +94,14 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
 }
 
 fn weight(call: &Call<'_>, diag: &mut Diagnostics) {
-    if call.only_literal().is_some_and(|literal| literal.to_string() == "0") {
-        diag.error(call.group.span(), "an endpoint of weight 0 never gets a request")
-            .help("take the endpoint out of the list, or write a weight from 1 on");
+    if call
+        .only_literal()
+        .is_some_and(|literal| literal.to_string() == "0")
+    {
+        diag.error(
+            call.group.span(),
+            "an endpoint of weight 0 never gets a request",
+        )
+        .help("take the endpoint out of the list, or write a weight from 1 on");
     }
 }

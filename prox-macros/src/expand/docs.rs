@@ -25,11 +25,20 @@ fn routes(context: &Context<'_>, text: &mut String) {
     if model.routes.is_empty() {
         return;
     }
-    text.push_str("\n# Routes\n\n| host | method | path | target | layers |\n|---|---|---|---|---|\n");
+    text.push_str(
+        "\n# Routes\n\n| host | method | path | target | layers |\n|---|---|---|---|---|\n",
+    );
     for route in model.routes.iter().take(MOST_ROWS) {
-        let host = model.hosts.get(route.host).map_or("_", |host| host.label.as_str());
+        let host = model
+            .hosts
+            .get(route.host)
+            .map_or("_", |host| host.label.as_str());
         let host = if host == "_" { "every other" } else { host };
-        let method = if route.label == "*" { "any" } else { route.label.as_str() };
+        let method = if route.label == "*" {
+            "any"
+        } else {
+            route.label.as_str()
+        };
         let mut path = code(&route.shown_path());
         if route.exact {
             path.insert_str(0, "exact ");
@@ -38,7 +47,10 @@ fn routes(context: &Context<'_>, text: &mut String) {
             path.push_str(" if ");
             path.push_str(&code(&guard_text(route)));
         }
-        let target = route.target.as_ref().map_or_else(String::new, |target| code(&target_text(target)));
+        let target = route
+            .target
+            .as_ref()
+            .map_or_else(String::new, |target| code(&target_text(target)));
         let layers: Vec<String> = route
             .layers
             .iter()

@@ -1,15 +1,20 @@
 //! Expressions of the user as they stand in the expansion: with units as values, and endpoints of any form side by side.
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use std::collections::BTreeSet;
+
+use proc_macro2::{Delimiter, Group, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
 use super::Context;
-use crate::syntax::{
-    ast::{Backend, Expr, Split, Target},
-    calls::{each_expr, is_method, mentions},
-    cursor::tokens_of,
-    expr_list,
-    units::{Unit, unit},
+use crate::{
+    check::options,
+    syntax::{
+        ast::{Expr, Split, Target},
+        calls::{each_name, is_method},
+        cursor::tokens_of,
+        expr_list,
+        units::{Unit, unit},
+    },
 };
 
 /// A span with the hygiene of the macro at a place of the user, so that rustc's messages point there.
@@ -19,30 +24,113 @@ pub(super) fn at(place: Span) -> Span {
 
 /// The expression with its units and endpoints written out.
 pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
-    rewritten(context, &expr.tokens)
+    Rewriting {
+        context,
+        target: false,
+    }
+    .tokens(&expr.tokens)
 }
 
-fn rewritten(context: &Context<'_>, tokens: &[TokenTree]) -> TokenStream {
-    let mut out = TokenStream::new();
-    for (place, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Literal(literal) => out.extend(literal_value(context, literal)),
-            TokenTree::Group(group) => {
-                let before = tokens.get(..place).unwrap_or_default();
-                let inner = tokens_of(group.stream());
-                let stream = if is_cluster(before, group) {
-                    cluster_arguments(context, &inner, group)
-                } else {
-                    rewritten(context, &inner)
-                };
-                let mut group_out = Group::new(group.delimiter(), stream);
-                group_out.set_span(group.span());
-                out.extend([TokenTree::Group(group_out)]);
+struct Rewriting<'a> {
+    context: &'a Context<'a>,
+    /// Whether the words of targets are known to mean what they mean there.
+    target: bool,
+}
+
+impl Rewriting<'_> {
+    fn tokens(&self, tokens: &[TokenTree]) -> TokenStream {
+        let mut out = TokenStream::new();
+        for (place, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Literal(literal) => out.extend(self.literal(literal)),
+                TokenTree::Group(group) => {
+                    let before = tokens.get(..place).unwrap_or_default();
+                    let mut copy = Group::new(group.delimiter(), self.group(before, group));
+                    copy.set_span(group.span());
+                    out.extend([TokenTree::Group(copy)]);
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => out.extend([token.clone()]),
             }
-            TokenTree::Ident(_) | TokenTree::Punct(_) => out.extend([token.clone()]),
+        }
+        out
+    }
+
+    fn group(&self, before: &[TokenTree], group: &Group) -> TokenStream {
+        let inner = tokens_of(group.stream());
+        if is_cluster(before, group) {
+            return self.cluster(&inner, group);
+        }
+        match (before.last(), inner.as_slice()) {
+            // A number without its unit has been reported; a duration keeps the types right.
+            (Some(TokenTree::Ident(name)), [TokenTree::Literal(literal)])
+                if self.target && options::lacks_unit(name, literal) =>
+            {
+                self.millis(0, literal.span())
+            }
+            _ => self.tokens(&inner),
         }
     }
-    out
+
+    /// `rr, [A, "http://b".weight(3)]` with each element of the list as an endpoint.
+    fn cluster(&self, inner: &[TokenTree], group: &Group) -> TokenStream {
+        let krate = &self.context.krate;
+        let mut out = TokenStream::new();
+        for (place, argument) in expr_list(inner, group.span_close()).iter().enumerate() {
+            if place > 0 {
+                out.extend(quote_spanned!(at(argument.span())=> ,));
+            }
+            match argument.tokens.as_slice() {
+                [TokenTree::Group(list)]
+                    if place == 1 && list.delimiter() == Delimiter::Bracket =>
+                {
+                    let elements = expr_list(&tokens_of(list.stream()), list.span_close());
+                    let elements = elements.iter().map(|element| {
+                        let value = self.endpoints(element);
+                        quote_spanned!(at(element.span())=> #krate::__private::endpoint(#value))
+                    });
+                    out.extend(quote_spanned!(at(list.span())=> [#(#elements),*]));
+                }
+                _ if place == 1 => out.extend(self.endpoints(argument)),
+                tokens => out.extend(self.tokens(tokens)),
+            }
+        }
+        out
+    }
+
+    /// A variable of the environment may stand in several clusters, so each takes a copy.
+    fn endpoints(&self, value: &Expr) -> TokenStream {
+        let variable = value.only_ident().filter(|name| {
+            let mut env = self.context.model.env.iter();
+            env.any(|variable| variable.name == **name)
+        });
+        match variable {
+            Some(name) => quote_spanned!(at(name.span())=> ::core::clone::Clone::clone(&#name)),
+            None => self.tokens(&value.tokens),
+        }
+    }
+
+    fn literal(&self, literal: &Literal) -> TokenStream {
+        let span = literal.span();
+        match unit(literal) {
+            Some(Ok(Unit::Millis(millis))) => self.millis(millis, span),
+            Some(Ok(Unit::Bytes(bytes))) => {
+                let number = format!("{bytes}usize").parse();
+                let mut number: Literal = number.unwrap_or_else(|_| Literal::usize_suffixed(0));
+                number.set_span(span);
+                TokenTree::Literal(number).into()
+            }
+            // What is no value has been reported; a default keeps the types right.
+            Some(Err(_)) => quote_spanned!(at(span)=> ::core::default::Default::default()),
+            None => TokenTree::Literal(literal.clone()).into(),
+        }
+    }
+
+    fn millis(&self, millis: u64, span: Span) -> TokenStream {
+        let krate = &self.context.krate;
+        let mut number = Literal::u64_unsuffixed(millis);
+        number.set_span(span);
+        quote_spanned!(at(span)=> #krate::__private::Duration::from_millis(#number))
+    }
 }
 
 fn is_cluster(before: &[TokenTree], group: &Group) -> bool {
@@ -54,66 +142,28 @@ fn is_cluster(before: &[TokenTree], group: &Group) -> bool {
     }
 }
 
-/// `rr, [A, "http://b".weight(3)]` with each element of the list as an endpoint.
-fn cluster_arguments(context: &Context<'_>, inner: &[TokenTree], group: &Group) -> TokenStream {
-    let krate = &context.krate;
-    let mut out = TokenStream::new();
-    for (place, argument) in expr_list(inner, group.span_close()).iter().enumerate() {
-        if place > 0 {
-            out.extend(quote_spanned!(at(argument.span())=> ,));
-        }
-        match argument.tokens.as_slice() {
-            [TokenTree::Group(list)] if place == 1 && list.delimiter() == Delimiter::Bracket => {
-                let elements = expr_list(&tokens_of(list.stream()), list.span_close());
-                let elements = elements.iter().map(|element| {
-                    let value = expr(context, element);
-                    quote_spanned!(at(element.span())=> #krate::__private::endpoint(#value))
-                });
-                out.extend(quote_spanned!(at(list.span())=> [#(#elements),*]));
-            }
-            tokens => out.extend(rewritten(context, tokens)),
-        }
-    }
-    out
-}
-
-fn literal_value(context: &Context<'_>, literal: &Literal) -> TokenStream {
-    let span = literal.span();
-    match unit(literal) {
-        Some(Ok(Unit::Millis(millis))) => {
-            let krate = &context.krate;
-            let mut number = Literal::u64_suffixed(millis);
-            number.set_span(span);
-            quote_spanned!(at(span)=> #krate::__private::Duration::from_millis(#number))
-        }
-        Some(Ok(Unit::Bytes(bytes))) => {
-            let mut number: Literal = format!("{bytes}usize").parse().unwrap_or_else(|_| Literal::usize_suffixed(0));
-            number.set_span(span);
-            TokenTree::Literal(number).into()
-        }
-        // What is no value has been reported; zero keeps the rest alive.
-        Some(Err(_)) => quote_spanned!(at(span)=> ::core::default::Default::default()),
-        None => TokenTree::Literal(literal.clone()).into(),
-    }
-}
-
 /// A target, with its own handles of the backends that it names.
 pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
     let value = target_value(context, target);
-    let used: Vec<&Backend> = context
-        .backends()
-        .filter(|backend| target_mentions(target, &backend.name))
-        .collect();
+    // The arms of a split take their own handles.
+    let Target::Expr(expr) = target else {
+        return value;
+    };
+    let mut used: BTreeSet<usize> = BTreeSet::new();
+    each_name(&expr.tokens, &mut |name| {
+        used.extend(context.places.get(&name.to_string()).copied());
+    });
     if used.is_empty() {
         return value;
     }
-    if let (Target::Expr(expr), [_]) = (target, used.as_slice())
-        && let Some(name) = expr.only_ident()
-    {
+    if let Some(name) = expr.only_ident() {
         return quote_spanned!(at(name.span())=> ::core::clone::Clone::clone(&#name));
     }
-    let span = at(target_span(target));
-    let handles = used.iter().map(|backend| {
+    let span = at(expr.span());
+    let used = used
+        .into_iter()
+        .filter_map(|place| context.backends.get(place).copied());
+    let handles = used.map(|backend| {
         let name = &backend.name;
         quote_spanned!(span=> #[allow(unused_variables)] let #name = ::core::clone::Clone::clone(&#name);)
     });
@@ -127,7 +177,11 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
             let token = &url.token;
             quote_spanned!(at(url.span)=> #krate::__private::upstream(#token))
         }
-        Target::Expr(value) => expr(context, value),
+        Target::Expr(value) => Rewriting {
+            context,
+            target: true,
+        }
+        .tokens(&value.tokens),
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
                 let weight = weight(&arm.weight).unwrap_or(1);
@@ -145,15 +199,6 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
 /// The weight of an arm, if it is one.
 pub(crate) fn weight(literal: &Literal) -> Option<u32> {
     literal.to_string().replace('_', "").parse().ok()
-}
-
-fn target_mentions(target: &Target, name: &Ident) -> bool {
-    let mut found = false;
-    // The arms of a split take their own handles.
-    if let Target::Expr(_) = target {
-        each_expr(target, &mut |expr| found |= mentions(&expr.tokens, name));
-    }
-    found
 }
 
 /// Where a target starts.

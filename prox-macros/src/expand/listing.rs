@@ -19,7 +19,11 @@ use crate::{
 pub(super) fn routes(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
     let model = context.model;
-    let names: Vec<String> = model.layers.iter().map(|layer| source(&layer.tokens)).collect();
+    let names: Vec<String> = model
+        .layers
+        .iter()
+        .map(|layer| source(&layer.tokens))
+        .collect();
     let mut chains: Vec<&[usize]> = vec![&[]];
     let mut known: HashMap<&[usize], usize> = HashMap::from([(chains_empty(), 0)]);
     let mut texts = Vec::new();
@@ -30,7 +34,11 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
             chains.len() - 1
         });
         texts.extend(row(context, route).map(|text| Literal::string(&text)));
-        numbers.extend([usize::from(route.exact), chain, line(route.path.span) as usize]);
+        numbers.extend([
+            usize::from(route.exact),
+            chain,
+            line(route.path.span) as usize,
+        ]);
     }
     let numbers = numbers.into_iter().map(Literal::usize_unsuffixed);
     let chains = chains.iter().map(|chain| {
@@ -67,22 +75,26 @@ fn row(context: &Context<'_>, route: &Route) -> [String; 5] {
 
 /// The source text of a route's guard, or nothing.
 pub(super) fn guard_text(route: &Route) -> String {
-    route.guard.as_ref().map_or_else(String::new, |guard| source(&guard.tokens))
+    route
+        .guard
+        .as_ref()
+        .map_or_else(String::new, |guard| source(&guard.tokens))
 }
 
 /// The rows of `ENV`.
 pub(super) fn variables(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
     let rows = context.model.env.iter().map(|variable| {
-        let Env { name, ty, default, .. } = variable;
+        let Env {
+            name, ty, default, ..
+        } = variable;
         let name_text = name.to_string();
         let ty = source(ty);
-        let default = match default {
-            Some(default) => {
-                let text = source(&default.tokens);
-                quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#text))
-            }
-            None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+        let default = if let Some(default) = default {
+            let text = source(&default.tokens);
+            quote_spanned!(Span::mixed_site()=> ::core::option::Option::Some(#text))
+        } else {
+            quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
         };
         let doc = doc_text(variable);
         let needed_by = needed_by(context, name).join(", ");
@@ -135,7 +147,10 @@ fn needed_by(context: &Context<'_>, name: &Ident) -> Vec<String> {
         }
     }
     for route in &model.routes {
-        let mut used = route.guard.as_ref().is_some_and(|guard| mentions(&guard.tokens, name));
+        let mut used = route
+            .guard
+            .as_ref()
+            .is_some_and(|guard| mentions(&guard.tokens, name));
         if let Some(target) = &route.target {
             each_expr(target, &mut |expr| used |= mentions(&expr.tokens, name));
         }

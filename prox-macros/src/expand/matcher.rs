@@ -84,7 +84,11 @@ impl Code<'_> {
     fn root(&mut self, number: usize) -> TokenStream {
         let krate = self.krate;
         let body = self.state(number);
-        let same = self.forest.states.get(number).is_some_and(|s| is_leaf(s) && s.slash == s.more);
+        let same = self
+            .forest
+            .states
+            .get(number)
+            .is_some_and(|s| is_leaf(s) && s.slash == s.more);
         if same {
             return quote_spanned!(Span::mixed_site()=> let _ = path; #body);
         }
@@ -129,9 +133,10 @@ impl Code<'_> {
                 }
             })
             .collect();
-        let other = match state.other {
-            Some(next) => self.behind(next),
-            None => quote_spanned!(span=> #more),
+        let other = if let Some(next) = state.other {
+            self.behind(next)
+        } else {
+            quote_spanned!(span=> #more)
         };
         quote_spanned!(span=>
             let step = segments.step();
@@ -162,9 +167,19 @@ impl Code<'_> {
     fn constant(&mut self, literal: &str) -> String {
         let letters: String = literal
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
             .collect();
-        let start = if letters.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { "" };
+        let start = if letters.starts_with(|c: char| c.is_ascii_digit()) {
+            "N"
+        } else {
+            ""
+        };
         let base = match letters.as_str() {
             letters if letters.bytes().all(|b| b == b'_') => format!("SEGMENT{letters}"),
             letters => format!("{start}{letters}"),
@@ -179,7 +194,9 @@ impl Code<'_> {
             name = format!("{base}_{number}");
             number += 1;
         }
-        self.constants.entry(name.clone()).or_insert_with(|| literal.to_owned());
+        self.constants
+            .entry(name.clone())
+            .or_insert_with(|| literal.to_owned());
         name
     }
 }

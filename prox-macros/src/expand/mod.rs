@@ -9,6 +9,8 @@ mod setup;
 pub(crate) mod tables;
 pub(crate) mod text;
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
@@ -24,21 +26,31 @@ pub(crate) struct Context<'a> {
     pub(crate) krate: TokenStream,
     pub(crate) model: &'a Model,
     pub(crate) forest: &'a Forest,
+    /// The backends, each name once.
+    backends: Vec<&'a Backend>,
+    /// The places of the backends by name.
+    places: HashMap<String, usize>,
 }
 
-impl Context<'_> {
-    /// The backends, each name once.
-    pub(super) fn backends(&self) -> impl Iterator<Item = &Backend> {
-        let all = || {
-            self.model.setup.iter().filter_map(|setup| match setup {
-                Setup::Backend(backend) => Some(backend),
-                Setup::Let(_) => None,
-            })
+impl<'a> Context<'a> {
+    pub(crate) fn new(krate: TokenStream, model: &'a Model, forest: &'a Forest) -> Self {
+        let mut context = Self {
+            krate,
+            model,
+            forest,
+            backends: Vec::new(),
+            places: HashMap::new(),
         };
-        all().enumerate().filter_map(move |(place, backend)| {
-            let first = all().position(|other| other.name == backend.name);
-            (first == Some(place)).then_some(backend)
-        })
+        for setup in &model.setup {
+            if let Setup::Backend(backend) = setup {
+                let place = context.backends.len();
+                if let Entry::Vacant(entry) = context.places.entry(backend.name.to_string()) {
+                    entry.insert(place);
+                    context.backends.push(backend);
+                }
+            }
+        }
+        context
     }
 }
 

@@ -42,19 +42,38 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
 }
 
 fn attributes(attrs: &[Attr]) -> TokenStream {
-    attrs.iter().flat_map(|attr| attr.tokens.iter().cloned()).collect()
+    attrs
+        .iter()
+        .flat_map(|attr| attr.tokens.iter().cloned())
+        .collect()
 }
 
 /// A struct with a handle for each backend.
-fn backends_item(context: &Context<'_>, vis: &TokenStream, name: &Ident, ident: &Ident) -> TokenStream {
+fn backends_item(
+    context: &Context<'_>,
+    vis: &TokenStream,
+    name: &Ident,
+    ident: &Ident,
+) -> TokenStream {
     let krate = &context.krate;
     let span = Span::mixed_site();
     let about = format!("The backends of [`{name}`]: endpoints, health and draining of each.");
-    let fields = context.backends().map(|backend| {
-        let docs: Vec<&str> = backend.attrs.iter().filter_map(|attr| attr.doc.as_deref()).collect();
-        let field = Ident::new(&backend.name.to_string(), Span::call_site().located_at(backend.name.span()));
+    let fields = context.backends.iter().map(|backend| {
+        let docs: Vec<&str> = backend
+            .attrs
+            .iter()
+            .filter_map(|attr| attr.doc.as_deref())
+            .collect();
+        let field = Ident::new(
+            &backend.name.to_string(),
+            Span::call_site().located_at(backend.name.span()),
+        );
         let fallback = format!("The backend `{field}`.");
-        let docs = if docs.is_empty() { vec![fallback.as_str()] } else { docs };
+        let docs = if docs.is_empty() {
+            vec![fallback.as_str()]
+        } else {
+            docs
+        };
         quote_spanned!(span=> #(#[doc = #docs])* pub #field: #krate::Cluster)
     });
     quote_spanned!(span=>
@@ -67,7 +86,12 @@ fn backends_item(context: &Context<'_>, vis: &TokenStream, name: &Ident, ident: 
     )
 }
 
-fn implementation(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Ident) -> TokenStream {
+fn implementation(
+    context: &Context<'_>,
+    named: &Named,
+    vis: &TokenStream,
+    backends: &Ident,
+) -> TokenStream {
     let krate = &context.krate;
     let span = Span::mixed_site();
     let name = &named.name;
@@ -87,7 +111,7 @@ fn implementation(context: &Context<'_>, named: &Named, vis: &TokenStream, backe
         let ty: TokenStream = ty.iter().cloned().collect();
         quote_spanned!(span=> #name: #ty)
     });
-    let handles = context.backends().enumerate().map(|(place, backend)| {
+    let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let field = Ident::new(&backend.name.to_string(), Span::call_site());
         let handle = setup::backend_ident(place);
         quote_spanned!(span=> #field: #handle)

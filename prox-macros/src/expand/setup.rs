@@ -29,7 +29,8 @@ pub(super) fn allow() -> TokenStream {
             clippy::diverging_sub_expression,
             clippy::too_many_arguments,
             clippy::too_many_lines,
-            clippy::redundant_clone
+            clippy::redundant_clone,
+            clippy::wildcard_imports
         )]
     )
 }
@@ -110,7 +111,11 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     let krate = &context.krate;
     let name = &backend.name;
     let span = at(name.span());
-    let Some(place) = context.backends().position(|other| std::ptr::eq(other, backend)) else {
+    let Some(place) = context
+        .backends
+        .iter()
+        .position(|other| std::ptr::eq(*other, backend))
+    else {
         return TokenStream::new();
     };
     let handle = backend_ident(place);
@@ -132,12 +137,26 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
 
 fn layers(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
-    let layers = context.model.layers.iter().enumerate().map(|(place, layer)| {
-        let local = numbered("__l", place);
-        let value = exprs::expr(context, layer);
-        quote_spanned!(at(layer.span())=> let #local = #krate::__private::layer(#value);)
-    });
-    layers.collect()
+    let layers = context
+        .model
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(place, layer)| {
+            let local = numbered("__l", place);
+            let value = exprs::expr(context, layer);
+            quote_spanned!(at(layer.span())=> let #local = #krate::__private::layer(#value);)
+        });
+    let mut out: TokenStream = layers.collect();
+    if !context.model.every.is_empty() {
+        let every = context
+            .model
+            .every
+            .iter()
+            .map(|layer| numbered("__l", *layer));
+        out.extend(quote_spanned!(Span::mixed_site()=> __asm.every(&[#(&#every),*]);));
+    }
+    out
 }
 
 fn targets(context: &Context<'_>) -> TokenStream {

@@ -57,14 +57,16 @@ impl Flat {
         let roots = forest.roots.iter().map(|root| node_number(*root));
         flat.trees = roots.clone().skip(1).chain(roots.take(1)).collect();
         for list in &forest.lists {
-            flat.lists.push(count(flat.candidates.len() / Self::CANDIDATE));
+            flat.lists
+                .push(count(flat.candidates.len() / Self::CANDIDATE));
             for candidate in list {
                 let guard = u32::from(candidate.guarded) << 16;
                 flat.candidates
                     .extend([count(candidate.route), u32::from(candidate.methods) | guard]);
             }
         }
-        flat.lists.push(count(flat.candidates.len() / Self::CANDIDATE));
+        flat.lists
+            .push(count(flat.candidates.len() / Self::CANDIDATE));
         flat
     }
 }
@@ -139,7 +141,9 @@ impl Builder {
                 Some((name, next)) => {
                     let [low, high] = halves(key(name.as_bytes()));
                     let text = self.text(name);
-                    self.flat.edges.extend([low, high, count(name.len()), text, next]);
+                    self.flat
+                        .edges
+                        .extend([low, high, count(name.len()), text, next]);
                 }
             }
         }
@@ -199,7 +203,9 @@ pub(crate) fn key(name: &[u8]) -> u64 {
 
 fn hash(name: &str, seed: u32) -> u64 {
     let bytes = name.as_bytes();
-    let tail = bytes.last_chunk::<8>().map_or(0, |tail| u64::from_le_bytes(*tail).rotate_left(29));
+    let tail = bytes
+        .last_chunk::<8>()
+        .map_or(0, |tail| u64::from_le_bytes(*tail).rotate_left(29));
     (key(bytes) ^ tail)
         .wrapping_add(bytes.len() as u64)
         .wrapping_mul(multiplier(seed))
@@ -213,8 +219,8 @@ fn multiplier(seed: u32) -> u64 {
 }
 
 fn halves(key: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = key.to_le_bytes();
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+    let half = |part: u64| u32::try_from(part & 0xffff_ffff).unwrap_or(0);
+    [half(key), half(key >> 32)]
 }
 
 /// The static `Table` as an expression.
@@ -237,9 +243,10 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     let functions = matchers.iter().flatten().map(|(_, function)| function);
     let trees = flat.trees.iter().zip(&matchers).map(|(root, matcher)| {
         let root = Literal::u32_unsuffixed(*root);
-        let code = match matcher {
-            Some((name, _)) => quote_spanned!(span=> ::core::option::Option::Some(#name)),
-            None => quote_spanned!(span=> ::core::option::Option::None),
+        let code = if let Some((name, _)) = matcher {
+            quote_spanned!(span=> ::core::option::Option::Some(#name))
+        } else {
+            quote_spanned!(span=> ::core::option::Option::None)
         };
         quote_spanned!(span=> #krate::__private::Tree::new(#root, #code))
     });

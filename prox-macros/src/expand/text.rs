@@ -66,7 +66,14 @@ impl Printer {
         ];
         self.space_unless_tight();
         let keyword = KEYWORDS.contains(&word) && !self.text.ends_with('.');
-        self.push(word, if keyword { Kind::Keyword } else { Kind::Operand });
+        self.push(
+            word,
+            if keyword {
+                Kind::Keyword
+            } else {
+                Kind::Operand
+            },
+        );
     }
 
     fn group(&mut self, group: &proc_macro2::Group) {
@@ -92,7 +99,9 @@ impl Printer {
 
     fn operator(&mut self, operator: &str) {
         let after_operand = self.before == Some(Kind::Operand);
-        let after_name = self.text.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let after_name = self
+            .text
+            .ends_with(|c: char| c.is_alphanumeric() || c == '_');
         match operator {
             "," | ";" => self.push(operator, Kind::Operator),
             ":" => self.push(":", Kind::Operator),
@@ -121,7 +130,9 @@ impl Printer {
                 self.space_unless_tight();
                 self.push("|", Kind::Tight);
             }
-            "&" | "&&" | "*" | "-" | "!" | "#" | "'" | "::" | "." | ".." | "<" if !after_operand => {
+            "&" | "&&" | "*" | "-" | "!" | "#" | "'" | "::" | "." | ".." | "<"
+                if !after_operand =>
+            {
                 self.space_unless_tight();
                 self.push(operator, Kind::Tight);
             }

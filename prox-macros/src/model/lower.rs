@@ -23,6 +23,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let mut hosts = vec![Host {
         label: String::from("_"),
         names: Vec::new(),
+        hole: false,
     }];
     let outside = Surroundings {
         host: 0,
@@ -48,6 +49,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         env: gateway.env,
         setup: gateway.setup,
         layers: lowering.layers.all,
+        every: outer,
         hosts,
         routes,
         expects: gateway.expects,
@@ -84,11 +86,15 @@ impl Lowering<'_> {
         let mut host = Host {
             label: labels.join("|"),
             names: Vec::new(),
+            hole: false,
         };
         for text in names {
             match host::parse(&text.value) {
                 Ok(name) => host.names.push((name, text.clone())),
-                Err(flaw) => self.diag.flaw(text, flaw),
+                Err(flaw) => {
+                    self.diag.flaw(text, flaw);
+                    host.hole = true;
+                }
             }
         }
         hosts.push(host);
@@ -110,7 +116,10 @@ impl Lowering<'_> {
         let own = match pattern::parse(&scope.path.value, false) {
             Ok(pattern) if matches!(pattern.tail, Tail::Rest(_)) => {
                 self.diag
-                    .error(scope.path.span, "a scope cannot end with `{*..}`, which leaves nothing for its routes")
+                    .error(
+                        scope.path.span,
+                        "a scope cannot end with `{*..}`, which leaves nothing for its routes",
+                    )
                     .help("leave it out of the scope, and write it on a route inside");
                 None
             }
@@ -164,8 +173,16 @@ impl Lowering<'_> {
             path: route.path,
             pattern,
             exact,
-            methods: if methods.is_empty() { Methods::ALL } else { methods },
-            label: if words.is_empty() { String::from("*") } else { words.join("|") },
+            methods: if methods.is_empty() {
+                Methods::ALL
+            } else {
+                methods
+            },
+            label: if words.is_empty() {
+                String::from("*")
+            } else {
+                words.join("|")
+            },
             guard: route.guard,
             target: route.target,
             layers,
@@ -177,7 +194,12 @@ impl Lowering<'_> {
         let twice = pattern.params().find(|name| !seen.insert(*name));
         if let Some(name) = twice {
             self.diag
-                .error(path.span, format!("the parameter `{name}` is there twice: also in a scope around this route"))
+                .error(
+                    path.span,
+                    format!(
+                        "the parameter `{name}` is there twice: also in a scope around this route"
+                    ),
+                )
                 .help("give one of them another name");
         }
         twice.is_none()
@@ -195,23 +217,17 @@ impl Layers {
     fn intern(&mut self, layers: Vec<Expr>) -> Vec<usize> {
         layers
             .into_iter()
-            .map(|layer| match layer.only_ident().map(ToString::to_string) {
-                Some(name) => match self.named.get(&name) {
-                    Some(place) => *place,
-                    None => {
-                        let place = self.push(layer);
-                        self.named.insert(name, place);
-                        place
-                    }
-                },
-                None => self.push(layer),
+            .map(|layer| {
+                let name = layer.only_ident().map(ToString::to_string);
+                if let Some(place) = name.as_ref().and_then(|name| self.named.get(name)) {
+                    return *place;
+                }
+                let place = self.all.len();
+                self.all.push(layer);
+                self.named.extend(name.map(|name| (name, place)));
+                place
             })
             .collect()
-    }
-
-    fn push(&mut self, layer: Expr) -> usize {
-        self.all.push(layer);
-        self.all.len() - 1
     }
 }
 

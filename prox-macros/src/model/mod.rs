@@ -19,6 +19,8 @@ pub(crate) struct Model {
     pub(crate) setup: Vec<Setup>,
     /// Each layer once, however many routes share it.
     pub(crate) layers: Vec<Expr>,
+    /// The layers for every request, by their places.
+    pub(crate) every: Vec<usize>,
     /// The first is every host that no other names.
     pub(crate) hosts: Vec<Host>,
     /// In the order of the source; a route's place is its number.
@@ -38,7 +40,11 @@ impl Model {
 
     /// Every expression of the user.
     pub(crate) fn exprs(&self) -> Vec<&Expr> {
-        let mut all: Vec<&Expr> = self.env.iter().filter_map(|env| env.default.as_ref()).collect();
+        let mut all: Vec<&Expr> = self
+            .env
+            .iter()
+            .filter_map(|env| env.default.as_ref())
+            .collect();
         all.extend(self.setup.iter().filter_map(|setup| match setup {
             Setup::Let(binding) => Some(&binding.value),
             Setup::Backend(_) => None,
@@ -57,6 +63,8 @@ pub(crate) struct Host {
     /// As written, joined by `|`; `_` for the first.
     pub(crate) label: String,
     pub(crate) names: Vec<(HostName, Text)>,
+    /// Whether one of the names is none, which has been reported.
+    pub(crate) hole: bool,
 }
 
 /// A route with all that its scopes add to it.
@@ -134,7 +142,11 @@ impl Route {
 
     /// What the route matches, as it would be written at the top level of a host.
     pub(crate) fn shown(&self) -> String {
-        let methods = if self.label == "*" { String::new() } else { format!("{} ", self.label) };
+        let methods = if self.label == "*" {
+            String::new()
+        } else {
+            format!("{} ", self.label)
+        };
         let exact = if self.exact { "exact " } else { "" };
         format!("{methods}{exact}{}", self.shown_path())
     }

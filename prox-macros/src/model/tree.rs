@@ -86,7 +86,10 @@ impl Forest {
 
     /// The candidates of a host for a canonical path: what the running tables give.
     pub(crate) fn find(&self, host: usize, path: &str) -> &[Candidate] {
-        let list = self.roots.get(host).map_or(0, |root| self.walk(*root, path));
+        let list = self
+            .roots
+            .get(host)
+            .map_or(0, |root| self.walk(*root, path));
         self.lists.get(list).map_or(&[], Vec::as_slice)
     }
 
@@ -285,7 +288,12 @@ impl Construction<'_> {
 
     fn state(&mut self, subset: &Subset) -> State {
         let trie = self.trie;
-        let alive = || subset.alive.iter().filter_map(|place| trie.places.get(*place));
+        let alive = || {
+            subset
+                .alive
+                .iter()
+                .filter_map(|place| trie.places.get(*place))
+        };
         let ranks = |of: fn(&Place) -> &Vec<usize>| alive().flat_map(of).copied();
         let passed = self.merged(&subset.passed, ranks(|place| &place.prefix));
         let below = self.merged(&passed, ranks(|place| &place.rest));
@@ -366,4 +374,3 @@ impl Lists {
         number
     }
 }
-

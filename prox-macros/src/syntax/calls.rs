@@ -35,7 +35,8 @@ impl Call<'_> {
 /// Shows every call in the tokens, those in its arguments and blocks included, in the order of the source.
 pub(crate) fn each_call(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
     for (place, token) in tokens.iter().enumerate() {
-        if let (TokenTree::Ident(name), Some(TokenTree::Group(group))) = (token, tokens.get(place + 1))
+        if let (TokenTree::Ident(name), Some(TokenTree::Group(group))) =
+            (token, tokens.get(place + 1))
             && group.delimiter() == Delimiter::Parenthesis
         {
             let before = tokens.get(..place).unwrap_or_default();
@@ -69,13 +70,24 @@ pub(crate) fn each_literal(tokens: &[TokenTree], seen: &mut dyn FnMut(&Literal))
 
 /// Whether one of the tokens is this name, as a variable would be named.
 pub(crate) fn mentions(tokens: &[TokenTree], name: &Ident) -> bool {
-    tokens.iter().enumerate().any(|(place, token)| match token {
-        TokenTree::Ident(ident) => {
-            ident == name && !is_method(tokens.get(..place).unwrap_or_default())
+    let mut found = false;
+    each_name(tokens, &mut |ident| found |= ident == name);
+    found
+}
+
+/// Shows every name in the tokens that can be that of a variable.
+pub(crate) fn each_name(tokens: &[TokenTree], seen: &mut dyn FnMut(&Ident)) {
+    for (place, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Ident(ident) => {
+                if !is_method(tokens.get(..place).unwrap_or_default()) {
+                    seen(ident);
+                }
+            }
+            TokenTree::Group(group) => each_name(&tokens_of(group.stream()), seen),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
-        TokenTree::Group(group) => mentions(&tokens_of(group.stream()), name),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
+    }
 }
 
 /// Shows every expression of a target: itself, or those of its arms.

@@ -30,7 +30,11 @@ impl Parser<'_> {
             return;
         };
         c.bump();
-        let layers = if c.is_word(0, "with") { self.with(c) } else { Vec::new() };
+        let layers = if c.is_word(0, "with") {
+            self.with(c)
+        } else {
+            Vec::new()
+        };
         if c.group(0, Delimiter::Brace).is_some() {
             let scope = self.scope(c, &head, path, layers);
             block.entries.push(Entry::Scope(scope));
@@ -93,7 +97,10 @@ impl Parser<'_> {
         }
         if let Some(exact) = head.exact {
             self.diag
-                .error(exact, "a scope cannot be `exact`: it is a prefix shared by its routes")
+                .error(
+                    exact,
+                    "a scope cannot be `exact`: it is a prefix shared by its routes",
+                )
                 .help("write `exact` on the routes inside of the braces");
         }
         let mut scope = Scope {
@@ -111,10 +118,19 @@ impl Parser<'_> {
         scope
     }
 
-    fn route(&mut self, c: &mut Cursor<'_>, head: Head, path: Text, mut layers: Vec<Expr>) -> Entry {
+    fn route(
+        &mut self,
+        c: &mut Cursor<'_>,
+        head: Head,
+        path: Text,
+        mut layers: Vec<Expr>,
+    ) -> Entry {
         if let Some(layer) = layers.first() {
             self.diag
-                .error(layer.span(), "the layers of a route stand behind its target")
+                .error(
+                    layer.span(),
+                    "the layers of a route stand behind its target",
+                )
                 .help("write `\"/path\" => target with [..],`");
         }
         let mut guard = None;
@@ -167,7 +183,10 @@ impl Parser<'_> {
         };
         if let Some((text, count)) = other {
             self.diag
-                .error(c.span(), format!("expected `=>` before the target, found `{text}`"))
+                .error(
+                    c.span(),
+                    format!("expected `=>` before the target, found `{text}`"),
+                )
                 .help("write `\"/path\" => target,`");
             c.skip(count);
             return true;
@@ -182,7 +201,12 @@ impl Parser<'_> {
     }
 
     /// `"/path" => { GET "/x" => .. }` is a scope with an arrow too many.
-    fn scope_behind_arrow(&mut self, c: &mut Cursor<'_>, head: &Head, path: &Text) -> Option<Entry> {
+    fn scope_behind_arrow(
+        &mut self,
+        c: &mut Cursor<'_>,
+        head: &Head,
+        path: &Text,
+    ) -> Option<Entry> {
         let group = c.group(0, Delimiter::Brace)?;
         let tokens = super::cursor::tokens_of(group.stream());
         if !starts_line(&Cursor::new(&tokens, group.span_close())) {

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Span, TokenTree};
 use super::{
     Parser,
     ast::{Arm, Expr, Split, Target},
-    cursor::{Cursor, tokens_of},
+    cursor::{Cursor, text_of, tokens_of},
     words::starts_line,
 };
 use crate::diag::Place;
@@ -47,19 +47,18 @@ impl Parser<'_> {
         if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() {
             return Some(Target::Split(self.split(c)));
         }
-        let target = match Self::expr(c, stop) {
-            Some(expr) => match expr.tokens.as_slice() {
-                [only] => super::cursor::text_of(only).map_or(Target::Expr(expr), Target::Url),
-                _ => Target::Expr(expr),
-            },
-            None => {
-                self.diag
-                    .error(place, "the target is missing")
-                    .help("write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or `respond(..)`");
-                return None;
-            }
+        let Some(expr) = Self::expr(c, stop) else {
+            self.diag.error(place, "the target is missing").help(
+                "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
+                 `respond(..)`",
+            );
+            return None;
         };
-        Some(target)
+        let url = match expr.tokens.as_slice() {
+            [only] => text_of(only),
+            _ => None,
+        };
+        Some(url.map_or(Target::Expr(expr), Target::Url))
     }
 
     fn split(&mut self, c: &mut Cursor<'_>) -> Split {

@@ -51,7 +51,14 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
         return flaw(
             host.len()..value.len(),
             "a host has no port: it is matched whatever the port is",
-            format!("write `\"{host}\"`{}", if port.is_empty() { "" } else { "; where to listen is said to the server" }),
+            format!(
+                "write `\"{host}\"`{}",
+                if port.is_empty() {
+                    ""
+                } else {
+                    "; where to listen is said to the server"
+                }
+            ),
         );
     }
     if value == "*" {
@@ -75,7 +82,11 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     }
     name_flaws(value, value.len() - name.len())?;
     let name = name.to_owned();
-    Ok(if suffix { HostName::Suffix(name) } else { HostName::Exact(name) })
+    Ok(if suffix {
+        HostName::Suffix(name)
+    } else {
+        HostName::Exact(name)
+    })
 }
 
 fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
@@ -83,7 +94,10 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
     let flaw = |at, message: String, help: String| Err(Flaw { at, message, help });
     if let Some(at) = value.find(|c: char| !c.is_ascii()) {
         let end = value.rfind(|c: char| !c.is_ascii()).unwrap_or(at);
-        let end = value.get(end..).and_then(|s| s.chars().next()).map_or(end, |c| end + c.len_utf8());
+        let end = value
+            .get(end..)
+            .and_then(|s| s.chars().next())
+            .map_or(end, |c| end + c.len_utf8());
         return flaw(
             at..end,
             String::from("an international name is matched in its encoded form"),
@@ -93,7 +107,9 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
     if let Some(at) = value.find(|c: char| c.is_ascii_uppercase()) {
         return flaw(
             at..at + 1,
-            String::from("a host is written in lower case, and matched whatever the client's case is"),
+            String::from(
+                "a host is written in lower case, and matched whatever the client's case is",
+            ),
             format!("write `\"{}\"`", value.to_ascii_lowercase()),
         );
     }
@@ -125,7 +141,10 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
         if label.len() > 63 {
             return flaw(
                 place,
-                format!("a label of a host has at most 63 bytes, this has {}", label.len()),
+                format!(
+                    "a label of a host has at most 63 bytes, this has {}",
+                    label.len()
+                ),
                 String::new(),
             );
         }
@@ -133,7 +152,13 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
         if let Some(offset) = label.bytes().position(bad) {
             return flaw(
                 place.start + offset..place.start + offset + 1,
-                format!("`{}` cannot be in a host", label.get(offset..).and_then(|s| s.chars().next()).unwrap_or(' ')),
+                format!(
+                    "`{}` cannot be in a host",
+                    label
+                        .get(offset..)
+                        .and_then(|s| s.chars().next())
+                        .unwrap_or(' ')
+                ),
                 String::from("a host has letters, digits, `-`, `_` and `.`"),
             );
         }
@@ -150,7 +175,9 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
 
 /// An IPv6 address in brackets, in the form in which clients send it.
 fn address(value: &str) -> Result<HostName, Flaw> {
-    let inner = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let inner = value
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     match inner.map(str::parse::<std::net::Ipv6Addr>) {
         Some(Ok(address)) if format!("[{address}]") == value => {
             Ok(HostName::Exact(value.to_owned()))
@@ -186,18 +213,54 @@ mod tests {
     fn each_flaw_has_the_form_to_write() {
         let cases = [
             ("https://a.b/c", "a host has no scheme", "write `\"a.b\"`"),
-            ("a.b/c", "a host has no path", "write `host \"a.b\" { \"/c\" => .. }`"),
-            ("Api.example.com", "a host is written in lower case, and matched whatever the client's case is", "write `\"api.example.com\"`"),
-            ("a.*.b", "`*` stands for the first labels of a host only", "write `\"*.example.com\"`"),
-            ("a..b", "a host has no empty label", "write one `.` between two labels"),
-            ("bücher.example", "an international name is matched in its encoded form", "write `\"xn--bcher-kva.example\"`"),
-            ("a b", "` ` cannot be in a host", "a host has letters, digits, `-`, `_` and `.`"),
-            ("a.b.", "a host has no dot at its end: it is matched with or without", "write `\"a.b\"`"),
-            ("[0::1]", "an address is written in its shortest form", "write `\"[::1]\"`"),
+            (
+                "a.b/c",
+                "a host has no path",
+                "write `host \"a.b\" { \"/c\" => .. }`",
+            ),
+            (
+                "Api.example.com",
+                "a host is written in lower case, and matched whatever the client's case is",
+                "write `\"api.example.com\"`",
+            ),
+            (
+                "a.*.b",
+                "`*` stands for the first labels of a host only",
+                "write `\"*.example.com\"`",
+            ),
+            (
+                "a..b",
+                "a host has no empty label",
+                "write one `.` between two labels",
+            ),
+            (
+                "bücher.example",
+                "an international name is matched in its encoded form",
+                "write `\"xn--bcher-kva.example\"`",
+            ),
+            (
+                "a b",
+                "` ` cannot be in a host",
+                "a host has letters, digits, `-`, `_` and `.`",
+            ),
+            (
+                "a.b.",
+                "a host has no dot at its end: it is matched with or without",
+                "write `\"a.b\"`",
+            ),
+            (
+                "[0::1]",
+                "an address is written in its shortest form",
+                "write `\"[::1]\"`",
+            ),
         ];
         for (host, message, help) in cases {
             let found = parse(host).unwrap_err();
-            assert_eq!((found.message.as_str(), found.help.as_str()), (message, help), "{host}");
+            assert_eq!(
+                (found.message.as_str(), found.help.as_str()),
+                (message, help),
+                "{host}"
+            );
         }
         assert!(parse("a.b:80").unwrap_err().message.contains("no port"));
         assert!(parse(&"a".repeat(64)).unwrap_err().message.contains("63"));

@@ -20,7 +20,10 @@ impl Parser<'_> {
         if let Some(token) = c.peek(0).filter(|_| c.is_word(0, "pub")) {
             vis.push(token.clone());
             c.bump();
-            if let Some(token) = c.peek(0).filter(|_| c.group(0, Delimiter::Parenthesis).is_some()) {
+            if let Some(token) = c
+                .peek(0)
+                .filter(|_| c.group(0, Delimiter::Parenthesis).is_some())
+            {
                 vis.push(token.clone());
                 c.bump();
             }
@@ -43,7 +46,7 @@ impl Parser<'_> {
             }
         }
         let fields = self.fields(c);
-        let first = self.gateway.is_empty() && level == Level::Top;
+        let first = !self.started && level == Level::Top;
         if self.gateway.named.is_some() {
             self.diag
                 .error(start, "a gateway has only one `struct` line")
@@ -129,12 +132,16 @@ impl Parser<'_> {
         };
         let mut ty = Vec::new();
         if c.eat_punct(':') {
-            ty = type_until(c, |c| c.is_punct(0, '=') || c.is_punct(0, ';') || starts_line(c));
+            ty = type_until(c, |c| {
+                c.is_punct(0, '=') || c.is_punct(0, ';') || starts_line(c)
+            });
         }
         if ty.is_empty() {
             self.diag
                 .error(&name, format!("the variable `{name}` has no type"))
-                .help(format!("write `env {name}: String;`, or another type that can be parsed"));
+                .help(format!(
+                    "write `env {name}: String;`, or another type that can be parsed"
+                ));
             ty = vec![TokenTree::Ident(Ident::new("String", name.span()))];
         }
         let mut default = None;
@@ -170,7 +177,9 @@ impl Parser<'_> {
             self.diag
                 .error(Place::of(&pattern, word), "expected `let name = value;`")
                 .help("write the name, `=` and the value");
-            c.eat_punct(';');
+            if !c.is_end() && !c.is_punct(0, ';') && !starts_line(c) {
+                skip_line(c);
+            }
             return;
         }
         let place = c.span();
@@ -209,7 +218,9 @@ impl Parser<'_> {
         if missing {
             self.diag
                 .error(&name, format!("the backend `{name}` has no target"))
-                .help(format!("write `backend {name} = \"http://127.0.0.1:8080\";`"));
+                .help(format!(
+                    "write `backend {name} = \"http://127.0.0.1:8080\";`"
+                ));
             if !c.is_end() && !c.is_punct(0, ';') && !starts_line(c) {
                 skip_line(c);
             } else {
@@ -237,7 +248,11 @@ impl Parser<'_> {
         } else {
             names = self.host_names(c, word);
         }
-        let mut layers = if c.is_word(0, "with") { self.with(c) } else { Vec::new() };
+        let mut layers = if c.is_word(0, "with") {
+            self.with(c)
+        } else {
+            Vec::new()
+        };
         let Some(group) = c.group(0, Delimiter::Brace) else {
             self.diag
                 .error(c.span_before(), "expected `{` and the routes of the host")
@@ -274,19 +289,30 @@ impl Parser<'_> {
                 break;
             }
         }
-        if names.is_empty() || c.previous().is_some_and(|t| matches!(t, TokenTree::Punct(_))) {
+        if names.is_empty()
+            || c.previous()
+                .is_some_and(|t| matches!(t, TokenTree::Punct(_)))
+        {
             let mut bare = Vec::new();
             while let Some(token) = c.peek(0) {
-                if c.group(0, Delimiter::Brace).is_some() || c.is_word(0, "with") || starts_line(c) {
+                if c.group(0, Delimiter::Brace).is_some() || c.is_word(0, "with") || starts_line(c)
+                {
                     break;
                 }
                 bare.push(token.clone());
                 c.bump();
             }
             let shown: String = bare.iter().map(ToString::to_string).collect();
-            let help = if shown.is_empty() { "api.example.com" } else { &shown };
+            let help = if shown.is_empty() {
+                "api.example.com"
+            } else {
+                &shown
+            };
             self.diag
-                .error(Place::of(&bare, word), "expected the name of the host in quotes")
+                .error(
+                    Place::of(&bare, word),
+                    "expected the name of the host in quotes",
+                )
                 .help(format!("write `host \"{help}\"`"));
             let span = bare.first().map_or(word, TokenTree::span);
             if names.is_empty() && !shown.is_empty() {
@@ -351,30 +377,17 @@ impl Parser<'_> {
             let text = ident.to_string();
             !ITEMS.contains(&text.as_str()) && !is_method(&text)
         });
-        match name {
-            Some(name) => {
-                c.bump();
-                Some(name.clone())
-            }
-            None => {
-                self.diag
-                    .error(word, "expected a name after this word")
-                    .help(format!("write `{form}`"));
-                if !c.is_end() && !c.is_punct(0, ';') && !starts_line(c) {
-                    skip_line(c);
-                }
-                None
+        if name.is_some() {
+            c.bump();
+        } else {
+            self.diag
+                .error(word, "expected a name after this word")
+                .help(format!("write `{form}`"));
+            if !c.is_end() && !c.is_punct(0, ';') && !starts_line(c) {
+                skip_line(c);
             }
         }
-    }
-}
-
-impl super::Gateway {
-    fn is_empty(&self) -> bool {
-        self.env.is_empty()
-            && self.setup.is_empty()
-            && self.hosts.is_empty()
-            && self.expects.is_empty()
+        name.cloned()
     }
 }
 

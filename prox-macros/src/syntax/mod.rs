@@ -30,6 +30,7 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
     let mut parser = Parser {
         diag,
         gateway: Gateway::default(),
+        started: false,
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
     parser.gateway.layers = block.layers;
@@ -40,6 +41,8 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
 struct Parser<'d> {
     diag: &'d mut Diagnostics,
     gateway: Gateway,
+    /// Whether a line was read, so that it is too late for the `struct` line.
+    started: bool,
 }
 
 /// What stands between the braces of a host or a scope, or at the top level.
@@ -88,6 +91,7 @@ impl Parser<'_> {
         while !c.is_end() {
             let left = c.rest().len();
             self.line(c, level, &mut block);
+            self.started = true;
             if c.rest().len() == left {
                 c.bump();
             }
@@ -119,7 +123,10 @@ impl Parser<'_> {
             item if ITEMS.contains(&item) => {
                 if level == Level::Inner {
                     self.diag
-                        .error(ident, format!("`{item}` stands at the top level of the gateway"))
+                        .error(
+                            ident,
+                            format!("`{item}` stands at the top level of the gateway"),
+                        )
                         .help(format!("move the line with `{item}` out of the braces"));
                 }
                 match item {
@@ -152,9 +159,10 @@ impl Parser<'_> {
         } else {
             nearest(&word, ITEMS.into_iter().chain(["struct"])).or_else(|| synonym(&word))
         };
-        let error = self
-            .diag
-            .error(ident, format!("unknown word `{word}` at the start of a line"));
+        let error = self.diag.error(
+            ident,
+            format!("unknown word `{word}` at the start of a line"),
+        );
         match meant {
             Some(meant) => error.help(format!("write `{meant}`")),
             None if matches!(&*word, "route" | "location" | "path") => {
@@ -219,7 +227,10 @@ impl Parser<'_> {
     /// Refuses attributes where they would be lost; documentation is welcome everywhere.
     fn no_attrs(&mut self, attrs: &[Attr], what: &str) {
         for attr in attrs.iter().filter(|attr| attr.doc.is_none()) {
-            let span = attr.tokens.first().map_or_else(Span::call_site, TokenTree::span);
+            let span = attr
+                .tokens
+                .first()
+                .map_or_else(Span::call_site, TokenTree::span);
             self.diag
                 .error(span, format!("{what} takes no attribute"))
                 .help("take it away; comments with `///` are fine");
@@ -261,8 +272,13 @@ fn is_attribute(inner: &[TokenTree]) -> bool {
 
 /// Whether what follows the word is what follows the method of a route.
 fn is_method_position(c: &Cursor<'_>) -> bool {
-    let path = |ahead| c.text(ahead).is_some_and(|text| text.value.starts_with('/'));
-    path(1) || (c.is_word(1, "exact") && c.is_string(2)) || (c.is_punct(1, '|') && c.ident(2).is_some())
+    let path = |ahead| {
+        c.text(ahead)
+            .is_some_and(|text| text.value.starts_with('/'))
+    };
+    path(1)
+        || (c.is_word(1, "exact") && c.is_string(2))
+        || (c.is_punct(1, '|') && c.ident(2).is_some())
 }
 
 fn synonym(word: &str) -> Option<&'static str> {

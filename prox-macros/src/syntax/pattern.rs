@@ -114,19 +114,27 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
             Ok(Piece::Rest(name)) if last && !exact => pattern.tail = Tail::Rest(name),
             Ok(Piece::Rest(_)) if last => flaws.push(Flaw {
                 at,
-                message: String::from("`exact` has nothing to add to `{*..}`, which takes the whole rest of the path"),
+                message: String::from(
+                    "`exact` has nothing to add to `{*..}`, which takes the whole rest of the path",
+                ),
                 help: String::from("leave `exact` out"),
             }),
             Ok(Piece::Rest(_)) => flaws.push(Flaw {
                 at,
-                message: String::from("`{*..}` takes the whole rest of the path, so nothing can follow it"),
+                message: String::from(
+                    "`{*..}` takes the whole rest of the path, so nothing can follow it",
+                ),
                 help: String::from("put it at the end, or write `{name}` for one segment"),
             }),
             Err(flaw) => flaws.push(flaw),
         }
     }
     repeated(value, &pattern, &mut flaws);
-    if flaws.is_empty() { Ok(pattern) } else { Err(flaws) }
+    if flaws.is_empty() {
+        Ok(pattern)
+    } else {
+        Err(flaws)
+    }
 }
 
 enum Piece {
@@ -152,7 +160,10 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
             help: replaced(&format!("{{{name}}}")),
         });
     }
-    if let Some(name) = piece.strip_prefix('*').filter(|name| name.is_empty() || is_name(name)) {
+    if let Some(name) = piece
+        .strip_prefix('*')
+        .filter(|name| name.is_empty() || is_name(name))
+    {
         let name = if name.is_empty() { "rest" } else { name };
         return Err(Flaw {
             at: whole.clone(),
@@ -171,7 +182,9 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
     if let Some(dot) = Some(piece).filter(|piece| matches!(*piece, "." | "..")) {
         return Err(Flaw {
             at: whole,
-            message: format!("a path has no `{dot}` segment: requests are matched after it is resolved"),
+            message: format!(
+                "a path has no `{dot}` segment: requests are matched after it is resolved"
+            ),
             help: String::from("write the path that is meant"),
         });
     }
@@ -193,7 +206,9 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
             if open > 0 || close + 1 < piece.len() {
                 return Err(Flaw {
                     at: whole,
-                    message: String::from("a parameter takes a whole segment, with no text beside it"),
+                    message: String::from(
+                        "a parameter takes a whole segment, with no text beside it",
+                    ),
                     help: replaced(piece.get(open..=close).unwrap_or_default()),
                 });
             }
@@ -222,7 +237,11 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
         None => (inner, false),
     };
     if name.is_empty() {
-        let (form, example) = if rest { ("{*}", "{*rest}") } else { ("{}", "{id}") };
+        let (form, example) = if rest {
+            ("{*}", "{*rest}")
+        } else {
+            ("{}", "{id}")
+        };
         return flaw(
             format!("the parameter `{form}` has no name"),
             format!("write `{example}`"),
@@ -235,7 +254,11 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
         );
     }
     let name = name.to_owned();
-    Ok(if rest { Piece::Rest(name) } else { Piece::Segment(Segment::Param(name)) })
+    Ok(if rest {
+        Piece::Rest(name)
+    } else {
+        Piece::Segment(Segment::Param(name))
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -248,7 +271,10 @@ fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
     for (at, _) in piece.match_indices('%') {
         let digits = piece.get(at + 1..at + 3).unwrap_or_default();
         let place = start + at..start + (at + 3).min(piece.len());
-        let Some(byte) = u8::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2) else {
+        let Some(byte) = u8::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| digits.len() == 2)
+        else {
             return Err(Flaw {
                 at: place,
                 message: String::from("`%` without two hexadecimal digits behind it"),
@@ -258,7 +284,9 @@ fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
         if matches!(byte, b'/' | b'\\' | 0) {
             return Err(Flaw {
                 at: place,
-                message: format!("no request with `%{digits}` in its path reaches a route: it is answered with 400"),
+                message: format!(
+                    "no request with `%{digits}` in its path reaches a route: it is answered with 400"
+                ),
                 help: String::from("leave it out"),
             });
         }
@@ -282,7 +310,11 @@ fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
 
 fn characters(value: &str, flaws: &mut Vec<Flaw>) {
     if let Some(at) = value.find(['?', '#']) {
-        let what = if value[at..].starts_with('?') { "query" } else { "fragment" };
+        let what = if value[at..].starts_with('?') {
+            "query"
+        } else {
+            "fragment"
+        };
         let path = value.get(..at).unwrap_or_default();
         flaws.push(Flaw {
             at: at..value.len(),
@@ -298,7 +330,12 @@ fn characters(value: &str, flaws: &mut Vec<Flaw>) {
     let Some(at) = value.find(bad) else {
         return;
     };
-    let run: String = value.get(at..).unwrap_or_default().chars().take_while(|c| bad(*c)).collect();
+    let run: String = value
+        .get(at..)
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| bad(*c))
+        .collect();
     let what = match run.chars().next() {
         Some(' ') => "a space",
         Some('\\') => "a backslash",
@@ -363,7 +400,13 @@ mod tests {
 
     #[test]
     fn good_patterns_are_shown_as_written() {
-        for path in ["/", "/v1/users/{id}", "/files/{*rest}", "/a%20b/~x", "/a.b/{_x1}"] {
+        for path in [
+            "/",
+            "/v1/users/{id}",
+            "/files/{*rest}",
+            "/a%20b/~x",
+            "/a.b/{_x1}",
+        ] {
             assert_eq!(parse(path, false).unwrap().to_string(), path);
         }
         for path in ["/", "/api/", "/api"] {
@@ -386,21 +429,61 @@ mod tests {
         let cases = [
             ("api", "a path starts with `/`", "write `\"/api\"`"),
             ("/a//b", "a path has no empty segment", "write one `/`"),
-            ("/users/:id", "a parameter is written `{id}`", "write `\"/users/{id}\"`"),
-            ("/x/*", "`*` is no wildcard in a path", "write `\"/x\"`, which takes all below it, or `{*rest}` to name the rest"),
-            ("/a b", "a path cannot contain a space as it is", "write `\"/a%20b\"`"),
-            ("/ä", "a path cannot contain a character that is not ASCII as it is", "write `\"/%C3%A4\"`"),
+            (
+                "/users/:id",
+                "a parameter is written `{id}`",
+                "write `\"/users/{id}\"`",
+            ),
+            (
+                "/x/*",
+                "`*` is no wildcard in a path",
+                "write `\"/x\"`, which takes all below it, or `{*rest}` to name the rest",
+            ),
+            (
+                "/a b",
+                "a path cannot contain a space as it is",
+                "write `\"/a%20b\"`",
+            ),
+            (
+                "/ä",
+                "a path cannot contain a character that is not ASCII as it is",
+                "write `\"/%C3%A4\"`",
+            ),
             ("/{id", "unclosed `{`", "write a parameter as `{name}`"),
             ("/{}", "the parameter `{}` has no name", "write `{id}`"),
-            ("/{a}.json", "a parameter takes a whole segment, with no text beside it", "write `\"/{a}\"`"),
-            ("/{a}/{a}", "the parameter `a` is there twice", "give one of them another name"),
-            ("/%7Euser", "`~` is matched without percent-encoding", "write `~`"),
-            ("/%e2", "percent-encoding is matched in upper case", "write `%E2`"),
-            ("/{id:int}", "a parameter has a name only, not a type or a pattern such as `int`", "write `{id}`"),
+            (
+                "/{a}.json",
+                "a parameter takes a whole segment, with no text beside it",
+                "write `\"/{a}\"`",
+            ),
+            (
+                "/{a}/{a}",
+                "the parameter `a` is there twice",
+                "give one of them another name",
+            ),
+            (
+                "/%7Euser",
+                "`~` is matched without percent-encoding",
+                "write `~`",
+            ),
+            (
+                "/%e2",
+                "percent-encoding is matched in upper case",
+                "write `%E2`",
+            ),
+            (
+                "/{id:int}",
+                "a parameter has a name only, not a type or a pattern such as `int`",
+                "write `{id}`",
+            ),
         ];
         for (path, message, help) in cases {
             let found = flaw(path);
-            assert_eq!((found.message.as_str(), found.help.as_str()), (message, help), "{path}");
+            assert_eq!(
+                (found.message.as_str(), found.help.as_str()),
+                (message, help),
+                "{path}"
+            );
         }
         assert!(flaw("/a/").help.contains("exact \"/a/\""));
         assert!(flaw("/a?b=c").help.contains("if query("));

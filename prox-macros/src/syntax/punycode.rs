@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(encoded_host("bücher.example"), "xn--bcher-kva.example");
         assert_eq!(encoded_host("münchen.de"), "xn--mnchen-3ya.de");
         assert_eq!(encoded_host("日本語.jp"), "xn--wgv71a119e.jp");
-        assert_eq!(encoded_host("пример.испытание"), "xn--e1afmkfd.xn--80akhbyknj4f");
+        assert_eq!(
+            encoded_host("пример.испытание"),
+            "xn--e1afmkfd.xn--80akhbyknj4f"
+        );
     }
 }

@@ -9,8 +9,10 @@ pub(crate) enum Unit {
     Bytes(u64),
 }
 
+type Make = fn(u64) -> Unit;
+
 /// The units, and how many milliseconds or bytes they are; those that end like another come first.
-const UNITS: [(&str, fn(u64) -> Unit, u64); 7] = [
+const UNITS: [(&str, Make, u64); 7] = [
     ("KiB", Unit::Bytes, 1 << 10),
     ("MiB", Unit::Bytes, 1 << 20),
     ("GiB", Unit::Bytes, 1 << 30),
@@ -29,7 +31,10 @@ pub(crate) fn unit(literal: &Literal) -> Option<Result<Unit, String>> {
     let (number, (_, make, factor)) = UNITS
         .iter()
         .find_map(|unit| text.strip_suffix(unit.0).map(|number| (number, unit)))?;
-    if !number.bytes().all(|b| b.is_ascii_digit() || b == b'_' || b == b'.') {
+    if !number
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b == b'_' || b == b'.')
+    {
         return None;
     }
     let digits: String = number.chars().filter(|c| *c != '_').collect();
@@ -54,7 +59,9 @@ fn scaled(digits: &str, factor: u64) -> Result<u64, &'static str> {
         return Ok(whole);
     }
     let places = u32::try_from(fraction.len()).map_err(|_| TOO_BIG)?;
-    let scale = 10_u64.checked_pow(places).ok_or("is not a whole number of")?;
+    let scale = 10_u64
+        .checked_pow(places)
+        .ok_or("is not a whole number of")?;
     let part: u64 = fraction.parse().map_err(|_| TOO_BIG)?;
     let part = part.checked_mul(factor).ok_or(TOO_BIG)?;
     if part % scale != 0 {
@@ -97,7 +104,12 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_number_is_refused() {
-        assert_eq!(value("0.5ms"), Some(Err(String::from("`0.5ms` is not a whole number of milliseconds"))));
+        assert_eq!(
+            value("0.5ms"),
+            Some(Err(String::from(
+                "`0.5ms` is not a whole number of milliseconds"
+            )))
+        );
         assert!(value("99999999999999999999h").unwrap().is_err());
         assert!(value("0.00000000000000000000001s").unwrap().is_err());
     }

@@ -13,27 +13,31 @@ pub(crate) fn upstream(value: &str) -> Option<Flaw> {
     match scheme {
         "http" => {}
         "https" => {
-            return flaw(
+            return Some(flaw(
                 0..5,
                 "an `https` upstream needs the `tls` feature, which is not there yet",
                 format!("write `\"http://{rest}\"` if the upstream speaks plain HTTP"),
-            );
+            ));
         }
         _ => {
-            return flaw(
+            return Some(flaw(
                 0..scheme.len(),
                 format!("unknown scheme `{scheme}`"),
                 format!("write `\"http://{rest}\"`"),
-            );
+            ));
         }
     }
     if let Some(at) = rest.find(['?', '#']) {
-        let what = if rest.get(at..).is_some_and(|s| s.starts_with('?')) { "query" } else { "fragment" };
-        return flaw(
+        let what = if rest.get(at..).is_some_and(|s| s.starts_with('?')) {
+            "query"
+        } else {
+            "fragment"
+        };
+        return Some(flaw(
             start + at..value.len(),
             format!("the URL of an upstream has no {what}"),
             format!("write `\"http://{}\"`", rest.get(..at).unwrap_or_default()),
-        );
+        ));
     }
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -41,10 +45,16 @@ pub(crate) fn upstream(value: &str) -> Option<Flaw> {
 }
 
 fn no_scheme(value: &str) -> Flaw {
-    let scheme = ["http:", "https:"].into_iter().find(|scheme| value.starts_with(scheme));
+    let scheme = ["http:", "https:"]
+        .into_iter()
+        .find(|scheme| value.starts_with(scheme));
     let rest = value.trim_start_matches(|c: char| scheme.is_some() && c != ':');
     let rest = rest.trim_start_matches([':', '/']);
-    let rest = if rest.is_empty() { "127.0.0.1:8080" } else { rest };
+    let rest = if rest.is_empty() {
+        "127.0.0.1:8080"
+    } else {
+        rest
+    };
     Flaw {
         at: 0..scheme.map_or(0, str::len),
         message: String::from("the URL of an upstream starts with `http://`"),
@@ -55,11 +65,11 @@ fn no_scheme(value: &str) -> Flaw {
 fn authority_flaw(authority: &str, path: &str, start: usize) -> Option<Flaw> {
     let all = start..start + authority.len();
     if let Some((user, host)) = authority.rsplit_once('@') {
-        return flaw(
+        return Some(flaw(
             start..start + user.len() + 1,
             "the URL of an upstream has no user and password",
             format!("write `\"http://{host}{path}\"`"),
-        );
+        ));
     }
     let (host, port) = match authority.rfind(']') {
         Some(end) if authority.starts_with('[') => {
@@ -72,11 +82,11 @@ fn authority_flaw(authority: &str, path: &str, start: usize) -> Option<Flaw> {
         },
     };
     if host.is_empty() {
-        return flaw(
+        return Some(flaw(
             all,
             "the host of the upstream is missing",
             String::from("write `\"http://127.0.0.1:8080\"`"),
-        );
+        ));
     }
     if let Some(bad) = host_flaw(host, start) {
         return Some(bad);
@@ -86,19 +96,19 @@ fn authority_flaw(authority: &str, path: &str, start: usize) -> Option<Flaw> {
         let good = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         match port.parse::<u16>() {
             Ok(0) => {
-                return flaw(
+                return Some(flaw(
                     at,
                     "nothing can be reached at port 0",
                     String::from("write the port on which the upstream listens"),
-                );
+                ));
             }
             Ok(_) if good => {}
             _ => {
-                return flaw(
+                return Some(flaw(
                     at,
                     format!("`{port}` is no port"),
                     String::from("a port is a number from 1 to 65535"),
-                );
+                ));
             }
         }
     }
@@ -111,39 +121,39 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
         let address = address.strip_suffix(']').unwrap_or_default();
         return match address.parse::<std::net::Ipv6Addr>() {
             Ok(_) => None,
-            Err(_) => flaw(
+            Err(_) => Some(flaw(
                 at,
                 "this is no IPv6 address in brackets",
                 String::from("write `\"http://[2001:db8::1]:8080\"`"),
-            ),
+            )),
         };
     }
     let bad = host.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     let bad = bad?;
     let character = host.get(bad..).and_then(|s| s.chars().next())?;
     if !character.is_ascii() {
-        return flaw(
+        return Some(flaw(
             at,
             "an international name is written in its encoded form",
             format!("write `{}`", super::punycode::encoded_host(host)),
-        );
+        ));
     }
-    flaw(
+    Some(flaw(
         start + bad..start + bad + 1,
         format!("`{character}` cannot be in a host"),
         String::from("a host has letters, digits, `-`, `_` and `.`"),
-    )
+    ))
 }
 
 fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
     let mut at = start;
     for segment in path.split('/') {
         if matches!(segment, "." | "..") {
-            return flaw(
+            return Some(flaw(
                 at..at + segment.len(),
                 format!("the URL of an upstream has no `{segment}` segment"),
                 String::from("write the path that is meant"),
-            );
+            ));
         }
         at += segment.len() + 1;
     }
@@ -151,25 +161,25 @@ fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
     let character = path.get(bad..).and_then(|s| s.chars().next())?;
     let at = start + bad..start + bad + character.len_utf8();
     if matches!(character, '{' | '}') {
-        return flaw(
+        return Some(flaw(
             at,
             "the URL of an upstream has no parameters",
             String::from("write `cluster(rr, [\"http://..\"]).rewrite(\"/path/{name}\")`"),
-        );
+        ));
     }
-    flaw(
+    Some(flaw(
         at,
         format!("`{}` cannot be in a URL as it is", character.escape_debug()),
         String::from("write it percent-encoded"),
-    )
+    ))
 }
 
-fn flaw(at: Range<usize>, message: impl Into<String>, help: String) -> Option<Flaw> {
-    Some(Flaw {
+fn flaw(at: Range<usize>, message: impl Into<String>, help: String) -> Flaw {
+    Flaw {
         at,
         message: message.into(),
         help,
-    })
+    }
 }
 
 /// What an expectation asks for: the host, empty if there is none, the path and the query.
@@ -183,7 +193,9 @@ pub(crate) struct Asked {
 /// Reads the URL of an expectation: absolute, or a path for the routes of every other host.
 pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
     let (authority, rest) = match value.split_once("://") {
-        Some(("http" | "https", rest)) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        Some(("http" | "https", rest)) => {
+            rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+        }
         Some((scheme, _)) => {
             return Err(Flaw {
                 at: 0..scheme.len(),
@@ -202,7 +214,10 @@ pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
     };
     let rest = rest.split('#').next().unwrap_or_default();
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let start = value.find(path).filter(|_| !path.is_empty()).unwrap_or(value.len());
+    let start = value
+        .find(path)
+        .filter(|_| !path.is_empty())
+        .unwrap_or(value.len());
     if let Some(flaw) = path_flaw(path, start) {
         return Err(flaw);
     }
@@ -213,7 +228,11 @@ pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
     let host = host.strip_suffix('.').unwrap_or(host);
     Ok(Asked {
         host: host.to_ascii_lowercase(),
-        path: if path.is_empty() { String::from("/") } else { path.to_owned() },
+        path: if path.is_empty() {
+            String::from("/")
+        } else {
+            path.to_owned()
+        },
         query: query.to_owned(),
     })
 }
@@ -224,7 +243,12 @@ mod tests {
 
     #[test]
     fn good_upstreams_have_no_flaw() {
-        for url in ["http://10.0.0.1:8080", "http://users", "http://users/base/x", "http://[::1]:80/"] {
+        for url in [
+            "http://10.0.0.1:8080",
+            "http://users",
+            "http://users/base/x",
+            "http://[::1]:80/",
+        ] {
             assert_eq!(upstream(url), None, "{url}");
         }
     }
@@ -232,29 +256,71 @@ mod tests {
     #[test]
     fn each_flaw_has_the_form_to_write() {
         let cases = [
-            ("10.0.0.1:80", "the URL of an upstream starts with `http://`", "write `\"http://10.0.0.1:80\"`"),
-            ("http:/a", "the URL of an upstream starts with `http://`", "write `\"http://a\"`"),
+            (
+                "10.0.0.1:80",
+                "the URL of an upstream starts with `http://`",
+                "write `\"http://10.0.0.1:80\"`",
+            ),
+            (
+                "http:/a",
+                "the URL of an upstream starts with `http://`",
+                "write `\"http://a\"`",
+            ),
             ("ftp://a", "unknown scheme `ftp`", "write `\"http://a\"`"),
-            ("http://u:p@a/b", "the URL of an upstream has no user and password", "write `\"http://a/b\"`"),
-            ("http://a?b", "the URL of an upstream has no query", "write `\"http://a\"`"),
-            ("http://a:0", "nothing can be reached at port 0", "write the port on which the upstream listens"),
-            ("http://a:99999", "`99999` is no port", "a port is a number from 1 to 65535"),
-            ("http://", "the host of the upstream is missing", "write `\"http://127.0.0.1:8080\"`"),
-            ("http://a/../b", "the URL of an upstream has no `..` segment", "write the path that is meant"),
+            (
+                "http://u:p@a/b",
+                "the URL of an upstream has no user and password",
+                "write `\"http://a/b\"`",
+            ),
+            (
+                "http://a?b",
+                "the URL of an upstream has no query",
+                "write `\"http://a\"`",
+            ),
+            (
+                "http://a:0",
+                "nothing can be reached at port 0",
+                "write the port on which the upstream listens",
+            ),
+            (
+                "http://a:99999",
+                "`99999` is no port",
+                "a port is a number from 1 to 65535",
+            ),
+            (
+                "http://",
+                "the host of the upstream is missing",
+                "write `\"http://127.0.0.1:8080\"`",
+            ),
+            (
+                "http://a/../b",
+                "the URL of an upstream has no `..` segment",
+                "write the path that is meant",
+            ),
         ];
         for (url, message, help) in cases {
             let found = upstream(url).unwrap();
-            assert_eq!((found.message.as_str(), found.help.as_str()), (message, help), "{url}");
+            assert_eq!(
+                (found.message.as_str(), found.help.as_str()),
+                (message, help),
+                "{url}"
+            );
         }
         let tls = upstream("https://a").unwrap();
-        assert!(tls.message.contains("`tls` feature, which is not there yet"));
+        assert!(
+            tls.message
+                .contains("`tls` feature, which is not there yet")
+        );
         assert!(upstream("http://a/{id}").unwrap().help.contains("rewrite"));
     }
 
     #[test]
     fn an_expectation_has_a_host_or_a_path_alone() {
         let full = asked("https://Api.example.com:8443/v1?x=1#y").unwrap();
-        assert_eq!((full.host.as_str(), full.path.as_str(), full.query.as_str()), ("api.example.com", "/v1", "x=1"));
+        assert_eq!(
+            (full.host.as_str(), full.path.as_str(), full.query.as_str()),
+            ("api.example.com", "/v1", "x=1")
+        );
         assert_eq!(asked("https://a.b").unwrap().path, "/");
         assert_eq!(asked("/v1").unwrap().host, "");
         assert!(asked("a.b/v1").is_err());

@@ -14,15 +14,12 @@ pub(crate) fn is_method(word: &str) -> bool {
     METHODS.contains(&word)
 }
 
-/// The one of `words` that was most likely meant: at most a third of its letters differ.
-pub(crate) fn nearest<'w>(
-    word: &str,
-    words: impl IntoIterator<Item = &'w str>,
-) -> Option<&'w str> {
+/// The one of `words` that was most likely meant: at most a third of its letters, or one, differ.
+pub(crate) fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     words
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -59,7 +56,9 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             "let" => c.ident(1).is_some() || c.peek(1).is_some_and(|t| !is_operator(t)),
             "with" => c.group(1, proc_macro2::Delimiter::Bracket).is_some(),
             "host" => c.is_string(1) || c.is_word(1, "_"),
-            "expect" => c.ident(1).is_some_and(|method| is_method(&method.to_string())),
+            "expect" => c
+                .ident(1)
+                .is_some_and(|method| is_method(&method.to_string())),
             "exact" => c.is_string(1),
             method if is_method(method) => {
                 c.is_string(1) || c.is_punct(1, '|') || c.is_word(1, "exact")

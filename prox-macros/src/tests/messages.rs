@@ -1,3 +1,402 @@
-//! What each mistake is told.
+//! What each mistake is told: every message of a gateway, so that none follows from another.
 
 use super::messages;
+
+/// Holds the first line of every message.
+fn told(cases: &[(&str, &[&str])]) {
+    for (source, wanted) in cases {
+        let messages = messages(source);
+        let first: Vec<&str> = messages
+            .iter()
+            .filter_map(|message| message.lines().next())
+            .collect();
+        assert_eq!(first, *wanted, "{source}");
+    }
+}
+
+#[test]
+fn routes_that_tie_or_are_in_vain_are_named() {
+    told(&[
+        (
+            r#""/a" => x, "/a" => y,"#,
+            &[
+                "the route `/a` is there twice; the first is above",
+                "the route `/a` is there again below",
+            ],
+        ),
+        (
+            r#"host "a.b" { GET "/u/{id}" => x, GET "/u/{name}" => y, }"#,
+            &[
+                "`GET /u/{name}` takes the same requests as `GET /u/{id}` above",
+                "the route `GET /u/{id}` is there again below",
+            ],
+        ),
+        (
+            r#"GET | POST "/a" => x, POST | PUT "/a" => y,"#,
+            &[
+                "`POST|PUT /a` ties with `GET|POST /a` above",
+                "`GET|POST /a` ties with `POST|PUT /a` below",
+            ],
+        ),
+        (
+            r#"GET "/a" if header("x").is("1") => x, GET "/a" if header("x").is("1") => y, GET "/a" => z, "/a" => q,"#,
+            &[
+                r#"the route `GET /a if header("x").is("1")` is there twice; the first is above"#,
+                r#"the route `GET /a if header("x").is("1")` is there again below"#,
+            ],
+        ),
+        (
+            r#""/a" if g => x, exact "/a" => y, exact "/a/" => q, "/a/{*r}" => z,"#,
+            &[
+                "`/a if g` is in vain: its guard is never asked, since more specific routes take all of its requests",
+            ],
+        ),
+        (
+            r#"exact "/" => x, "/{*r}" => z, "/" => y"#,
+            &[
+                "`/` is in vain: it can never be reached, since more specific routes take all of its requests",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn unknown_words_are_told_the_nearest_right_one() {
+    told(&[
+        (
+            r#"bakend users = "http://a"; "/" => users"#,
+            &["unknown word `bakend` at the start of a line"],
+        ),
+        (
+            r#"upstream users = "http://a"; "/" => users"#,
+            &["unknown word `upstream` at the start of a line"],
+        ),
+        (
+            r#"get "/" => x, PSOT "/b" => y, FETCH "/c" => z, any "/d" => q,"#,
+            &[
+                "unknown method `get`",
+                "unknown method `PSOT`",
+                "unknown method `FETCH`",
+                "unknown method `any`",
+            ],
+        ),
+        (
+            r#"hots "a.b" { "/" => x }"#,
+            &["unknown word `hots` at the start of a line"],
+        ),
+        (
+            r#"frobnicate the thing; "/" => x"#,
+            &["unknown word `frobnicate` at the start of a line"],
+        ),
+    ]);
+}
+
+#[test]
+fn reading_goes_on_after_a_missing_or_wrong_separator() {
+    told(&[
+        (r#""/a" => , "/b" => y,"#, &["the target is missing"]),
+        (
+            r#""/a" => "/b" => y, "/c" => z"#,
+            &["the target is missing"],
+        ),
+        (
+            r#""/a" => users "/b" => y"#,
+            &["expected `,` between two routes"],
+        ),
+        (
+            r#""/a" => users; "/b" => y;"#,
+            &[
+                "expected `,` between two routes, found `;`",
+                "expected `,` between two routes, found `;`",
+            ],
+        ),
+        (
+            r#"backend users = "http://a" "/b" => users"#,
+            &["expected `;` after the backend"],
+        ),
+        (
+            r#"backend users = "http://a", host "a.b" { "/" => users }"#,
+            &["expected `;` after the backend, found `,`"],
+        ),
+        (
+            r#""/a" -> users, "/b" = y, "/c": z,"#,
+            &[
+                "expected `=>` before the target, found `->`",
+                "expected `=>` before the target, found `=`",
+                "expected `=>` before the target, found `:`",
+            ],
+        ),
+        (
+            r#""/a" with [x] => users"#,
+            &["the layers of a route stand behind its target"],
+        ),
+        (
+            r#"with auth; host "a.b" with cors { "/" => x }"#,
+            &[
+                "expected a list of layers in `[..]` after `with`",
+                "expected a list of layers in `[..]` after `with`",
+            ],
+        ),
+        (r#""/a" => { GET "/b" => x, }"#, &["a scope has no `=>`"]),
+    ]);
+}
+
+#[test]
+fn scopes_and_hosts_are_told_their_form() {
+    told(&[
+        (
+            r#"GET "/a" { "/b" => x } exact "/c" { "/d" => y }"#,
+            &[
+                "a scope has no methods",
+                "a scope cannot be `exact`: it is a prefix shared by its routes",
+            ],
+        ),
+        (
+            r#"host a.b.com { "/" => x }"#,
+            &["expected the name of the host in quotes"],
+        ),
+        (
+            r#"host "a.b", "c.d" { "/" => x }"#,
+            &["expected `|` between two hosts, found `,`"],
+        ),
+        (
+            r#"host "https://a.b" { "/" => x } expect GET "https://a.b/" => 404;"#,
+            &["a host has no scheme"],
+        ),
+        (
+            r#"host "a.b" { "/" => x } host "c.d" | "a.b" { "/" => y }"#,
+            &[
+                "the host `a.b` is there twice; the first is above",
+                "the host `a.b` is there again below",
+            ],
+        ),
+        (
+            r#"host "a.b" { backend x = "http://a"; "/" => x }"#,
+            &["`backend` stands at the top level of the gateway"],
+        ),
+    ]);
+}
+
+#[test]
+fn targets_are_checked_where_they_are_literal() {
+    told(&[
+        (
+            r#""/a" => "10.0.0.1:80", "/b" => cluster(rr, []), "/c" => cluster(rr, ["https://x", "http://a", "http://a/", "http://b".weight(0)])"#,
+            &[
+                "the URL of an upstream starts with `http://`",
+                "a cluster without endpoints can answer nothing",
+                "an `https` upstream needs the `tls` feature, which is not there yet",
+                "the endpoint `http://a/` is there twice in this cluster; the first is above",
+                "an endpoint of weight 0 never gets a request",
+            ],
+        ),
+        (
+            r#""/a" => users.timeout(5).retry(2),"#,
+            &["`timeout` takes a duration, and `5` has no unit"],
+        ),
+        (
+            r#""/a/{id}" => users.rewrite("/x/{ident}"), "/b" => users.rewrite("/{id}")"#,
+            &[
+                "the path of this route has no parameter `ident`",
+                "the path of this route has no parameter `id`",
+            ],
+        ),
+        (
+            r#"backend users = cluster(rr, ["http://a"]).rewrite("/p/{id}"); "/a/{id}" => users, "/b" => users, "/c" => users.rewrite("/")"#,
+            &["the path of `/b`, which uses this backend, has no parameter `id`"],
+        ),
+        (
+            r#""/a" => redirect(200, "/b"), "/b" => respond(99, ""), "/c" => respond(101, "")"#,
+            &[
+                "`200` is no status of a redirect",
+                "`99` is no status of a response",
+                "`101` is not the last answer to a request",
+            ],
+        ),
+        (
+            r#""/a" => split { 0 => a, x => b, 1.5 => c }, "/b" => split {}"#,
+            &[
+                "expected a weight and `=>`",
+                "an arm of weight 0 never gets a request",
+                "`1.5` is no weight",
+                "a split without arms can answer nothing",
+            ],
+        ),
+        (
+            r#"backend a = split { 1 => "http://a" }; "/" => a"#,
+            &["a backend cannot be a split"],
+        ),
+    ]);
+}
+
+#[test]
+fn items_that_lack_a_part_say_which() {
+    told(&[
+        (
+            r#"env A; env B: u32 = ; env : x; "/" => f(A, B)"#,
+            &[
+                "the variable `A` has no type",
+                "the default is missing",
+                "expected a name after this word",
+            ],
+        ),
+        (
+            r#"let = 5; let x = ; let y 5; "/" => f(x)"#,
+            &[
+                "expected `let name = value;`",
+                "the value is missing",
+                "expected `let name = value;`",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn expectations_name_what_really_wins() {
+    told(&[
+        (
+            r#""/v1/{id}" => users, GET "/v1/x" => canary, expect GET "/v1/x" => users; expect POST "/v1/x" => canary; expect GET "/v2" => users; expect GET "/v1/7" => usres; expect GET "/v1/x" => 700; expect GIT "/v1/x" => users; expect GET => users;"#,
+            &[
+                "unknown method `GIT`",
+                "expected a method, a URL, `=>` and what answers",
+                "`GET /v1/x` is answered by `canary`, not by `users`",
+                "`POST /v1/x` is answered by `users`, not by `canary`",
+                "`GET /v2` is answered with 404, not by `users`",
+                "no backend and no handler of a route is called `usres`",
+                "`700` is no status of a response",
+                "`GET /v1/x` is answered by `canary`, not by `users`",
+            ],
+        ),
+        (
+            r#"GET "/x" if query("a").is("1") => one, GET "/x" => two, expect GET "/x?a=1" => one; expect GET "/x" => two; expect GET "/x?a=2" => one; expect POST "/x" => 405; expect POST "/x" => 404;"#,
+            &[
+                "`GET /x?a=2` is answered by `two`, not by `one`",
+                "`POST /x` is answered with 405, not by `404`",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn paths_names_and_attributes_are_told_their_form() {
+    told(&[
+        (
+            r#""/a/:id" => x, "/b/*" => y, "/c/" => z, "/d//e" => q, "/f g" => r, "api" => s"#,
+            &[
+                "a parameter is written `{id}`",
+                "`*` is no wildcard in a path",
+                "a prefix has no `/` at its end",
+                "a path has no empty segment",
+                "a path cannot contain a space as it is",
+                "a path starts with `/`",
+            ],
+        ),
+        (
+            r#""/a/{id}" { "/{id}" => x } "/b/{*r}" { "/" => y }"#,
+            &[
+                "the parameter `id` is there twice: also in a scope around this route",
+                "a scope cannot end with `{*..}`, which leaves nothing for its routes",
+            ],
+        ),
+        (
+            r#"GET | GET "/a" => x"#,
+            &["the method `GET` is there twice on this route"],
+        ),
+        (
+            r#"backend a = "http://a"; backend a = "http://b"; env X: u8; env X: u8; "/" => a"#,
+            &[
+                "the backend `a` is there twice; the first is above",
+                "the backend `a` is there again below",
+                "the variable `X` is there twice; the first is above",
+                "the variable `X` is there again below",
+            ],
+        ),
+        (
+            r#""/" => x, pub struct Late;"#,
+            &["the `struct` line stands before everything else"],
+        ),
+        (
+            "pub struct A; pub struct B;",
+            &["a gateway has only one `struct` line"],
+        ),
+        (
+            "pub struct A<T>; struct B(u8);",
+            &[
+                "a gateway has no generics",
+                "the fields of a gateway have names",
+                "a gateway has only one `struct` line",
+            ],
+        ),
+        (r#"#[cfg(x)] "/" => y"#, &["a route takes no attribute"]),
+        (
+            r#""/a" => x => y, "/b" => z"#,
+            &["a route has only one `=>`"],
+        ),
+        (
+            r#""/" => f(0.5ms, 99999999999999999h)"#,
+            &[
+                "`0.5ms` is not a whole number of milliseconds",
+                "`99999999999999999h` is too many milliseconds",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn messages_have_the_text_to_write() {
+    assert_eq!(
+        messages(r#"host "a.b" { GET "/u/{id}" => x, GET "/u/{name}" => y }"#)[0],
+        "`GET /u/{name}` takes the same requests as `GET /u/{id}` above\n\
+         note: `GET https://a.b/u/7` would match both\n\
+         note: the names of parameters do not tell paths apart\n\
+         help: take one of them away, or tell them apart with a method or a guard"
+    );
+    assert_eq!(
+        messages(r#""/a/{id}" => users.rewrite("/x/{ident}")"#),
+        [
+            "the path of this route has no parameter `ident`\n  \"/x/{ident}\"\n      ^^^^^^^\nhelp: `/a/{id}` has `{id}`"
+        ]
+    );
+}
+
+#[test]
+fn what_was_wrong_with_the_host_does_not_follow_its_expectations() {
+    let messages =
+        messages(r#"host "Api.b" { "/" => users } expect GET "https://api.b/" => users;"#);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+}
+
+#[test]
+fn a_named_gateway_cannot_be_left_or_awaited_while_it_is_made() {
+    told(&[
+        (
+            r#"pub struct A; let x = connect().await; let y = return 5; "/" => f(x, y)"#,
+            &[
+                "`.await` cannot be used here: this is evaluated in `A::new`",
+                "`return` cannot be used here: this is evaluated in `A::new`",
+            ],
+        ),
+        (
+            r#"pub struct A; "/" => handler(|a, b| async move { if a { return 1 } b.await }), "/b" => f(|| return 5)"#,
+            &[],
+        ),
+        (r#"let x = connect().await; "/" => f(x)"#, &[]),
+    ]);
+}
+
+#[test]
+fn what_is_right_is_told_nothing() {
+    for source in [
+        super::CARD,
+        super::EXPRESSION,
+        "",
+        r#"GET "/a" if g => x, GET "/a" if h => y, GET "/a" => z, "/a" => q"#,
+        r#"exact "/a" => x, "/a" => y, "/a/{b}" => q, "/a/{*c}" => r"#,
+        r#"host "a.b" { "/" => x } host "*.b" { "/" => x } host _ { "/a" => x } "/b" => x"#,
+        r#"let timeout = Other::new().timeout(5); "/" => f(timeout)"#,
+        r#"/// Documented. 
+        "/" => x, ; , "/b" => y"#,
+    ] {
+        assert_eq!(messages(source), Vec::<String>::new(), "{source}");
+    }
+}

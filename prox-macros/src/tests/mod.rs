@@ -46,14 +46,14 @@ pub(crate) fn make_opaque(model: &mut Model) {
                 binding.pattern = plain("x");
                 binding.value = opaque();
             }
-            Setup::Backend(backend) => opaque_target(backend.target.as_mut()),
+            Setup::Backend(backend) => opaque_target(&mut backend.target),
         }
     }
     for layer in &mut model.layers {
         *layer = opaque();
     }
     for route in &mut model.routes {
-        opaque_target(route.target.as_mut());
+        opaque_target(&mut route.target);
         route.guard = route.guard.take().map(|_| opaque());
     }
     for field in model.named.iter_mut().flat_map(|named| &mut named.fields) {
@@ -61,15 +61,21 @@ pub(crate) fn make_opaque(model: &mut Model) {
     }
 }
 
-fn opaque_target(target: Option<&mut Target>) {
+fn opaque_target(target: &mut Option<Target>) {
+    if let Some(target) = target {
+        opaque_one(target);
+    }
+}
+
+fn opaque_one(target: &mut Target) {
     match target {
-        Some(Target::Expr(expr)) => *expr = opaque(),
-        Some(Target::Split(split)) => {
+        Target::Expr(expr) => *expr = opaque(),
+        Target::Split(split) => {
             for arm in &mut split.arms {
-                opaque_target(Some(&mut arm.target));
+                opaque_one(&mut arm.target);
             }
         }
-        Some(Target::Url(_)) | None => {}
+        Target::Url(_) => {}
     }
 }
 

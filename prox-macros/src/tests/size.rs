@@ -1,16 +1,30 @@
 //! How the expansion grows.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "there is no clock of tokio's in a macro"
+)]
+
 use std::time::Instant;
 
 fn gateway(routes: usize) -> String {
-    let mut text = String::from("prox pub struct Big; backend users = \"http://127.0.0.1:9000\"; with [a, b];\n");
+    let mut text = String::from(
+        "prox pub struct Big; backend users = \"http://127.0.0.1:9000\"; with [a, b];\n",
+    );
     for route in 0..routes {
         let (method, path) = match route % 3 {
-            0 => ("GET", format!("/service{}/items/{{id}}/part{route}", route / 40)),
-            1 => ("POST", format!("/service{}/users/{{id}}/{{other}}/x{route}", route / 40)),
+            0 => (
+                "GET",
+                format!("/service{}/items/{{id}}/part{route}", route / 40),
+            ),
+            1 => (
+                "POST",
+                format!("/service{}/users/{{id}}/{{other}}/x{route}", route / 40),
+            ),
             _ => ("", format!("/service{}/things{route}", route / 40)),
         };
-        text.push_str(&format!("{method} \"{path}\" => users.timeout(3s) with [auth],\n"));
+        let line = format!("{method} \"{path}\" => users.timeout(3s) with [auth],\n");
+        text.push_str(&line);
     }
     text
 }
@@ -24,7 +38,10 @@ fn the_expansion_grows_with_the_routes_and_not_faster() {
         let output = crate::expand(input);
         let elapsed = start.elapsed();
         sizes.push(count(output));
-        println!("{routes} routes: {elapsed:?}, {} tokens", sizes.last().unwrap());
+        println!(
+            "{routes} routes: {elapsed:?}, {} tokens",
+            sizes.last().unwrap()
+        );
     }
     assert!(sizes[1] < 12 * sizes[0], "{sizes:?}");
 }

@@ -1,5 +1,7 @@
 //! The tables of the runtime, the tree of the model and a plain reading of the rules give the same candidates.
 
+#![allow(clippy::format_collect, reason = "short sources, read more easily so")]
+
 use std::cmp::Ordering;
 
 use proptest::prelude::*;
@@ -16,22 +18,47 @@ use crate::{
 };
 
 const SEGMENTS: [&str; 9] = [
-    "a", "b", "{x}", "{y}", "users", "eight-ch", "a-segment-of-many-bytes-1",
-    "a-segment-of-many-bytes-2", "eight-chars",
+    "a",
+    "b",
+    "{x}",
+    "{y}",
+    "users",
+    "eight-ch",
+    "a-segment-of-many-bytes-1",
+    "a-segment-of-many-bytes-2",
+    "eight-chars",
 ];
 
 const REQUESTED: [&str; 9] = [
-    "a", "b", "c", "", "users", "eight-ch", "a-segment-of-many-bytes-1",
-    "a-segment-of-many-bytes-2", "eight-chars",
+    "a",
+    "b",
+    "c",
+    "",
+    "users",
+    "eight-ch",
+    "a-segment-of-many-bytes-1",
+    "a-segment-of-many-bytes-2",
+    "eight-chars",
 ];
 
 const HOSTS: [&str; 6] = [
-    "_", "\"a.b\"", "\"*.a.b\"", "\"*.b\" | \"c.d\"", "\"*.x.a.b\"",
+    "_",
+    "\"a.b\"",
+    "\"*.a.b\"",
+    "\"*.b\" | \"c.d\"",
+    "\"*.x.a.b\"",
     "\"an-exact-name.of-many-bytes.example.com\"",
 ];
 
 const ASKED: [&str; 9] = [
-    "", "a.b", "z.a.b", "y.x.a.b", "b", "q.b", "c.d", ".a.b",
+    "",
+    "a.b",
+    "z.a.b",
+    "y.x.a.b",
+    "b",
+    "q.b",
+    "c.d",
+    ".a.b",
     "an-exact-name.of-many-bytes.example.com",
 ];
 
@@ -67,7 +94,8 @@ fn source(routes: &[(usize, String)]) -> String {
             .filter(|(host, _)| *host == place)
             .map(|(_, line)| line.as_str())
             .collect();
-        text.push_str(&format!("host {host} {{ {} }}\n", lines.join("\n")));
+        let block = format!("host {host} {{ {} }}\n", lines.join("\n"));
+        text.push_str(&block);
     }
     text
 }
@@ -78,20 +106,36 @@ fn table(model: &Model, forest: &Forest) -> Table {
     let nodes = flat.nodes.len() / Flat::NODE;
     let edges = flat.edges.len() / Flat::EDGE;
     let candidates = flat.candidates.len() / Flat::CANDIDATE;
-    assert!(nodes.max(edges).max(candidates) <= MOST, "the test's tables are too small");
+    assert!(
+        nodes.max(edges).max(candidates) <= MOST,
+        "the test's tables are too small"
+    );
     let padded = |list: &[u32], each: usize| {
         let mut list = list.to_vec();
         list.resize(MOST * each, 0);
         list
     };
-    let trees = flat.trees.iter().map(|root| Tree::new(*root, None)).collect();
+    let trees = flat
+        .trees
+        .iter()
+        .map(|root| Tree::new(*root, None))
+        .collect();
     Table::new(
         flat.text.clone().leak(),
-        &Box::leak(Box::new(prox_runtime::nodes::<MOST>(&padded(&flat.nodes, Flat::NODE))))[..nodes],
-        &Box::leak(Box::new(prox_runtime::edges::<MOST>(&padded(&flat.edges, Flat::EDGE))))[..edges],
+        &Box::leak(Box::new(prox_runtime::nodes::<MOST>(&padded(
+            &flat.nodes,
+            Flat::NODE,
+        ))))[..nodes],
+        &Box::leak(Box::new(prox_runtime::edges::<MOST>(&padded(
+            &flat.edges,
+            Flat::EDGE,
+        ))))[..edges],
         Vec::leak(trees),
         flat.lists.clone().leak(),
-        &Box::leak(Box::new(prox_runtime::candidates::<MOST>(&padded(&flat.candidates, Flat::CANDIDATE))))[..candidates],
+        &Box::leak(Box::new(prox_runtime::candidates::<MOST>(&padded(
+            &flat.candidates,
+            Flat::CANDIDATE,
+        ))))[..candidates],
     )
 }
 
@@ -150,10 +194,14 @@ fn naive_host(model: &Model, host: &str) -> usize {
 fn takes(pattern: &Pattern, path: &str) -> bool {
     let segments: Vec<&str> = path[1..].split('/').collect();
     let count = pattern.segments.len();
-    let start = pattern.segments.iter().zip(&segments).all(|(segment, text)| match segment {
-        Segment::Literal(literal) => literal == text,
-        Segment::Param(_) => !text.is_empty(),
-    });
+    let start = pattern
+        .segments
+        .iter()
+        .zip(&segments)
+        .all(|(segment, text)| match segment {
+            Segment::Literal(literal) => literal == text,
+            Segment::Param(_) => !text.is_empty(),
+        });
     start
         && match pattern.tail {
             Tail::Exact => segments.len() == count,
@@ -223,7 +271,8 @@ proptest! {
 
 #[test]
 fn head_comes_with_get_unless_a_route_names_it() {
-    let (model, _, _) = compiled("GET \"/a\" => x, GET \"/b\" => x, HEAD \"/b\" => y, exact \"/b\" => z");
+    let (model, _, _) =
+        compiled("GET \"/a\" => x, GET \"/b\" => x, HEAD \"/b\" => y, exact \"/b\" => z");
     let bits: Vec<u16> = model.routes.iter().map(|route| route.methods.0).collect();
     assert_eq!(bits, [3, 1, 2, 0x3ff]);
 }
@@ -234,7 +283,13 @@ fn patterns_that_overlap_exponentially_are_refused() {
     let lines: String = (0..depth)
         .map(|literal| {
             let path: String = (0..depth)
-                .map(|at| if at == literal { String::from("/x") } else { format!("/{{p{at}}}") })
+                .map(|at| {
+                    if at == literal {
+                        String::from("/x")
+                    } else {
+                        format!("/{{p{at}}}")
+                    }
+                })
                 .collect();
             format!("\"{path}\" => t,\n")
         })

@@ -1,6 +1,7 @@
 //! Whatever is missing, the macro gives an expansion that parses, with the public items in it.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proptest::prelude::*;
 
 use super::{CARD, EXPRESSION};
 
@@ -41,7 +42,12 @@ fn inside(
 ) -> Vec<TokenStream> {
     let with = |stream| {
         let group = TokenTree::Group(Group::new(group.delimiter(), stream));
-        before.iter().cloned().chain([group]).chain(after.iter().cloned()).collect()
+        before
+            .iter()
+            .cloned()
+            .chain([group])
+            .chain(after.iter().cloned())
+            .collect()
     };
     inner.into_iter().map(with).collect()
 }
@@ -69,7 +75,15 @@ fn items_are_there_whatever_is_missing() {
         let file = file.unwrap_or_else(|error| panic!("{error}\nfrom {shown}\nto {output}"));
         assert!(!file.items.is_empty());
         let text = crate::expand(input).to_string();
-        for name in ["struct Shop", "struct ShopBackends", "const ROUTES", "const ENV", "fn new", "fn explain", "fn backends"] {
+        for name in [
+            "struct Shop",
+            "struct ShopBackends",
+            "const ROUTES",
+            "const ENV",
+            "fn new",
+            "fn explain",
+            "fn backends",
+        ] {
             assert!(text.contains(name), "{name} is missing from {shown}");
         }
     }
@@ -94,26 +108,151 @@ fn whole_programs_expand_to_code_without_errors() {
         assert!(!output.to_string().contains("compile_error"), "{output}");
     }
     syn::parse2::<syn::File>(crate::expand(format!("prox {CARD}").parse().unwrap())).unwrap();
-    syn::parse2::<syn::ExprBlock>(crate::expand(format!("prox {EXPRESSION}").parse().unwrap())).unwrap();
+    syn::parse2::<syn::ExprBlock>(crate::expand(format!("prox {EXPRESSION}").parse().unwrap()))
+        .unwrap();
 }
 
 #[test]
 fn nonsense_is_survived() {
     let cases = [
-        "", ";", ",,,", "=> =>", "{}", "[[[]]]", "host", "host {", "with", "with [", "expect GET", "| | |", "GET | |",
-        "\"/\" =>", "struct", "pub", "pub struct;", "#", "#[x]", "'a", "b\"x\" => y", "1 => 2", "\"/a\" \"/b\" \"/c\"",
-        "env : :", "let = = ;", "backend = ;", "split { }", "\"/a\" => split { => }", "host _ _", "host \"a\" | | \"b\" {}",
+        "",
+        ";",
+        ",,,",
+        "=> =>",
+        "{}",
+        "[[[]]]",
+        "host",
+        "host {",
+        "with",
+        "with [",
+        "expect GET",
+        "| | |",
+        "GET | |",
+        "\"/\" =>",
+        "struct",
+        "pub",
+        "pub struct;",
+        "#",
+        "#[x]",
+        "'a",
+        "b\"x\" => y",
+        "1 => 2",
+        "\"/a\" \"/b\" \"/c\"",
+        "env : :",
+        "let = = ;",
+        "backend = ;",
+        "split { }",
+        "\"/a\" => split { => }",
+        "host _ _",
+        "host \"a\" | | \"b\" {}",
     ];
     for case in cases {
         // What is no sequence of tokens never reaches a macro.
         if let Ok(input) = format!("prox {case}").parse::<TokenStream>() {
             let output = crate::expand_opaque(input).to_string();
-            assert!(case.is_empty() || case.trim_matches([';', ',']).is_empty() || output.contains("compile_error"), "{case}");
+            assert!(
+                case.is_empty()
+                    || case.trim_matches([';', ',']).is_empty()
+                    || output.contains("compile_error"),
+                "{case}"
+            );
         }
     }
     let none = Group::new(Delimiter::None, "\"/\"".parse().unwrap());
     let tokens: TokenStream = "=> x".parse().unwrap();
     let krate: TokenStream = "prox".parse().unwrap();
-    let input = krate.into_iter().chain([TokenTree::Group(none)]).chain(tokens).collect();
+    let input = krate
+        .into_iter()
+        .chain([TokenTree::Group(none)])
+        .chain(tokens)
+        .collect();
     assert!(!crate::expand(input).to_string().contains("compile_error"));
+}
+
+/// Tokens of the language and of Rust, in any order.
+fn soup() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(
+        &[
+            "env",
+            "let",
+            "backend",
+            "with",
+            "host",
+            "expect",
+            "exact",
+            "GET",
+            "POST",
+            "get",
+            "split",
+            "if",
+            "struct",
+            "pub",
+            "users",
+            "cluster",
+            "_",
+            "x",
+            "rr",
+            "|",
+            ",",
+            ";",
+            "=",
+            "=>",
+            "->",
+            ":",
+            "::",
+            ".",
+            "<",
+            ">",
+            "!",
+            "&",
+            "#",
+            "5",
+            "5s",
+            "0",
+            "404",
+            "1.5KiB",
+            "0.1ms",
+            "'a'",
+            "\"/\"",
+            "\"/a/{b}\"",
+            "\"/a/{\"",
+            "\"/{*r}\"",
+            "\"a.b\"",
+            "\"*.b\"",
+            "\"http://a\"",
+            "\"\"",
+            "\"ä\"",
+            "r#\"/x\"#",
+            "b\"x\"",
+            "await",
+            "async",
+            "return",
+        ][..],
+    )
+    .prop_map(str::to_owned);
+    let tree = leaf.prop_recursive(4, 60, 8, |inner| {
+        (
+            prop::sample::select(&["()", "[]", "{}"][..]),
+            prop::collection::vec(inner, 0..8),
+        )
+            .prop_map(|(group, inner)| {
+                let (open, close) = group.split_at(1);
+                format!("{open} {} {close}", inner.join(" "))
+            })
+    });
+    prop::collection::vec(tree, 0..25).prop_map(|tokens| tokens.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_soup_of_tokens_is_survived(soup in soup()) {
+        let input: TokenStream = format!("prox struct Shop; {soup}").parse().unwrap();
+        let output = crate::expand_opaque(input.clone());
+        let text = output.to_string();
+        prop_assert!(syn::parse2::<syn::File>(output).is_ok(), "{} gives {}", soup, text);
+        crate::expand(input);
+        crate::expand(format!("prox {soup}").parse().unwrap());
+    }
 }

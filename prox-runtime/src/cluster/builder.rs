@@ -2,8 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Balancer, Cluster, Core, Endpoint, EndpointError, Policy, RoundRobin, Upstream, policy_methods};
-use crate::{error::Error, forward::rewrite::Template, pool::{Pool, PoolOptions}};
+use super::{
+    Balancer, Cluster, Core, Endpoint, EndpointError, Policy, RoundRobin, Upstream, policy_methods,
+};
+use crate::{
+    error::Error,
+    forward::rewrite::Template,
+    pool::{Pool, PoolOptions},
+};
 
 /// A cluster as it is written; it becomes a [`Cluster`] when the gateway starts.
 ///
@@ -72,10 +78,14 @@ impl ClusterBuilder {
             match endpoint {
                 Err((text, error)) => problems.push(format!("{text:?} is no upstream: {error}")),
                 Ok(endpoint) if endpoint.share() == 0 => {
-                    problems.push(format!("{endpoint} has weight 0: remove it, or give it a share"));
+                    problems.push(format!(
+                        "{endpoint} has weight 0: remove it, or give it a share"
+                    ));
                 }
                 Ok(endpoint) if endpoints.iter().any(|other| other.is_same_place(&endpoint)) => {
-                    problems.push(format!("{endpoint} is there twice: give it a weight instead"));
+                    problems.push(format!(
+                        "{endpoint} is there twice: give it a weight instead"
+                    ));
                 }
                 Ok(endpoint) => endpoints.push(endpoint),
             }

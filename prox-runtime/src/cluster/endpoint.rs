@@ -122,7 +122,9 @@ impl FromStr for Endpoint {
             .filter(|authority| !authority.host().is_empty())
             .ok_or(EndpointError("the host is missing"))?;
         if authority.as_str().contains('@') {
-            return Err(EndpointError("user information has no place in an upstream"));
+            return Err(EndpointError(
+                "user information has no place in an upstream",
+            ));
         }
         if uri.query().is_some() {
             return Err(EndpointError("a query has no place in an upstream"));
@@ -130,19 +132,24 @@ impl FromStr for Endpoint {
         let written = authority.as_str();
         let port = match written.strip_prefix(authority.host()) {
             Some("") => 80,
-            Some(port) => port[1..].parse().ok().filter(|&port| port != 0).ok_or(
-                EndpointError("the port must be a number from 1 to 65535"),
-            )?,
+            Some(port) => port[1..]
+                .parse()
+                .ok()
+                .filter(|&port| port != 0)
+                .ok_or(EndpointError("the port must be a number from 1 to 65535"))?,
             None => return Err(EndpointError("this is no URL; write http://host:port")),
         };
         let base = uri.path().trim_end_matches('/');
         if base.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(EndpointError("`.` and `..` have no place in the base path"));
         }
-        let bare = authority.host().trim_start_matches('[').trim_end_matches(']');
         Ok(Self {
             inner: Arc::new(Inner {
-                host: bare.to_owned(),
+                host: authority
+                    .host()
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned(),
                 port,
                 authority: HeaderValue::from_str(written)
                     .map_err(|_| EndpointError("the host has a character that no host has"))?,
@@ -223,8 +230,21 @@ mod tests {
     #[test]
     fn what_is_no_upstream_is_refused() {
         for text in [
-            "", "a", "10.0.0.1:80", "https://a", "ftp://a", "http://", "http://:80", "http://a:0", "http://a:99999",
-            "http://a:", "http://u:p@a", "http://a?x=1", "http://a#x", "http://a/../b", "http://a b",
+            "",
+            "a",
+            "10.0.0.1:80",
+            "https://a",
+            "ftp://a",
+            "http://",
+            "http://:80",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:",
+            "http://u:p@a",
+            "http://a?x=1",
+            "http://a#x",
+            "http://a/../b",
+            "http://a b",
         ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }

@@ -8,12 +8,14 @@ mod endpoint;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::endpoint::Upstream;
 pub use self::{
     balance::{Balancer, LeastConn, Pick, Random, RoundRobin},
-    builder::{ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream},
+    builder::{
+        ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream,
+    },
     endpoint::{Endpoint, EndpointError},
 };
-pub(crate) use self::endpoint::Upstream;
 
 use crate::forward::rewrite::Template;
 
@@ -49,7 +51,7 @@ impl Default for Policy {
         Self {
             timeout: None,
             response_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             preserve_host: false,
             rewrite: None,
         }
@@ -63,14 +65,12 @@ macro_rules! policy_methods {
         ///
         /// Off by default: a total limit cuts uploads and streams short. When it runs out before the response, the
         /// answer is `504`; after that, the response is cut off.
-        #[must_use]
         pub fn timeout(mut self, limit: Duration) -> Self {
             self.policy.timeout = Some(limit);
             self
         }
 
         /// Bounds the wait for the first byte of the response, once the request is sent; 30 s by default, then `504`.
-        #[must_use]
         pub fn response_timeout(mut self, limit: Duration) -> Self {
             self.policy.response_timeout = limit;
             self
@@ -79,14 +79,12 @@ macro_rules! policy_methods {
         /// Bounds each wait for the upstream while a body is under way, in either direction; 60 s by default.
         ///
         /// Every byte that moves starts it anew, so it never cuts a transfer that makes progress.
-        #[must_use]
         pub fn idle_timeout(mut self, limit: Duration) -> Self {
             self.policy.idle_timeout = limit;
             self
         }
 
         /// Sends the client's `Host` to the upstream instead of the upstream's own authority.
-        #[must_use]
         pub fn preserve_host(mut self) -> Self {
             self.policy.preserve_host = true;
             self
@@ -96,7 +94,6 @@ macro_rules! policy_methods {
         ///
         /// What a prefix route matched beyond its own pattern is kept behind it, and so is the query. In a gateway, a
         /// name that the route's path lacks does not compile.
-        #[must_use]
         pub fn rewrite(mut self, template: impl AsRef<str>) -> Self {
             self.policy.rewrite = Some(Template::new(template.as_ref()));
             self
@@ -115,7 +112,10 @@ impl Cluster {
 
     /// The endpoints, in the order in which they were written.
     pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &Endpoint> {
-        self.core.upstreams.iter().map(|upstream| &upstream.endpoint)
+        self.core
+            .upstreams
+            .iter()
+            .map(|upstream| &upstream.endpoint)
     }
 
     /// What is wrong with the rewrite on a route of this path.
@@ -128,9 +128,15 @@ impl Cluster {
             .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| name.strip_prefix('*').unwrap_or(name))
             .collect();
-        let unknown = template.names().filter(|name| !names.contains(name)).map(|name| {
-            format!("rewrite {:?} names `{{{name}}}`, which the path {path:?} lacks", template.text())
-        });
+        let unknown = template
+            .names()
+            .filter(|name| !names.contains(name))
+            .map(|name| {
+                format!(
+                    "rewrite {:?} names `{{{name}}}`, which the path {path:?} lacks",
+                    template.text()
+                )
+            });
         template.check().err().into_iter().chain(unknown).collect()
     }
 

@@ -97,6 +97,22 @@ pub(crate) fn response(headers: &mut HeaderMap) {
     }
 }
 
+/// Drops a length that a layer made wrong, when that of the body is known; the sender then writes the right one.
+///
+/// Two lengths for one message would let its receiver take the end of the body for the next message.
+pub(crate) fn right_length(headers: &mut HeaderMap, body: Option<u64>) {
+    let Some(body) = body else { return };
+    let Entry::Occupied(length) = headers.entry(header::CONTENT_LENGTH) else {
+        return;
+    };
+    let right = |written: &HeaderValue| {
+        written.to_str().ok().and_then(|length| length.parse().ok()) == Some(body)
+    };
+    if !length.iter().all(right) {
+        length.remove_entry_mult();
+    }
+}
+
 /// Removes from trailers what must not stand there (RFC 9110, 6.5.1).
 pub(crate) fn trailers(headers: &mut HeaderMap) {
     strip(headers, present(headers));

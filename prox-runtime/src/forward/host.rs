@@ -66,7 +66,7 @@ fn without_port(authority: &str) -> Option<&str> {
         port => port.strip_prefix(':')?,
     };
     let valid = digits.is_empty() || digits.parse::<u16>().is_ok();
-    (valid && !digits.starts_with('+')).then_some(host)
+    (valid && !host.is_empty() && !digits.starts_with('+')).then_some(host)
 }
 
 #[cfg(test)]
@@ -89,7 +89,12 @@ mod tests {
 
     #[test]
     fn case_port_and_trailing_dot_do_not_matter() {
-        for host in ["api.example.com", "API.example.com:8080", "api.example.com.", "api.example.com:"] {
+        for host in [
+            "api.example.com",
+            "API.example.com:8080",
+            "api.example.com.",
+            "api.example.com:",
+        ] {
             let parts = parts("/", &[host], Version::HTTP_11);
             assert_eq!(of(&parts).as_deref(), Ok("api.example.com"), "{host}");
         }
@@ -97,7 +102,19 @@ mod tests {
 
     #[test]
     fn what_is_ambiguous_or_no_host_is_refused() {
-        for hosts in [&[][..], &["a.com", "a.com"], &["a b"], &["a@b"], &["a:99999"], &["a:+80"], &["[::1"], &["a/b"], &["é"]] {
+        for hosts in [
+            &[][..],
+            &[""],
+            &[":80"],
+            &["a.com", "a.com"],
+            &["a b"],
+            &["a@b"],
+            &["a:99999"],
+            &["a:+80"],
+            &["[::1"],
+            &["a/b"],
+            &["é"],
+        ] {
             let parts = parts("/", hosts, Version::HTTP_11);
             assert!(of(&parts).is_err(), "{hosts:?}");
         }

@@ -131,7 +131,10 @@ mod tests {
 
     #[test]
     fn a_plain_path_is_not_copied() {
-        assert!(matches!(canonical("/v1/users/7.json"), Ok(Cow::Borrowed(_))));
+        assert!(matches!(
+            canonical("/v1/users/7.json"),
+            Ok(Cow::Borrowed(_))
+        ));
     }
 
     proptest! {

@@ -46,7 +46,10 @@ impl Template {
         if !text.starts_with('/') {
             return Err(format!("rewrite {text:?} must begin with `/`"));
         }
-        if text.bytes().any(|byte| matches!(byte, 0..=0x20 | 0x7f.. | b'?' | b'#' | b'\\')) {
+        if text
+            .bytes()
+            .any(|byte| matches!(byte, 0..=0x20 | 0x7f.. | b'?' | b'#' | b'\\'))
+        {
             return Err(format!(
                 "rewrite {text:?} must be a path alone, percent-encoded, without `?` and `#`"
             ));
@@ -103,7 +106,16 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
 }
 
 /// What a prefix pattern leaves of a path that it takes: empty, or with a leading slash.
+///
+/// A pattern that ends with `{*rest}` leaves nothing: what follows has a name, and stands where the template says.
 pub(crate) fn remainder<'p>(pattern: &str, path: &'p str) -> &'p str {
+    if pattern
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.starts_with("{*"))
+    {
+        return "";
+    }
     let segments = if pattern == "/" {
         0
     } else {
@@ -136,14 +148,12 @@ mod tests {
 
     #[test]
     fn a_remainder_never_doubles_the_slash() {
-        assert_eq!(
-            Template::new("/").render(|_| None, "/x", None),
-            "/x"
-        );
+        assert_eq!(Template::new("/").render(|_| None, "/x", None), "/x");
         assert_eq!(remainder("/v1", "/v1/x"), "/x");
         assert_eq!(remainder("/v1", "/v1"), "");
         assert_eq!(remainder("/", "/x/y"), "/x/y");
         assert_eq!(remainder("/a/{b}", "/a/b/"), "/");
+        assert_eq!(remainder("/a/{*rest}", "/a/b/c"), "");
     }
 
     #[test]

@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{
-    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target,
-    target::Kind,
-};
+use super::{End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target, target::Kind};
 use crate::{
     cluster::{Cluster, upstream},
     env::{FromEnv, Reader},
@@ -125,7 +122,10 @@ impl Assembly {
 
     fn error(&self) -> Option<Error> {
         let variables = self.reader.error().map(|error| error.to_string());
-        let all: Vec<String> = variables.into_iter().chain(self.problems.iter().cloned()).collect();
+        let all: Vec<String> = variables
+            .into_iter()
+            .chain(self.problems.iter().cloned())
+            .collect();
         (!all.is_empty()).then(|| Error::config(all.join("\n")))
     }
 
@@ -154,8 +154,7 @@ impl Assembly {
                 })
             })
             .collect();
-        let refusals = (!self.every.is_empty())
-            .then(|| wrap(BoxHandler::new(Refuse), &self.every));
+        let refusals = (!self.every.is_empty()).then(|| wrap(BoxHandler::new(Refuse), &self.every));
         Ok(Gateway(Arc::new(Inner {
             table: self.table,
             routes: self.routes,

@@ -14,7 +14,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Method, header, uri::PathAndQuery};
+use http::{Method, StatusCode, header, uri::PathAndQuery};
+use http_body::Body as _;
 
 pub use self::{
     assembly::Assembly,
@@ -26,7 +27,7 @@ use crate::{
     client::Client,
     cluster::Cluster,
     error::{BoxError, Failure, Result},
-    forward::{host, path},
+    forward::{headers, host, path},
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
     proxy::Proxy,
     respond as responses,
@@ -95,7 +96,10 @@ impl Gateway {
 
     /// The handle of the `backend` of this name. A gateway with a name of its own has them as fields: `shop.backends().users`.
     pub fn backend(&self, name: &str) -> Option<&Cluster> {
-        self.0.clusters.iter().find(|cluster| cluster.name() == name)
+        self.0
+            .clusters
+            .iter()
+            .find(|cluster| cluster.name() == name)
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -116,7 +120,10 @@ impl fmt::Debug for Gateway {
 impl Inner {
     /// Finds the route, after the path was brought to its canonical form.
     fn route(&self, req: &mut Request, client: &Arc<Client>) -> Result<usize, Refusal> {
-        let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        let target = req
+            .uri()
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
         if target > MAX_URI {
             return Err(Failure::UriTooLong.into());
         }
@@ -152,7 +159,10 @@ impl Inner {
         let mut chosen = None;
         for candidate in candidates {
             let index = candidate.route as usize;
-            let guard = self.entries.get(index).and_then(|entry| entry.guard.as_deref());
+            let guard = self
+                .entries
+                .get(index)
+                .and_then(|entry| entry.guard.as_deref());
             if guard.is_some_and(|guard| !guard.accepts(&parts)) {
                 continue;
             }
@@ -172,6 +182,18 @@ impl Inner {
             allow,
         })
     }
+}
+
+/// Asks a handler, and makes its response fit to be sent, whatever it is.
+async fn ask(chain: &BoxHandler, req: Request) -> Response {
+    let head = *req.method() == Method::HEAD;
+    let mut response = chain.call(req).await;
+    // These describe a body that they do not have.
+    if !head && response.status() != StatusCode::NOT_MODIFIED {
+        let length = response.body().size_hint().exact();
+        headers::right_length(response.headers_mut(), length);
+    }
+    response
 }
 
 /// What is matched is also what is forwarded.
@@ -210,7 +232,7 @@ impl Dispatch for Gateway {
                 if let Some(matched) = matched {
                     extensions.insert(matched);
                 }
-                chain.call(req).await
+                ask(chain, req).await
             }
         }
     }
@@ -244,7 +266,7 @@ impl Inner {
                 let extensions = req.extensions_mut();
                 extensions.insert(Arc::clone(client));
                 extensions.insert(refusal);
-                chain.call(req).await
+                ask(chain, req).await
             }
         }
     }
@@ -305,7 +327,11 @@ where
             let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
             let head = *req.method() == Method::HEAD;
             let response = gateway.dispatch(req, &client).await;
-            if head { response.map(|_| Body::empty()) } else { response }
+            if head {
+                response.map(|_| Body::empty())
+            } else {
+                response
+            }
         }))
     }
 }

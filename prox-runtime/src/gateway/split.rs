@@ -94,7 +94,9 @@ impl Handler for Splitter {
 /// A step near the golden ratio of `total` that shares no factor with it, so that it visits every place once a round.
 fn stride(total: u64) -> u64 {
     let golden = total / 1000 * 618 + total % 1000 * 618 / 1000;
-    (golden.max(1)..).find(|&step| gcd(step, total) == 1).unwrap_or(1)
+    (golden.max(1)..=total.max(1))
+        .find(|&step| gcd(step, total) == 1)
+        .unwrap_or(1)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -118,7 +120,9 @@ mod tests {
 
     #[tokio::test]
     async fn shares_are_exact_and_mixed() {
-        let split = Split::new().arm(95, respond(200, "a")).arm(5, respond(201, "b"));
+        let split = Split::new()
+            .arm(95, respond(200, "a"))
+            .arm(5, respond(201, "b"));
         let statuses = statuses(split, 200).await;
         assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 10);
         let longest = statuses
@@ -131,7 +135,12 @@ mod tests {
     #[test]
     fn a_split_without_shares_is_refused() {
         assert!(Split::new().build("split").is_err());
-        assert!(Split::new().arm(0, respond(200, "")).build("split").is_err());
+        assert!(
+            Split::new()
+                .arm(0, respond(200, ""))
+                .build("split")
+                .is_err()
+        );
         assert!(Split::new().arm(1, respond(99, "")).build("split").is_err());
     }
 }

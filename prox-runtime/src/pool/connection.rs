@@ -30,14 +30,15 @@ use crate::{
 /// A connection that is driven by whoever holds it.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
-    driver: http1::Connection<TokioIo<Socket>, Body>,
+    /// Gone once it has ended: only then does hyper give back a request that it never began to send.
+    driver: Option<Driver>,
     tape: SharedTape,
-    /// The driver has ended, and must not be polled again.
-    ended: bool,
     timer: LazyTimer,
     idle_since: Instant,
     used: bool,
 }
+
+type Driver = http1::Connection<TokioIo<Socket>, Body>;
 
 /// A request that got no response.
 pub(crate) struct SendFailure {
@@ -64,9 +65,8 @@ impl Connection {
             .map_err(|error| Error::caused(Failure::Connect, error))?;
         Ok(Box::new(Self {
             sender,
-            driver,
+            driver: Some(driver),
             tape,
-            ended: false,
             timer: LazyTimer::default(),
             idle_since: Instant::now(),
             used: false,
@@ -74,7 +74,7 @@ impl Connection {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.ended && !self.sender.is_closed()
+        self.driver.is_some() && !self.sender.is_closed()
     }
 
     /// Looks whether the upstream has closed it meanwhile.
@@ -103,10 +103,7 @@ impl Connection {
 
     /// Moves bytes both ways, as far as the sockets allow.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended {
-            // How it ended is told to the request that was under way, or does not matter.
-            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
-        }
+        drive(&mut self.driver, cx);
     }
 
     /// Whether `deadline` has passed; else the task is woken when it does.
@@ -130,11 +127,9 @@ impl Connection {
         let kept = self.used;
         lock(&self.tape).rewind(kept && is_repeatable(&request));
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
-        let (driver, ended, timer) = (&mut self.driver, &mut self.ended, &mut self.timer);
+        let (driver, timer) = (&mut self.driver, &mut self.timer);
         let result = poll_fn(|cx| {
-            if !*ended {
-                *ended = Pin::new(&mut *driver).poll(cx).is_ready();
-            }
+            drive(driver, cx);
             // Only the driver, polled just before, makes the response ready: nobody else needs to be woken for it, and
             // the cooperative budget must not hide it.
             let mut quiet = Context::from_waker(Waker::noop());
@@ -146,7 +141,7 @@ impl Connection {
                 }
                 Poll::Pending => {}
             }
-            if *ended {
+            if driver.is_none() {
                 return Poll::Ready(Err((Error::failure(Failure::Reset), None)));
             }
             match deadline() {
@@ -165,9 +160,23 @@ impl Connection {
                 None if dead => tape.replay(),
                 _ => None,
             };
-            let error = if tape.is_unsent() { error } else { error.after_send() };
+            let error = if tape.is_unsent() {
+                error
+            } else {
+                error.after_send()
+            };
             SendFailure { error, again }
         })
+    }
+}
+
+fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+    // How it ended is told to the request that was under way, or does not matter.
+    if driver
+        .as_mut()
+        .is_some_and(|driver| Pin::new(driver).poll(cx).is_ready())
+    {
+        *driver = None;
     }
 }
 

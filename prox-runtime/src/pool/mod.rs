@@ -55,7 +55,7 @@ impl Default for PoolOptions {
     fn default() -> Self {
         Self {
             max_idle: 128,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -69,6 +69,8 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Shard {
+    /// Boxed, since a connection is large, and moves from hand to hand.
+    #[expect(clippy::vec_box)]
     idle: Vec<Box<Connection>>,
     swept: bool,
 }
@@ -112,9 +114,9 @@ impl Pool {
     fn sweep_local(&self, now: Instant) -> bool {
         let mut shard = self.shards.local();
         let limit = self.options.idle_timeout;
-        shard
-            .idle
-            .retain_mut(|connection| connection.is_alive() && now < connection.idle_since() + limit);
+        shard.idle.retain_mut(|connection| {
+            connection.is_alive() && now < connection.idle_since() + limit
+        });
         shard.swept = !shard.idle.is_empty();
         shard.swept
     }
@@ -124,10 +126,9 @@ impl Pool {
 ///
 /// An idle connection is driven by nobody, so this is also where a close by the upstream is seen when no request comes.
 async fn sweep(pool: Weak<Pool>) {
-    let Some(pause) = pool
-        .upgrade()
-        .map(|pool| (pool.options.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1)))
-    else {
+    let Some(pause) = pool.upgrade().map(|pool| {
+        (pool.options.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    }) else {
         return;
     };
     loop {

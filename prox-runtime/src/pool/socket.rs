@@ -47,7 +47,11 @@ impl Tape {
 
     /// The request as it was sent, if it was kept whole and nothing has come back.
     pub(super) fn replay(&self) -> Option<Request> {
-        if self.keep && !self.read { parse(&self.head) } else { None }
+        if self.keep && !self.read {
+            parse(&self.head)
+        } else {
+            None
+        }
     }
 
     fn note(&mut self, written: &[u8]) {
@@ -159,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_head_is_read_back_as_it_was_sent() {
-        let tape = taped(true, b"GET /a?b=1 HTTP/1.1\r\nhost: x\r\naccept: a\r\naccept: b: c\r\n\r\n");
+        let tape = taped(
+            true,
+            b"GET /a?b=1 HTTP/1.1\r\nhost: x\r\naccept: a\r\naccept: b: c\r\n\r\n",
+        );
         let request = tape.replay().unwrap();
         assert_eq!(request.method(), "GET");
         assert_eq!(request.uri(), "/a?b=1");
@@ -170,7 +177,11 @@ mod tests {
 
     #[test]
     fn half_a_head_or_one_that_was_answered_is_not_sent_again() {
-        assert!(taped(true, b"GET / HTTP/1.1\r\nhost: x\r\n").replay().is_none());
+        assert!(
+            taped(true, b"GET / HTTP/1.1\r\nhost: x\r\n")
+                .replay()
+                .is_none()
+        );
         assert!(taped(false, b"GET / HTTP/1.1\r\n\r\n").replay().is_none());
         let mut answered = taped(true, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
         answered.read = true;

@@ -5,7 +5,8 @@ mod upload;
 
 use std::sync::Arc;
 
-use http::{StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use self::{body::UpstreamBody, upload::Upload};
@@ -98,6 +99,11 @@ impl Proxy {
         headers::request(&mut parts.headers, client);
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            // Said aloud, because for some methods nobody would expect a body, and it would be dropped.
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
         let (body, upload) = Upload::track(body);
         let mut request = Request::from_parts(parts, body);
 
@@ -118,7 +124,11 @@ impl Proxy {
                     hop.tries += 1;
                 });
             }
-            let kept = if fresh.is_some() { None } else { upstream.pool.take() };
+            let kept = if fresh.is_some() {
+                None
+            } else {
+                upstream.pool.take()
+            };
             let mut connection = match kept {
                 Some(kept) => kept,
                 None => match self.connect(index, end).await {
@@ -149,7 +159,9 @@ impl Proxy {
                     }
                     return self.respond(response, connection, lease, end);
                 }
-                Err(SendFailure { again: Some(again), .. }) => request = again,
+                Err(SendFailure {
+                    again: Some(again), ..
+                }) => request = again,
                 Err(SendFailure { error, .. }) => return Err(error),
             }
             // The kept connection was dead already. The next is opened anew, so that this happens once.
@@ -190,7 +202,12 @@ impl Proxy {
     }
 
     /// Puts the endpoint's name and path on the request.
-    fn address(&self, request: &mut Request, index: usize, path: &PathAndQuery) -> Result<(), Error> {
+    fn address(
+        &self,
+        request: &mut Request,
+        index: usize,
+        path: &PathAndQuery,
+    ) -> Result<(), Error> {
         let upstream = self.0.core().upstream(index);
         let target = upstream
             .target(path)
@@ -228,9 +245,15 @@ impl Handler for Proxy {
     async fn call(&self, mut req: Request) -> Response {
         let client = req.extensions_mut().remove::<Arc<Client>>();
         let matched = req.extensions_mut().remove::<Matched>();
+        // A layer may have put another body in the place of the client's.
+        let length = req.body().size_hint().exact();
+        headers::right_length(req.headers_mut(), length);
         match client {
             Some(client) => self.forward(req, &client, matched.as_ref()).await,
-            None => self.forward(req, &Client::new(None), matched.as_ref()).await,
+            None => {
+                self.forward(req, &Client::new(None), matched.as_ref())
+                    .await
+            }
         }
     }
 }

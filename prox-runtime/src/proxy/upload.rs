@@ -73,8 +73,8 @@ impl Upload {
         let own = match &self.0 {
             None => Some(sent + policy.response_timeout),
             Some(progress) => {
-                let since = progress.start
-                    + Duration::from_millis(progress.since.load(Ordering::Relaxed));
+                let since =
+                    progress.start + Duration::from_millis(progress.since.load(Ordering::Relaxed));
                 match progress.state.load(Ordering::Relaxed) {
                     CLIENT => None,
                     DONE => Some(since.max(sent) + policy.response_timeout),

@@ -1,6 +1,6 @@
 //! Text in aligned columns.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Longer texts are cut, so that a table stays readable in a terminal.
 const WIDEST: usize = 60;
@@ -36,9 +36,10 @@ impl<const N: usize> fmt::Display for Columns<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
         for row in &self.rows {
+            // Writing into a string cannot fail.
             let mut line = String::new();
             for (text, width) in row.iter().zip(widths) {
-                line.push_str(&format!("{text:width$}  "));
+                let _ = write!(line, "{text:width$}  ");
             }
             writeln!(f, "{}", line.trim_end())?;
         }

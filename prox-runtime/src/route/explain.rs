@@ -116,7 +116,11 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, path, .. } = self;
-        let host = if self.host.is_empty() { "any other host" } else { &self.host };
+        let host = if self.host.is_empty() {
+            "any other host"
+        } else {
+            &self.host
+        };
         writeln!(f, "{method} {path} on {host}")?;
         for Considered { route, verdict } in &self.considered {
             writeln!(
@@ -128,7 +132,10 @@ impl fmt::Display for Explanation {
         match self.status() {
             Some(http::StatusCode::NOT_FOUND) => writeln!(f, "  404: no route takes this path"),
             Some(_) if self.asks_a_guard() => {
-                writeln!(f, "  else 404 or 405: no other route takes this path and method")
+                writeln!(
+                    f,
+                    "  else 404 or 405: no other route takes this path and method"
+                )
             }
             Some(_) => writeln!(f, "  405: the path takes {}", self.allowed),
             None => Ok(()),
@@ -182,7 +189,11 @@ mod tests {
     #[test]
     fn the_host_is_canonical_and_the_query_is_cut() {
         let cases = [
-            ("https://API.example.com:8443/v1?x=/y", "api.example.com", "/v1"),
+            (
+                "https://API.example.com:8443/v1?x=/y",
+                "api.example.com",
+                "/v1",
+            ),
             ("http://u@a.b./#x", "a.b", "/"),
             ("http://a.b?x", "a.b", "/"),
             ("http://[::1]:80/x", "[::1]", "/x"),

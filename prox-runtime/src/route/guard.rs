@@ -109,9 +109,7 @@ impl RequestKey {
     /// Accepts requests in which it is present, and one of its values starts with `prefix`.
     pub fn starts_with(self, prefix: impl Into<String>) -> GuardFn {
         let prefix = prefix.into();
-        GuardFn::new(move |req| {
-            (self.0)(req, &mut |found| found.starts_with(prefix.as_bytes()))
-        })
+        GuardFn::new(move |req| (self.0)(req, &mut |found| found.starts_with(prefix.as_bytes())))
     }
 }
 
@@ -156,8 +154,11 @@ pub fn cookie(name: impl Into<String>) -> RequestKey {
 }
 
 fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
-    text.split(separator)
-        .map(|pair| pair.trim_ascii().split_once('=').unwrap_or((pair.trim_ascii(), "")))
+    text.split(separator).map(|pair| {
+        pair.trim_ascii()
+            .split_once('=')
+            .unwrap_or((pair.trim_ascii(), ""))
+    })
 }
 
 /// The address of the client; made by [`client_ip`].
@@ -189,7 +190,9 @@ impl ClientIp {
 }
 
 fn network_of(text: &str) -> Option<(IpAddr, u32)> {
-    let (base, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
+    let (base, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(a, b)| (a, Some(b)));
     let base: IpAddr = base.parse().ok()?;
     let most = if base.is_ipv4() { 32 } else { 128 };
     let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;

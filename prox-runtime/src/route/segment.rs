@@ -115,7 +115,7 @@ fn word_at(bytes: &[u8], at: usize) -> u64 {
 fn slash_in(word: u64) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let x = word ^ (ONES * b'/' as u64);
+    let x = word ^ (ONES * u64::from(b'/'));
     // The lowest bit that is set marks the first byte that is zero; those above it may be wrong.
     let zeros = x.wrapping_sub(ONES) & !x & HIGH;
     (zeros.trailing_zeros() / 8) as usize
@@ -147,7 +147,10 @@ mod tests {
 
     #[test]
     fn a_slash_at_the_end_gives_an_empty_segment() {
-        let texts: Vec<_> = segments_of("/a/").into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<_> = segments_of("/a/")
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
         assert_eq!(texts, ["a", ""]);
         assert_eq!(segments_of("/").len(), 1);
     }

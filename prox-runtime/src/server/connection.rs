@@ -174,7 +174,12 @@ where
     fn answer_slow_client(&mut self) {
         if let Some(http) = self.http.take() {
             // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
-            let _ = http.into_parts().io.into_inner().stream.try_write(SLOW_CLIENT);
+            let _ = http
+                .into_parts()
+                .io
+                .into_inner()
+                .stream
+                .try_write(SLOW_CLIENT);
         }
     }
 }

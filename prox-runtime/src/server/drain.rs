@@ -26,9 +26,7 @@ use crate::{
 /// When the process may not listen for signals. The runtime must be entered.
 pub(super) fn signal() -> Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| {
-        signal(kind).map_err(|error| Error::io("cannot listen for signals", error))
-    };
+    let listen = |kind| signal(kind).map_err(|error| Error::io("cannot listen for signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     Ok(poll_fn(move |cx| {

@@ -47,7 +47,11 @@ pub(super) fn check_free(address: SocketAddr) -> Result {
 }
 
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
@@ -69,7 +73,9 @@ fn hint(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::PermissionDenied => {
             " (ports below 1024 need a privilege: set PORT to a higher number)"
         }
-        std::io::ErrorKind::AddrNotAvailable => " (this machine does not have that address: see HOST)",
+        std::io::ErrorKind::AddrNotAvailable => {
+            " (this machine does not have that address: see HOST)"
+        }
         _ => "",
     }
 }
@@ -100,7 +106,9 @@ pub(super) async fn serve<G: Dispatch>(
     // Whoever the kernel has let in already is served as well: a listener that closes resets those that wait.
     if let Ok(listener) = listener.into_std() {
         while let Ok((stream, peer)) = listener.accept() {
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
                 spawn(&gateway, stream, peer, &options, &tracker);
             }
@@ -121,13 +129,12 @@ fn spawn<G: Dispatch>(
 ) {
     // Small messages are written whole; one that fails here fails at its first read too.
     let _ = stream.set_nodelay(true);
-    let tracked = tracker.enter();
     tokio::spawn(connection::serve(
         gateway.clone(),
         stream,
         peer,
         options,
-        tracked,
+        tracker.enter(),
     ));
 }
 

@@ -62,8 +62,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(60),
+            keep_alive: Duration::from_mins(1),
+            idle_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(10),
             max_header_size: 64 * 1024,
             max_headers: 100,

@@ -28,8 +28,7 @@ pub(super) fn run<G: Dispatch>(
     shutdown: Option<ShutdownFuture>,
     options: Options,
 ) -> Result {
-    let count = workers
-        .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     check_free(address)?;
     let mut address = address;
     let mut bound = Vec::with_capacity(count);
@@ -47,19 +46,18 @@ pub(super) fn run<G: Dispatch>(
     }
     let (first, others) = {
         let mut bound = bound.into_iter();
-        match bound.next() {
-            Some(first) => (first, bound),
-            None => return Ok(()),
-        }
+        let Some(first) = bound.next() else {
+            return Ok(());
+        };
+        (first, bound)
     };
 
     let (runtime, own_listener) = first;
-    let shutdown = match shutdown {
-        Some(shutdown) => shutdown,
-        None => {
-            let _entered = runtime.enter();
-            Box::pin(drain::signal()?)
-        }
+    let shutdown = if let Some(shutdown) = shutdown {
+        shutdown
+    } else {
+        let _entered = runtime.enter();
+        Box::pin(drain::signal()?)
     };
     announce(address, &gateway);
 

@@ -18,8 +18,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use self::reply::Step;
 pub use self::reply::Reply;
+use self::reply::Step;
 use crate::{
     filler::Filler,
     wait::{eventually, within},
@@ -109,7 +109,9 @@ impl Origin {
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port of 127.0.0.1");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port of 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
@@ -151,7 +153,10 @@ impl Origin {
 
     /// The last request.
     pub fn last(&self) -> Seen {
-        lock(&self.shared.seen).last().cloned().expect("a request had come to the origin")
+        lock(&self.shared.seen)
+            .last()
+            .cloned()
+            .expect("a request had come to the origin")
     }
 
     /// How many requests came.
@@ -190,8 +195,12 @@ impl Origin {
     /// Listens again on the same port.
     pub fn restart(&mut self) {
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("an option that every socket has");
-        socket.bind(self.address).expect("the port that was ours before");
+        socket
+            .set_reuseaddr(true)
+            .expect("an option that every socket has");
+        socket
+            .bind(self.address)
+            .expect("the port that was ours before");
         let listener = socket.listen(1024).expect("a bound socket can listen");
         self.task = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
     }
@@ -213,7 +222,9 @@ impl Drop for Origin {
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Origin").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Origin")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -308,7 +319,9 @@ async fn fill(
     let mut filled = 0;
     for block in Filler::new(length) {
         if chunked {
-            stream.write_all(format!("{:x}\r\n", block.len()).as_bytes()).await?;
+            stream
+                .write_all(format!("{:x}\r\n", block.len()).as_bytes())
+                .await?;
         }
         stream.write_all(&block).await?;
         if chunked {

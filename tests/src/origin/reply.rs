@@ -43,7 +43,9 @@ impl Reply {
     /// A whole response with a length; the fields come before it.
     pub fn status(status: u16, fields: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
-        Self::new().head(status, fields, &format!("Content-Length: {}", body.len())).write(body)
+        Self::new()
+            .head(status, fields, &format!("Content-Length: {}", body.len()))
+            .write(body)
     }
 
     /// A whole response of chunks, and these trailers behind the last.
@@ -52,8 +54,10 @@ impl Reply {
         for chunk in chunks {
             reply = reply.write(format!("{:x}\r\n{chunk}\r\n", chunk.len()));
         }
-        let trailers: String =
-            trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let trailers: String = trailers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         reply.write(format!("0\r\n{trailers}\r\n"))
     }
 

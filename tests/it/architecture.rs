@@ -1,0 +1,240 @@
+//! The modules import each other in one direction only: the table of `architecture.md`, read off the sources.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What each module of the runtime may import of the crate, besides itself. The first are the leaves; after them each
+/// imports what stands before it. `gateway` puts all of it together, and nothing imports it.
+const RUNTIME: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("time", &[]),
+    ("sync", &[]),
+    ("client", &[]),
+    ("watch", &["sync"]),
+    ("body", &["error", "watch"]),
+    ("respond", &["body", "error"]),
+    ("forward", &["client", "error"]),
+    ("observe", &["sync"]),
+    ("connect", &["error"]),
+    ("handler", &["body", "client", "error", "respond"]),
+    ("route", &["client", "error", "handler"]),
+    (
+        "middleware",
+        &[
+            "body", "client", "error", "handler", "observe", "respond", "route", "sync", "time",
+        ],
+    ),
+    // Of `handler` no more than the name of a request's type.
+    (
+        "pool",
+        &["body", "connect", "error", "handler", "sync", "time"],
+    ),
+    (
+        "cluster",
+        &["connect", "error", "forward", "pool", "sync", "time"],
+    ),
+    (
+        "proxy",
+        &[
+            "body", "client", "cluster", "connect", "error", "forward", "handler", "observe",
+            "pool", "respond", "route", "time",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "body", "client", "error", "handler", "respond", "sync", "time", "watch",
+        ],
+    ),
+    ("env", &["error", "route"]),
+    (
+        "gateway",
+        &[
+            "body",
+            "client",
+            "cluster",
+            "env",
+            "error",
+            "forward",
+            "handler",
+            "middleware",
+            "observe",
+            "proxy",
+            "respond",
+            "route",
+            "server",
+            "sync",
+            "time",
+        ],
+    ),
+];
+
+/// What each module of the macro may import of the crate: tokens to syntax to model to checks and Rust.
+///
+/// The last of each are against the direction: small functions on tokens that two stages share.
+const MACROS: &[(&str, &[&str])] = &[
+    ("diag", &["syntax"]),
+    ("syntax", &["diag", "expand"]),
+    ("model", &["diag", "syntax"]),
+    ("check", &["diag", "model", "syntax", "expand"]),
+    ("expand", &["diag", "model", "syntax", "check"]),
+];
+
+#[test]
+fn the_modules_of_the_runtime_import_only_what_stands_before_them() {
+    hold("prox-runtime", RUNTIME);
+}
+
+#[test]
+fn the_modules_of_the_macro_import_only_what_stands_before_them() {
+    hold("prox-macros", MACROS);
+}
+
+fn hold(package: &str, table: &[(&str, &[&str])]) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(package)
+        .join("src");
+    let mut wrong = BTreeSet::new();
+    for file in files(&source) {
+        let module = module(&source, &file);
+        let text = fs::read_to_string(&file).expect("a source can be read");
+        let allowed = table
+            .iter()
+            .find(|(name, _)| *name == module)
+            .map(|(_, allowed)| *allowed);
+        for import in imports(&text) {
+            if import != module
+                && !allowed.is_some_and(|allowed| allowed.contains(&import.as_str()))
+            {
+                wrong.insert(format!("{module} -> {import}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// All Rust files below, but for `lib.rs` and those of tests.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry of it").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.is_dir() && name != "tests" {
+            all.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !matches!(name, "lib.rs" | "tests.rs")
+        {
+            all.push(path);
+        }
+    }
+    all
+}
+
+/// The first segment of a file's module path.
+fn module(source: &Path, file: &Path) -> String {
+    let inside = file.strip_prefix(source).expect("a file of the crate");
+    let first = inside
+        .components()
+        .next()
+        .expect("a file has a name")
+        .as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// The first segments of all paths that begin with `crate::`, outside of tests and comments.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = without_tests(text);
+    let code: String = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
+    let mut all = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at]
+            .ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '$' | '#'))
+        {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => all.extend(group_of(group)),
+            None => all.extend([first_word(rest)]),
+        }
+    }
+    all.remove("");
+    all
+}
+
+/// The first segments of the items of a `{..}` group.
+fn group_of(group: &str) -> Vec<String> {
+    let (mut depth, mut items, mut start) = (0, Vec::new(), 0);
+    for (at, char) in group.char_indices() {
+        match char {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                items.push(first_word(&group[start..at]));
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(first_word(&group[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+fn first_word(path: &str) -> String {
+    path.trim_start()
+        .chars()
+        .take_while(|char| char.is_alphanumeric() || *char == '_')
+        .collect()
+}
+
+/// The text without its `#[cfg(test)]` items.
+fn without_tests(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("#[cfg(test)]") {
+        out += before;
+        let end = after.find(['{', ';']).map_or(after.len(), |start| {
+            if after[start..].starts_with(';') {
+                start + 1
+            } else {
+                end_of_block(after, start)
+            }
+        });
+        rest = &after[end..];
+    }
+    out + rest
+}
+
+/// Where the block that opens at `start` ends, by its indentation, which rustfmt keeps.
+fn end_of_block(text: &str, start: usize) -> usize {
+    let line = text[..start]
+        .rfind('\n')
+        .map_or("", |at| &text[at + 1..start]);
+    let indent: String = line.chars().take_while(|char| *char == ' ').collect();
+    let close = format!("\n{indent}}}");
+    text[start..]
+        .find(&close)
+        .map_or(text.len(), |at| start + at + close.len())
+}
+
+#[test]
+fn imports_are_read_as_rust_means_them() {
+    let text = "use crate::{\n    body::Body,\n    error::{Error, Failure},\n    time,\n};\n// crate::comment\n\
+                fn f(_: &crate::client::Client) { $crate::mine(); }\n\
+                #[cfg(test)]\nmod tests {\n    use crate::pool::Pool;\n}\nuse crate::watch;\n";
+    let found: Vec<String> = imports(text).into_iter().collect();
+    assert_eq!(found, ["body", "client", "error", "time", "watch"]);
+}

@@ -1,0 +1,209 @@
+//! `prox::run` in a process of its own: ports, signals, exit codes.
+
+use std::{net::SocketAddr, process::Stdio};
+
+use prox_tests::{
+    client::RawClient,
+    origin::{Origin, Reply},
+    ports::free_port,
+    wait::{Gate, eventually, within},
+    wire::End,
+};
+use tokio::process::{Child, Command};
+
+/// A gateway's process; it ends with the test.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn command(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_run_probe"));
+    command
+        .env_clear()
+        .envs(variables.iter().copied())
+        .kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    /// Starts one before this upstream, and waits until it accepts connections.
+    async fn start(origin: &Origin) -> Self {
+        let port = free_port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let variables = [
+            ("UPSTREAM", origin.url()),
+            ("PORT", port.to_string()),
+            ("HOST", "127.0.0.1".into()),
+        ];
+        let variables = variables
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let child = command(&variables).spawn().expect("the probe can be run");
+        eventually("the gateway to listen", || {
+            std::net::TcpStream::connect(address).is_ok()
+        })
+        .await;
+        Self { child, address }
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it is running");
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {pid}"))
+            .status()
+            .await;
+        assert!(sent.expect("sh can be run").success());
+    }
+
+    /// Waits for the end, and gives the exit code and what was printed.
+    async fn ended(self) -> (Option<i32>, String) {
+        let output = within("the process to end", self.child.wait_with_output()).await;
+        let output = output.expect("a child can be waited for");
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+}
+
+async fn fails(variables: &[(&str, &str)]) -> String {
+    let output = within("the process to end", command(variables).output())
+        .await
+        .expect("the probe can be run");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(output.stdout.is_empty());
+    assert!(!error.contains("panicked"), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_signal_drains_and_ends_with_success() {
+    for signal in ["TERM", "INT"] {
+        let gate = Gate::new();
+        let origin = Origin::start(
+            Reply::new()
+                .wait(&gate)
+                .head(200, &[], "Content-Length: 2")
+                .write("ok"),
+        )
+        .await;
+        let process = Process::start(&origin).await;
+        let mut client = RawClient::connect(process.address).await;
+        client.request("GET", "/").await;
+        origin.reached(1).await;
+        process.signal(signal).await;
+        eventually("new connections to be refused", || {
+            std::net::TcpStream::connect(process.address).is_err()
+        })
+        .await;
+        gate.open();
+        let answer = client.response("GET").await.expect(200);
+        assert!(answer.closes(), "{answer:?}");
+        assert_eq!(
+            process.ended().await,
+            (Some(0), String::new()),
+            "no terminal, no word"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_request_is_lost_when_a_signal_ends_a_gateway_under_load() {
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let process = Process::start(&origin).await;
+    let address = process.address;
+    let clients: Vec<_> = (0..12)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut client = RawClient::connect(address).await;
+                loop {
+                    let answer = client.get("/").await;
+                    assert_eq!(
+                        (answer.status, answer.body.end),
+                        (200, End::Complete),
+                        "{answer:?}"
+                    );
+                    if answer.closes() {
+                        break;
+                    }
+                }
+            })
+        })
+        .collect();
+    eventually("requests to be answered", || origin.count() > 500).await;
+    process.signal("TERM").await;
+    for client in clients {
+        within("a client to be told", client)
+            .await
+            .expect("no request is lost");
+    }
+    assert_eq!(process.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let origin = Origin::start(Reply::new().stall()).await;
+    let process = Process::start(&origin).await;
+    let mut client = RawClient::connect(process.address).await;
+    client.request("GET", "/").await;
+    origin.reached(1).await;
+    process.signal("TERM").await;
+    eventually("new connections to be refused", || {
+        std::net::TcpStream::connect(process.address).is_err()
+    })
+    .await;
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await.0, Some(130));
+}
+
+#[tokio::test]
+async fn a_bad_port_is_one_readable_error() {
+    for port in ["http", "70000", "-1", "80 80"] {
+        let error = fails(&[("UPSTREAM", "http://127.0.0.1:9"), ("PORT", port)]).await;
+        assert!(error.contains("PORT") && error.contains(port), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_host_is_one_readable_error() {
+    let error = fails(&[("UPSTREAM", "http://127.0.0.1:9"), ("HOST", "nowhere.test")]).await;
+    assert!(
+        error.contains("HOST") && error.contains("nowhere.test"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_the_environment_is_said_at_once() {
+    let error = fails(&[
+        ("UPSTREAM", "nonsense"),
+        ("PORT", "http"),
+        ("HOST", "nowhere"),
+    ])
+    .await;
+    for part in ["UPSTREAM", "nonsense", "PORT", "HOST"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_one_readable_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = fails(&[
+        ("UPSTREAM", "http://127.0.0.1:9"),
+        ("PORT", &port),
+        ("HOST", "127.0.0.1"),
+    ])
+    .await;
+    assert!(error.contains(&port) && error.contains("PORT"), "{error}");
+}
