@@ -8,6 +8,7 @@ use prox_tests::{
     origin::{Origin, Reply},
     table,
     wait::eventually,
+    wire::lines,
 };
 use serde::Deserialize;
 
@@ -137,7 +138,7 @@ async fn a_header_block_over_the_limit_is_a_431() {
     })
     .await;
     let long = format!("X-Long: {}\r\n", "x".repeat(20 * 1024));
-    let many: String = (0..30).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many = lines((0..30).map(|n| format!("X-{n}: y")));
     for lines in [long, many] {
         let mut client = gateway.client().await;
         client.send(head("GET", "/", &lines)).await;
@@ -159,7 +160,7 @@ async fn the_default_limits_take_64_kib_and_100_fields() {
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     let mut client = gateway.client().await;
     let long = format!("X-Long: {}\r\n", "x".repeat(60 * 1024));
-    let many: String = (0..99).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many = lines((0..99).map(|n| format!("X-{n}: y")));
     for lines in [&long, &many] {
         client.send(head("GET", "/", lines)).await;
         client.response("GET").await.expect(200);

@@ -249,9 +249,9 @@ async fn a_client_that_leaves_while_it_waits_takes_the_upstream_request_with_it(
         origin.reached(origin.count() + 1).await;
         assert_eq!(origin.open(), 1);
         if reset {
-            client.reset()
+            client.reset();
         } else {
-            drop(client)
+            drop(client);
         }
         origin.left_alone().await;
     }

@@ -7,6 +7,7 @@ use prox_tests::{
     gateway::Served,
     origin::{Origin, Reply},
     table,
+    wire::lines,
 };
 use serde::Deserialize;
 
@@ -52,10 +53,6 @@ fn fields(raw: &[u8], expected: &Values, optional: &[&str]) -> Values {
     let mut all = values(text.split("\r\n").skip(1).filter(|line| !line.is_empty()));
     all.retain(|name, _| expected.contains_key(name) || !optional.contains(&name.as_str()));
     all
-}
-
-fn lines(sends: &[String]) -> String {
-    sends.iter().map(|line| format!("{line}\r\n")).collect()
 }
 
 #[tokio::test]

@@ -92,14 +92,40 @@ async fn a_kept_connection_that_died_meanwhile_is_replaced_for_any_method() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_closed_soon_after_the_upstream_has_closed_it() {
-    let mut origin = named("a").await;
+async fn a_kept_connection_is_let_go_soon_after_the_upstream_has_ended_it() {
+    let origin = Origin::start(Reply::ok("a").half_close().stall()).await;
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     gateway.get("/").await.expect(200);
-    origin.close_connections().await;
+    origin.left_alone().await;
     gateway.get("/").await.expect(200);
-    assert_eq!(origin.count(), 2);
+    assert_eq!(origin.accepted(), 2);
+}
+
+#[tokio::test]
+async fn an_upstream_may_be_called_by_name() {
+    let origin = named("a").await;
+    let url: prox::Endpoint = format!("http://localhost:{}", origin.address().port())
+        .parse()
+        .unwrap();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    gateway.get("/").await.expect(200);
+    let host = format!("localhost:{}", origin.address().port());
+    assert_eq!(origin.last().field("host"), Some(host.as_str()));
+}
+
+#[tokio::test]
+async fn an_upstream_that_comes_back_on_its_port_is_used_again() {
+    let mut origin = named("a").await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    let mut client = gateway.client().await;
+    client.get("/").await.expect(200);
+    origin.stop().await;
+    client.get("/").await.expect(502);
+    client.post("/", "body").await.expect(502);
+    origin.restart();
+    client.get("/").await.expect(200);
 }
 
 #[tokio::test]

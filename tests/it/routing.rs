@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use prox::{IntoResponse, Request, RequestExt};
-use prox_tests::{gateway::Served, table};
+use prox_tests::{gateway::Served, table, wire::lines};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -47,14 +47,11 @@ async fn params(req: Request) -> impl IntoResponse {
     found.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-fn gateways() -> HashMap<&'static str, prox::Gateway> {
-    let post_json = |parts: &prox::Parts| {
-        parts
-            .headers
-            .get("content-type")
-            .is_some_and(|kind| kind == "application/json")
-    };
-    HashMap::from([
+type Named = [(&'static str, prox::Result<prox::Gateway>)];
+
+/// What decides is the place: host and path.
+fn by_place() -> Box<Named> {
+    Box::new([
         (
             "hosts",
             prox::gateway! {
@@ -97,6 +94,18 @@ fn gateways() -> HashMap<&'static str, prox::Gateway> {
                 "/mixed/{x}/{*rest}"   => handler(params),
             },
         ),
+    ])
+}
+
+/// What decides is the request beside its place, or a scope around it.
+fn by_request() -> Box<Named> {
+    let post_json = |parts: &prox::Parts| {
+        parts
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind == "application/json")
+    };
+    Box::new([
         (
             "methods",
             prox::gateway! {
@@ -146,9 +155,14 @@ fn gateways() -> HashMap<&'static str, prox::Gateway> {
             },
         ),
     ])
-    .into_iter()
-    .map(|(name, gateway)| (name, gateway.expect("a gateway of constants can start")))
-    .collect()
+}
+
+fn gateways() -> HashMap<&'static str, prox::Gateway> {
+    by_place()
+        .into_iter()
+        .chain(by_request())
+        .map(|(name, gateway)| (name, gateway.expect("a gateway of constants can start")))
+        .collect()
 }
 
 #[tokio::test]
@@ -161,11 +175,7 @@ async fn requests_are_routed_as_the_table_says() {
     for case in table::load::<Table>("routes.toml").case {
         let mut client = served[case.gateway.as_str()].client().await;
         let (method, path, host) = (&case.method, &case.path, &case.host);
-        let lines: String = case
-            .headers
-            .iter()
-            .map(|line| format!("{line}\r\n"))
-            .collect();
+        let lines = lines(&case.headers);
         client
             .send(format!(
                 "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"

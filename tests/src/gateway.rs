@@ -40,7 +40,7 @@ impl Served {
             .shutdown(async {
                 // A test that drops the sender never wanted an end.
                 if ended.await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             });
         Self {

@@ -9,10 +9,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Awaits `future`, and panics when it takes longer than [`PATIENCE`]; `what` says what was waited for.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
-    }
+    let output = tokio::time::timeout(PATIENCE, future).await;
+    output.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"))
 }
 
 /// Waits until `condition` holds, and panics when it does not within [`PATIENCE`].

@@ -54,6 +54,16 @@ impl Fields {
     }
 }
 
+/// Each of these with CR LF behind it.
+pub fn lines<T: fmt::Display>(lines: impl IntoIterator<Item = T>) -> String {
+    let mut out = String::new();
+    for line in lines {
+        out += &line.to_string();
+        out += "\r\n";
+    }
+    out
+}
+
 /// The head of a request or a response.
 #[derive(Clone, Default)]
 pub struct Head {

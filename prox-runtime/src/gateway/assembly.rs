@@ -87,9 +87,17 @@ impl Assembly {
 
     /// Sets the target of the route `index` of the table, and its layers, outermost first.
     pub fn route(&mut self, index: usize, target: impl IntoTarget, layers: &[&Layer]) {
+        let target = target.into_target(self.target_name(index));
+        self.set(index, target, layers);
+    }
+
+    fn target_name(&self, index: usize) -> &'static str {
+        self.routes.0.get(index).map_or("", |info| info.target)
+    }
+
+    fn set(&mut self, index: usize, target: Result<Target>, layers: &[&Layer]) {
         let info = self.routes.0.get(index);
-        let name = info.map_or("", |info| info.target);
-        let target = target.into_target(name).inspect_err(|error| {
+        let target = target.inspect_err(|error| {
             self.problems.push(format!("{error:?}"));
         });
         let Ok(target) = target else { return };

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use http::header;
+use http::header::{self, HeaderName, HeaderValue};
 
 use crate::{client::Client, handler::Parts};
 
@@ -64,6 +64,27 @@ impl GuardFn {
             problem: Some(problem),
         }
     }
+
+    /// Accepts what both this guard and `other` accept.
+    ///
+    /// It goes before either of them alone, so it also decides between two routes whose guards can accept the same request.
+    ///
+    /// ```
+    /// use prox_runtime::{cookie, header};
+    ///
+    /// let both = header("x-beta").exists().and(cookie("group").is("b"));
+    /// # let _ = both;
+    /// ```
+    pub fn and(self, other: impl Guard) -> Self {
+        let problems: Vec<String> = [&self as &dyn Guard, &other]
+            .iter()
+            .filter_map(|guard| guard.check().err())
+            .collect();
+        Self {
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            accepts: Box::new(move |req| self.accepts(req) && other.accepts(req)),
+        }
+    }
 }
 
 impl Guard for GuardFn {
@@ -82,34 +103,53 @@ impl fmt::Debug for GuardFn {
     }
 }
 
-type Values = dyn Fn(&Parts, &mut dyn FnMut(&[u8]) -> bool) -> bool + Send + Sync;
+type First = dyn for<'r> Fn(&'r Parts) -> Option<&'r [u8]> + Send + Sync;
 
-/// A part of a request that has a text, or several: what [`header`], [`query`] and [`cookie`] name.
+/// A part of a request that has a text: what [`header`], [`query`] and [`cookie`] name.
+///
+/// A request can repeat it; what counts is the first. So of `.is("1")` and `.is("2")` never more than one accepts a request,
+/// and a guard sees what `HeaderMap::get` gives to a handler. Names that no request can have are an error when the gateway
+/// starts; in a literal they do not compile.
 #[derive(Clone)]
-pub struct RequestKey(Arc<Values>);
+pub struct RequestKey {
+    first: Arc<First>,
+    problem: Option<String>,
+}
 
 impl RequestKey {
     fn new(
-        any: impl Fn(&Parts, &mut dyn FnMut(&[u8]) -> bool) -> bool + Send + Sync + 'static,
+        problem: Option<String>,
+        first: impl for<'r> Fn(&'r Parts) -> Option<&'r [u8]> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(any))
+        Self {
+            first: Arc::new(first),
+            problem,
+        }
     }
 
-    /// Accepts requests in which it is present, and one of its values is exactly `value`.
+    fn guard(self, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> GuardFn {
+        let Self { first, problem } = self;
+        GuardFn {
+            accepts: Box::new(move |req| first(req).is_some_and(&test)),
+            problem,
+        }
+    }
+
+    /// Accepts requests in which it is present, and is exactly `value`.
     pub fn is(self, value: impl Into<String>) -> GuardFn {
         let value = value.into();
-        GuardFn::new(move |req| (self.0)(req, &mut |found| found == value.as_bytes()))
+        self.guard(move |first| first == value.as_bytes())
     }
 
-    /// Accepts requests in which it is present, with any value.
+    /// Accepts requests in which it is present, whatever it is.
     pub fn exists(self) -> GuardFn {
-        GuardFn::new(move |req| (self.0)(req, &mut |_| true))
+        self.guard(|_| true)
     }
 
-    /// Accepts requests in which it is present, and one of its values starts with `prefix`.
+    /// Accepts requests in which it is present, and starts with `prefix`.
     pub fn starts_with(self, prefix: impl Into<String>) -> GuardFn {
         let prefix = prefix.into();
-        GuardFn::new(move |req| (self.0)(req, &mut |found| found.starts_with(prefix.as_bytes())))
+        self.guard(move |first| first.starts_with(prefix.as_bytes()))
     }
 }
 
@@ -119,45 +159,46 @@ impl fmt::Debug for RequestKey {
     }
 }
 
-/// The header `name`, compared without regard to case; its values are compared exactly.
-pub fn header(name: impl Into<String>) -> RequestKey {
-    let name = name.into();
-    RequestKey::new(move |req, test| {
-        req.headers
-            .get_all(name.as_str())
-            .iter()
-            .any(|value| test(value.as_bytes()))
-    })
+/// The header `name`, compared without regard to case; its value is compared exactly. Of several such fields the first counts.
+pub fn header(name: impl AsRef<str>) -> RequestKey {
+    let name = name.as_ref();
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(name) => RequestKey::new(None, move |req| {
+            req.headers.get(&name).map(HeaderValue::as_bytes)
+        }),
+        Err(_) => RequestKey::new(Some(format!("`{name}` is no name of a header")), |_| None),
+    }
 }
 
-/// The parameter `name` of the query, as `a=1&name=value`; percent-encoding and `+` are left as they were sent.
+/// The parameter `name` of the query, as `a=1&name=value`; percent-encoding and `+` are left as they were sent. Of several
+/// such parameters the first counts.
 pub fn query(name: impl Into<String>) -> RequestKey {
     let name = name.into();
-    RequestKey::new(move |req, test| {
-        pairs(req.uri.query().unwrap_or_default(), '&')
-            .any(|(key, value)| key == name && test(value.as_bytes()))
+    let problem = (name.is_empty() || name.contains(['&', '=', '#', ' ']))
+        .then(|| format!("`{name}` is no name of a parameter in a query"));
+    RequestKey::new(problem, move |req| {
+        value(req.uri.query()?.as_bytes(), b'&', name.as_bytes())
     })
 }
 
-/// The cookie `name`.
+/// The cookie `name`. Of several of that name the first counts.
 pub fn cookie(name: impl Into<String>) -> RequestKey {
     let name = name.into();
-    RequestKey::new(move |req, test| {
-        req.headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| {
-                pairs(value, ';').any(|(key, value)| key == name && test(value.as_bytes()))
-            })
+    let problem = (name.is_empty() || name.contains([';', '=', ' ']))
+        .then(|| format!("`{name}` is no name of a cookie"));
+    RequestKey::new(problem, move |req| {
+        let mut fields = req.headers.get_all(header::COOKIE).iter();
+        fields.find_map(|field| value(field.as_bytes(), b';', name.as_bytes()))
     })
 }
 
-fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
-    text.split(separator).map(|pair| {
-        pair.trim_ascii()
-            .split_once('=')
-            .unwrap_or((pair.trim_ascii(), ""))
+/// The text behind the first `name=`, or nothing behind a `name` alone.
+fn value<'r>(text: &'r [u8], separator: u8, name: &[u8]) -> Option<&'r [u8]> {
+    text.split(|byte| *byte == separator).find_map(|pair| {
+        let pair = pair.trim_ascii();
+        let end = pair.iter().position(|byte| *byte == b'=');
+        let (key, rest) = pair.split_at(end.unwrap_or(pair.len()));
+        (key == name).then(|| rest.strip_prefix(b"=").unwrap_or(rest))
     })
 }
 
@@ -173,7 +214,8 @@ pub fn client_ip() -> ClientIp {
 impl ClientIp {
     /// Accepts requests from a network in CIDR notation, such as `"10.0.0.0/8"`, or from one address.
     ///
-    /// Anything else is an error when the gateway starts.
+    /// IPv4 clients of an IPv6 socket count as what they are. Anything that is no network, or that has bits set behind its
+    /// prefix, is an error when the gateway starts; in a literal it does not compile.
     pub fn within(self, network: &str) -> GuardFn {
         let Some((base, bits)) = network_of(network) else {
             return GuardFn::broken(format!(
@@ -195,8 +237,18 @@ fn network_of(text: &str) -> Option<(IpAddr, u32)> {
         .map_or((text, None), |(a, b)| (a, Some(b)));
     let base: IpAddr = base.parse().ok()?;
     let most = if base.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
-    (bits <= most).then_some((base, bits))
+    let bits = match bits {
+        None => most,
+        Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => bits.parse().ok()?,
+        Some(_) => return None,
+    };
+    let host = match base {
+        IpAddr::V4(ip) => ip.to_bits().checked_shl(bits).unwrap_or(0) != 0,
+        IpAddr::V6(ip) => ip.to_bits().checked_shl(bits).unwrap_or(0) != 0,
+    };
+    // A client's address is never of the mapped form.
+    let mapped = matches!(base, IpAddr::V6(ip) if bits >= 96 && ip.to_ipv4_mapped().is_some());
+    (bits <= most && !host && !mapped).then_some((base, bits))
 }
 
 fn contains(base: IpAddr, bits: u32, ip: IpAddr) -> bool {
@@ -242,11 +294,63 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_repeated_the_first_counts() {
+        let req = request(
+            "/?v=1&v=2",
+            &[
+                ("x", "1"),
+                ("x", "2"),
+                ("cookie", "c=1"),
+                ("cookie", "d; c=2"),
+            ],
+        );
+        for key in [header("x"), query("v"), cookie("c")] {
+            assert!(key.clone().is("1").accepts(&req));
+            assert!(!key.is("2").accepts(&req));
+        }
+        assert!(cookie("d").is("").accepts(&req));
+    }
+
+    #[test]
+    fn both_guards_are_asked_and_checked() {
+        let req = request("/?v=1", &[("x", "1")]);
+        let beta = || header("x").is("1");
+        assert!(beta().and(query("v").exists()).accepts(&req));
+        assert!(!beta().and(query("w").exists()).accepts(&req));
+        assert!(!beta().and(|_: &Parts| false).accepts(&req));
+        let problem = header("x y").exists().and(cookie("").exists()).check();
+        assert_eq!(
+            problem.unwrap_err(),
+            "`x y` is no name of a header; `` is no name of a cookie"
+        );
+    }
+
+    #[test]
+    fn a_cookie_beside_one_that_is_no_text_is_found() {
+        let mut req = request("/", &[]);
+        let line = HeaderValue::from_bytes(b"a=\xff; beta=on").unwrap();
+        req.headers.append("cookie", line);
+        assert!(cookie("beta").is("on").accepts(&req));
+    }
+
+    #[test]
     fn a_network_holds_its_addresses_and_no_others() {
         let (base, bits) = network_of("10.1.0.0/16").unwrap();
         assert!(contains(base, bits, "10.1.255.1".parse().unwrap()));
         assert!(!contains(base, bits, "10.2.0.1".parse().unwrap()));
         assert!(client_ip().within("10.0.0.0/33").check().is_err());
+        for wrong in [
+            "10.0.0.1/8",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "::ffff:10.0.0.0/104",
+            "x",
+        ] {
+            assert!(network_of(wrong).is_none(), "{wrong}");
+        }
+        for right in ["10.0.0.1", "0.0.0.0/0", "2001:db8::/32", "::/0", "::1"] {
+            assert!(network_of(right).is_some(), "{right}");
+        }
         let (base, bits) = network_of("0.0.0.0/0").unwrap();
         assert!(contains(base, bits, "8.8.8.8".parse().unwrap()));
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 use super::{
@@ -62,13 +62,17 @@ pub(super) fn run<G: Dispatch>(
     announce(address, &gateway);
 
     let (stop, stopped) = watch::channel(false);
+    let (running, mut all_done) = mpsc::channel::<()>(1);
     let threads: Vec<_> = others
         .enumerate()
         .map(|(index, (runtime, listener))| {
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
+            let running = running.clone();
             thread::Builder::new()
                 .name(format!("prox-{}", index + 1))
                 .spawn(move || {
+                    // Dropped at the end, whatever the end is.
+                    let _running = running;
                     runtime.block_on(listener::serve(gateway, listener, options, until(stopped)));
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
@@ -85,6 +89,9 @@ pub(super) fn run<G: Dispatch>(
             }
         });
         listener::serve(gateway, own_listener, options, until(stopped)).await;
+        // The others may drain for longer, and until then a second signal has to be heard.
+        drop(running);
+        let _ = all_done.recv().await;
     });
     for thread in threads {
         // A worker's panic was printed when it happened; the others have drained all the same.

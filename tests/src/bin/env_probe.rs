@@ -19,10 +19,10 @@ prox::gateway! {
 
     "/"     => users,
     "/more" => more,
-    "/told" => respond(200, tell(RATE, WAIT, NAME, API_TOKEN)),
+    "/told" => respond(200, tell(RATE, WAIT, NAME.as_deref(), API_TOKEN)),
 }
 
-fn tell(rate: u32, wait: std::time::Duration, name: Option<String>, token: u64) -> String {
+fn tell(rate: u32, wait: std::time::Duration, name: Option<&str>, token: u64) -> String {
     println!("rate={rate} wait={wait:?} name={name:?} token={token}");
     String::new()
 }

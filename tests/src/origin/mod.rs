@@ -302,6 +302,7 @@ async fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Res
                     reader.rest().await?;
                     return Ok(());
                 }
+                Step::HalfClose => reader.stream().shutdown().await?,
                 Step::Close => return Ok(()),
                 Step::Reset => return reader.into_stream().set_zero_linger(),
             }

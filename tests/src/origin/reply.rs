@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::wait::Gate;
+use crate::{wait::Gate, wire::lines};
 
 /// One thing that an origin does on a connection.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub(super) enum Step {
     Wait(Gate),
     ReadBody,
     Stall,
+    HalfClose,
     Close,
     Reset,
 }
@@ -54,10 +55,11 @@ impl Reply {
         for chunk in chunks {
             reply = reply.write(format!("{:x}\r\n{chunk}\r\n", chunk.len()));
         }
-        let trailers: String = trailers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let trailers = lines(
+            trailers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}")),
+        );
         reply.write(format!("0\r\n{trailers}\r\n"))
     }
 
@@ -75,10 +77,10 @@ impl Reply {
 
     /// Writes a head: the status, the fields, and `framing` as the last field.
     pub fn head(self, status: u16, fields: &[(&str, &str)], framing: &str) -> Self {
-        let mut head = format!("HTTP/1.1 {status} Status\r\n");
-        for (name, value) in fields {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
+        let fields = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"));
+        let mut head = format!("HTTP/1.1 {status} Status\r\n") + &lines(fields);
         if !framing.is_empty() {
             head.push_str(framing);
             head.push_str("\r\n");
@@ -116,6 +118,11 @@ impl Reply {
     /// Does nothing until the other end closes the connection.
     pub fn stall(self) -> Self {
         self.step(Step::Stall)
+    }
+
+    /// Ends its own side of the connection, and goes on reading.
+    pub fn half_close(self) -> Self {
+        self.step(Step::HalfClose)
     }
 
     /// Closes the connection in good order.

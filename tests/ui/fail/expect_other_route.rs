@@ -1,0 +1,23 @@
+//! Another route wins.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users/{id}" => users,
+    GET "/users/me" => handler(me),
+
+    expect GET "https://api.example.com/users/me" => users;
+}
+
+async fn me(_: prox::Request) -> &'static str {
+    "you"
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,17 @@
+//! A backend inside of a host.
+
+prox::gateway! {
+    pub struct Shop;
+
+    host "api.example.com" {
+        backend users = cluster(rr, ["http://10.0.0.1:8080"]);
+        "/users" => users,
+    }
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

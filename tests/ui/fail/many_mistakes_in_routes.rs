@@ -1,0 +1,24 @@
+//! Conflicts and expectations are reported beside each other.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    backend canary = cluster(rr, ["http://10.0.1.1:8080"]);
+
+    GET "/users/{id}" => users,
+    GET "/users/{name}" => canary,
+    GET | POST "/orders" => users,
+    POST | PUT "/orders" => canary,
+
+    expect GET "/orders" => canary;
+    expect DELETE "/orders" => users;
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,21 @@
+//! The routes of a scope take all that the route of its prefix would take.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    "/files/{*path}" => "http://10.0.0.9:8080",
+    "/files" {
+        exact "/" => users,
+        exact "/index/" => users,
+        "/" => users.timeout(10s),
+    }
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

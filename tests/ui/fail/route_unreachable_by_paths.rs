@@ -1,0 +1,18 @@
+//! More specific paths take all that a prefix would take.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    exact "/" => users,
+    "/{*rest}" => users.timeout(10s),
+    "/" => "http://10.0.0.9:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

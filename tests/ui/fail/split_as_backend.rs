@@ -1,0 +1,16 @@
+//! A split as a backend.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = split { 95 => "http://10.0.0.1:8080", 5 => "http://10.0.1.1:8080" };
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,21 @@
+//! A function without `handler(..)` around it.
+
+async fn hello(_: prox::Request) -> &'static str {
+    "hello"
+}
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users" => users,
+    GET "/hello" => hello,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
