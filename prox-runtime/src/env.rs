@@ -162,7 +162,7 @@ impl Reader {
             let _ = write!(line, " (expected: {})", info.ty);
         }
         if !info.doc.is_empty() {
-            let _ = write!(line, "; {}", info.doc.trim());
+            let _ = write!(line, "; {}", info.doc.trim().trim_end_matches('.'));
         }
         if !info.needed_by.is_empty() {
             let _ = write!(line, "; needed by {}", info.needed_by);
