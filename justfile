@@ -23,3 +23,16 @@ bench-route *ARGS:
 # What `cargo check` and `cargo build` of a gateway cost, from 10 to 5 000 routes.
 bench-compile *ARGS:
     python3 tests/peers/compile.py {{ ARGS }}
+
+# What must not compile, and what its mistakes are told.
+ui *ARGS:
+    cargo test -p prox-tests --test ui {{ ARGS }}
+
+# Accepts what the compiler says of the fixtures now, and writes the gallery anew; read the diff.
+ui-bless:
+    TRYBUILD=overwrite cargo test -p prox-tests --test ui every_mistake
+    PROX_MESSAGES=write cargo test -p prox-tests --test ui gallery
+
+# Writes docs/messages.md from the fixtures.
+messages:
+    PROX_MESSAGES=write cargo test -p prox-tests --test ui gallery

@@ -48,6 +48,10 @@ impl Diagnostics {
         &mut self.errors[at]
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Adds an error about a part of a string literal, with the part underlined in the message.
     pub(crate) fn flaw(&mut self, text: &Text, flaw: Flaw) {
         let error = self.error(text.span, flaw.message);

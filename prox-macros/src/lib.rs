@@ -47,7 +47,8 @@ fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> TokenStream
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
     adjust(&mut model);
-    let context = Context::new(krate, &model, &forest);
+    let mut context = Context::new(krate, &model, &forest);
+    context.faulty = !diag.is_empty();
     expand::expand(&context, &diag)
 }
 

@@ -5,6 +5,7 @@
 //! endpoint, takes a connection from `pool`, and sends.
 
 mod body;
+mod cli;
 mod client;
 mod cluster;
 mod connect;
@@ -29,6 +30,7 @@ pub use http::Request as HttpRequest;
 
 pub use crate::{
     body::Body,
+    cli::{cli, cli_with},
     client::Client,
     cluster::{
         Balancer, Cluster, ClusterBuilder, Endpoint, EndpointError, IntoEndpoint, IntoEndpoints,
@@ -37,8 +39,8 @@ pub use crate::{
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
     gateway::{
-        Assembly, Gateway, GatewayFuture, IntoBackend, IntoGateway, IntoTarget, Redirect, Respond,
-        Split, Target, redirect, respond, run,
+        Assembly, Describe, Description, Gateway, GatewayFuture, IntoBackend, IntoGateway,
+        IntoTarget, Redirect, Respond, Split, Target, explain, redirect, respond, run,
     },
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,

@@ -11,10 +11,11 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, Client, Cluster, ClusterBuilder, Endpoint, EndpointError,
-    EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse,
-    Matched, Middleware, Next, Origin, Parts, Pick, PoolOptions, Request, RequestExt, Response,
-    Result, RouteInfo, Routes, Server, Variables, run,
+    Balancer, Body, BoxError, BoxHandler, Client, Cluster, ClusterBuilder, Describe, Description,
+    Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler,
+    IntoGateway, IntoResponse, Matched, Middleware, Next, Origin, Parts, Pick, PoolOptions,
+    Request, RequestExt, Response, Result, RouteInfo, Routes, Server, Variables, cli, cli_with,
+    run,
 };
 
 /// Ready-made middleware for `with [..]`, and what takes tower's.
@@ -49,6 +50,11 @@ pub mod __private {
     /// What `with [..]` does with each of its elements.
     pub fn layer<M, L: middleware::IntoLayer<M>>(layer: L) -> middleware::Layer {
         layer.into_layer()
+    }
+
+    /// Stands for a value that was awaited where nothing can be, which has been reported.
+    pub fn awaited<T>(_: impl Future<Output = T>) -> T {
+        unreachable!("a gateway with mistakes does not compile")
     }
 
     pub use crate::__service_impl as service_impl;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// What each module of the runtime may import of the crate, besides itself. The first are the leaves; after them each
-/// imports what stands before it. `gateway` puts all of it together, and nothing imports it.
+/// imports what stands before it. `gateway` puts all of it together, and `cli` alone imports it.
 const RUNTIME: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
@@ -70,6 +70,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
+    ("cli", &["error", "gateway", "server"]),
 ];
 
 /// What each module of the macro may import of the crate: tokens to syntax to model to checks and Rust.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bodies;
+mod cli;
 mod client_limits;
 mod continuation;
 mod crowd;

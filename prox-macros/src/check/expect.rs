@@ -8,9 +8,8 @@ use crate::{
     expand::exprs::target_text,
     model::{Methods, Model, Route, tree::Forest},
     syntax::{
-        ast::{Expect, Expr, Outcome, Setup, Target},
+        ast::{Expect, Outcome, Setup, Target},
         calls::Call,
-        cursor::{text_of, tokens_of},
         host::HostName,
         url::{Asked, asked},
         words::nearest,
@@ -88,12 +87,11 @@ fn decide(
     diag: &mut Diagnostics,
 ) {
     let host = host_of(model, &asked.host);
-    // With a path or a host missing, nobody can say what would happen.
+    // With a path, a guard or a host missing, nobody can say what would happen.
     let holes = model.hosts.iter().any(|host| host.hole)
-        || model
-            .routes
-            .iter()
-            .any(|route| route.host == host && route.pattern.is_none());
+        || model.routes.iter().any(|route| {
+            route.host == host && (route.pattern.is_none() || route.accepts.is_hole())
+        });
     if holes || forest.overflow.is_some() {
         return;
     }
@@ -178,11 +176,8 @@ fn decision<'m>(
         let Some(route) = model.routes.get(candidate.route) else {
             continue;
         };
-        if !route
-            .guard
-            .as_ref()
-            .is_none_or(|guard| accepts(guard, &asked.query))
-        {
+        // Of a request that has nothing but its URL, only the query can make a guard accept it.
+        if !route.accepts.accepts_query(&asked.query) {
             continue;
         }
         if Methods(candidate.methods).contains(method) {
@@ -191,42 +186,6 @@ fn decision<'m>(
         status = 405;
     }
     Decision::Refused(status)
-}
-
-/// Whether a guard accepts a request that has nothing but its URL: only the query can make it do so.
-fn accepts(guard: &Expr, query: &str) -> bool {
-    let [
-        TokenTree::Ident(key),
-        TokenTree::Group(name),
-        TokenTree::Punct(_),
-        TokenTree::Ident(test),
-        TokenTree::Group(value),
-    ] = guard.tokens.as_slice()
-    else {
-        return false;
-    };
-    let literal = |group: &proc_macro2::Group| {
-        let tokens = tokens_of(group.stream());
-        match tokens.as_slice() {
-            [only] => text_of(only).map(|text| text.value),
-            _ => None,
-        }
-    };
-    let (Some(name), true) = (literal(name), key == "query") else {
-        return false;
-    };
-    let wanted = literal(value);
-    let mut values = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value);
-    match (test.to_string().as_str(), wanted) {
-        ("exists", None) => values.next().is_some() && !query.is_empty(),
-        ("is", Some(wanted)) => values.any(|value| value == wanted),
-        ("starts_with", Some(wanted)) => values.any(|value| value.starts_with(&wanted)),
-        _ => false,
-    }
 }
 
 /// What an expectation may call the target: its backend, its handler, its status, those of its arms.

@@ -5,10 +5,12 @@ mod expect;
 mod hosts;
 mod names;
 pub(crate) mod options;
-mod position;
+pub(crate) mod position;
+mod reach;
 mod rewrites;
 mod routes;
 mod upstreams;
+mod witness;
 
 use crate::{
     diag::Diagnostics,

@@ -24,6 +24,13 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     }
 }
 
+/// Whether an expression waits for something where nothing can.
+pub(crate) fn awaits(tokens: &[TokenTree]) -> bool {
+    let mut found = false;
+    leaves(tokens, &mut |_, word| found |= word == ".await");
+    found
+}
+
 /// Shows every `return` and `.await` that is not inside of a closure or an async block.
 fn leaves(tokens: &[TokenTree], seen: &mut dyn FnMut(&TokenTree, &str)) {
     let mut deferred = false;

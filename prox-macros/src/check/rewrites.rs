@@ -9,7 +9,7 @@ use crate::{
         ast::{Setup, Target, Text},
         calls::{each_call, each_expr},
         cursor::text_of,
-        pattern::Pattern,
+        pattern::{Pattern, encoded},
     },
 };
 
@@ -139,6 +139,42 @@ fn form(text: &Text, diag: &mut Diagnostics) {
             help: format!("write `\"/{value}\"`"),
         };
         diag.flaw(text, flaw);
+    }
+    if let Some(at) = value.find(['?', '#']) {
+        let flaw = Flaw {
+            at: at..value.len(),
+            message: String::from(
+                "a rewrite is a path alone: the query of the request is kept as it is",
+            ),
+            help: format!("write `\"{}\"`", value.get(..at).unwrap_or_default()),
+        };
+        diag.flaw(text, flaw);
+    }
+    if let Some(at) = value.find(|c: char| !c.is_ascii_graphic() || c == '\\') {
+        let flaw = Flaw {
+            at: at..at
+                + value
+                    .get(at..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8),
+            message: String::from(
+                "a rewritten path has no blanks, backslashes or characters outside of ASCII",
+            ),
+            help: format!("write `\"{}\"`", encoded(value)),
+        };
+        diag.flaw(text, flaw);
+    }
+    let mut at = 0;
+    for segment in value.split('/') {
+        if matches!(segment, "." | "..") {
+            let flaw = Flaw {
+                at: at..at + segment.len(),
+                message: format!("a rewritten path has no `{segment}` segment"),
+                help: String::from("write the path that is meant"),
+            };
+            diag.flaw(text, flaw);
+        }
+        at += segment.len() + 1;
     }
     let unclosed = value
         .rfind('{')

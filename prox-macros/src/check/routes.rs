@@ -1,14 +1,15 @@
-//! Routes that are there twice, that tie, and that can never be reached.
+//! Routes that are there twice, and routes that tie.
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::{reach, witness::witness};
 use crate::{
     diag::{Diagnostics, location},
     expand::text::source,
-    model::{Methods, Model, Route, tree::Forest},
-    syntax::{
-        host::HostName,
-        pattern::{Segment, Tail},
+    model::{
+        Methods, Model, Route,
+        guard::{Guard, Relation},
+        tree::Forest,
     },
 };
 
@@ -25,7 +26,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
         .help("write literal segments where parameters are not needed");
         return;
     }
-    unreachable(model, forest, &conflicting, diag);
+    reach::check(model, forest, &conflicting, diag);
 }
 
 /// The same method twice on one route.
@@ -42,7 +43,15 @@ fn methods(model: &Model, diag: &mut Diagnostics) {
     }
 }
 
-/// Pairs of routes with the same pattern that both could take a request; gives the routes of these pairs.
+/// Two routes with the same pattern that both take a request, of which none goes before the other.
+enum Conflict {
+    /// Their guards accept the same requests.
+    Same,
+    /// Each guard accepts requests that the other does not; this is what both accept.
+    Overlap(Guard),
+}
+
+/// Reports pairs of routes that are in conflict; gives the routes of these pairs.
 fn conflicts(model: &Model, diag: &mut Diagnostics) -> HashSet<usize> {
     let mut groups: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
     for (place, route) in model.routes.iter().enumerate() {
@@ -50,40 +59,81 @@ fn conflicts(model: &Model, diag: &mut Diagnostics) -> HashSet<usize> {
             groups.entry((route.host, shape)).or_default().push(place);
         }
     }
-    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut found: Vec<(usize, usize, Conflict)> = Vec::new();
     for group in groups.values().filter(|group| group.len() > 1) {
-        for (at, later) in group.iter().enumerate() {
-            let earlier = group.iter().take(at).find(|earlier| {
-                match (model.routes.get(**earlier), model.routes.get(*later)) {
-                    (Some(a), Some(b)) => conflict(a, b),
-                    _ => false,
-                }
-            });
-            found.extend(earlier.map(|earlier| (*later, *earlier)));
+        let group: Vec<(usize, &Route)> = group
+            .iter()
+            .filter_map(|place| Some((*place, model.routes.get(*place)?)))
+            .collect();
+        for (at, (later, b)) in group.iter().enumerate() {
+            let earlier = group
+                .iter()
+                .take(at)
+                .find_map(|(earlier, a)| Some((*later, *earlier, conflict(a, b, &group)?)));
+            found.extend(earlier);
         }
     }
-    found.sort_unstable();
-    for (later, earlier) in &found {
+    found.sort_unstable_by_key(|(later, earlier, _)| (*later, *earlier));
+    for (later, earlier, conflict) in &found {
         if let (Some(later), Some(earlier)) = (model.routes.get(*later), model.routes.get(*earlier))
         {
-            report(model, earlier, later, diag);
+            match conflict {
+                Conflict::Same => same(model, earlier, later, diag),
+                Conflict::Overlap(both) => overlap(model, earlier, later, both, diag),
+            }
         }
     }
-    found.into_iter().flat_map(|(a, b)| [a, b]).collect()
+    found.into_iter().flat_map(|(a, b, _)| [a, b]).collect()
 }
 
-/// Whether nothing says which of two routes with the same pattern comes first.
-fn conflict(a: &Route, b: &Route) -> bool {
+/// Whether nothing says which of two routes of a group, which have the same pattern, goes first.
+fn conflict(a: &Route, b: &Route, group: &[(usize, &Route)]) -> Option<Conflict> {
+    let methods = a.methods.common(b.methods);
+    if methods.is_empty() {
+        return None;
+    }
     let any = |route: &Route| route.methods == Methods::ALL;
-    any(a) == any(b) && !a.methods.common(b.methods).is_empty() && guard(a) == guard(b)
+    match a.accepts.relation(&b.accepts) {
+        Relation::Same => (any(a) == any(b)).then_some(Conflict::Same),
+        Relation::Overlap => {
+            let both = a.accepts.common(&b.accepts)?;
+            // Routes for what both accept go before either.
+            let decided = methods.each().all(|method| {
+                let between: Vec<&Guard> = group
+                    .iter()
+                    .filter(|(_, route)| route.methods.contains(method))
+                    .map(|(_, route)| &route.accepts)
+                    .filter(|guard| guard.implies(&a.accepts) && guard.implies(&b.accepts))
+                    .collect();
+                both.is_covered(&between)
+            });
+            (!decided).then_some(Conflict::Overlap(both))
+        }
+        // The same closure twice is the same guard, whatever it does.
+        Relation::Apart => (any(a) == any(b) && guard(a) == guard(b)).then_some(Conflict::Same),
+    }
 }
 
-fn guard(route: &Route) -> Option<String> {
+pub(super) fn guard(route: &Route) -> Option<String> {
     route.guard.as_ref().map(|guard| source(&guard.tokens))
 }
 
-fn report(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
-    let witness = witness(model, later, earlier.methods.common(later.methods));
+pub(super) fn shown(route: &Route) -> String {
+    match guard(route) {
+        Some(guard) => format!("{} if {guard}", route.shown()),
+        None => route.shown(),
+    }
+}
+
+fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
+    let common = earlier.methods.common(later.methods);
+    let witness = witness(model, later, common, &later.accepts);
+    let when = if later.accepts.is_opaque() {
+        ", if the guard accepts it"
+    } else {
+        ""
+    };
+    let witness = format!("{witness} would match both{when}");
     let there = location(earlier.path.span);
     let here = location(later.path.span);
     let (a, b) = (shown(earlier), shown(later));
@@ -94,9 +144,12 @@ fn report(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics)
             format!("`{b}` takes the same requests as `{a}` above{there}")
         };
         let error = diag.error(later.path.span, twice);
-        error.note(format!("`{witness}` would match both"));
-        if a != b {
+        error.note(witness);
+        if earlier.shown_path() != later.shown_path() {
             error.note("the names of parameters do not tell paths apart");
+        }
+        if guard(earlier) != guard(later) {
+            error.note("both guards accept the same requests");
         }
         error.help("take one of them away, or tell them apart with a method or a guard");
         diag.error(
@@ -105,120 +158,41 @@ fn report(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics)
         );
         return;
     }
-    let common = earlier.methods.common(later.methods).example();
     diag.error(
         later.path.span,
         format!("`{b}` ties with `{a}` above{there}"),
     )
-    .note(format!("`{witness}` would match both"))
-    .help(format!("take `{common}` out of one of them"));
+    .note(&witness)
+    .help(format!("take `{}` out of one of them", common.example()));
     diag.error(
         earlier.path.span,
         format!("`{a}` ties with `{b}` below{here}"),
     )
-    .note(format!("`{witness}` would match both"));
+    .note(witness);
 }
 
-fn shown(route: &Route) -> String {
-    match guard(route) {
-        Some(guard) => format!("{} if {guard}", route.shown()),
-        None => route.shown(),
-    }
-}
-
-/// A request that the route takes.
-fn witness(model: &Model, route: &Route, methods: Methods) -> String {
-    let host = model
-        .hosts
-        .get(route.host)
-        .and_then(|host| host.names.first());
-    let host = match host {
-        Some((HostName::Exact(name), _)) => format!("https://{name}"),
-        Some((HostName::Suffix(name), _)) => format!("https://any.{name}"),
-        None => String::new(),
-    };
-    format!("{} {host}{}", methods.example(), witness_path(route))
-}
-
-fn witness_path(route: &Route) -> String {
-    let Some(pattern) = &route.pattern else {
-        return String::from("/");
-    };
-    let mut path = String::new();
-    for segment in &pattern.segments {
-        path.push('/');
-        path.push_str(match segment {
-            Segment::Literal(text) => text,
-            Segment::Param(_) => "7",
-        });
-    }
-    if matches!(pattern.tail, Tail::Rest(_)) {
-        path.push_str("/x");
-    }
-    if path.is_empty() {
-        String::from("/")
-    } else {
-        path
-    }
-}
-
-/// Routes of which every request is taken by routes that are asked before.
-fn unreachable(
-    model: &Model,
-    forest: &Forest,
-    conflicting: &HashSet<usize>,
-    diag: &mut Diagnostics,
-) {
-    let mut reached = vec![false; model.routes.len()];
-    let mut mark = |list: usize| {
-        let mut covered = Methods(0);
-        for candidate in forest.lists.get(list).into_iter().flatten() {
-            let methods = Methods(candidate.methods);
-            if let Some(reached) = reached.get_mut(candidate.route) {
-                *reached |= !methods.without(covered).is_empty();
-            }
-            if !candidate.guarded {
-                covered = covered.union(methods);
-            }
-        }
-    };
-    for (number, state) in forest.states.iter().enumerate() {
-        // Every path has a slash, so none ends where a host's tree starts.
-        if !forest.roots.contains(&number) {
-            mark(state.end);
-        }
-        mark(state.slash);
-        mark(state.more);
-    }
-    for (place, route) in model.routes.iter().enumerate() {
-        let reached = reached.get(place).copied().unwrap_or(true);
-        if reached || route.pattern.is_none() || conflicting.contains(&place) {
-            continue;
-        }
-        let what = if route.guard.is_some() {
-            "its guard is never asked"
-        } else {
-            "it can never be reached"
-        };
-        let error = diag.error(
-            route.path.span,
-            format!(
-                "`{}` is in vain: {what}, since more specific routes take all of its requests",
-                shown(route)
-            ),
-        );
-        let winner = forest
-            .find(route.host, &witness_path(route))
-            .first()
-            .and_then(|candidate| model.routes.get(candidate.route));
-        if let Some(winner) = winner {
-            let there = location(winner.path.span);
-            error.note(format!(
-                "for example `{}` is taken by `{}`{there}",
-                witness(model, route, route.methods),
-                shown(winner)
-            ));
-        }
-        error.help("take the route away, or narrow the others down");
-    }
+fn overlap(model: &Model, earlier: &Route, later: &Route, both: &Guard, diag: &mut Diagnostics) {
+    let common = earlier.methods.common(later.methods);
+    let witness = witness(model, later, common, both);
+    let witness = format!("{witness} would match both, and neither guard is more specific");
+    let there = location(earlier.path.span);
+    let here = location(later.path.span);
+    let (a, b) = (shown(earlier), shown(later));
+    let (first, second) = (
+        guard(earlier).unwrap_or_default(),
+        guard(later).unwrap_or_default(),
+    );
+    diag.error(
+        later.path.span,
+        format!("`{b}` ties with `{a}` above{there}"),
+    )
+    .note(&witness)
+    .help(format!(
+        "write a third route for what both accept, which goes first: `if {first}.and({second})`"
+    ));
+    diag.error(
+        earlier.path.span,
+        format!("`{a}` ties with `{b}` below{here}"),
+    )
+    .note(witness);
 }

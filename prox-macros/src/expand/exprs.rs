@@ -7,7 +7,7 @@ use quote::quote_spanned;
 
 use super::Context;
 use crate::{
-    check::options,
+    check::{options, position},
     syntax::{
         ast::{Expr, Split, Target},
         calls::{each_name, is_method},
@@ -24,11 +24,17 @@ pub(super) fn at(place: Span) -> Span {
 
 /// The expression with its units and endpoints written out.
 pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
-    Rewriting {
-        context,
-        target: false,
+    written_out(context, expr, false)
+}
+
+fn written_out(context: &Context<'_>, expr: &Expr, target: bool) -> TokenStream {
+    let tokens = Rewriting { context, target }.tokens(&expr.tokens);
+    if context.model.named.is_none() || !position::awaits(&expr.tokens) {
+        return tokens;
     }
-    .tokens(&expr.tokens)
+    // Reported; it is of the right type where rustc has nothing more to say of it.
+    let krate = &context.krate;
+    quote_spanned!(at(expr.span())=> #krate::__private::awaited(async { #tokens }))
 }
 
 struct Rewriting<'a> {
@@ -84,11 +90,16 @@ impl Rewriting<'_> {
                     if place == 1 && list.delimiter() == Delimiter::Bracket =>
                 {
                     let elements = expr_list(&tokens_of(list.stream()), list.span_close());
-                    let elements = elements.iter().map(|element| {
-                        let value = self.endpoints(element);
-                        quote_spanned!(at(element.span())=> #krate::__private::endpoint(#value))
+                    out.extend(if elements.is_empty() {
+                        // Reported; of a type, since nothing else tells what the list is of.
+                        quote_spanned!(at(list.span())=> <[#krate::Endpoint; 0] as ::core::default::Default>::default())
+                    } else {
+                        let elements = elements.iter().map(|element| {
+                            let value = self.endpoints(element);
+                            quote_spanned!(at(element.span())=> #krate::__private::endpoint(#value))
+                        });
+                        quote_spanned!(at(list.span())=> [#(#elements),*])
                     });
-                    out.extend(quote_spanned!(at(list.span())=> [#(#elements),*]));
                 }
                 _ if place == 1 => out.extend(self.endpoints(argument)),
                 tokens => out.extend(self.tokens(tokens)),
@@ -119,8 +130,11 @@ impl Rewriting<'_> {
                 number.set_span(span);
                 TokenTree::Literal(number).into()
             }
-            // What is no value has been reported; a default keeps the types right.
-            Some(Err(_)) => quote_spanned!(at(span)=> ::core::default::Default::default()),
+            // What is no value has been reported; one of the right type keeps rustc from speaking of it, too.
+            Some(Err(_)) if literal.to_string().ends_with(['b', 'B']) => {
+                quote_spanned!(at(span)=> 0_usize)
+            }
+            Some(Err(_)) => self.millis(0, span),
             None => TokenTree::Literal(literal.clone()).into(),
         }
     }
@@ -177,11 +191,7 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
             let token = &url.token;
             quote_spanned!(at(url.span)=> #krate::__private::upstream(#token))
         }
-        Target::Expr(value) => Rewriting {
-            context,
-            target: true,
-        }
-        .tokens(&value.tokens),
+        Target::Expr(value) => written_out(context, value, true),
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
                 let weight = weight(&arm.weight).unwrap_or(1);

@@ -26,6 +26,8 @@ pub(crate) struct Context<'a> {
     pub(crate) krate: TokenStream,
     pub(crate) model: &'a Model,
     pub(crate) forest: &'a Forest,
+    /// Whether anything was reported.
+    pub(crate) faulty: bool,
     /// The backends, each name once.
     backends: Vec<&'a Backend>,
     /// The places of the backends by name.
@@ -38,6 +40,7 @@ impl<'a> Context<'a> {
             krate,
             model,
             forest,
+            faulty: false,
             backends: Vec::new(),
             places: HashMap::new(),
         };
@@ -81,7 +84,7 @@ fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
         fail,
     };
     let body = setup::body(context, &parts);
-    let allow = setup::allow();
+    let allow = setup::allow(context);
     quote_spanned!(span=> {
         static __TABLE: #krate::__private::Table = #table;
         const __ROUTES: #krate::Routes = #routes;

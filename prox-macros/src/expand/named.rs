@@ -37,6 +37,15 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
                 ::core::result::Result::Ok(self.gateway)
             }
         }
+        impl #krate::Describe for #name {
+            fn describe() -> ::core::option::Option<#krate::Description> {
+                ::core::option::Option::Some(#krate::Description::new(
+                    Self::__table(),
+                    Self::ROUTES,
+                    Self::ENV,
+                ))
+            }
+        }
         #krate::__private::service_impl! { #name }
     )
 }
@@ -105,11 +114,17 @@ fn implementation(
         fail: quote_spanned!(span=> return ::core::result::Result::Err),
     };
     let body = setup::body(context, &parts);
-    let allow = setup::allow();
-    let arguments = named.fields.iter().map(|field| {
+    let allow = setup::allow(context);
+    let arguments = named.fields.iter().enumerate().map(|(place, field)| {
         let (name, ty) = (&field.name, &field.ty);
         let ty: TokenStream = ty.iter().cloned().collect();
-        quote_spanned!(span=> #name: #ty)
+        let mut earlier = named.fields.iter().take(place);
+        if earlier.any(|earlier| earlier.name == *name) {
+            // Reported; the number of arguments stays.
+            quote_spanned!(span=> _: #ty)
+        } else {
+            quote_spanned!(span=> #name: #ty)
+        }
     });
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let field = Ident::new(&backend.name.to_string(), Span::call_site());

@@ -19,9 +19,14 @@ pub(super) struct Parts {
 }
 
 /// Lints that the user's names and holes must not set off.
-pub(super) fn allow() -> TokenStream {
+pub(super) fn allow(context: &Context<'_>) -> TokenStream {
+    // What a mistake has cut off from its uses is not unused.
+    let unused = context
+        .faulty
+        .then(|| quote_spanned!(Span::mixed_site()=> unused_variables,));
     quote_spanned!(Span::mixed_site()=>
         #[allow(
+            #unused
             non_snake_case,
             unused_imports,
             unused_mut,
@@ -79,7 +84,16 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
             }
         }
     });
-    let names = env.iter().map(|variable| &variable.name);
+    // A name that is there twice has been reported, and is bound once.
+    let names = env.iter().enumerate().map(|(place, variable)| {
+        let name = &variable.name;
+        let mut earlier = env.iter().take(place);
+        if earlier.any(|earlier| earlier.name == *name) {
+            quote_spanned!(span=> _)
+        } else {
+            quote_spanned!(span=> #name)
+        }
+    });
     let locals = (0..env.len()).map(|place| numbered("__e", place));
     let fail = &parts.fail;
     quote_spanned!(span=>

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Host, Methods, Model, Route};
+use super::{
+    Host, Methods, Model, Route,
+    guard::{self, Guard},
+};
 use crate::{
     diag::Diagnostics,
     syntax::{
@@ -168,6 +171,9 @@ impl Lowering<'_> {
             .fold(Methods(0), |all, word| all.union(Methods::of(word)));
         let mut layers = around.layers.clone();
         layers.extend(self.layers.intern(route.layers));
+        let accepts = route.guard.as_ref().map_or_else(Guard::default, |guard| {
+            guard::read(&guard.tokens, self.diag)
+        });
         self.routes.push(Route {
             host: around.host,
             path: route.path,
@@ -184,6 +190,7 @@ impl Lowering<'_> {
                 words.join("|")
             },
             guard: route.guard,
+            accepts,
             target: route.target,
             layers,
         });

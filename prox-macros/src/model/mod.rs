@@ -1,8 +1,10 @@
 //! The gateway as data: what was written, with its scopes unfolded and its literals understood.
 
+pub(crate) mod guard;
 mod lower;
 pub(crate) mod tree;
 
+use self::guard::Guard;
 pub(crate) use self::lower::lower;
 use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
@@ -80,6 +82,8 @@ pub(crate) struct Route {
     /// As written, joined by `|`; `*` if there are none.
     pub(crate) label: String,
     pub(crate) guard: Option<Expr>,
+    /// What the guard accepts, as far as it can be decided; everything if there is none.
+    pub(crate) accepts: Guard,
     /// None if it is missing.
     pub(crate) target: Option<Target>,
     /// Outermost first.
@@ -121,6 +125,13 @@ impl Methods {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Its methods, one by one.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        (0..10)
+            .map(|bit| Self(1 << bit))
+            .filter(move |method| self.contains(*method))
     }
 
     /// The name of the first method, or one that no route can name.

@@ -4,7 +4,10 @@
 //! the deterministic tree is the set of places in the trie that are alive, with the routes that the walk has passed and
 //! that take whatever follows. So each segment of a request is one step, and nothing is ever tried again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use super::{Methods, Model, Route};
 use crate::syntax::pattern::{Segment, Tail};
@@ -120,7 +123,8 @@ impl Forest {
 }
 
 /// All routes with a pattern, the most specific first, whatever the path. Among routes that take the same path it is the
-/// order in which they are asked.
+/// order in which they are asked: by pattern, then by guard, then by methods. The place in the source decides only where
+/// two routes cannot take the same request, or where a guard cannot be decided.
 struct Order {
     sorted: Vec<Candidate>,
     ranks: Vec<Option<usize>>,
@@ -132,9 +136,9 @@ impl Order {
             .iter()
             .enumerate()
             .filter_map(|(place, route)| {
-                let unguarded = route.guard.is_none();
+                let guard = Reverse(route.accepts.specificity());
                 let any = route.methods == Methods::ALL;
-                Some((specificity(route)?, unguarded, any, place))
+                Some((specificity(route)?, guard, any, place))
             })
             .collect();
         keyed.sort();

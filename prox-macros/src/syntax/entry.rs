@@ -52,6 +52,11 @@ impl Parser<'_> {
             unknown_method |= method.is_none();
             methods.extend(method);
             c.bump();
+            if c.is_punct(0, ',') {
+                self.diag
+                    .error(c.span(), "expected `|` between two methods, found `,`")
+                    .help("write `GET | POST \"/users\" => target,`");
+            }
             if !c.eat_punct('|') && !c.eat_punct(',') {
                 break;
             }

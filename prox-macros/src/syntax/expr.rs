@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Span, TokenTree};
 
 use super::{
     Parser,
-    ast::{Arm, Expr, Split, Target},
+    ast::{Arm, Expr, Split, Target, Text},
     cursor::{Cursor, text_of, tokens_of},
     words::starts_line,
 };
@@ -44,7 +44,7 @@ impl Parser<'_> {
     /// A target, with a report if it is missing.
     pub(super) fn target(&mut self, c: &mut Cursor<'_>, stop: Stop) -> Option<Target> {
         let place = c.span_before();
-        if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() {
+        if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() || is_shares(c) {
             return Some(Target::Split(self.split(c)));
         }
         let Some(expr) = Self::expr(c, stop) else {
@@ -62,12 +62,29 @@ impl Parser<'_> {
     }
 
     fn split(&mut self, c: &mut Cursor<'_>) -> Split {
+        const FORM: &str = "write `split { 95 => users, 5 => canary }`";
         let span = c.span();
+        if let Some(word) = c.ident(0).filter(|word| *word != "split") {
+            self.diag
+                .error(
+                    word,
+                    format!("unknown word `{word}` before the shares of targets"),
+                )
+                .help("write `split`");
+        } else if c.group(1, Delimiter::Brace).is_none() {
+            self.diag
+                .error(span, "the arms of a split stand in braces")
+                .help(FORM);
+        }
         c.bump();
         let mut arms = Vec::new();
-        if let Some(group) = c.group(0, Delimiter::Brace) {
-            c.bump();
+        if let Some(TokenTree::Group(group)) = c.bump() {
             let tokens = tokens_of(group.stream());
+            if tokens.is_empty() {
+                self.diag
+                    .error(span, "a split without arms can answer nothing")
+                    .help(FORM);
+            }
             let mut inner = Cursor::new(&tokens, group.span_close());
             while !inner.is_end() {
                 let left = inner.rest().len();
@@ -148,6 +165,16 @@ impl Parser<'_> {
     }
 }
 
+/// Whether what follows is a word and `{ 95 => target, .. }`, or the same in other brackets.
+fn is_shares(c: &Cursor<'_>) -> bool {
+    let Some(TokenTree::Group(group)) = c.ident(0).and(c.peek(1)) else {
+        return false;
+    };
+    let tokens = tokens_of(group.stream());
+    let inner = Cursor::new(&tokens, group.span_close());
+    matches!(inner.peek(0), Some(TokenTree::Literal(_))) && !inner.is_string(0) && inner.is_arrow(1)
+}
+
 /// The expressions of a list with commas; empty places are left out.
 pub(crate) fn list(tokens: &[TokenTree], end: Span) -> Vec<Expr> {
     let mut c = Cursor::new(tokens, end);
@@ -206,6 +233,11 @@ fn is_end(c: &Cursor<'_>, stop: Stop, lists: &Lists, operand_before: bool, first
         return true;
     }
     if !operand_before && !first {
+        return false;
+    }
+    // Behind an `if`, a text that is no path was meant as the guard; rustc says what a guard is.
+    let path = |text: Text| text.value.starts_with('/');
+    if stop == Stop::Arrow && first && c.is_string(0) && !c.text(0).is_some_and(path) {
         return false;
     }
     let with = c.is_word(0, "with") && stop == Stop::Comma;

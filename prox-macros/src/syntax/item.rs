@@ -36,6 +36,16 @@ impl Parser<'_> {
             return skip_line(c);
         }
         let name = c.ident(1).cloned();
+        if let Some(keyword) = name.as_ref().filter(|name| is_keyword(name)) {
+            self.diag
+                .error(
+                    keyword.span(),
+                    format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
+                )
+                .help("write `pub struct Edge;`");
+            self.gateway.without_name |= self.gateway.named.is_none();
+            return skip_line(c);
+        }
         c.skip(2);
         if c.is_punct(0, '<') {
             self.diag
@@ -369,13 +379,24 @@ impl Parser<'_> {
         }
     }
 
-    /// The name after the first word of a line; words of the language are none.
+    /// The name after the first word of a line; words of the language and of Rust are none.
     fn name(&mut self, c: &mut Cursor<'_>, form: &str) -> Option<Ident> {
         let word = c.span();
         c.bump();
+        if let Some(keyword) = c.ident(0).filter(|ident| is_keyword(ident)) {
+            self.diag
+                .error(
+                    keyword.span(),
+                    format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
+                )
+                .help(format!("write `{form}`"));
+            skip_line(c);
+            return None;
+        }
         let name = c.ident(0).filter(|ident| {
             let text = ident.to_string();
-            !ITEMS.contains(&text.as_str()) && !is_method(&text)
+            let rust = syn::parse_str::<Ident>(&text).is_err();
+            !rust && !ITEMS.contains(&text.as_str()) && !is_method(&text)
         });
         if name.is_some() {
             c.bump();
@@ -389,6 +410,10 @@ impl Parser<'_> {
         }
         name.cloned()
     }
+}
+
+fn is_keyword(ident: &Ident) -> bool {
+    syn::parse2::<Ident>(TokenTree::from(ident.clone()).into()).is_err()
 }
 
 /// Takes tokens until `ends`, which is not asked inside of angle brackets.

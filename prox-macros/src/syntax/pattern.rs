@@ -179,6 +179,9 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
             },
         });
     }
+    if let Some(flaw) = foreign(piece, &whole, &replaced) {
+        return Err(flaw);
+    }
     if let Some(dot) = Some(piece).filter(|piece| matches!(*piece, "." | "..")) {
         return Err(Flaw {
             at: whole,
@@ -215,6 +218,47 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
             param(piece.get(1..close).unwrap_or_default(), start)
         }
     }
+}
+
+/// What other routers write for a parameter or for many paths, and what would be literal text here.
+fn foreign(
+    piece: &str,
+    whole: &std::ops::Range<usize>,
+    replaced: impl Fn(&str) -> String,
+) -> Option<Flaw> {
+    let flaw = |message: &str, help: String| {
+        Some(Flaw {
+            at: whole.clone(),
+            message: message.to_owned(),
+            help,
+        })
+    };
+    if piece.chars().all(|c| c == '*') && piece.len() > 1 {
+        return flaw("`**` is no wildcard in a path", replaced("{*rest}"));
+    }
+    if piece.contains('*') && !piece.contains('{') {
+        return flaw(
+            "`*` is no wildcard in a path, alone or beside text",
+            String::from(
+                "write `{name}` for a whole segment, and look at the rest of it in a guard: `if |req: &prox::Parts| ..`",
+            ),
+        );
+    }
+    for (open, close) in [('<', '>'), ('[', ']'), ('(', ')')] {
+        let Some(inner) = piece.strip_prefix(open).and_then(|p| p.strip_suffix(close)) else {
+            continue;
+        };
+        let name = inner.rsplit(':').next().unwrap_or_default();
+        return if is_name(name) {
+            flaw(
+                &format!("a parameter is written `{{{name}}}`"),
+                replaced(&format!("{{{name}}}")),
+            )
+        } else {
+            flaw("a path has no regular expressions", replaced("{name}"))
+        };
+    }
+    None
 }
 
 fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
@@ -354,7 +398,8 @@ fn characters(value: &str, flaws: &mut Vec<Flaw>) {
     });
 }
 
-fn encoded(value: &str) -> String {
+/// As it is sent: everything outside of visible ASCII is percent-encoded.
+pub(crate) fn encoded(value: &str) -> String {
     value
         .bytes()
         .map(|byte| match byte {

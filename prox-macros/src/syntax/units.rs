@@ -22,15 +22,24 @@ const UNITS: [(&str, Make, u64); 7] = [
     ("h", Unit::Millis, 3_600_000),
 ];
 
+/// What Rust itself may have behind a number.
+const SUFFIXES: [&str; 14] = [
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
+    "f64",
+];
+
 /// The value of a literal with a unit, `None` if it has none; an error says why its value is no value.
 pub(crate) fn unit(literal: &Literal) -> Option<Result<Unit, String>> {
     let text = literal.to_string();
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let (number, (_, make, factor)) = UNITS
+    let known = UNITS
         .iter()
-        .find_map(|unit| text.strip_suffix(unit.0).map(|number| (number, unit)))?;
+        .find_map(|unit| text.strip_suffix(unit.0).map(|number| (number, unit)));
+    let Some((number, (_, make, factor))) = known else {
+        return unknown(&text).map(Err);
+    };
     if !number
         .bytes()
         .all(|b| b.is_ascii_digit() || b == b'_' || b == b'.')
@@ -47,6 +56,28 @@ pub(crate) fn unit(literal: &Literal) -> Option<Result<Unit, String>> {
             .map(make)
             .map_err(|problem| format!("`{text}` {problem} {whole}")),
     )
+}
+
+/// Says that what stands behind a decimal number is no unit, unless it is something of Rust.
+fn unknown(text: &str) -> Option<String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, suffix) = text.split_at(end);
+    let radix = number == "0" && suffix.starts_with(['x', 'o', 'b']);
+    let exponent = suffix.starts_with(['e', 'E']) && suffix.contains(|c: char| c.is_ascii_digit());
+    if radix || exponent || SUFFIXES.contains(&suffix) {
+        return None;
+    }
+    let meant = match suffix.to_ascii_lowercase().as_str() {
+        "msec" | "msecs" | "millis" => "ms",
+        "sec" | "secs" => "s",
+        "min" | "mins" => "m",
+        "hr" | "hrs" => "h",
+        "k" | "kb" | "kib" => "KiB",
+        "mb" | "mib" => "MiB",
+        "g" | "gb" | "gib" => "GiB",
+        _ => return Some(format!("`{suffix}` is no unit")),
+    };
+    Some(format!("`{suffix}` is no unit; write `{number}{meant}`"))
 }
 
 /// The number times the factor, if that is a whole number.
@@ -99,6 +130,17 @@ mod tests {
     fn what_has_no_unit_is_left_alone() {
         for text in ["5", "5u32", "1.5f64", "0x5s", "\"5s\"", "'s'", "1e3"] {
             assert_eq!(value(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_unit_is_told_the_nearest() {
+        for (text, told) in [
+            ("5sec", "`sec` is no unit; write `5s`"),
+            ("16KB", "`KB` is no unit; write `16KiB`"),
+            ("1d", "`d` is no unit"),
+        ] {
+            assert_eq!(value(text), Some(Err(String::from(told))), "{text}");
         }
     }
 

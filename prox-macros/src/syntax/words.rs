@@ -54,7 +54,10 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             "env" | "backend" | "struct" => c.ident(1).is_some(),
             "pub" => c.is_word(1, "struct") || c.is_word(2, "struct"),
             "let" => c.ident(1).is_some() || c.peek(1).is_some_and(|t| !is_operator(t)),
-            "with" => c.group(1, proc_macro2::Delimiter::Bracket).is_some(),
+            "with" => {
+                let layers = c.group(1, proc_macro2::Delimiter::Bracket).is_some();
+                layers || c.ident(1).is_some_and(|word| word != "as")
+            }
             "host" => c.is_string(1) || c.is_word(1, "_"),
             "expect" => c
                 .ident(1)

@@ -217,9 +217,9 @@ fn targets_are_checked_where_they_are_literal() {
             r#""/a" => split { 0 => a, x => b, 1.5 => c }, "/b" => split {}"#,
             &[
                 "expected a weight and `=>`",
+                "a split without arms can answer nothing",
                 "an arm of weight 0 never gets a request",
                 "`1.5` is no weight",
-                "a split without arms can answer nothing",
             ],
         ),
         (

@@ -1,5 +1,7 @@
 //! Tests of the whole way through the macro, outside of the compiler.
 
+mod guard_order;
+mod guards;
 mod messages;
 mod size;
 mod tree;

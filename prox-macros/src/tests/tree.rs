@@ -66,7 +66,15 @@ fn route() -> impl Strategy<Value = (usize, String)> {
     let path = prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 0..4);
     let methods = prop::sample::select(&["", "", "GET", "POST", "GET | PUT", "HEAD"][..]);
     let tail = prop::sample::select(&["", "exact", "slash", "rest"][..]);
-    let guard = prop::sample::select(&["", "", "if g"][..]);
+    let guard = prop::sample::select(
+        &[
+            "",
+            "",
+            "if g",
+            "if header(\"x\").is(\"1\")",
+            "if header(\"x\").exists()",
+        ][..],
+    );
     (0..HOSTS.len(), methods, path, tail, guard).prop_map(|(host, methods, path, tail, guard)| {
         // The same name twice in a path would be an error.
         let path: String = path
@@ -151,7 +159,7 @@ fn naive(model: &Model, host: &str, path: &str) -> Vec<Candidate> {
     taking.sort_by(|(i, a), (j, b)| {
         let any = |route: &Route| route.label == "*";
         more_specific(a.pattern.as_ref().unwrap(), b.pattern.as_ref().unwrap())
-            .then(a.guard.is_none().cmp(&b.guard.is_none()))
+            .then(b.accepts.specificity().cmp(&a.accepts.specificity()))
             .then(any(a).cmp(&any(b)))
             .then(i.cmp(j))
     });

@@ -1,6 +1,7 @@
 //! Puts a gateway together from its tables and its parts, and answers requests with it.
 
 mod assembly;
+mod explain;
 mod split;
 mod target;
 
@@ -19,6 +20,7 @@ use http_body::Body as _;
 
 pub use self::{
     assembly::Assembly,
+    explain::{Describe, Description, explain},
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
@@ -31,7 +33,7 @@ use crate::{
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
     proxy::Proxy,
     respond as responses,
-    route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables, explain},
+    route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
     server::Server,
 };
 
@@ -104,7 +106,7 @@ impl Gateway {
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
     pub fn explain(&self, method: &str, url: &str) -> Explanation {
-        explain(self.0.table, self.0.routes, method, url)
+        self.description().explain(method, url)
     }
 }
 

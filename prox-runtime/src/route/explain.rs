@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use http::Method;
-
 use super::{
     info::{RouteInfo, Routes},
     methods::Methods,
-    table::{Candidate, Table},
+    table::Candidate,
 };
+use crate::error::Failure;
 
 /// Which route would take a request, and why the others would not: what `explain` of a gateway gives.
 ///
@@ -20,6 +19,7 @@ pub struct Explanation {
     path: String,
     considered: Vec<Considered>,
     allowed: Methods,
+    refused: Option<Failure>,
 }
 
 /// A route that could take the host and the path, and what became of it.
@@ -46,28 +46,6 @@ pub enum Verdict {
     NotAsked,
 }
 
-/// Explains which route of a gateway would take `method` on `url`, an absolute URL or a path.
-pub fn explain(
-    table: &Table,
-    routes: Routes,
-    method: impl AsRef<str>,
-    url: impl AsRef<str>,
-) -> Explanation {
-    let (host, path) = host_and_path(url.as_ref());
-    let method = method.as_ref();
-    let bit = Method::from_bytes(method.as_bytes()).map_or(Methods::OTHER, |m| Methods::of(&m));
-    let candidates = table.find(&host, path);
-    Explanation {
-        method: method.to_owned(),
-        considered: considered(candidates, routes, bit),
-        allowed: candidates
-            .iter()
-            .fold(Methods::NONE, |all, candidate| all.union(candidate.methods)),
-        path: path.to_owned(),
-        host,
-    }
-}
-
 fn considered(candidates: &[Candidate], routes: Routes, method: Methods) -> Vec<Considered> {
     let mut taken = false;
     let mut considered = Vec::new();
@@ -88,6 +66,39 @@ fn considered(candidates: &[Candidate], routes: Routes, method: Methods) -> Vec<
 }
 
 impl Explanation {
+    /// What becomes of a request with this method for a canonical host and path, which these candidates could take.
+    pub(crate) fn of(
+        method: &str,
+        host: &str,
+        path: &str,
+        routes: Routes,
+        methods: Methods,
+        candidates: &[Candidate],
+    ) -> Self {
+        Self {
+            method: method.to_owned(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+            considered: considered(candidates, routes, methods),
+            allowed: candidates
+                .iter()
+                .fold(Methods::NONE, |all, candidate| all.union(candidate.methods)),
+            refused: None,
+        }
+    }
+
+    /// A request that is refused before any route is looked for.
+    pub(crate) fn refused(method: &str, url: &str, failure: Failure) -> Self {
+        Self {
+            method: method.to_owned(),
+            host: String::new(),
+            path: url.to_owned(),
+            considered: Vec::new(),
+            allowed: Methods::NONE,
+            refused: Some(failure),
+        }
+    }
+
     /// The route that takes the request if no guard before it does; none if there is none.
     pub fn route(&self) -> Option<&'static RouteInfo> {
         self.considered
@@ -101,9 +112,12 @@ impl Explanation {
         &self.considered
     }
 
-    /// The status that the gateway itself gives when no guard accepts and no route takes the request: 404 or 405.
+    /// The status that the gateway itself gives when no guard accepts and no route takes the request: 404 or 405; or 400 or
+    /// 414 when it refuses the request whatever its routes are.
     pub fn status(&self) -> Option<http::StatusCode> {
-        if self.route().is_some() {
+        if let Some(failure) = self.refused {
+            Some(failure.status())
+        } else if self.route().is_some() {
             None
         } else if self.considered.is_empty() {
             Some(http::StatusCode::NOT_FOUND)
@@ -116,6 +130,14 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, path, .. } = self;
+        if let Some(failure) = self.refused {
+            let status = failure.status().as_u16();
+            return writeln!(
+                f,
+                "{method} {path}\n  {status}: refused as {}",
+                failure.name()
+            );
+        }
         let host = if self.host.is_empty() {
             "any other host"
         } else {
@@ -162,48 +184,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The host in lower case without user, port and trailing dot, and the path without query and fragment.
-fn host_and_path(url: &str) -> (String, &str) {
-    let (authority, rest) = match url.split_once("://") {
-        Some((_, rest)) => match rest.find(['/', '?', '#']) {
-            Some(end) => rest.split_at(end),
-            None => (rest, ""),
-        },
-        None => ("", url),
-    };
-    let path = rest.split(['?', '#']).next().unwrap_or_default();
-    let path = if path.is_empty() { "/" } else { path };
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    (host.to_ascii_lowercase(), path)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use http::Method;
 
-    #[test]
-    fn the_host_is_canonical_and_the_query_is_cut() {
-        let cases = [
-            (
-                "https://API.example.com:8443/v1?x=/y",
-                "api.example.com",
-                "/v1",
-            ),
-            ("http://u@a.b./#x", "a.b", "/"),
-            ("http://a.b?x", "a.b", "/"),
-            ("http://[::1]:80/x", "[::1]", "/x"),
-            ("/just/a/path?q", "", "/just/a/path"),
-            ("", "", "/"),
-        ];
-        for (url, host, path) in cases {
-            assert_eq!(host_and_path(url), (host.to_owned(), path), "{url}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn every_route_says_why_it_was_not_taken() {

@@ -4,15 +4,17 @@
 
 mod columns;
 mod explain;
+mod export;
 mod guard;
 mod info;
+mod manifest;
 mod matched;
 mod methods;
 mod segment;
 mod table;
 
 pub use self::{
-    explain::{Considered, Explanation, Verdict, explain},
+    explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
     info::{EnvInfo, RouteInfo, Routes, Variables, routes},
     matched::{Matched, RequestExt},

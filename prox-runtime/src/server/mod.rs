@@ -158,19 +158,17 @@ impl<G: Dispatch> Server<G> {
     ///
     /// When it is called inside of an async runtime; use [`serve`](Self::serve) there.
     pub fn run(self) -> Result {
-        let address = match self.address {
-            Some(address) => Ok(address),
-            None => address_from_env(),
-        };
-        // What is wrong with the gateway and what is wrong with the address is said in one error.
-        let (gateway, address) = match (self.gateway, address) {
-            (Ok(gateway), Ok(address)) => (gateway, address),
-            (Err(gateway), Err(address)) => {
-                return Err(Error::config(format!("{gateway:?}\n{address:?}")));
-            }
-            (Err(error), _) | (_, Err(error)) => return Err(error),
-        };
+        let (gateway, address) = both(self.gateway, self.address)?;
         workers::run(gateway, address, self.workers, self.shutdown, self.options)
+    }
+
+    /// Says what [`run`](Self::run) would refuse, but does not listen.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway cannot start as it is configured, or `HOST` and `PORT` name no address.
+    pub fn check(self) -> Result {
+        both(self.gateway, self.address).map(|_| ())
     }
 
     /// Serves on the caller's tokio runtime until the [`shutdown`](Self::shutdown) future is done, and drains.
@@ -209,6 +207,19 @@ impl<G> fmt::Debug for Server<G> {
             .field("listener", &self.listener)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+/// The gateway and its address; what is wrong with one and what is wrong with the other is said in one error.
+fn both<G>(gateway: Result<G>, address: Option<SocketAddr>) -> Result<(G, SocketAddr)> {
+    let address = match address {
+        Some(address) => Ok(address),
+        None => address_from_env(),
+    };
+    match (gateway, address) {
+        (Ok(gateway), Ok(address)) => Ok((gateway, address)),
+        (Err(gateway), Err(address)) => Err(Error::config(format!("{gateway:?}\n{address:?}"))),
+        (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
 

@@ -1,13 +1,13 @@
-//! A route without a guard takes everything before the guard is asked.
+//! Routes without a guard leave nothing for which the guard could be asked.
 
 prox::gateway! {
     pub struct Shop;
 
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
-    exact "/users" => users,
-    "/users/{*rest}" => users,
-    "/users" if header("x-beta").is("1") => "http://10.0.0.9:8080",
+    exact "/" => users,
+    "/{*rest}" => users.timeout(10s),
+    "/" if header("x-beta").is("1") => "http://10.0.0.9:8080",
 }
 
 fn main() -> prox::Result {

@@ -1,16 +1,16 @@
-//! The routes of a scope take all that the route of its prefix would take.
+//! The routes of a scope leave nothing for the prefix around it.
 
 prox::gateway! {
     pub struct Shop;
 
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
-    "/files/{*path}" => "http://10.0.0.9:8080",
     "/files" {
         exact "/" => users,
-        exact "/index/" => users,
-        "/" => users.timeout(10s),
+        "/{*path}" => users.timeout(10s),
     }
+    exact "/files/" => users,
+    "/files" => "http://10.0.0.9:8080",
 }
 
 fn main() -> prox::Result {

@@ -1,12 +1,13 @@
-//! The routes of a path have all of the methods, so that one for every method is never reached.
+//! Routes for every method leave nothing for one of some methods.
 
 prox::gateway! {
     pub struct Shop;
 
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
-    GET | POST | PUT | PATCH | DELETE | HEAD | OPTIONS | CONNECT | TRACE "/users" => users,
-    "/users" => "http://10.0.0.9:8080",
+    exact "/" => users,
+    "/{*rest}" => users.timeout(10s),
+    POST "/" => "http://10.0.0.9:8080",
 }
 
 fn main() -> prox::Result {

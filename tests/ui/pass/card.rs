@@ -29,10 +29,7 @@ fn respond_401() -> Response {
 }
 
 fn admin(db: Database) -> axum::Router {
-    axum::Router::new().route(
-        "/admin",
-        axum::routing::get(move || async move { db.0 }),
-    )
+    axum::Router::new().route("/admin", axum::routing::get(move || async move { db.0 }))
 }
 
 prox::gateway! {
@@ -74,8 +71,11 @@ prox::gateway! {
 fn main() -> prox::Result {
     let error = Shop::new(Database("postgres")).unwrap_err().to_string();
     assert!(error.contains("USERS_URL is not set"), "{error}");
-    assert_eq!((Shop::ROUTES.len(), Shop::ENV.len()), (9, 2));
+    assert_eq!((Shop::ROUTES.len(), Shop::ENV.len()), (10, 2));
     let explanation = Shop::explain("GET", "https://api.example.com/v1/users/7");
-    assert_eq!(explanation.route().unwrap().target, r#"users.rewrite("/people/{id}")"#);
+    assert_eq!(
+        explanation.route().unwrap().target,
+        r#"users.rewrite("/people/{id}")"#
+    );
     Ok(())
 }

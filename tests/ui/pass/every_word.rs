@@ -28,8 +28,6 @@ prox::gateway! {
     env TOKEN: Option<String>;
     env URLS: Vec<Endpoint> = vec!["http://10.0.0.1:80".parse().unwrap()];
     env WAIT: Duration = 250ms;
-    #[allow(unused_variables)]
-    env UNUSED: bool = false;
 
     let waits: Vec<Duration> = waits.into_iter().map(|(_, wait)| wait).chain([1.5s, 2m, 1h]).collect();
     let (limit, token) = (16KiB + 1MiB + 2GiB, TOKEN.unwrap_or_default());
@@ -38,8 +36,6 @@ prox::gateway! {
     backend alone = "http://10.0.0.1:8080/base";
     backend shared = cluster(random, URLS).connect_timeout(WAIT).idle_timeout(60s).response_timeout(5s);
     backend kept = cluster(rr, ["http://[::1]:8080", "http://b".weight(2)]).preserve_host();
-    #[allow(unused_variables)]
-    backend unused = "http://10.0.0.9:8080";
 
     with [Recover::new()];
     with [RequestId::new(), |req: prox::Request, next: prox::Next| next.run(req),];
@@ -65,11 +61,11 @@ prox::gateway! {
         })),
     }
     host "one.example.org" {
-        GET "/" if header("x-beta").is("1") => redirect(307, "/beta"),
-        GET "/" if query("beta").exists() => redirect(303, "/beta"),
-        GET "/" if cookie("beta").starts_with("y") => redirect(302, "/beta"),
-        GET "/" if client_ip().within("10.0.0.0/8") => redirect(301, "/beta"),
-        GET "/" if |parts: &prox::Parts| parts.uri.path().len() > 9 => respond(414, "too long"),
+        GET "/" if header("x-beta").is("1") => redirect(308, "/beta"),
+        GET "/query" if query("beta").exists() => redirect(303, "/beta"),
+        GET "/cookie" if cookie("beta").starts_with("y") => redirect(302, "/beta"),
+        GET "/client" if client_ip().within("10.0.0.0/8") => redirect(301, "/beta"),
+        GET "/closure" if |parts: &prox::Parts| parts.uri.path().len() > 9 => respond(414, "too long"),
         GET "/" => respond(200, text),
     }
     host _ { "/any" => kept, }
@@ -78,7 +74,7 @@ prox::gateway! {
     expect HEAD "/both/more" => shared;
     expect PUT "/both" => 405;
     expect GET "https://two.example.com/bye" => bye;
-    expect GET "https://one.example.org/?beta" => 303;
+    expect GET "https://one.example.org/query?beta" => 303;
     expect GET "https://one.example.org/" => 200;
 }
 
@@ -88,6 +84,11 @@ fn main() -> prox::Result {
     assert_eq!((alone.name(), shared.endpoints().len()), ("alone", 1));
     assert_eq!(edge.routes().len(), Edge::ROUTES.len());
     let copy: prox::Gateway = prox::IntoGateway::into_gateway(edge.clone())?;
-    println!("{edge:?}\n{}{}{}", Edge::ROUTES, Edge::ENV, copy.explain("GET", "/both"));
+    println!(
+        "{edge:?}\n{}{}{}",
+        Edge::ROUTES,
+        Edge::ENV,
+        copy.explain("GET", "/both")
+    );
     Ok(())
 }

@@ -6,7 +6,10 @@ use prox::{Balancer, Endpoint, Gateway, Handler, middleware::Recover};
 use std::time::Duration;
 
 fn edge<B: Balancer, H: Handler>(policy: B, own: H, ports: &[u16]) -> prox::Result<Gateway> {
-    let urls: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let urls: Vec<String> = ports
+        .iter()
+        .map(|port| format!("http://127.0.0.1:{port}"))
+        .collect();
     let patience = Duration::from_secs(2);
     let greeting = String::from("hello");
     prox::gateway! {
@@ -34,7 +37,8 @@ fn main() -> prox::Result {
     let gateway = prox::gateway! { "/" => one, "/other" => cluster(rr, [other]) }?;
     assert_eq!(gateway.routes().len(), 2);
 
-    let gateway = edge(prox::dsl::rr, prox::dsl::respond(204, ""), &[9001, 9002])?;
+    let own = prox::dsl::handler(async |_| "own");
+    let gateway = edge(prox::dsl::rr, own, &[9001, 9002])?;
     assert_eq!(gateway.backend("users").unwrap().endpoints().len(), 2);
 
     drop(awaited());

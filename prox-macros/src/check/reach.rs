@@ -1,0 +1,118 @@
+//! Routes that can never be reached: every request that they could take is taken by a route that is asked before.
+
+use std::collections::HashSet;
+
+use super::{
+    routes::shown,
+    witness::{path, witness},
+};
+use crate::{
+    diag::{Diagnostics, location},
+    model::{
+        Methods, Model, Route,
+        guard::Guard,
+        tree::{Candidate, Forest},
+    },
+};
+
+/// Says nothing of routes that are in conflict, which has been reported.
+pub(super) fn check(
+    model: &Model,
+    forest: &Forest,
+    conflicting: &HashSet<usize>,
+    diag: &mut Diagnostics,
+) {
+    let reached = reached(model, forest);
+    for (place, route) in model.routes.iter().enumerate() {
+        let reached = reached.get(place).copied().unwrap_or(true);
+        if reached || route.pattern.is_none() || conflicting.contains(&place) {
+            continue;
+        }
+        let what = if route.guard.is_some() {
+            "its guard is never asked"
+        } else {
+            "it can never be reached"
+        };
+        let error = diag.error(
+            route.path.span,
+            format!(
+                "`{}` is in vain: {what}, since more specific routes take all of its requests",
+                shown(route)
+            ),
+        );
+        if let Some(winner) = winner(model, forest, place, route) {
+            let there = location(winner.path.span);
+            error.note(format!(
+                "for example {} is taken by `{}`{there}",
+                witness(model, route, route.methods, &route.accepts),
+                shown(winner)
+            ));
+        }
+        error.help("take the route away, or narrow the others down");
+    }
+}
+
+/// Which routes take at least one request.
+fn reached(model: &Model, forest: &Forest) -> Vec<bool> {
+    let mut reached = vec![false; model.routes.len()];
+    let mut done = vec![false; forest.lists.len()];
+    let mut mark = |list: usize| {
+        match done.get_mut(list) {
+            Some(done) if !*done => *done = true,
+            _ => return,
+        }
+        let candidates = forest.lists.get(list).map_or(&[][..], Vec::as_slice);
+        let mut taken = Methods(0);
+        for (at, candidate) in candidates.iter().enumerate() {
+            let methods = Methods(candidate.methods);
+            let left = methods.without(taken);
+            if let Some(reached) = reached.get_mut(candidate.route) {
+                let before = candidates.get(..at).unwrap_or_default();
+                *reached = *reached || is_asked(model, before, candidate, left);
+            }
+            if !candidate.guarded {
+                taken = taken.union(methods);
+            }
+        }
+    };
+    for (number, state) in forest.states.iter().enumerate() {
+        // Every path has a slash, so none ends where a host's tree starts.
+        if !forest.roots.contains(&number) {
+            mark(state.end);
+        }
+        mark(state.slash);
+        mark(state.more);
+    }
+    reached
+}
+
+/// Whether there is a request with one of the methods that the candidate accepts, and no guard before it.
+fn is_asked(model: &Model, before: &[Candidate], candidate: &Candidate, methods: Methods) -> bool {
+    let Some(route) = model.routes.get(candidate.route) else {
+        return true;
+    };
+    methods.each().any(|method| {
+        let guards: Vec<&Guard> = before
+            .iter()
+            .filter(|earlier| Methods(earlier.methods).contains(method))
+            .filter_map(|earlier| Some(&model.routes.get(earlier.route)?.accepts))
+            .collect();
+        !route.accepts.is_covered(&guards)
+    })
+}
+
+/// The route that takes the example of a route that can never be reached.
+fn winner<'m>(model: &'m Model, forest: &Forest, place: usize, route: &Route) -> Option<&'m Route> {
+    let method = route.methods.each().next()?;
+    let before = forest
+        .find(route.host, &path(route))
+        .iter()
+        .take_while(|candidate| candidate.route != place)
+        .filter(|candidate| Methods(candidate.methods).contains(method))
+        .filter_map(|candidate| model.routes.get(candidate.route));
+    let mut before = before.filter(|winner| winner.accepts.common(&route.accepts).is_some());
+    let first = before.clone().next();
+    before
+        .find(|winner| route.accepts.implies(&winner.accepts))
+        .or(first)
+}

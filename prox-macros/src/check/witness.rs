@@ -1,0 +1,79 @@
+//! A request that a route takes, for people.
+
+use std::net::IpAddr;
+
+use crate::{
+    model::{
+        Methods, Model, Route,
+        guard::{Guard, Key, Test},
+    },
+    syntax::{
+        host::HostName,
+        pattern::{Segment, Tail},
+    },
+};
+
+/// A request for the route with one of the methods, which the guard accepts as far as it can be decided.
+pub(super) fn witness(model: &Model, route: &Route, methods: Methods, guard: &Guard) -> String {
+    let host = model
+        .hosts
+        .get(route.host)
+        .and_then(|host| host.names.first());
+    let host = match host {
+        Some((HostName::Exact(name), _)) => format!("https://{name}"),
+        Some((HostName::Suffix(name), _)) => format!("https://any.{name}"),
+        None => String::new(),
+    };
+    let mut query = Vec::new();
+    let mut beside = Vec::new();
+    let mut from = String::new();
+    for (key, test) in guard.tests() {
+        let value = value(test);
+        match key {
+            Key::Query(name) => query.push(format!("{name}={value}")),
+            Key::Header(name) => beside.push(format!("`{name}: {value}`")),
+            Key::Cookie(name) => beside.push(format!("the cookie `{name}={value}`")),
+            Key::ClientIp => from = format!(" from {value}"),
+        }
+    }
+    let mark = if query.is_empty() { "" } else { "?" };
+    let with = if beside.is_empty() { "" } else { " with " };
+    format!(
+        "`{} {host}{}{mark}{}`{with}{}{from}",
+        methods.example(),
+        path(route),
+        query.join("&"),
+        beside.join(" and ")
+    )
+}
+
+fn value(test: &Test) -> String {
+    match test {
+        Test::Exists => String::from("1"),
+        Test::StartsWith(value) | Test::Is(value) => value.clone(),
+        Test::Within(network) => IpAddr::to_string(&network.example()),
+    }
+}
+
+/// A path that the route takes.
+pub(super) fn path(route: &Route) -> String {
+    let Some(pattern) = &route.pattern else {
+        return String::from("/");
+    };
+    let mut path = String::new();
+    for segment in &pattern.segments {
+        path.push('/');
+        path.push_str(match segment {
+            Segment::Literal(text) => text,
+            Segment::Param(_) => "7",
+        });
+    }
+    if matches!(pattern.tail, Tail::Rest(_)) {
+        path.push_str("/x");
+    }
+    if path.is_empty() {
+        String::from("/")
+    } else {
+        path
+    }
+}

@@ -1,0 +1,355 @@
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use prox_runtime::{Guard as _, client_ip, cookie, header, query};
+
+use super::*;
+use crate::{diag::Diagnostics, syntax::cursor::tokens_of};
+
+fn read_with(source: &str) -> (Guard, Vec<String>) {
+    let mut diag = Diagnostics::default();
+    let guard = read(&tokens_of(source.parse().unwrap()), &mut diag);
+    let messages = diag.messages().into_iter().map(str::to_owned).collect();
+    (guard, messages)
+}
+
+fn guard(source: &str) -> Guard {
+    let (guard, messages) = read_with(source);
+    assert!(messages.is_empty(), "{source}: {messages:?}");
+    guard
+}
+
+#[test]
+fn what_implies_another_is_more_specific() {
+    let cases = [
+        (r#"header("x").is("12")"#, r#"header("X").starts_with("1")"#),
+        (
+            r#"header("x").starts_with("12")"#,
+            r#"header("x").starts_with("1")"#,
+        ),
+        (r#"query("x").starts_with("1")"#, r#"query("x").exists()"#),
+        (r#"query("x").is("")"#, r#"query("x").exists()"#),
+        (r#"cookie("a").exists()"#, r#"header("cookie").exists()"#),
+        (
+            r#"client_ip().within("10.1.0.0/16")"#,
+            r#"client_ip().within("10.0.0.0/8")"#,
+        ),
+        (
+            r#"client_ip().within("::1")"#,
+            r#"client_ip().within("::/0")"#,
+        ),
+        (
+            r#"header("x").is("1").and(cookie("y").exists())"#,
+            r#"cookie("y").exists()"#,
+        ),
+        (
+            r#"header("x").exists().and(cookie("y").exists().and(query("z").is("1")))"#,
+            r#"query("z").exists().and(header("x").exists())"#,
+        ),
+        (
+            r#"header("x").is("1").and(closure)"#,
+            r#"header("x").is("1")"#,
+        ),
+        (r#"header("x").is(VALUE)"#, r#"header("x").exists()"#),
+    ];
+    for (narrow, wide) in cases {
+        let (a, b) = (guard(narrow), guard(wide));
+        assert!(a.implies(&b) && !b.implies(&a), "{narrow} {wide}");
+        assert!(a.specificity() > b.specificity(), "{narrow} {wide}");
+        assert_eq!(a.relation(&b), Relation::Apart);
+    }
+}
+
+#[test]
+fn what_is_written_differently_can_be_the_same() {
+    let cases = [
+        (r#"header("X-Beta").is("1")"#, r#"header("x-beta").is("1")"#),
+        (r#"query("x").starts_with("")"#, r#"query("x").exists()"#),
+        (
+            r#"query("x").is("1").and(query("x").exists())"#,
+            r#"query("x").is("1")"#,
+        ),
+        (
+            r#"client_ip().within("10.0.0.1/32")"#,
+            r#"client_ip().within("10.0.0.1")"#,
+        ),
+        (
+            r#"cookie("a").exists().and(header("cookie").exists())"#,
+            r#"cookie("a").exists()"#,
+        ),
+    ];
+    for (a, b) in cases {
+        assert_eq!(guard(a).relation(&guard(b)), Relation::Same, "{a} {b}");
+    }
+}
+
+#[test]
+fn what_excludes_each_other_is_apart_and_what_does_not_overlaps() {
+    let cases = [
+        (
+            r#"header("x").is("1")"#,
+            r#"header("x").is("2")"#,
+            Relation::Apart,
+        ),
+        (
+            r#"header("x").is("1")"#,
+            r#"header("x").starts_with("2")"#,
+            Relation::Apart,
+        ),
+        (
+            r#"query("x").starts_with("a")"#,
+            r#"query("x").starts_with("b")"#,
+            Relation::Apart,
+        ),
+        (
+            r#"client_ip().within("10.0.0.0/8")"#,
+            r#"client_ip().within("11.0.0.0/8")"#,
+            Relation::Apart,
+        ),
+        (
+            r#"client_ip().within("0.0.0.0/0")"#,
+            r#"client_ip().within("::/0")"#,
+            Relation::Apart,
+        ),
+        (r#"header("x").is("1")"#, "closure", Relation::Apart),
+        (
+            r#"header("x").is("1")"#,
+            r#"header("y").is("1")"#,
+            Relation::Overlap,
+        ),
+        (
+            r#"header("x").is("1")"#,
+            r#"query("x").is("1")"#,
+            Relation::Overlap,
+        ),
+        (
+            r#"cookie("x").exists()"#,
+            r#"client_ip().within("::/0")"#,
+            Relation::Overlap,
+        ),
+        (
+            r#"header("x").is("1").and(closure)"#,
+            r#"header("y").is("1")"#,
+            Relation::Apart,
+        ),
+    ];
+    for (a, b, relation) in cases {
+        let (a, b) = (guard(a), guard(b));
+        assert_eq!(a.relation(&b), relation, "{a:?} {b:?}");
+        assert_eq!(b.relation(&a), relation, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_opaque() {
+    for source in [
+        "g",
+        "|req: &Parts| true",
+        r#"header("x").not("1")"#,
+        r#"header("x").is("1").or(g)"#,
+        r#"header("x").is("1") || g"#,
+        r#"header(NAME).is("1")"#,
+        r#"mine::header("x").is("1")"#,
+        r#"header("x").exists("1")"#,
+        r#"header("x").is()"#,
+        r#"header["x"].is("1")"#,
+        "client_ip().within(NETWORK)",
+        r#"header("x")"#,
+        "",
+    ] {
+        assert_eq!(guard(source), Guard::unknown(), "{source}");
+    }
+}
+
+#[test]
+fn literals_that_no_request_can_have_are_refused() {
+    let cases = [
+        (
+            r#"header("").exists()"#,
+            "the name of a header is not empty",
+        ),
+        (
+            r#"header("x beta").is("1")"#,
+            "` ` cannot be in the name of a header",
+        ),
+        (
+            r#"header("x-beta:").is(VALUE)"#,
+            "`:` cannot be in the name of a header",
+        ),
+        (
+            r#"header("x").is("a\nb")"#,
+            "`\\n` cannot be in the value of a header",
+        ),
+        (
+            r#"header("x").is("1 ")"#,
+            "the blanks around the value of a header are not part of it",
+        ),
+        (
+            r#"header("Cookie").is("a=1")"#,
+            "the header `cookie` has all cookies of a request in one text",
+        ),
+        (
+            r#"query("a=b").exists()"#,
+            "`=` cannot be in the name of a parameter",
+        ),
+        (
+            r#"query("q").is("é")"#,
+            "`é` cannot be in the value of a query",
+        ),
+        (
+            r#"cookie("a;b").exists()"#,
+            "`;` cannot be in the name of a cookie",
+        ),
+        (
+            r#"cookie("a").is("b;c")"#,
+            "`;` cannot be in the value of a cookie",
+        ),
+        (
+            r#"client_ip().within("10.0.0/8")"#,
+            "`10.0.0` is no IP address",
+        ),
+        (
+            r#"client_ip().within("10.0.0.0/33")"#,
+            "`33` is no length of a prefix",
+        ),
+        (
+            r#"client_ip().within("10.0.0.1/8")"#,
+            "`10.0.0.1/8` has bits set behind its prefix",
+        ),
+        (
+            r#"client_ip().within("::ffff:10.0.0.0/104")"#,
+            "a client's IPv4 address is never seen in its IPv6 form",
+        ),
+        (
+            r#"header("x").is("1").and(header("x").is("2"))"#,
+            "no request is accepted by this guard and by what stands before it",
+        ),
+        (r#"closure_free("x").is("1")"#, ""),
+    ];
+    for (source, wanted) in cases {
+        let (guard, messages) = read_with(source);
+        let first = messages.first().and_then(|m| m.lines().next());
+        assert_eq!(first.unwrap_or_default(), wanted, "{source}");
+        assert!(messages.len() < 2 && guard.is_opaque(), "{source}");
+    }
+    let (_, messages) = read_with(r#"query("a b").is("1")"#);
+    assert!(
+        messages[0].ends_with("help: write it as clients send it: `a%20b`"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_network_is_covered_by_its_halves_alone() {
+    let net = |text: &str| guard(&format!("client_ip().within({text:?})"));
+    let all = net("10.0.0.0/8");
+    let (low, high, quarter) = (net("10.0.0.0/9"), net("10.128.0.0/9"), net("10.128.0.0/10"));
+    assert!(all.is_covered(&[&low, &high]));
+    assert!(!all.is_covered(&[&low, &quarter]));
+    assert!(all.is_covered(&[&quarter, &low, &net("10.192.0.0/10")]));
+    let beta = guard(r#"header("x").is("1").and(client_ip().within("10.0.0.0/8"))"#);
+    assert!(beta.is_covered(&[&low, &high]));
+    assert!(!Guard::default().is_covered(&[&net("0.0.0.0/0"), &net("::/0")]));
+    assert!(!net("10.0.0.1").is_covered(&[&net("10.0.0.2")]));
+}
+
+const NETWORKS: [&str; 12] = [
+    "10.0.0.0/8",
+    "10.0.0.1/8",
+    "10.1.2.3",
+    "10.0.0.0/",
+    "10.0.0.0/33",
+    "::/0",
+    "::ffff:1.2.3.4",
+    "::ffff:0.0.0.0/96",
+    "2001:db8::/32",
+    "2001:db8::1/32",
+    "x",
+    "0.0.0.0/0",
+];
+
+#[test]
+fn the_runtime_refuses_the_same_networks_and_names() {
+    for text in NETWORKS {
+        assert_eq!(
+            Network::parse(text).is_ok(),
+            client_ip().within(text).check().is_ok(),
+            "{text}"
+        );
+    }
+    for name in ["", "a b", "x-a", "a;b", "a=b"] {
+        let refused = |word: &str| {
+            !read_with(&format!("{word}({name:?}).exists()"))
+                .1
+                .is_empty()
+        };
+        assert_eq!(
+            refused("header"),
+            header(name).exists().check().is_err(),
+            "{name}"
+        );
+        assert!(
+            refused("query") || query(name).exists().check().is_ok(),
+            "{name}"
+        );
+        assert!(
+            refused("cookie") || cookie(name).exists().check().is_ok(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn networks_lie_as_their_addresses_do() {
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let all = Network::parse("128.0.0.0/1").unwrap();
+    let [low, high] = all.halves().unwrap();
+    assert_eq!(
+        (low.example(), high.example()),
+        (ip("128.0.0.0"), ip("192.0.0.0"))
+    );
+    assert!(all.contains(low) && all.contains(high) && low.common(high).is_none());
+    assert!(Network::parse("::1").unwrap().halves().is_none());
+}
+
+const GUARDS: [&str; 9] = [
+    r#"header("x").is("a")"#,
+    r#"header("x").is("b")"#,
+    r#"header("x").starts_with("a")"#,
+    r#"header("x").exists()"#,
+    r#"header("cookie").exists()"#,
+    r#"cookie("c").is("a")"#,
+    r#"cookie("c").exists()"#,
+    r#"query("q").starts_with("aa")"#,
+    r#"query("q").is("aa")"#,
+];
+
+fn any_guard() -> impl Strategy<Value = Option<Guard>> {
+    prop::collection::vec(prop::sample::select(&GUARDS[..]), 1..4).prop_map(|parts| {
+        let mut parts = parts.into_iter().map(guard);
+        let first = parts.next()?;
+        parts.try_fold(first, |all, part| all.common(&part))
+    })
+}
+
+proptest! {
+    #[test]
+    fn implication_agrees_with_the_order_and_with_what_is_common(a in any_guard(), b in any_guard()) {
+        if let (Some(a), Some(b)) = (a, b) {
+            prop_assert_eq!(a.common(&b), b.common(&a));
+            if let Some(both) = a.common(&b) {
+                prop_assert!(both.implies(&a) && both.implies(&b));
+            }
+            if a.implies(&b) && !b.implies(&a) {
+                prop_assert!(a.specificity() > b.specificity());
+                prop_assert_eq!(a.common(&b), Some(a.clone()));
+            }
+            prop_assert_eq!(a.implies(&b) && b.implies(&a), a == b);
+        }
+    }
+
+    #[test]
+    fn no_network_panics(text in "[0-9a-f.:/]{0,20}") {
+        let _ = Network::parse(&text);
+    }
+}

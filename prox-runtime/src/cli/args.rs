@@ -1,0 +1,215 @@
+//! The arguments of a gateway's binary.
+
+/// What a gateway's binary is asked to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Serve,
+    Check,
+    Routes(RoutesForm),
+    Explain { method: String, url: String },
+    Env(EnvForm),
+    Help,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoutesForm {
+    Table,
+    Json,
+    Mermaid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EnvForm {
+    Table,
+    Dotenv,
+    Kubernetes,
+}
+
+const COMMANDS: [&str; 6] = ["serve", "check", "routes", "explain", "env", "help"];
+
+pub(super) const USAGE: &str = "\
+commands:
+  serve                       serve until SIGTERM or Ctrl-C; also without a command
+  check                       read the environment and make the gateway, without serving
+  routes [--json | --mermaid] list the routes
+  explain METHOD URL          say which route would take a request, and why
+  env [--dotenv | --k8s]      list the variables of the environment
+";
+
+impl Command {
+    /// Reads the arguments behind the name of the binary; an error says what is wrong with them.
+    pub(super) fn parse(args: &[String]) -> Result<Self, String> {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let Some((command, rest)) = args.split_first() else {
+            return Ok(Self::Serve);
+        };
+        if rest.iter().any(|arg| matches!(*arg, "-h" | "--help")) {
+            return Ok(Self::Help);
+        }
+        match *command {
+            "serve" => nothing("serve", rest).map(|()| Self::Serve),
+            "check" => nothing("check", rest).map(|()| Self::Check),
+            "help" | "-h" | "--help" => Ok(Self::Help),
+            "routes" => {
+                let forms = [
+                    ("--json", RoutesForm::Json),
+                    ("--mermaid", RoutesForm::Mermaid),
+                ];
+                form("routes", rest, &forms, RoutesForm::Table).map(Self::Routes)
+            }
+            "env" => {
+                let forms = [
+                    ("--dotenv", EnvForm::Dotenv),
+                    ("--k8s", EnvForm::Kubernetes),
+                ];
+                form("env", rest, &forms, EnvForm::Table).map(Self::Env)
+            }
+            "explain" => explain(rest),
+            other => Err(unknown("command", other, &COMMANDS)),
+        }
+    }
+}
+
+fn nothing(command: &str, rest: &[&str]) -> Result<(), String> {
+    match rest.first() {
+        None => Ok(()),
+        Some(arg) => Err(format!("`{command}` takes no argument, found `{arg}`")),
+    }
+}
+
+fn form<F: Copy>(
+    command: &str,
+    rest: &[&str],
+    forms: &[(&str, F)],
+    default: F,
+) -> Result<F, String> {
+    match rest {
+        [] => Ok(default),
+        [flag] => {
+            let found = forms.iter().find(|(name, _)| name == flag);
+            found.map(|(_, form)| *form).ok_or_else(|| {
+                let names: Vec<&str> = forms.iter().map(|(name, _)| *name).collect();
+                unknown(&format!("argument of `{command}`"), flag, &names)
+            })
+        }
+        [_, second, ..] => Err(format!(
+            "`{command}` takes one argument, found `{second}` too"
+        )),
+    }
+}
+
+fn explain(rest: &[&str]) -> Result<Command, String> {
+    let [method, url] = rest else {
+        return Err(String::from(
+            "`explain` takes a method and a URL: explain GET https://api.example.com/v1",
+        ));
+    };
+    let upper = method.to_ascii_uppercase();
+    if *method != upper {
+        return Err(format!("methods are in upper case: explain {upper} {url}"));
+    }
+    Ok(Command::Explain {
+        method: upper,
+        url: (*url).to_owned(),
+    })
+}
+
+fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|name| (distance(word, name), name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .min();
+    match near {
+        Some((_, name)) => format!("unknown {what}: `{word}`, did you mean `{name}`?"),
+        None => format!("unknown {what}: `{word}`"),
+    }
+}
+
+/// How many letters have to be put in, taken out or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (slot, to) in row.iter_mut().skip(1).zip(&b) {
+            let best = (diagonal + usize::from(from != *to))
+                .min(left + 1)
+                .min(*slot + 1);
+            diagonal = std::mem::replace(slot, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Command::parse(&args)
+    }
+
+    #[test]
+    fn every_command_is_read() {
+        let cases = [
+            ("", Command::Serve),
+            ("serve", Command::Serve),
+            ("check", Command::Check),
+            ("routes", Command::Routes(RoutesForm::Table)),
+            ("routes --json", Command::Routes(RoutesForm::Json)),
+            ("routes --mermaid", Command::Routes(RoutesForm::Mermaid)),
+            ("env", Command::Env(EnvForm::Table)),
+            ("env --dotenv", Command::Env(EnvForm::Dotenv)),
+            ("env --k8s", Command::Env(EnvForm::Kubernetes)),
+            ("--help", Command::Help),
+            ("routes -h", Command::Help),
+            (
+                "explain GET /a",
+                Command::Explain {
+                    method: "GET".into(),
+                    url: "/a".into(),
+                },
+            ),
+        ];
+        for (line, wanted) in cases {
+            assert_eq!(parse(line), Ok(wanted), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_was_meant() {
+        let cases = [
+            ("route", "unknown command: `route`, did you mean `routes`?"),
+            ("chekc", "unknown command: `chekc`"),
+            ("chek", "unknown command: `chek`, did you mean `check`?"),
+            ("frobnicate", "unknown command: `frobnicate`"),
+            (
+                "routes --jsn",
+                "unknown argument of `routes`: `--jsn`, did you mean `--json`?",
+            ),
+            ("check now", "`check` takes no argument, found `now`"),
+            (
+                "env --k8s --dotenv",
+                "`env` takes one argument, found `--dotenv` too",
+            ),
+            (
+                "explain get /a",
+                "methods are in upper case: explain GET /a",
+            ),
+            (
+                "explain /a",
+                "`explain` takes a method and a URL: explain GET https://api.example.com/v1",
+            ),
+        ];
+        for (line, wanted) in cases {
+            assert_eq!(parse(line).unwrap_err(), wanted, "{line}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The arguments that any gateway's binary can have: serve, check, and say what is known of the gateway.
+
+mod args;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use self::args::{Command, EnvForm, RoutesForm, USAGE};
+use crate::{
+    error::{Error, Result},
+    gateway::{Describe, Description, Gateway},
+    server::Server,
+};
+
+/// The whole `main` of a gateway's binary, with arguments: as [`run`](crate::run()), and a few that tell of the gateway.
+///
+/// | arguments | what it does |
+/// |---|---|
+/// | none, or `serve` | serves, as [`Server::run`] does |
+/// | `check` | reads the environment and makes the gateway, without serving |
+/// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
+/// | `explain METHOD URL` | says which route would take a request, and why |
+/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does |
+///
+/// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
+/// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
+///
+/// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for arguments that are none.
+///
+/// ```
+/// use prox_runtime::{Describe, cli};
+///
+/// fn main_of<G: Describe>(make: fn() -> G) -> std::process::ExitCode {
+///     cli(make)
+/// }
+/// ```
+pub fn cli<G: Describe>(make: impl FnOnce() -> G) -> ExitCode {
+    cli_with(make, |server| server)
+}
+
+/// As [`cli`], with a server of one's own limits: `cli_with(Shop::new, |server| server.workers(2))`.
+pub fn cli_with<G: Describe>(
+    make: impl FnOnce() -> G,
+    server: impl FnOnce(Server<Gateway>) -> Server<Gateway>,
+) -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let command = match Command::parse(&args) {
+        Ok(command) => command,
+        Err(problem) => {
+            eprint!("error: {problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match command {
+        Command::Serve => server(Server::new(make())).run(),
+        Command::Check => server(Server::new(make()))
+            .check()
+            .and_then(|()| print("the gateway can start\n")),
+        Command::Help => print(USAGE),
+        Command::Routes(_) | Command::Explain { .. } | Command::Env(_) => {
+            description(make).and_then(|description| print(&told(&command, &description)))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The tables of the gateway, which is made for them only if it must be.
+fn description<G: Describe>(make: impl FnOnce() -> G) -> Result<Description> {
+    match G::describe() {
+        Some(description) => Ok(description),
+        None => match make().into_gateway() {
+            Ok(gateway) => Ok(gateway.description()),
+            Err(error) => Err(Error::config(format!(
+                "{error:?}\nhelp: a gateway with a name, such as `struct Shop;`, is described without being made"
+            ))),
+        },
+    }
+}
+
+fn told(command: &Command, description: &Description) -> String {
+    let (routes, variables) = (description.routes(), description.variables());
+    match command {
+        Command::Routes(RoutesForm::Json) => routes.to_json(),
+        Command::Routes(RoutesForm::Mermaid) => routes.to_mermaid(),
+        Command::Explain { method, url } => description.explain(method, url).to_string(),
+        Command::Env(EnvForm::Dotenv) => variables.to_dotenv(),
+        Command::Env(EnvForm::Kubernetes) => variables.to_kubernetes(),
+        Command::Env(EnvForm::Table) => variables.to_string(),
+        _ => routes.to_string(),
+    }
+}
+
+/// Writes to stdout; a reader that has left, such as `head`, is no error.
+fn print(text: &str) -> Result {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("stdout cannot be written", error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,211 @@
+//! The table of routes for machines: JSON, and a diagram in Mermaid.
+
+use std::fmt::Write as _;
+
+use super::{RouteInfo, Routes};
+
+impl Routes {
+    /// The table as JSON: an array with an object for each route, in the order of the source, one a line.
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `hosts` | the hosts as written; `["_"]` for every host that no block names |
+    /// | `path` | the whole pattern, scopes included |
+    /// | `exact` | whether the path is taken only as it stands |
+    /// | `methods` | the methods as written; `["*"]` for any |
+    /// | `guard` | the source text of the guard, or `null` |
+    /// | `target` | the source text of the target |
+    /// | `layers` | the source texts of the layers, outermost first |
+    /// | `file`, `line` | where the route is written |
+    ///
+    /// Keys may be added; these stay.
+    ///
+    /// ```
+    /// use prox_runtime::{RouteInfo, Routes};
+    ///
+    /// const ROUTES: Routes = Routes::new(&[RouteInfo {
+    ///     host: "a.example.com|b.example.com",
+    ///     path: "/api",
+    ///     exact: false,
+    ///     methods: "GET",
+    ///     guard: r#"header("x-beta").is("1")"#,
+    ///     target: "users",
+    ///     layers: &["auth"],
+    ///     file: "src/main.rs",
+    ///     line: 7,
+    /// }]);
+    /// assert_eq!(
+    ///     ROUTES.to_json(),
+    ///     r#"[
+    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"file":"src/main.rs","line":7}
+    /// ]
+    /// "#,
+    /// );
+    /// ```
+    pub fn to_json(&self) -> String {
+        let rows: Vec<String> = self.iter().map(json).collect();
+        if rows.is_empty() {
+            return String::from("[]\n");
+        }
+        format!("[\n  {}\n]\n", rows.join(",\n  "))
+    }
+
+    /// The table as a flowchart in Mermaid, from hosts over routes to targets; layers stand on the arrows.
+    ///
+    /// GitHub and most wikis draw it from a code block that is marked as `mermaid`.
+    pub fn to_mermaid(&self) -> String {
+        let mut text = String::from("flowchart LR\n");
+        let mut hosts = Nodes::default();
+        let mut targets = Nodes::default();
+        for (place, route) in self.iter().enumerate() {
+            let host = match route.host {
+                "_" => String::from("every other host"),
+                host => host.replace('|', ", "),
+            };
+            let (host, declared) = hosts.number(&host);
+            if let Some(name) = declared {
+                line(&mut text, format_args!("h{host}([{}])", label(&name)));
+            }
+            let (target, declared) = targets.number(route.target);
+            if let Some(name) = declared {
+                line(&mut text, format_args!("t{target}[[{}]]", label(&name)));
+            }
+            line(
+                &mut text,
+                format_args!("h{host} --> r{place}[{}]", label(&route.to_string())),
+            );
+            let layers = match route.layers {
+                [] => String::new(),
+                layers => format!("|{}|", label(&layers.join(", "))),
+            };
+            line(&mut text, format_args!("r{place} -->{layers} t{target}"));
+        }
+        text
+    }
+}
+
+fn json(route: &RouteInfo) -> String {
+    let guard = match route.guard {
+        "" => String::from("null"),
+        guard => quoted(guard),
+    };
+    format!(
+        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"file\":{},\"line\":{}}}",
+        list(route.host.split('|')),
+        quoted(route.path),
+        route.exact,
+        list(route.methods.split('|')),
+        quoted(route.target),
+        list(route.layers.iter().copied()),
+        quoted(route.file),
+        route.line
+    )
+}
+
+fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    let texts: Vec<String> = texts.map(quoted).collect();
+    format!("[{}]", texts.join(","))
+}
+
+/// A string of JSON (RFC 8259, 7), which is one of YAML too.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                // Writing into a string cannot fail, and all of these are in the basic plane.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The label of a node: everything that Mermaid or HTML could read as more than text is written by its number.
+fn label(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            c if c.is_control() => out.push(' '),
+            '"' | '#' | '&' | '<' | '>' | '`' | '\\' | ';' | '|' => {
+                let _ = write!(out, "#{};", u32::from(character));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(text, "  {what}");
+}
+
+/// Names by number, each once.
+#[derive(Default)]
+struct Nodes(Vec<String>);
+
+impl Nodes {
+    /// The number of a name, and the name itself when it is new.
+    fn number(&mut self, name: &str) -> (usize, Option<String>) {
+        if let Some(number) = self.0.iter().position(|known| known == name) {
+            return (number, None);
+        }
+        self.0.push(name.to_owned());
+        (self.0.len() - 1, Some(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn info(guard: &'static str, layers: &'static [&'static str]) -> RouteInfo {
+        RouteInfo {
+            host: "_",
+            path: "/a/{id}",
+            exact: true,
+            methods: "GET|POST",
+            guard,
+            target: "users.timeout(5s)",
+            layers,
+            file: "src\\edge.rs",
+            line: 3,
+        }
+    }
+
+    #[test]
+    fn json_escapes_what_it_must() {
+        assert_eq!(Routes::new(&[]).to_json(), "[]\n");
+        let routes =
+            Routes::new(const { &[info("a == \"\\n\u{7}\n\"", &["x", "y"]), info("", &[])] });
+        assert_eq!(
+            routes.to_json(),
+            "[\n  {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
+             \"guard\":\"a == \\\"\\\\n\\u0007\\n\\\"\",\"target\":\"users.timeout(5s)\",\"layers\":[\"x\",\"y\"],\
+             \"file\":\"src\\\\edge.rs\",\"line\":3},\n  \
+             {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
+             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"file\":\"src\\\\edge.rs\",\"line\":3}\n]\n"
+        );
+    }
+
+    #[test]
+    fn a_diagram_has_each_host_and_target_once() {
+        let routes = Routes::new(const { &[info("|a| a > 1", &["x", "y"]), info("", &[])] });
+        assert_eq!(
+            routes.to_mermaid(),
+            "flowchart LR\n  \
+             h0([\"every other host\"])\n  \
+             t0[[\"users.timeout(5s)\"]]\n  \
+             h0 --> r0[\"GET#124;POST exact /a/{id} if #124;a#124; a #62; 1\"]\n  \
+             r0 -->|\"x, y\"| t0\n  \
+             h0 --> r1[\"GET#124;POST exact /a/{id}\"]\n  \
+             r1 --> t0\n"
+        );
+    }
+}

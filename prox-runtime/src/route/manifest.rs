@@ -1,0 +1,189 @@
+//! The table of variables for those who set them: a `.env` file, and the `env:` of a container in Kubernetes.
+
+use std::fmt::Write as _;
+
+use super::{EnvInfo, Variables, export::quoted};
+
+impl Variables {
+    /// A `.env` file: each variable with what is known of it as comments, `NAME=` if it has to be filled in.
+    ///
+    /// A default that is a literal is written as the value. Of any other, and of a variable that may be missing, the value is
+    /// left empty, which counts as not set.
+    pub fn to_dotenv(&self) -> String {
+        let mut text = String::new();
+        for variable in self.iter() {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            comments(&mut text, variable, "");
+            let value = plain_default(variable).and_then(|value| in_dotenv(&value));
+            let _ = writeln!(text, "{}={}", variable.name, value.unwrap_or_default());
+        }
+        text
+    }
+
+    /// The list `env:` of a container in Kubernetes, as YAML; values as in [`to_dotenv`](Self::to_dotenv).
+    pub fn to_kubernetes(&self) -> String {
+        if self.is_empty() {
+            return String::from("env: []\n");
+        }
+        let mut text = String::from("env:\n");
+        for variable in self.iter() {
+            comments(&mut text, variable, "  ");
+            let value = plain_default(variable).unwrap_or_default();
+            let _ = writeln!(text, "  - name: {}", quoted(variable.name));
+            let _ = writeln!(text, "    value: {}", quoted(&value));
+        }
+        text
+    }
+}
+
+/// The documentation, then the type, whether it must be set, and what needs it.
+fn comments(text: &mut String, variable: &EnvInfo, indent: &str) {
+    for line in variable.doc.lines() {
+        let _ = writeln!(text, "{indent}# {}", on_one_line(line.trim()));
+    }
+    let set = match variable.default {
+        Some(default) => format!("default {default}"),
+        None if is_optional(variable) => String::from("optional"),
+        None => String::from("required"),
+    };
+    let _ = write!(text, "{indent}# {}, {}", variable.ty, on_one_line(&set));
+    if !variable.needed_by.is_empty() {
+        let _ = write!(text, "; needed by {}", on_one_line(variable.needed_by));
+    }
+    text.push('\n');
+}
+
+fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+fn is_optional(variable: &EnvInfo) -> bool {
+    variable.ty.starts_with("Option<") || variable.ty.contains("::Option<")
+}
+
+/// The text that would read as the default, if that is a literal.
+fn plain_default(variable: &EnvInfo) -> Option<String> {
+    let default = variable.default?;
+    if let Some(text) = literal_text(default) {
+        return Some(text.to_owned());
+    }
+    if matches!(default, "true" | "false") {
+        return Some(default.to_owned());
+    }
+    let number = default.replace('_', "");
+    let digits = number.strip_prefix('-').unwrap_or(&number);
+    if variable.ty.ends_with("Duration") {
+        let unit = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+        let known = unit.len() < digits.len() && matches!(unit, "ms" | "s" | "m" | "h");
+        return known.then_some(number);
+    }
+    let number = number.strip_suffix(variable.ty).unwrap_or(&number);
+    (number.parse::<f64>().is_ok() && number.contains(|c: char| c.is_ascii_digit()))
+        .then(|| number.to_owned())
+}
+
+/// The text of a string literal without escapes, as it stands or made into the variable's type.
+fn literal_text(source: &str) -> Option<&str> {
+    let inner = match source.strip_prefix("String::from(") {
+        Some(inner) => inner.strip_suffix(')')?,
+        None => source,
+    };
+    let (text, behind) = inner.strip_prefix('"')?.split_once('"')?;
+    let made = [
+        "",
+        ".into()",
+        ".to_owned()",
+        ".to_string()",
+        ".parse().unwrap()",
+    ];
+    (made.contains(&behind) && !text.contains('\\')).then_some(text)
+}
+
+/// The value as every reader of such files understands it, if there is a way.
+fn in_dotenv(value: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:,@%+-=?".contains(c);
+    if value.chars().all(plain) {
+        Some(value.to_owned())
+    } else if value.contains('\'') || value.contains(char::is_control) {
+        None
+    } else {
+        Some(format!("'{value}'"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(ty: &'static str, default: Option<&'static str>, doc: &'static str) -> EnvInfo {
+        EnvInfo {
+            name: "NAME",
+            ty,
+            default,
+            doc,
+            needed_by: "",
+        }
+    }
+
+    #[test]
+    fn only_literals_are_written_as_values() {
+        let cases = [
+            ("u32", "100", Some("100")),
+            ("u32", "1_000u32", Some("1000")),
+            ("i8", "-1", Some("-1")),
+            ("f64", "0.5", Some("0.5")),
+            ("bool", "true", Some("true")),
+            ("Duration", "5s", Some("5s")),
+            ("std::time::Duration", "250ms", Some("250ms")),
+            ("Duration", "1.5s", None),
+            ("Duration", "s", None),
+            ("u64", "16KiB", None),
+            ("String", "\"a b\".to_owned()", Some("a b")),
+            ("String", "String::from(\"a\")", Some("a")),
+            ("String", "\"a\\n\".to_owned()", None),
+            (
+                "Endpoint",
+                "\"http://a\".parse().unwrap()",
+                Some("http://a"),
+            ),
+            ("u32", "f(1)", None),
+            ("f64", "inf", None),
+        ];
+        for (ty, default, wanted) in cases {
+            let found = plain_default(&info(ty, Some(default), ""));
+            assert_eq!(found.as_deref(), wanted, "{ty} {default}");
+        }
+    }
+
+    #[test]
+    fn a_dotenv_file_says_what_each_is_for() {
+        let rows = vec![
+            EnvInfo {
+                needed_by: "backend users",
+                ..info("Endpoint", None, "Where the\nusers live.")
+            },
+            info("String", Some("\"it is\".into()"), ""),
+            info("Option<String>", None, ""),
+            info("u32", Some("cores()"), ""),
+        ];
+        assert_eq!(
+            Variables::new(rows.leak()).to_dotenv(),
+            "# Where the\n# users live.\n# Endpoint, required; needed by backend users\nNAME=\n\n\
+             # String, default \"it is\".into()\nNAME='it is'\n\n\
+             # Option<String>, optional\nNAME=\n\n\
+             # u32, default cores()\nNAME=\n"
+        );
+    }
+
+    #[test]
+    fn a_manifest_is_yaml_whatever_the_values_are() {
+        assert_eq!(Variables::new(&[]).to_kubernetes(), "env: []\n");
+        let rows = vec![info("u32", Some("100"), "Requests\u{7} a second.")];
+        assert_eq!(
+            Variables::new(rows.leak()).to_kubernetes(),
+            "env:\n  # Requests  a second.\n  # u32, default 100\n  - name: \"NAME\"\n    value: \"100\"\n"
+        );
+    }
+}

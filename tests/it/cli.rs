@@ -1,0 +1,149 @@
+//! `prox::cli`: what a gateway's binary says of the gateway, and how it ends.
+
+use std::process::{Command, Output};
+
+fn probe(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cli_probe"))
+        .args(args)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the probe can be run")
+}
+
+/// What is written to stdout without an environment, and without the gateway being made.
+fn told(args: &[&str]) -> String {
+    let output = probe(args, &[]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {errors}");
+    assert_eq!(errors, "", "{args:?}: it was made");
+    text(&output.stdout)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_routes_are_listed_without_an_environment() {
+    let table = told(&["routes"]);
+    assert!(table.starts_with("HOST"), "{table}");
+    assert_eq!(table.lines().count(), 1 + 3, "{table}");
+    assert!(
+        table.contains("/users/{id} if header(\"x-beta\").is(\"1\")"),
+        "{table}"
+    );
+
+    let json = told(&["routes", "--json"]);
+    assert!(
+        json.contains(r#"{"hosts":["api.example.com","*.example.com"],"path":"/users/{id}","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"respond(200, \"beta\")","layers":[]"#),
+        "{json}"
+    );
+
+    let diagram = told(&["routes", "--mermaid"]);
+    assert!(diagram.starts_with("flowchart LR\n"), "{diagram}");
+    assert!(diagram.contains(r#"["GET /users/{id}"]"#), "{diagram}");
+}
+
+#[test]
+fn a_request_is_explained_in_the_order_in_which_routes_are_asked() {
+    let explained = told(&[
+        "explain",
+        "GET",
+        "https://API.example.com:443/x/../users/%37",
+    ]);
+    let lines: Vec<&str> = explained.lines().collect();
+    assert_eq!(lines[0], "GET /users/7 on api.example.com", "{explained}");
+    assert!(lines[1].contains("x-beta") && lines[1].ends_with("takes it if the guard accepts"));
+    assert!(
+        lines[2].contains("=> users") && lines[2].ends_with("takes it"),
+        "{explained}"
+    );
+    assert!(told(&["explain", "POST", "/nowhere"]).contains("404"));
+    assert!(told(&["explain", "GET", "/a%2Fb"]).contains("400"));
+}
+
+#[test]
+fn the_variables_are_listed_for_people_and_for_files() {
+    let table = told(&["env"]);
+    assert!(
+        table.contains("USERS_URL") && table.contains("(required)"),
+        "{table}"
+    );
+    assert_eq!(
+        told(&["env", "--dotenv"]),
+        "# Where the users live.\n# Endpoint, required; needed by backend users\nUSERS_URL=\n\n\
+         # Requests a second.\n# u32, default 100; needed by /told\nRATE=100\n\n\
+         # Duration, default 5s; needed by backend users\nWAIT=5s\n\n\
+         # Option<String>, optional; needed by /told\nNAME=\n"
+    );
+    let manifest = told(&["env", "--k8s"]);
+    assert!(manifest.starts_with("env:\n"), "{manifest}");
+    assert!(
+        manifest.contains("  - name: \"RATE\"\n    value: \"100\"\n"),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn a_file_of_variables_is_read_back_as_the_defaults() {
+    let file = told(&["env", "--dotenv"]).replace("USERS_URL=", "USERS_URL=http://127.0.0.1:9");
+    let variables: Vec<(&str, &str)> = file
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    assert_eq!(variables.len(), 4);
+    let output = probe(&["check"], &variables);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_check_says_all_that_is_wrong_and_serves_nothing() {
+    let output = probe(&["check"], &[("RATE", "ten"), ("PORT", "http")]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    for part in ["USERS_URL is not set", "RATE", "PORT"] {
+        assert!(error.contains(part), "{part:?} is missing:\n{error}");
+    }
+    let good = probe(&["check"], &[("USERS_URL", "http://127.0.0.1:9")]);
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    assert_eq!(text(&good.stdout), "the gateway can start\n");
+}
+
+#[test]
+fn what_is_no_command_is_told_the_usage() {
+    let output = probe(&["route"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(error.contains("did you mean `routes`?"), "{error}");
+    assert!(error.contains("explain METHOD URL"), "{error}");
+    assert!(output.stdout.is_empty());
+    assert!(told(&["--help"]).contains("serve until SIGTERM"));
+    assert_eq!(probe(&["routes", "--yaml"], &[]).status.code(), Some(2));
+    assert_eq!(probe(&["explain", "/a"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_gateway_that_cannot_be_made_is_not_served() {
+    for args in [&[][..], &["serve"]] {
+        let output = probe(args, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("USERS_URL is not set"));
+    }
+}
+
+#[test]
+fn a_gateway_without_a_name_is_made_to_be_described() {
+    let output = probe(&["routes"], &[("NAMELESS", "1")]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("USERS_URL is not set"), "{error}");
+    assert!(error.contains("a gateway with a name"), "{error}");
+    let output = probe(
+        &["routes"],
+        &[("NAMELESS", "1"), ("USERS_URL", "http://127.0.0.1:9")],
+    );
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("USERS_URL"));
+}

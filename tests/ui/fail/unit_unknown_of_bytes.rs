@@ -1,0 +1,19 @@
+//! A unit of bytes that could be one of two.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    let limit = 16KB;
+
+    GET "/users" => users,
+    GET "/limit" => respond(200, format!("{limit}")),
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
