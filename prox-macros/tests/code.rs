@@ -8,12 +8,14 @@ use proptest::prelude::*;
 mod facade {
     pub(crate) use prox_runtime::*;
 
-    pub(crate) mod dsl {
-        pub(crate) use prox_runtime::{redirect, respond};
-    }
-
     pub(crate) mod __private {
         pub(crate) use prox_runtime::*;
+
+        pub(crate) mod places {
+            pub(crate) mod scope {
+                pub(crate) use prox_runtime::{redirect, respond};
+            }
+        }
 
         macro_rules! service_impl {
             ($name:ident) => {};

@@ -58,6 +58,7 @@ pub mod __private {
     }
 
     pub use crate::__service_impl as service_impl;
+    pub use crate::dsl::places;
 }
 
 /// Makes a gateway with a name a tower service, by the gateway inside of it.

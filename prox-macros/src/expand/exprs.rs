@@ -1,11 +1,11 @@
 //! Expressions of the user as they stand in the expansion: with units as values, and endpoints of any form side by side.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
-use proc_macro2::{Delimiter, Group, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use super::Context;
+use super::{Context, mirror};
 use crate::{
     check::{options, position},
     syntax::{
@@ -13,11 +13,16 @@ use crate::{
         calls::{each_name, is_method},
         cursor::tokens_of,
         expr_list,
+        marks::Slot,
         units::{Unit, unit},
+        words::is_keyword,
     },
 };
 
 /// A span with the hygiene of the macro at a place of the user, so that rustc's messages point there.
+///
+/// An editor shows what every name at that place means. So only what has no meaning outside of the code that runs, which an
+/// editor does not see, may have it: locals, methods, and paths that begin with `__p`.
 pub(super) fn at(place: Span) -> Span {
     Span::mixed_site().located_at(place)
 }
@@ -28,19 +33,66 @@ pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
 }
 
 fn written_out(context: &Context<'_>, expr: &Expr, target: bool) -> TokenStream {
-    let tokens = Rewriting { context, target }.tokens(&expr.tokens);
+    let rewriting = Rewriting {
+        context,
+        target,
+        mirror: None,
+    };
+    let tokens = rewriting.tokens(finished(&expr.tokens));
     if context.model.named.is_none() || !position::awaits(&expr.tokens) {
         return tokens;
     }
     // Reported; it is of the right type where rustc has nothing more to say of it.
-    let krate = &context.krate;
-    quote_spanned!(at(expr.span())=> #krate::__private::awaited(async { #tokens }))
+    let value = quote_spanned!(Span::mixed_site()=> async { #tokens });
+    quote_spanned!(at(expr.span())=> __p::awaited(#value))
+}
+
+/// The expression for an editor: without what nobody wrote, and with the names of policies on paths, and noted.
+pub(super) fn mirrored(
+    context: &Context<'_>,
+    tokens: &[TokenTree],
+    target: bool,
+    policies: &mut Vec<Ident>,
+) -> TokenStream {
+    let noted = RefCell::default();
+    let rewriting = Rewriting {
+        context,
+        target,
+        mirror: Some(&noted),
+    };
+    let out = rewriting.tokens(tokens);
+    policies.extend(noted.take());
+    out
+}
+
+/// Whether an operator at the end, as in `users.`, waits for more.
+pub(super) fn is_unfinished(tokens: &[TokenTree]) -> bool {
+    let character = |token: &TokenTree| match token {
+        TokenTree::Punct(punct) => Some(punct.as_char()),
+        _ => None,
+    };
+    match tokens {
+        [.., before, last] if character(last) == Some('.') => character(before) != Some('.'),
+        [.., last] => character(last).is_some_and(|last| !matches!(last, '?' | '>' | '|')),
+        [] => false,
+    }
+}
+
+/// What stands before an operator at the end. rustc reads the mirror, too, and reports what is missing there, once.
+fn finished(tokens: &[TokenTree]) -> &[TokenTree] {
+    let mut rest = tokens;
+    while is_unfinished(rest) {
+        rest = rest.split_last().map_or(&[], |(_, before)| before);
+    }
+    if rest.is_empty() { tokens } else { rest }
 }
 
 struct Rewriting<'a> {
     context: &'a Context<'a>,
     /// Whether the words of targets are known to mean what they mean there.
     target: bool,
+    /// Where policies are noted, for the mirror.
+    mirror: Option<&'a RefCell<Vec<Ident>>>,
 }
 
 impl Rewriting<'_> {
@@ -79,7 +131,9 @@ impl Rewriting<'_> {
 
     /// `rr, [A, "http://b".weight(3)]` with each element of the list as an endpoint.
     fn cluster(&self, inner: &[TokenTree], group: &Group) -> TokenStream {
-        let krate = &self.context.krate;
+        if let Some(policies) = self.mirror {
+            return self.mirrored_cluster(inner, policies);
+        }
         let mut out = TokenStream::new();
         for (place, argument) in expr_list(inner, group.span_close()).iter().enumerate() {
             if place > 0 {
@@ -92,11 +146,11 @@ impl Rewriting<'_> {
                     let elements = expr_list(&tokens_of(list.stream()), list.span_close());
                     out.extend(if elements.is_empty() {
                         // Reported; of a type, since nothing else tells what the list is of.
-                        quote_spanned!(at(list.span())=> <[#krate::Endpoint; 0] as ::core::default::Default>::default())
+                        quote_spanned!(Span::mixed_site()=> <[__p::Endpoint; 0] as ::core::default::Default>::default())
                     } else {
                         let elements = elements.iter().map(|element| {
                             let value = self.endpoints(element);
-                            quote_spanned!(at(element.span())=> #krate::__private::endpoint(#value))
+                            quote_spanned!(at(element.span())=> __p::endpoint(#value))
                         });
                         quote_spanned!(at(list.span())=> [#(#elements),*])
                     });
@@ -108,6 +162,47 @@ impl Rewriting<'_> {
         out
     }
 
+    /// As it is written, with the policy on a path if it is a name or could be one.
+    fn mirrored_cluster(&self, inner: &[TokenTree], policies: &RefCell<Vec<Ident>>) -> TokenStream {
+        let is_end = |token: Option<&TokenTree>| match token {
+            None => true,
+            Some(TokenTree::Punct(punct)) => punct.as_char() == ',',
+            Some(_) => false,
+        };
+        match inner {
+            [TokenTree::Ident(name), rest @ ..] if is_end(rest.first()) && !is_keyword(name) => {
+                policies.borrow_mut().push(name.clone());
+                let mut out = mirror::path(Slot::Policy, Some(name));
+                out.extend(self.endpoint_list(rest));
+                out
+            }
+            rest if is_end(rest.first()) => {
+                let mut out = mirror::path(Slot::Policy, None);
+                out.extend(self.endpoint_list(rest));
+                out
+            }
+            tokens => self.endpoint_list(tokens),
+        }
+    }
+
+    /// Endpoints are of several types, which an array would not take.
+    fn endpoint_list(&self, tokens: &[TokenTree]) -> TokenStream {
+        let [before @ .., TokenTree::Group(list)] = tokens else {
+            return self.tokens(tokens);
+        };
+        let elements = tokens_of(list.stream());
+        let repeated = elements
+            .iter()
+            .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
+        if list.delimiter() != Delimiter::Bracket || repeated || !ends_with_comma(before) {
+            return self.tokens(tokens);
+        }
+        let mut out = self.tokens(before);
+        let tuple = Group::new(Delimiter::Parenthesis, self.tokens(&elements));
+        out.extend([TokenTree::Group(tuple)]);
+        out
+    }
+
     /// A variable of the environment may stand in several clusters, so each takes a copy.
     fn endpoints(&self, value: &Expr) -> TokenStream {
         let variable = value.only_ident().filter(|name| {
@@ -115,7 +210,7 @@ impl Rewriting<'_> {
             env.any(|variable| variable.name == **name)
         });
         match variable {
-            Some(name) => quote_spanned!(at(name.span())=> ::core::clone::Clone::clone(&#name)),
+            Some(name) => copy(name),
             None => self.tokens(&value.tokens),
         }
     }
@@ -140,11 +235,18 @@ impl Rewriting<'_> {
     }
 
     fn millis(&self, millis: u64, span: Span) -> TokenStream {
-        let krate = &self.context.krate;
         let mut number = Literal::u64_unsuffixed(millis);
+        if self.mirror.is_some() {
+            let krate = &self.context.krate;
+            return quote_spanned!(Span::mixed_site()=> #krate::__private::Duration::from_millis(#number));
+        }
         number.set_span(span);
-        quote_spanned!(at(span)=> #krate::__private::Duration::from_millis(#number))
+        quote_spanned!(at(span)=> __p::Duration::from_millis(#number))
     }
+}
+
+fn ends_with_comma(tokens: &[TokenTree]) -> bool {
+    matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',')
 }
 
 fn is_cluster(before: &[TokenTree], group: &Group) -> bool {
@@ -171,25 +273,30 @@ pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
         return value;
     }
     if let Some(name) = expr.only_ident() {
-        return quote_spanned!(at(name.span())=> ::core::clone::Clone::clone(&#name));
+        return copy(name);
     }
-    let span = at(expr.span());
+    let span = Span::mixed_site();
     let used = used
         .into_iter()
         .filter_map(|place| context.backends.get(place).copied());
     let handles = used.map(|backend| {
         let name = &backend.name;
-        quote_spanned!(span=> #[allow(unused_variables)] let #name = ::core::clone::Clone::clone(&#name);)
+        let value = copy(name);
+        quote_spanned!(span=> #[allow(unused_variables)] let #name = #value;)
     });
     quote_spanned!(span=> { #(#handles)* #value })
 }
 
+/// The spans are those of nothing: an editor would show what they mean beside what the name means.
+fn copy(name: &Ident) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> ::core::clone::Clone::clone(&#name))
+}
+
 fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
-    let krate = &context.krate;
     match target {
         Target::Url(url) => {
             let token = &url.token;
-            quote_spanned!(at(url.span)=> #krate::__private::upstream(#token))
+            quote_spanned!(at(url.span)=> __p::upstream(#token))
         }
         Target::Expr(value) => written_out(context, value, true),
         Target::Split(split) => {
@@ -201,7 +308,7 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
                 let target = self::target(context, &arm.target);
                 quote_spanned!(at(target_span(&arm.target))=> .arm(#weight, #target))
             });
-            quote_spanned!(at(split.span)=> #krate::__private::Split::new()#(#arms)*)
+            quote_spanned!(at(split.span)=> __p::Split::new()#(#arms)*)
         }
     }
 }

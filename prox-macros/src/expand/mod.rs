@@ -4,6 +4,7 @@ mod docs;
 pub(crate) mod exprs;
 mod listing;
 mod matcher;
+mod mirror;
 mod named;
 mod setup;
 pub(crate) mod tables;
@@ -58,6 +59,8 @@ impl<'a> Context<'a> {
 }
 
 /// The whole expansion: items for a gateway with a name, else an expression.
+///
+/// The mirror comes first and errors last: an editor finds its way by the text before the caret.
 pub(crate) fn expand(context: &Context<'_>, diag: &Diagnostics) -> TokenStream {
     let errors = diag.to_tokens();
     match &context.model.named {
@@ -77,6 +80,7 @@ fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
     let variables = listing::variables(context);
     let span = Span::mixed_site();
     let fail = quote_spanned!(span=> break '__prox ::core::result::Result::Err);
+    let mirror = mirror::statements(context);
     let parts = setup::Parts {
         table: quote_spanned!(span=> &__TABLE),
         routes: quote_spanned!(span=> __ROUTES),
@@ -84,15 +88,27 @@ fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
         fail,
     };
     let body = setup::body(context, &parts);
-    let allow = setup::allow(context);
+    let allow = setup::allow();
+    let unused = setup::allow_unused(context);
     quote_spanned!(span=> {
-        static __TABLE: #krate::__private::Table = #table;
-        const __ROUTES: #krate::Routes = #routes;
-        const __ENV: #krate::__private::Variables = #variables;
         #allow
         let __gateway: ::core::result::Result<#krate::Gateway, #krate::Error> = '__prox: {
-            #body
-            __asm.finish()
+            #[cfg(rust_analyzer)]
+            #[allow(unused_variables)]
+            let __made = {
+                #mirror
+                loop {}
+            };
+            #unused
+            #[cfg(not(rust_analyzer))]
+            let __made = {
+                static __TABLE: #krate::__private::Table = #table;
+                const __ROUTES: #krate::Routes = #routes;
+                const __ENV: #krate::__private::Variables = #variables;
+                #body
+                __asm.finish()
+            };
+            __made
         };
         #errors
         __gateway

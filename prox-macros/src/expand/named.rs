@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, docs, listing, setup, tables};
+use super::{Context, docs, listing, mirror, setup, tables};
 use crate::syntax::ast::{Attr, Named};
 
 pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
@@ -16,7 +16,9 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let backends = Ident::new(&format!("{name}Backends"), Span::call_site());
     let backends_item = backends_item(context, &vis, name, &backends);
     let implementation = implementation(context, named, &vis, &backends);
+    let constructor = constructor(context, named, &vis);
     quote_spanned!(span=>
+        #constructor
         #attrs
         #[doc = #docs]
         #[derive(Clone, Debug)]
@@ -57,6 +59,47 @@ fn attributes(attrs: &[Attr]) -> TokenStream {
         .collect()
 }
 
+/// The constructor as an editor sees it.
+fn constructor(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
+    let name = &named.name;
+    let mirror = mirror::statements(context);
+    let arguments = arguments(named);
+    let allow = setup::allow();
+    quote_spanned!(Span::mixed_site()=>
+        #[allow(unexpected_cfgs)]
+        impl #name {
+            /// Makes the gateway.
+            ///
+            /// # Errors
+            ///
+            /// Everything that is wrong with the environment and the configuration, in one error.
+            #[cfg(rust_analyzer)]
+            #[allow(unused_variables)]
+            #allow
+            #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
+                #mirror
+                loop {}
+            }
+        }
+    )
+}
+
+fn arguments(named: &Named) -> TokenStream {
+    let arguments = named.fields.iter().enumerate().map(|(place, field)| {
+        let (name, ty) = (&field.name, &field.ty);
+        let ty: TokenStream = ty.iter().cloned().collect();
+        let mut earlier = named.fields.iter().take(place);
+        if earlier.any(|earlier| earlier.name == *name) {
+            // Reported; the number of arguments stays.
+            quote_spanned!(Span::mixed_site()=> _: #ty)
+        } else {
+            quote_spanned!(Span::mixed_site()=> #name: #ty)
+        }
+    });
+    quote_spanned!(Span::mixed_site()=> #(#arguments),*)
+}
+
 /// A struct with a handle for each backend.
 fn backends_item(
     context: &Context<'_>,
@@ -73,10 +116,8 @@ fn backends_item(
             .iter()
             .filter_map(|attr| attr.doc.as_deref())
             .collect();
-        let field = Ident::new(
-            &backend.name.to_string(),
-            Span::call_site().located_at(backend.name.span()),
-        );
+        // The user's own name, so that renaming the backend renames the field.
+        let field = &backend.name;
         let fallback = format!("The backend `{field}`.");
         let docs = if docs.is_empty() {
             vec![fallback.as_str()]
@@ -114,25 +155,16 @@ fn implementation(
         fail: quote_spanned!(span=> return ::core::result::Result::Err),
     };
     let body = setup::body(context, &parts);
-    let allow = setup::allow(context);
-    let arguments = named.fields.iter().enumerate().map(|(place, field)| {
-        let (name, ty) = (&field.name, &field.ty);
-        let ty: TokenStream = ty.iter().cloned().collect();
-        let mut earlier = named.fields.iter().take(place);
-        if earlier.any(|earlier| earlier.name == *name) {
-            // Reported; the number of arguments stays.
-            quote_spanned!(span=> _: #ty)
-        } else {
-            quote_spanned!(span=> #name: #ty)
-        }
-    });
+    let allow = setup::allow();
+    let unused = setup::allow_unused(context);
+    let arguments = arguments(named);
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let field = Ident::new(&backend.name.to_string(), Span::call_site());
         let handle = setup::backend_ident(place);
         quote_spanned!(span=> #field: #handle)
     });
     quote_spanned!(span=>
-        #[allow(dead_code)]
+        #[allow(dead_code, unexpected_cfgs)]
         impl #name {
             /// The routes, in the order of the source; prints as a table.
             #vis const ROUTES: #krate::Routes = #routes;
@@ -146,7 +178,9 @@ fn implementation(
             ///
             /// Everything that is wrong with the environment and the configuration, in one error.
             #allow
-            #vis fn new(#(#arguments),*) -> ::core::result::Result<Self, #krate::Error> {
+            #unused
+            #[cfg(not(rust_analyzer))]
+            #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
                 #body
                 ::core::result::Result::Ok(Self {
                     gateway: __asm.finish()?,

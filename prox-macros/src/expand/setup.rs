@@ -19,15 +19,14 @@ pub(super) struct Parts {
 }
 
 /// Lints that the user's names and holes must not set off.
-pub(super) fn allow(context: &Context<'_>) -> TokenStream {
-    // What a mistake has cut off from its uses is not unused.
-    let unused = context
-        .faulty
-        .then(|| quote_spanned!(Span::mixed_site()=> unused_variables,));
+///
+/// They are the same for every gateway, since they stand before the mirror.
+pub(super) fn allow() -> TokenStream {
     quote_spanned!(Span::mixed_site()=>
         #[allow(
-            #unused
             non_snake_case,
+            non_upper_case_globals,
+            unexpected_cfgs,
             unused_imports,
             unused_mut,
             unreachable_code,
@@ -38,6 +37,13 @@ pub(super) fn allow(context: &Context<'_>) -> TokenStream {
             clippy::wildcard_imports
         )]
     )
+}
+
+/// What a mistake has cut off from its uses is not unused.
+pub(super) fn allow_unused(context: &Context<'_>) -> Option<TokenStream> {
+    context
+        .faulty
+        .then(|| quote_spanned!(Span::mixed_site()=> #[allow(unused_variables)]))
 }
 
 /// All statements, after which `__asm` can be finished.
@@ -55,8 +61,9 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let layers = layers(context);
     let targets = targets(context);
     quote_spanned!(span=>
-        use #krate::dsl::*;
-        let mut __asm = #krate::__private::Assembly::new(#table, #routes, #variables);
+        use #krate::__private as __p;
+        use __p::places::scope::*;
+        let mut __asm = __p::Assembly::new(#table, #routes, #variables);
         #env
         #setup
         #layers
@@ -72,15 +79,22 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
         return TokenStream::new();
     }
     let reads = env.iter().enumerate().map(|(place, variable)| {
-        let Env { name, ty, default, .. } = variable;
+        let Env {
+            name, ty, default, ..
+        } = variable;
         let local = numbered("__e", place);
         let number = number(place);
         let ty: TokenStream = ty.iter().cloned().collect();
         match default {
-            None => quote_spanned!(at(name.span())=> let #local = __asm.env::<#ty, _>(#number);),
+            None => {
+                let read = quote_spanned!(at(name.span())=> __asm.env::<#ty, _>(#number));
+                quote_spanned!(span=> let #local = #read;)
+            }
             Some(default) => {
                 let value = exprs::expr(context, default);
-                quote_spanned!(at(name.span())=> let #local = __asm.env_or::<#ty, _>(#number, || #value);)
+                let read =
+                    quote_spanned!(at(name.span())=> __asm.env_or::<#ty, _>(#number, || #value));
+                quote_spanned!(span=> let #local = #read;)
             }
         }
     });
@@ -124,7 +138,7 @@ fn setup(context: &Context<'_>) -> TokenStream {
 fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     let krate = &context.krate;
     let name = &backend.name;
-    let span = at(name.span());
+    let span = Span::mixed_site();
     let Some(place) = context
         .backends
         .iter()
@@ -150,7 +164,6 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
 }
 
 fn layers(context: &Context<'_>) -> TokenStream {
-    let krate = &context.krate;
     let layers = context
         .model
         .layers
@@ -159,7 +172,8 @@ fn layers(context: &Context<'_>) -> TokenStream {
         .map(|(place, layer)| {
             let local = numbered("__l", place);
             let value = exprs::expr(context, layer);
-            quote_spanned!(at(layer.span())=> let #local = #krate::__private::layer(#value);)
+            let layer = quote_spanned!(at(layer.span())=> __p::layer(#value));
+            quote_spanned!(Span::mixed_site()=> let #local = #layer;)
         });
     let mut out: TokenStream = layers.collect();
     if !context.model.every.is_empty() {

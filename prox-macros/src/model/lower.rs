@@ -56,6 +56,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         hosts,
         routes,
         expects: gateway.expects,
+        marks: gateway.marks,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
     calls::each_expr,
     host::HostName,
+    marks::Mark,
     pattern::{Pattern, Segment, Tail},
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Model {
     /// In the order of the source; a route's place is its number.
     pub(crate) routes: Vec<Route>,
     pub(crate) expects: Vec<Expect>,
+    /// What the mirror is made of; nothing else reads it.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Model {

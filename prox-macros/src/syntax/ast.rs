@@ -2,6 +2,8 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenTree};
 
+use super::marks::Mark;
+
 /// All of a gateway.
 #[derive(Default)]
 pub(crate) struct Gateway {
@@ -14,6 +16,8 @@ pub(crate) struct Gateway {
     pub(crate) hosts: Vec<Host>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) expects: Vec<Expect>,
+    /// All of it once more as an editor has to see it, with what is unfinished.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// `pub struct Name { field: Type }`.

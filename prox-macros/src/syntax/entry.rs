@@ -7,6 +7,7 @@ use super::{
     ast::{Attr, Entry, Expr, Route, Scope, Text},
     cursor::Cursor,
     expr::Stop,
+    marks::{Mark, Slot},
     nearest_method, skip_line,
     words::{METHODS, is_method, starts_line},
 };
@@ -30,6 +31,9 @@ impl Parser<'_> {
             return;
         };
         c.bump();
+        if !c.is_arrow(0) {
+            self.mark_layers(c);
+        }
         let layers = if c.is_word(0, "with") {
             self.with(c)
         } else {
@@ -58,8 +62,12 @@ impl Parser<'_> {
                     .help("write `GET | POST \"/users\" => target,`");
             }
             if !c.eat_punct('|') && !c.eat_punct(',') {
+                if c.ident(0).is_some() {
+                    self.mark_word(Slot::Path, c);
+                }
                 break;
             }
+            self.mark_word(Slot::Method, c);
         }
         let mut exact = None;
         if c.is_word(0, "exact") {
@@ -141,8 +149,10 @@ impl Parser<'_> {
         let mut guard = None;
         if c.is_word(0, "if") {
             let place = c.span();
+            self.mark(Mark::Word(Slot::Keyword, Some(Ident::new_raw("if", place))));
             c.bump();
             guard = Self::expr(c, Stop::Arrow);
+            self.mark_value(Slot::Guard, guard.as_ref());
             if guard.is_none() {
                 self.diag
                     .error(place, "the guard is missing")
@@ -157,6 +167,7 @@ impl Parser<'_> {
             target = self.target(c, Stop::Comma);
         }
         if c.is_word(0, "with") {
+            self.mark_layers(c);
             layers.extend(self.with(c));
         }
         self.end_of_route(c);

@@ -6,6 +6,7 @@ use super::{
     Parser,
     ast::{Arm, Expr, Split, Target, Text},
     cursor::{Cursor, text_of, tokens_of},
+    marks::{Mark, Slot},
     words::starts_line,
 };
 use crate::diag::Place;
@@ -45,6 +46,7 @@ impl Parser<'_> {
     pub(super) fn target(&mut self, c: &mut Cursor<'_>, stop: Stop) -> Option<Target> {
         let place = c.span_before();
         if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() || is_shares(c) {
+            self.mark_word(Slot::Target, c);
             return Some(Target::Split(self.split(c)));
         }
         let Some(expr) = Self::expr(c, stop) else {
@@ -52,12 +54,16 @@ impl Parser<'_> {
                 "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
                  `respond(..)`",
             );
+            self.mark_value(Slot::Target, None);
             return None;
         };
         let url = match expr.tokens.as_slice() {
             [only] => text_of(only),
             _ => None,
         };
+        if url.is_none() {
+            self.mark_value(Slot::Target, Some(&expr));
+        }
         Some(url.map_or(Target::Expr(expr), Target::Url))
     }
 
@@ -131,7 +137,11 @@ impl Parser<'_> {
         c.bump();
         if let Some(group) = c.group(0, Delimiter::Bracket) {
             c.bump();
-            return list(&tokens_of(group.stream()), group.span_close());
+            let layers = list(&tokens_of(group.stream()), group.span_close());
+            for layer in &layers {
+                self.mark(Mark::Expr(layer.clone()));
+            }
+            return layers;
         }
         let mut tokens = Vec::new();
         while let Some(token) = c.peek(0) {
@@ -160,7 +170,9 @@ impl Parser<'_> {
         if tokens.is_empty() {
             Vec::new()
         } else {
-            vec![Expr { tokens }]
+            let layer = Expr { tokens };
+            self.mark(Mark::Expr(layer.clone()));
+            vec![layer]
         }
     }
 }

@@ -7,8 +7,9 @@ use super::{
     ast::{Attr, Backend, Env, Expect, Field, Host, Let, Named, Outcome, Setup, Text},
     cursor::{Cursor, tokens_of},
     expr::Stop,
+    marks::{Mark, Slot},
     skip_line,
-    words::{ITEMS, is_method, starts_line},
+    words::{ITEMS, is_keyword, is_method, starts_line},
 };
 use crate::diag::Place;
 
@@ -146,6 +147,11 @@ impl Parser<'_> {
                 c.is_punct(0, '=') || c.is_punct(0, ';') || starts_line(c)
             });
         }
+        self.mark(Mark::Env {
+            docs: attrs.iter().filter_map(|attr| attr.doc.clone()).collect(),
+            name: name.clone(),
+            ty: ty.clone(),
+        });
         if ty.is_empty() {
             self.diag
                 .error(&name, format!("the variable `{name}` has no type"))
@@ -159,7 +165,9 @@ impl Parser<'_> {
             let place = c.span();
             c.bump();
             default = Self::expr(c, Stop::Semicolon);
-            if default.is_none() {
+            if let Some(default) = &default {
+                self.mark(Mark::Expr(default.clone()));
+            } else {
                 self.diag
                     .error(place, "the default is missing")
                     .help("write it, or leave `=` out for a variable that must be set");
@@ -194,7 +202,13 @@ impl Parser<'_> {
         }
         let place = c.span();
         c.bump();
-        match Self::expr(c, Stop::Semicolon) {
+        let value = Self::expr(c, Stop::Semicolon);
+        self.mark(Mark::Let {
+            word: Ident::new("let", word),
+            pattern: pattern.clone(),
+            value: value.clone(),
+        });
+        match value {
             Some(value) => self.gateway.setup.push(Setup::Let(Let { pattern, value })),
             None => {
                 self.diag
@@ -258,6 +272,7 @@ impl Parser<'_> {
         } else {
             names = self.host_names(c, word);
         }
+        self.mark_layers(c);
         let mut layers = if c.is_word(0, "with") {
             self.with(c)
         } else {
@@ -344,12 +359,16 @@ impl Parser<'_> {
         let word = c.span();
         c.bump();
         let written = c.ident(0).cloned();
+        self.mark_word(Slot::Method, c);
         let method = written.as_ref().and_then(|ident| self.method(ident));
         let known = method.is_some();
         if written.is_some() {
             c.bump();
         }
         let url = c.text(0);
+        if url.is_some() && c.is_arrow(1) {
+            self.mark_outcome(c.peek(3));
+        }
         let outcome = match (&url, c.is_arrow(1), c.peek(3)) {
             (Some(_), true, Some(TokenTree::Ident(name))) => Some(Outcome::Name(name.clone())),
             (Some(_), true, Some(TokenTree::Literal(status))) => {
@@ -379,7 +398,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The name after the first word of a line; words of the language and of Rust are none.
+    /// The name after the first word of a line; words of the language are none.
     fn name(&mut self, c: &mut Cursor<'_>, form: &str) -> Option<Ident> {
         let word = c.span();
         c.bump();
@@ -395,8 +414,7 @@ impl Parser<'_> {
         }
         let name = c.ident(0).filter(|ident| {
             let text = ident.to_string();
-            let rust = syn::parse_str::<Ident>(&text).is_err();
-            !rust && !ITEMS.contains(&text.as_str()) && !is_method(&text)
+            !ITEMS.contains(&text.as_str()) && !is_method(&text)
         });
         if name.is_some() {
             c.bump();
@@ -410,10 +428,6 @@ impl Parser<'_> {
         }
         name.cloned()
     }
-}
-
-fn is_keyword(ident: &Ident) -> bool {
-    syn::parse2::<Ident>(TokenTree::from(ident.clone()).into()).is_err()
 }
 
 /// Takes tokens until `ends`, which is not asked inside of angle brackets.

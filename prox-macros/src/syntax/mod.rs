@@ -7,6 +7,7 @@ pub(crate) mod cursor;
 mod entry;
 mod expr;
 mod item;
+pub(crate) mod marks;
 pub(crate) mod units;
 pub(crate) mod words;
 
@@ -21,6 +22,7 @@ pub(crate) use self::expr::list as expr_list;
 use self::{
     ast::{Attr, Entry, Expr, Gateway},
     cursor::{Cursor, text_of, tokens_of},
+    marks::{Mark, Slot},
     words::{ITEMS, METHODS, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostics;
@@ -56,6 +58,16 @@ struct Block {
 enum Level {
     Top,
     Inner,
+}
+
+impl Level {
+    /// Where the first word of a line stands.
+    fn slot(self) -> Slot {
+        match self {
+            Self::Top => Slot::Top,
+            Self::Inner => Slot::Inner,
+        }
+    }
 }
 
 /// What other gateways and other languages call the things that stand at the start of a line here.
@@ -96,6 +108,7 @@ impl Parser<'_> {
                 c.bump();
             }
         }
+        self.mark(Mark::Word(level.slot(), None));
         block
     }
 
@@ -104,6 +117,7 @@ impl Parser<'_> {
             return;
         }
         let attrs = self.attrs(c);
+        self.mark_word(level.slot(), c);
         if c.is_string(0) {
             return self.entry(c, &attrs, block);
         }

@@ -1,5 +1,7 @@
 //! The words of the language, and the nearest of them to a word that is none.
 
+use proc_macro2::Ident;
+
 use super::cursor::Cursor;
 
 /// What can stand at the start of a line at the top level.
@@ -44,6 +46,19 @@ fn distance(a: &str, b: &str) -> usize {
         rows.push(row);
     }
     rows[a.len()][b.len()]
+}
+
+/// Whether Rust takes the word for itself.
+pub(crate) fn is_keyword(name: &Ident) -> bool {
+    const KEYWORDS: [&str; 53] = [
+        "Self", "_", "abstract", "as", "async", "await", "become", "box", "break", "const",
+        "continue", "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for",
+        "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut",
+        "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait",
+        "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while",
+        "yield",
+    ];
+    KEYWORDS.binary_search(&&*name.to_string()).is_ok()
 }
 
 /// Whether an item or a route starts here, as far as its first tokens tell.

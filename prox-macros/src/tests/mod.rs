@@ -3,6 +3,7 @@
 mod guard_order;
 mod guards;
 mod messages;
+mod mirror;
 mod size;
 mod tree;
 mod truncation;
@@ -16,6 +17,7 @@ use crate::{
         self,
         ast::{Expr, Setup, Target},
         cursor::tokens_of,
+        marks::Mark,
     },
 };
 
@@ -60,6 +62,17 @@ pub(crate) fn make_opaque(model: &mut Model) {
     }
     for field in model.named.iter_mut().flat_map(|named| &mut named.fields) {
         field.ty = plain("T");
+    }
+    for mark in &mut model.marks {
+        match mark {
+            Mark::Env { ty, .. } => *ty = plain("T"),
+            Mark::Let { pattern, value, .. } => {
+                *pattern = plain("x");
+                *value = value.take().map(|_| opaque());
+            }
+            Mark::Value(_, expr) | Mark::Expr(expr) => *expr = opaque(),
+            Mark::Word(..) => {}
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{client::Client, handler::Parts};
 
 /// Decides whether a route takes a request that its host, path and method already accept.
 ///
-/// Most guards are made by [`header`], [`query`], [`cookie`] and [`client_ip`]; any `Fn(&prox::Parts) -> bool` is one too.
+/// Most guards are made by [`header()`], [`query`], [`cookie`] and [`client_ip`]; any `Fn(&prox::Parts) -> bool` is one too.
 /// A guard is asked on every request that reaches it, so it must be quick and must not block.
 ///
 /// ```
@@ -105,7 +105,7 @@ impl fmt::Debug for GuardFn {
 
 type First = dyn for<'r> Fn(&'r Parts) -> Option<&'r [u8]> + Send + Sync;
 
-/// A part of a request that has a text: what [`header`], [`query`] and [`cookie`] name.
+/// A part of a request that has a text: what [`header()`], [`query`] and [`cookie`] name.
 ///
 /// A request can repeat it; what counts is the first. So of `.is("1")` and `.is("2")` never more than one accepts a request,
 /// and a guard sees what `HeaderMap::get` gives to a handler. Names that no request can have are an error when the gateway

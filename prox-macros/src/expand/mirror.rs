@@ -1,0 +1,210 @@
+//! The mirror: what an editor sees in place of the code that runs.
+//!
+//! It stands under `cfg(rust_analyzer)`, so that it costs the compiler its tokens and nothing else. Each word of the language
+//! is the same name at the end of a path into the module of the words that can stand there, each of them documented; where a
+//! word could be typed there is a path to a hole; expressions are as the user wrote them. All this is in the order of the
+//! source: an editor expands the gateway once more with a made-up name at the caret, and takes what stands at the same offset
+//! for the same place. Backends are constants beside the words that follow `=>`, hence known before they are declared.
+
+use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+
+use super::{Context, exprs};
+use crate::syntax::{
+    ast::{Backend, Expr},
+    marks::{Mark, Slot},
+    words::is_keyword,
+};
+
+/// The statements, with the local module of words at their end.
+pub(super) fn statements(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let mut out = quote_spanned!(span=>
+        use __prox::target::*;
+        use #krate::__private::places::scope::*;
+    );
+    for mark in &context.model.marks {
+        statement(context, mark, &mut out);
+    }
+    let backends = context
+        .backends
+        .iter()
+        .map(|backend| constant(context, backend));
+    out.extend(quote_spanned!(span=>
+        mod __prox {
+            pub use #krate::__private::places::*;
+            pub mod backend {
+                #(#backends)*
+            }
+            pub mod target {
+                pub use super::backend::*;
+                pub use #krate::__private::places::target::*;
+            }
+            pub mod outcome {
+                pub use super::backend::*;
+                pub use #krate::__private::places::outcome::*;
+            }
+        }
+    ));
+    out
+}
+
+fn constant(context: &Context<'_>, backend: &Backend) -> TokenStream {
+    let krate = &context.krate;
+    let name = &backend.name;
+    let docs = backend.attrs.iter().filter_map(|attr| attr.doc.as_deref());
+    let text = backend.target.as_ref().map(exprs::target_text);
+    let text = text.map(|text| format!("\n```text\nbackend {name} = {text};\n```"));
+    let text = text.iter();
+    quote_spanned!(Span::mixed_site()=>
+        #(#[doc = #docs])*
+        #(#[doc = #text])*
+        pub const #name: #krate::Cluster;
+    )
+}
+
+fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
+    let span = Span::mixed_site();
+    match mark {
+        Mark::Word(slot, name) => word(*slot, name.as_ref(), out),
+        Mark::Env { docs, name, ty } => {
+            let mut ty: TokenStream = ty.iter().cloned().collect();
+            if ty.is_empty() {
+                ty = quote_spanned!(span=> _);
+            }
+            out.extend(quote_spanned!(span=> #(#[doc = #docs])* const #name: #ty;));
+        }
+        Mark::Let {
+            word,
+            pattern,
+            value,
+        } => {
+            let pattern: TokenStream = pattern.iter().cloned().collect();
+            match value {
+                Some(value) => {
+                    let end = end(&value.tokens);
+                    let (value, policies) = mirrored(context, &value.tokens, false);
+                    out.extend(quote_spanned!(span=> #word #pattern = #value #end));
+                    self::policies(context, policies, out);
+                }
+                None => out.extend(quote_spanned!(span=> #word #pattern = loop {};)),
+            }
+        }
+        Mark::Value(slot, expr) => value(context, *slot, expr, out),
+        Mark::Expr(expr) => expression(context, &expr.tokens, false, out),
+    }
+}
+
+/// A word of Rust has its documentation, and cannot stand in a path.
+fn word(slot: Slot, name: Option<&Ident>, out: &mut TokenStream) {
+    out.extend(path(slot, name.filter(|name| !is_keyword(name))));
+    out.extend([semicolon(Span::mixed_site())]);
+}
+
+/// `__prox::place::name`, with the user's name.
+pub(super) fn path(slot: Slot, name: Option<&Ident>) -> TokenStream {
+    let span = Span::mixed_site();
+    let module = Ident::new(slot.module(), span);
+    match name {
+        Some(name) => quote_spanned!(span=> __prox::#module::#name),
+        None => quote_spanned!(span=> __prox::#module::__hole),
+    }
+}
+
+fn value(context: &Context<'_>, slot: Slot, expr: &Expr, out: &mut TokenStream) {
+    // `users wi`, where `with` is about to be typed.
+    let end = operand_behind_operand(&expr.tokens).unwrap_or(expr.tokens.len());
+    let (value, rest) = expr.tokens.split_at(end);
+    match value {
+        // Or `split { .. }`, whose arms have notes of their own.
+        [TokenTree::Ident(name)] | [TokenTree::Ident(name), TokenTree::Group(_)]
+            if is_name(value) =>
+        {
+            word(slot, Some(name), out);
+            if !is_word(context, slot, name) {
+                expression(context, value, false, out);
+            }
+        }
+        value => expression(context, value, slot == Slot::Target, out),
+    }
+    if let Some(TokenTree::Ident(name)) = rest.first() {
+        word(Slot::Layers, Some(name), out);
+    }
+}
+
+/// A name, alone or before braces.
+fn is_name(tokens: &[TokenTree]) -> bool {
+    let name = matches!(tokens.first(), Some(TokenTree::Ident(name)) if !is_keyword(name));
+    let braces = tokens.get(1).is_none_or(
+        |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace),
+    );
+    name && braces
+}
+
+fn operand_behind_operand(tokens: &[TokenTree]) -> Option<usize> {
+    let pairs = tokens.iter().zip(tokens.iter().skip(1));
+    let mut names = pairs.map(|(before, token)| match (before, token) {
+        (TokenTree::Ident(before), TokenTree::Ident(name)) => {
+            !is_keyword(before) && !is_keyword(name)
+        }
+        (TokenTree::Group(_) | TokenTree::Literal(_), TokenTree::Ident(name)) => !is_keyword(name),
+        _ => false,
+    });
+    names.position(|found| found).map(|place| place + 1)
+}
+
+fn expression(context: &Context<'_>, tokens: &[TokenTree], target: bool, out: &mut TokenStream) {
+    let (value, policies) = mirrored(context, tokens, target);
+    let end = end(tokens);
+    out.extend(quote_spanned!(Span::mixed_site()=> let _ = #value #end));
+    self::policies(context, policies, out);
+}
+
+fn mirrored(
+    context: &Context<'_>,
+    tokens: &[TokenTree],
+    target: bool,
+) -> (TokenStream, Vec<Ident>) {
+    let mut policies = Vec::new();
+    let value = exprs::mirrored(context, tokens, target, &mut policies);
+    (value, policies)
+}
+
+/// Policies of the user's own, which no module of words has.
+fn policies(context: &Context<'_>, policies: Vec<Ident>, out: &mut TokenStream) {
+    for name in policies {
+        if !is_word(context, Slot::Policy, &name) {
+            expression(context, &[TokenTree::Ident(name)], false, out);
+        }
+    }
+}
+
+/// Whether the module of the place has the name, so that it must not stand there a second time.
+fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
+    let words: &[&str] = match slot {
+        Slot::Target => &[
+            "cluster", "handler", "redirect", "respond", "service", "split",
+        ],
+        Slot::Guard => &["client_ip", "cookie", "header", "query"],
+        Slot::Policy => &["least_conn", "random", "rr"],
+        _ => &[],
+    };
+    let backends = matches!(slot, Slot::Target | Slot::Outcome);
+    words.iter().any(|word| name == word)
+        || (backends && context.places.contains_key(&name.to_string()))
+}
+
+/// The `;` behind an expression, which is where rustc says that the expression is not finished.
+fn end(tokens: &[TokenTree]) -> TokenTree {
+    semicolon(match tokens.last() {
+        Some(last) if exprs::is_unfinished(tokens) => exprs::at(last.span()),
+        _ => Span::mixed_site(),
+    })
+}
+
+fn semicolon(span: Span) -> TokenTree {
+    let mut semicolon = Punct::new(';', Spacing::Alone);
+    semicolon.set_span(span);
+    TokenTree::Punct(semicolon)
+}

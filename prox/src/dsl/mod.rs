@@ -1,0 +1,30 @@
+//! The words of the language, each documented as a reader meets it in [`gateway!`](crate::gateway).
+//!
+//! What stands at the root of this module is in scope wherever the macro takes an expression, with nothing to import. The
+//! modules are the words by the place where they stand: [`item`]s start a line, [`method`]s a route, a [`guard`] follows
+//! `if`, a [`target`] follows `=>`, and a [`policy`] is the first thing in `cluster(..)`. They are what an editor shows for
+//! the words of a gateway; nobody has to name them.
+
+pub mod guard;
+pub mod item;
+pub mod method;
+#[doc(hidden)]
+pub mod places;
+pub mod policy;
+pub mod target;
+
+#[doc(inline)]
+pub use prox_runtime::{Endpoint, Weighted};
+pub use std::time::Duration;
+
+#[doc(no_inline)]
+pub use self::{
+    guard::{client_ip, cookie, header, query},
+    policy::{least_conn, random, rr},
+    target::{cluster, handler, redirect, respond, service},
+};
+
+/// A word that has no value: what it means is in its documentation.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Word;

@@ -1,0 +1,69 @@
+//! The words that can stand at each place of a gateway: what the expansion names, so that an editor completes from it.
+//!
+//! A `__hole` stands where a word could be typed and is not there yet; it is hidden, and so never offered.
+
+#![allow(
+    non_upper_case_globals,
+    reason = "these are the words as they are written"
+)]
+
+/// Everything that is in scope where the macro takes an expression.
+pub mod scope {
+    pub use crate::dsl::{
+        Duration, Endpoint, Weighted, client_ip, cluster, cookie, handler, header, least_conn,
+        query, random, redirect, respond, rr, service,
+    };
+}
+
+macro_rules! places {
+    ($($(#[$doc:meta])* $place:ident { $($words:tt)* })*) => {$(
+        $(#[$doc])*
+        pub mod $place {
+            $($words)*
+
+            #[doc(hidden)]
+            pub const __hole: crate::dsl::Word = crate::dsl::Word;
+        }
+    )*};
+}
+
+places! {
+    /// The start of a line at the top level.
+    top {
+        pub use crate::dsl::{item::*, method::*};
+    }
+    /// The start of a line in a host or a scope.
+    inner {
+        pub use crate::dsl::{item::{exact, with}, method::*};
+    }
+    /// Behind `|` or `expect`.
+    method {
+        pub use crate::dsl::method::*;
+    }
+    /// Between the methods and the path.
+    path {
+        pub use crate::dsl::item::exact;
+    }
+    /// Behind a host, a path or a target.
+    layers {
+        pub use crate::dsl::item::with;
+    }
+    /// Behind `=>`, beside the backends, which the expansion adds.
+    target {
+        pub use crate::dsl::target::*;
+    }
+    /// Behind `if`.
+    guard {
+        pub use crate::dsl::guard::*;
+    }
+    /// Words of Rust, which are only shown.
+    keyword {
+        pub use crate::dsl::guard::r#if;
+    }
+    /// The first thing in `cluster(..)`.
+    policy {
+        pub use crate::dsl::policy::words::*;
+    }
+    /// The outcome of an `expect`, beside the backends.
+    outcome {}
+}

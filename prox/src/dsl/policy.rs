@@ -1,0 +1,58 @@
+//! How a [`cluster`](super::cluster) chooses one of its endpoints: the first thing in its brackets.
+//!
+//! ```text
+//! cluster(least_conn, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
+//! ```
+//!
+//! A policy of one's own is any value that implements [`Balancer`](crate::Balancer).
+
+#![allow(
+    non_upper_case_globals,
+    reason = "these are the words as they are written"
+)]
+
+use prox_runtime::{LeastConn, Random, RoundRobin};
+
+macro_rules! policies {
+    ($($(#[doc = $doc:literal])+ $name:ident: $policy:ident)*) => {
+        $(
+            $(#[doc = $doc])+
+            #[allow(
+                clippy::declare_interior_mutable_const,
+                reason = "each cluster takes its own"
+            )]
+            pub const $name: $policy = $policy::new();
+        )*
+
+        /// The same words for editors, which would show the inside of a value.
+        #[doc(hidden)]
+        pub mod words {
+            use crate::dsl::Word;
+            $(
+                $(#[doc = $doc])+
+                pub const $name: Word = Word;
+            )*
+        }
+    };
+}
+
+policies! {
+    /// Balances one after the other: smoothly interleaved and exact when the endpoints have weights.
+    ///
+    /// ```text
+    /// cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
+    /// ```
+    rr: RoundRobin
+    /// Balances to the endpoint with the fewest requests under way, in proportion to its weight; ties go round.
+    ///
+    /// ```text
+    /// cluster(least_conn, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])
+    /// ```
+    least_conn: LeastConn
+    /// Balances to any endpoint, in proportion to its weight; the order differs from start to start.
+    ///
+    /// ```text
+    /// cluster(random, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])
+    /// ```
+    random: Random
+}
