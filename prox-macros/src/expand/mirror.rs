@@ -106,9 +106,10 @@ fn word(slot: Slot, name: Option<&Ident>, out: &mut TokenStream) {
 pub(super) fn path(slot: Slot, name: Option<&Ident>) -> TokenStream {
     let span = Span::mixed_site();
     let module = Ident::new(slot.module(), span);
-    match name {
-        Some(name) => quote_spanned!(span=> __prox::#module::#name),
-        None => quote_spanned!(span=> __prox::#module::__hole),
+    if let Some(name) = name {
+        quote_spanned!(span=> __prox::#module::#name)
+    } else {
+        quote_spanned!(span=> __prox::#module::__hole)
     }
 }
 

@@ -179,7 +179,7 @@ fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, Flaw> {
             },
         });
     }
-    if let Some(flaw) = foreign(piece, &whole, &replaced) {
+    if let Some(flaw) = foreign(piece, &whole, replaced) {
         return Err(flaw);
     }
     if let Some(dot) = Some(piece).filter(|piece| matches!(*piece, "." | "..")) {
