@@ -36,3 +36,7 @@ ui-bless:
 # Writes docs/messages.md from the fixtures.
 messages:
     PROX_MESSAGES=write cargo test -p prox-tests --test ui gallery
+
+# What an editor shows inside of a gateway, in a real rust-analyzer; `tests/ide/README.md` says what the two variables are.
+ide:
+    RUST_ANALYZER="${RUST_ANALYZER:-rust-analyzer}" "$LSP_PROBE" --root tests/ide/project --scenarios tests/ide/scenarios.json

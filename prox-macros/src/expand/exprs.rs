@@ -199,7 +199,7 @@ impl Rewriting<'_> {
         }
         let mut out = self.tokens(before);
         let tuple = Group::new(Delimiter::Parenthesis, self.tokens(&elements));
-        out.extend([TokenTree::Group(tuple)]);
+        out.extend(quote_spanned!(Span::mixed_site()=> __prox::endpoints(#tuple)));
         out
     }
 
