@@ -11,7 +11,19 @@
     reason = "these are the words as they are written"
 )]
 
-use prox_runtime::{LeastConn, Random, RoundRobin};
+use prox_runtime::{Balancer, LeastConn, Pick, Random, RoundRobin};
+
+/// What an editor takes a policy for.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Policy;
+
+impl Balancer for Policy {
+    fn pick(&self, _: &Pick<'_>) -> Option<usize> {
+        None
+    }
+}
 
 macro_rules! policies {
     ($($(#[doc = $doc:literal])+ $name:ident: $policy:ident)*) => {
@@ -27,10 +39,11 @@ macro_rules! policies {
         /// The same words for editors, which would show the inside of a value.
         #[doc(hidden)]
         pub mod words {
-            use crate::dsl::Word;
+            use super::Policy;
+
             $(
                 $(#[doc = $doc])+
-                pub const $name: Word = Word;
+                pub const $name: Policy = Policy;
             )*
         }
     };
