@@ -27,6 +27,9 @@ use crate::{
     time::LazyTimer,
 };
 
+/// The most bytes of a response that are held for one connection.
+const MAX_BUFFER: usize = 128 * 1024;
+
 /// A connection that is driven by whoever holds it.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
@@ -60,6 +63,8 @@ impl Connection {
         let (sender, driver) = http1::Builder::new()
             // One copy of a small message is cheaper than a vectored write of its parts.
             .writev(false)
+            // What is read ahead of a slow client, for each connection; a head of a response must fit in as well.
+            .max_buf_size(MAX_BUFFER)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;
