@@ -164,7 +164,10 @@ impl Parser<'_> {
             if let Some(scope) = self.scope_behind_arrow(c, &head, &path) {
                 return scope;
             }
+            self.late_guard = None;
             target = self.target(c, Stop::Comma);
+            // Reported there; meant as a guard, so that nothing follows from the mistake.
+            guard = guard.or(self.late_guard.take());
         }
         if c.is_word(0, "with") {
             self.mark_layers(c);

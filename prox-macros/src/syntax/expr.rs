@@ -22,6 +22,17 @@ pub(super) enum Stop {
     Arrow,
 }
 
+/// Where a guard begins that was written behind the target: an `if` that follows a whole operand is no Rust.
+fn late_guard(expr: &Expr) -> Option<usize> {
+    expr.tokens
+        .windows(2)
+        .position(|pair| match pair {
+            [before, TokenTree::Ident(word)] => *word == "if" && ends_operand(before),
+            _ => false,
+        })
+        .map(|at| at + 1)
+}
+
 impl Parser<'_> {
     /// An expression, or none if there is none; that is for the caller to report.
     pub(super) fn expr(c: &mut Cursor<'_>, stop: Stop) -> Option<Expr> {
@@ -49,7 +60,7 @@ impl Parser<'_> {
             self.mark_word(Slot::Target, c);
             return Some(Target::Split(self.split(c)));
         }
-        let Some(expr) = Self::expr(c, stop) else {
+        let Some(mut expr) = Self::expr(c, stop) else {
             self.diag.error(place, "the target is missing").help(
                 "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
                  `respond(..)`",
@@ -57,6 +68,15 @@ impl Parser<'_> {
             self.mark_value(Slot::Target, None);
             return None;
         };
+        if let Some(at) = late_guard(&expr) {
+            if let Some(word) = expr.tokens.get(at) {
+                self.diag
+                    .error(word.span(), "a guard stands before `=>`, behind the path")
+                    .help("write `\"/path\" if header(\"x-beta\").is(\"1\") => users`");
+            }
+            let tokens: Vec<TokenTree> = expr.tokens.split_off(at).into_iter().skip(1).collect();
+            self.late_guard = (!tokens.is_empty()).then_some(Expr { tokens });
+        }
         let url = match expr.tokens.as_slice() {
             [only] => text_of(only),
             _ => None,

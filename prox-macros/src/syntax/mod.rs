@@ -33,6 +33,7 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
         diag,
         gateway: Gateway::default(),
         started: false,
+        late_guard: None,
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
     parser.gateway.layers = block.layers;
@@ -45,6 +46,8 @@ struct Parser<'d> {
     gateway: Gateway,
     /// Whether a line was read, so that it is too late for the `struct` line.
     started: bool,
+    /// A guard that was found behind its target.
+    late_guard: Option<Expr>,
 }
 
 /// What stands between the braces of a host or a scope, or at the top level.
