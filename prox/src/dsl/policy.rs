@@ -4,7 +4,7 @@
 //! cluster(least_conn, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
 //! ```
 //!
-//! A policy of one's own is any value that implements [`Balancer`](crate::Balancer).
+//! A policy of one's own is any value that implements [`Balancer`].
 
 #![allow(
     non_upper_case_globals,
