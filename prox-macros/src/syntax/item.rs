@@ -37,13 +37,7 @@ impl Parser<'_> {
             return skip_line(c);
         }
         let name = c.ident(1).cloned();
-        if let Some(keyword) = name.as_ref().filter(|name| is_keyword(name)) {
-            self.diag
-                .error(
-                    keyword.span(),
-                    format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
-                )
-                .help("write `pub struct Edge;`");
+        if self.refuses_keyword(name.as_ref(), "pub struct Edge;") {
             self.gateway.without_name |= self.gateway.named.is_none();
             return skip_line(c);
         }
@@ -398,17 +392,25 @@ impl Parser<'_> {
         }
     }
 
+    /// Reports a name that rustc would not take as one.
+    fn refuses_keyword(&mut self, name: Option<&Ident>, form: &str) -> bool {
+        let Some(keyword) = name.filter(|name| is_keyword(name)) else {
+            return false;
+        };
+        self.diag
+            .error(
+                keyword.span(),
+                format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
+            )
+            .help(format!("write `{form}`"));
+        true
+    }
+
     /// The name after the first word of a line; words of the language are none.
     fn name(&mut self, c: &mut Cursor<'_>, form: &str) -> Option<Ident> {
         let word = c.span();
         c.bump();
-        if let Some(keyword) = c.ident(0).filter(|ident| is_keyword(ident)) {
-            self.diag
-                .error(
-                    keyword.span(),
-                    format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
-                )
-                .help(format!("write `{form}`"));
+        if self.refuses_keyword(c.ident(0), form) {
             skip_line(c);
             return None;
         }

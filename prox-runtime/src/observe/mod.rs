@@ -23,7 +23,7 @@ pub struct Hop {
     pub endpoint: String,
     /// How many endpoints or connections were tried.
     pub tries: u32,
-    /// How long it took to get a connection; zero for a kept one.
+    /// How long it took until there was a connection, failed tries included; next to nothing for a kept one.
     pub connect: Duration,
     /// How long the upstream took until the head of its response.
     pub first_byte: Option<Duration>,
