@@ -1,0 +1,18 @@
+//! A header name with a blank.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+    backend canary = cluster(rr, ["http://10.0.1.1:8080"]);
+
+    GET "/users" => users,
+    GET "/users" if header("X Beta").is("1") => canary,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
