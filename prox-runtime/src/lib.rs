@@ -21,6 +21,7 @@ mod proxy;
 mod respond;
 mod route;
 mod server;
+mod stream;
 mod sync;
 mod time;
 mod watch;

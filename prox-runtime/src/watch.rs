@@ -92,6 +92,12 @@ impl Watch {
         self.since.store(self.now(), Relaxed);
     }
 
+    /// Nothing is under way, whatever was read.
+    #[cfg(feature = "http2")]
+    pub(crate) fn rest(&self) {
+        self.enter(Phase::Idle);
+    }
+
     /// Bytes came from the client.
     pub(crate) fn read(&self) {
         if self.phase() == Phase::Idle {

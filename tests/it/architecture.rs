@@ -12,6 +12,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
     ("sync", &[]),
+    ("stream", &[]),
     ("client", &[]),
     ("watch", &["sync"]),
     ("body", &["error", "watch"]),
@@ -30,7 +31,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
     // Of `handler` no more than the name of a request's type.
     (
         "pool",
-        &["body", "connect", "error", "handler", "sync", "time"],
+        &[
+            "body", "connect", "error", "handler", "stream", "sync", "time",
+        ],
     ),
     (
         "cluster",
@@ -46,7 +49,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "client", "error", "handler", "respond", "sync", "time", "watch",
+            "body", "client", "error", "handler", "respond", "stream", "sync", "time", "watch",
         ],
     ),
     ("env", &["error", "route"]),
@@ -78,9 +81,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// The last of each are against the direction: small functions on tokens that two stages share.
 const MACROS: &[(&str, &[&str])] = &[
     ("diag", &["syntax"]),
-    ("syntax", &["diag", "expand"]),
+    ("syntax", &["diag"]),
     ("model", &["diag", "syntax"]),
-    ("check", &["diag", "model", "syntax", "expand"]),
+    ("check", &["diag", "model", "syntax"]),
     ("expand", &["diag", "model", "syntax", "check"]),
 ];
 

@@ -16,13 +16,14 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::coop::unconstrained, time::Instant};
+use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::socket::{SharedTape, Socket};
 use crate::{
     body::Body,
     error::{Error, Failure},
     handler::Request,
+    stream::Stream,
     sync::lock,
     time::LazyTimer,
 };
@@ -57,7 +58,7 @@ impl Connection {
     /// # Errors
     ///
     /// When the stream is of no use already.
-    pub(crate) async fn new(stream: TcpStream) -> Result<Box<Self>, Error> {
+    pub(crate) async fn new(stream: Stream) -> Result<Box<Self>, Error> {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()

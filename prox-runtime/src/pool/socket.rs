@@ -12,12 +12,9 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue, Method, Uri};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{body::Body, handler::Request, sync::lock};
+use crate::{body::Body, handler::Request, stream::Stream, sync::lock};
 
 /// What has passed since the request began.
 #[derive(Debug, Default)]
@@ -82,12 +79,12 @@ fn parse(head: &[u8]) -> Option<Request> {
 
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     tape: SharedTape,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, tape: SharedTape) -> Self {
+    pub(super) fn new(stream: Stream, tape: SharedTape) -> Self {
         Self { stream, tape }
     }
 }

@@ -198,7 +198,7 @@ impl Proxy {
             limit = limit.min(end.saturating_duration_since(Instant::now()));
         }
         let stream = connect::tcp(endpoint.host(), endpoint.port(), limit).await?;
-        Connection::new(stream).await
+        Connection::new(stream.into()).await
     }
 
     /// Puts the endpoint's name and path on the request.

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -87,6 +88,7 @@ pub(super) async fn serve<G: Dispatch>(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) {
+    let options = Arc::new(options);
     let tracker = Tracker::default();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -124,16 +126,16 @@ fn spawn<G: Dispatch>(
     gateway: &G,
     stream: TcpStream,
     peer: SocketAddr,
-    options: &Options,
+    options: &Arc<Options>,
     tracker: &Tracker,
 ) {
     // Small messages are written whole; one that fails here fails at its first read too.
     let _ = stream.set_nodelay(true);
     tokio::spawn(connection::serve(
         gateway.clone(),
-        stream,
-        peer,
-        options,
+        stream.into(),
+        Some(peer),
+        Arc::clone(options),
         tracker.enter(),
     ));
 }

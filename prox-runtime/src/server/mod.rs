@@ -2,7 +2,13 @@
 
 mod connection;
 mod drain;
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
+mod limits;
 mod listener;
+mod open;
+mod socket;
 mod workers;
 
 use std::{
@@ -56,6 +62,7 @@ pub(crate) struct Options {
     pub(crate) drain_timeout: Duration,
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
+    pub(crate) max_streams: u32,
 }
 
 impl Default for Options {
@@ -67,6 +74,7 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(10),
             max_header_size: 64 * 1024,
             max_headers: 100,
+            max_streams: 100,
         }
     }
 }
@@ -142,6 +150,13 @@ impl<G: Dispatch> Server<G> {
     /// Bounds the number of header fields of a request; 100 by default, then `431`.
     pub fn max_headers(mut self, count: usize) -> Self {
         self.options.max_headers = count;
+        self
+    }
+
+    /// Bounds the requests that are under way on one HTTP/2 connection at a time; 100 by default.
+    #[cfg(feature = "http2")]
+    pub fn max_concurrent_streams(mut self, count: u32) -> Self {
+        self.options.max_streams = count.max(1);
         self
     }
 

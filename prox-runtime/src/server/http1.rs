@@ -1,0 +1,100 @@
+//! HTTP/1.1 with a client.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderValue, header};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    connection::{Shared, request},
+    limits::{Expired, Limits},
+    socket::Socket,
+};
+use crate::{
+    body::Body,
+    handler::{Dispatch, Response},
+};
+
+/// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
+const SLOW_CLIENT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Serves requests until either side ends the connection.
+pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
+    let options = &limits.options;
+    let http = http1::Builder::new()
+        // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
+        .header_read_timeout(None)
+        // One copy of a small message is cheaper than a vectored write of its parts.
+        .writev(false)
+        .max_headers(options.max_headers)
+        .max_header_size(options.max_header_size)
+        .max_buf_size(options.max_header_size.max(64 * 1024))
+        .serve_connection(
+            TokioIo::new(socket),
+            service_fn(move |req| answer(Arc::clone(&shared), req)),
+        );
+    let mut http = Some(http);
+    poll_fn(|cx| run(&mut http, &mut limits, cx)).await;
+}
+
+async fn answer<G: Dispatch>(
+    shared: Arc<Shared<G>>,
+    req: http::Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let exchange = shared.watch.exchange();
+    let req = request(req, &shared.watch);
+    let mut response = shared.dispatch(req).await;
+    if shared.watch.is_draining() {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| body.ends(exchange)))
+}
+
+fn run<S>(
+    slot: &mut Option<http1::Connection<TokioIo<Socket>, S>>,
+    limits: &mut Limits,
+    cx: &mut Context<'_>,
+) -> Poll<()>
+where
+    S: HttpService<Incoming, ResBody = Body> + Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    loop {
+        let Some(http) = slot else {
+            return Poll::Ready(());
+        };
+        if let Poll::Ready(result) = Pin::new(http).poll(cx) {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a client's connection ended early");
+            }
+            return Poll::Ready(());
+        }
+        match ready!(limits.poll(cx)) {
+            Expired::Head => {
+                if let Some(http) = slot.take() {
+                    // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
+                    let mut socket = http.into_parts().io.into_inner();
+                    let _ = socket.stream.try_write(SLOW_CLIENT);
+                }
+                return Poll::Ready(());
+            }
+            Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(()),
+            // The body fails, the upstream request with it, and the answer is a 408.
+            Expired::Body => limits.watch.time_body_out(),
+        }
+    }
+}

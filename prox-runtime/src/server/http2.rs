@@ -1,0 +1,288 @@
+//! HTTP/2 with a client (RFC 9113): by prior knowledge, or agreed on in a TLS handshake.
+//!
+//! Each stream has a watch and a timer of its own, so that one that stands still is reset and no other notices.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Uri, header, uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
+use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::{
+    connection::{Shared, request},
+    limits::{Expired, Limits, stalled},
+    open::Protocol,
+    socket::Socket,
+};
+use crate::{
+    body::Body,
+    error::{Error, Failure},
+    handler::Dispatch,
+    respond,
+    sync::lock,
+    time::LazyTimer,
+    watch::{Exchange, Watch},
+};
+
+/// What a client sends first when it knows that it speaks HTTP/2 (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What one stream may send before somebody reads it, and what all streams of a connection may together.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What is held for one stream whose client does not take it.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that were reset before they were answered; more of them are an attack (CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+
+/// How long a connection may take to end its last streams once it was told to go away.
+const GO_AWAY: Duration = Duration::from_secs(5);
+
+/// Reads as much as it takes to tell what a client speaks, and puts it back.
+pub(super) async fn sniff(mut socket: Socket) -> io::Result<(Socket, Protocol)> {
+    let mut buf = [0; 2048];
+    let mut filled = 0;
+    let protocol = loop {
+        let mut part = ReadBuf::new(&mut buf[filled..]);
+        poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut part)).await?;
+        let count = part.filled().len();
+        filled += count;
+        let compared = filled.min(PREFACE.len());
+        if buf[..compared] != PREFACE[..compared] {
+            break Protocol::Http1;
+        }
+        if compared == PREFACE.len() {
+            break Protocol::Http2;
+        }
+        if count == 0 {
+            break Protocol::Http1;
+        }
+    };
+    socket.stream.unread(Bytes::copy_from_slice(&buf[..filled]));
+    Ok((socket, protocol))
+}
+
+/// Serves streams until either side ends the connection.
+pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
+    let options = Arc::clone(&limits.options);
+    let tasks = Tasks {
+        next: Arc::default(),
+        idle: options.idle_timeout,
+    };
+    let next = Arc::clone(&tasks.next);
+    let max_headers = options.max_headers;
+    let http = http2::Builder::new(tasks)
+        .max_concurrent_streams(options.max_streams)
+        .max_header_list_size(u32::try_from(options.max_header_size).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .serve_connection(
+            TokioIo::new(socket.without_heads()),
+            service_fn(move |req| {
+                let watch = Watch::new();
+                // hyper hands the stream to the executor as soon as this returns.
+                *lock(&next) = Some(Arc::clone(&watch));
+                answer(Arc::clone(&shared), req, watch, max_headers)
+            }),
+        );
+    let mut http = pin!(http);
+    let mut leaving = false;
+    let goodbye = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = http.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a client's connection ended early");
+                }
+                return Poll::Ready(false);
+            }
+            let expired = limits.poll(cx);
+            if limits.watch.is_draining() && !leaving {
+                leaving = true;
+                http.as_mut().graceful_shutdown();
+                continue;
+            }
+            return match ready!(expired) {
+                Expired::Idle => Poll::Ready(true),
+                _ => Poll::Ready(false),
+            };
+        }
+    })
+    .await;
+    if goodbye {
+        http.as_mut().graceful_shutdown();
+        // Whoever does not take the goodbye in time does without.
+        let _ = tokio::time::timeout(GO_AWAY, http).await;
+    }
+}
+
+async fn answer<G: Dispatch>(
+    shared: Arc<Shared<G>>,
+    mut req: http::Request<Incoming>,
+    watch: Arc<Watch>,
+    max_headers: usize,
+) -> Result<http::Response<StreamBody>, Infallible> {
+    let connection = shared.watch.exchange();
+    let exchange = watch.exchange();
+    let response = match like_http1(&mut req, max_headers) {
+        Ok(()) => shared.dispatch(request(req, &watch)).await,
+        Err(failure) => respond::failure(failure, respond::is_grpc(req.headers())),
+    };
+    Ok(response.map(|body| StreamBody {
+        body,
+        watch,
+        _exchange: (exchange, connection),
+    }))
+}
+
+/// Gives a request the form that it has in HTTP/1.1, which all that follows knows: a target in origin form, and `Host`.
+///
+/// A client may send its cookies one by one (RFC 9113, 8.2.3); whoever reads them expects one field.
+fn like_http1(req: &mut http::Request<Incoming>, max_headers: usize) -> Result<(), Failure> {
+    if req.headers().len() > max_headers {
+        return Err(Failure::HeadersTooLarge);
+    }
+    join_cookies(req.headers_mut());
+    let mut parts = std::mem::take(req.uri_mut()).into_parts();
+    let authority = parts.authority.take();
+    parts.scheme = None;
+    if let Some(authority) = authority {
+        let host =
+            HeaderValue::try_from(authority.as_str()).map_err(|_| Failure::MalformedRequest)?;
+        match req.headers().get(header::HOST) {
+            Some(other) if !other.as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+                return Err(Failure::MalformedRequest);
+            }
+            Some(_) => {}
+            None => {
+                req.headers_mut().insert(header::HOST, host);
+            }
+        }
+    }
+    let path = parts
+        .path_and_query
+        .take()
+        .unwrap_or(uri::PathAndQuery::from_static("/"));
+    *req.uri_mut() = Uri::from(path);
+    Ok(())
+}
+
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, cookie);
+    }
+}
+
+/// The body of a response, which says when the client does not take it.
+struct StreamBody {
+    body: Body,
+    watch: Arc<Watch>,
+    _exchange: (Exchange, Exchange),
+}
+
+impl HttpBody for StreamBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        // hyper asks for more only when the window of the stream is open.
+        self.watch.wrote(false);
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(_))) = frame {
+            self.watch.wrote(true);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Runs the streams of a connection; they end with it.
+#[derive(Clone)]
+struct Tasks {
+    /// The watch of the stream that is handed over next.
+    next: Arc<Mutex<Option<Arc<Watch>>>>,
+    idle: Duration,
+}
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        match lock(&self.next).take() {
+            Some(watch) => tokio::spawn(Stalling {
+                future,
+                watch,
+                timer: LazyTimer::default(),
+                idle: self.idle,
+            }),
+            None => tokio::spawn(future),
+        };
+    }
+}
+
+pin_project! {
+    /// A stream that is reset when its client stands still for too long.
+    struct Stalling<F> {
+        #[pin]
+        future: F,
+        watch: Arc<Watch>,
+        timer: LazyTimer,
+        idle: Duration,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Stalling<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            if this.future.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let Some((deadline, expired)) = stalled(this.watch, *this.idle) else {
+                return Poll::Pending;
+            };
+            ready!(this.timer.poll(cx, deadline));
+            match expired {
+                // The body fails, the upstream request with it, and the answer is a 408.
+                Expired::Body => this.watch.time_body_out(),
+                // What is dropped with its stream open is reset.
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The limits of one client connection, all on one timer.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Options, drain::Tracked};
+use crate::{
+    time::LazyTimer,
+    watch::{Phase, Watch},
+};
+
+/// An idle connection is closed only so long after the drain began: a request may be on its way already.
+const DRAIN_IDLE: Duration = Duration::from_millis(500);
+
+pub(super) struct Limits {
+    pub(super) options: Arc<Options>,
+    pub(super) watch: Arc<Watch>,
+    timer: LazyTimer,
+    drain_began: Option<Instant>,
+    attached: bool,
+    _tracked: Tracked,
+}
+
+/// Why a connection, or a part of it, is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The drain is over.
+    Cut,
+    /// Nobody is hurt when it is closed.
+    Idle,
+    /// The head of a request was too slow.
+    Head,
+    /// The body of a request was too slow.
+    Body,
+    /// The client has not taken what was written.
+    Write,
+}
+
+impl Limits {
+    pub(super) fn new(options: Arc<Options>, tracked: Tracked) -> Self {
+        Self {
+            options,
+            watch: Arc::clone(&tracked.watch),
+            timer: LazyTimer::default(),
+            drain_began: None,
+            attached: false,
+            _tracked: tracked,
+        }
+    }
+
+    /// Ready when a limit was passed; to be asked after everything else, since what that has done moves the limits.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
+        if !self.attached {
+            self.watch.attach(cx.waker());
+            self.attached = true;
+        }
+        if self.watch.is_cut() {
+            return Poll::Ready(Expired::Cut);
+        }
+        if self.watch.is_draining() && self.drain_began.is_none() {
+            self.drain_began = Some(Instant::now());
+        }
+        let Some((deadline, expired)) = self.deadline() else {
+            return Poll::Pending;
+        };
+        ready!(self.timer.poll(cx, deadline));
+        Poll::Ready(expired)
+    }
+
+    /// Runs a future of this connection; `None` when a limit was passed before its end.
+    pub(super) async fn hold<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            self.poll(cx).map(|_| None)
+        })
+        .await
+    }
+
+    /// When the client will have taken too long for what it is doing now.
+    fn deadline(&self) -> Option<(Instant, Expired)> {
+        match self.watch.phase() {
+            // The end of a response may still wait for the client to take it.
+            Phase::Idle if let Some(since) = self.watch.write_blocked() => {
+                Some((since + self.options.idle_timeout, Expired::Write))
+            }
+            Phase::Idle => {
+                let since = self.watch.since();
+                let close = match self.drain_began {
+                    Some(began) => since.max(began) + DRAIN_IDLE,
+                    None => since + self.options.keep_alive,
+                };
+                Some((close, Expired::Idle))
+            }
+            Phase::Head => Some((
+                self.watch.since() + self.options.header_timeout,
+                Expired::Head,
+            )),
+            Phase::Busy => stalled(&self.watch, self.options.idle_timeout),
+        }
+    }
+}
+
+/// When a client that is being answered will have stood still for too long.
+pub(super) fn stalled(watch: &Watch, limit: Duration) -> Option<(Instant, Expired)> {
+    let write = watch.write_blocked().map(|at| (at, Expired::Write));
+    let body = watch.body_blocked().map(|at| (at, Expired::Body));
+    let (since, expired) = write.or(body)?;
+    Some((since + limit, expired))
+}

@@ -1,0 +1,166 @@
+//! A stream of bytes to a client or an upstream, whatever it runs over.
+
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+/// A connected socket, or what was put around one.
+pub(crate) struct Stream {
+    io: Io,
+    /// What was read already, and is to be read again.
+    ahead: Bytes,
+}
+
+enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Boxed(Box<dyn Transport>),
+}
+
+/// What a stream may run over.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+impl Stream {
+    fn of(io: Io) -> Self {
+        Self {
+            io,
+            ahead: Bytes::new(),
+        }
+    }
+
+    /// Takes any transport, such as a TLS session.
+    pub(crate) fn boxed(transport: impl Transport + 'static) -> Self {
+        Self::of(Io::Boxed(Box::new(transport)))
+    }
+
+    /// Puts bytes back, to be read before all that has not been read yet.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        if self.ahead.is_empty() {
+            self.ahead = bytes;
+        } else if !bytes.is_empty() {
+            self.ahead = [bytes, std::mem::take(&mut self.ahead)].concat().into();
+        }
+    }
+
+    /// Writes what can be written without waiting, and says how much that was.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.io.poll_write(&mut cx, bytes) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(0),
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self::of(Io::Tcp(stream))
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self::of(Io::Unix(stream))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.io {
+            Io::Tcp(_) => "Stream(tcp)",
+            Io::Unix(_) => "Stream(unix)",
+            Io::Boxed(_) => "Stream(boxed)",
+        })
+    }
+}
+
+/// Passes a call on to whatever the stream runs over.
+macro_rules! each {
+    ($io:expr, $stream:ident => $call:expr) => {
+        match $io {
+            Io::Tcp($stream) => $call,
+            Io::Unix($stream) => $call,
+            Io::Boxed($stream) => $call,
+        }
+    };
+}
+
+impl Io {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..count]);
+            self.ahead.advance(count);
+            return Poll::Ready(Ok(()));
+        }
+        each!(&mut self.io, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut self.io, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(&self.io, stream => stream.is_write_vectored())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.io, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.io, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_put_back_is_read_first() {
+        let mut stream = Stream::boxed(io::Cursor::new(b"efg".to_vec()));
+        stream.unread(Bytes::from_static(b"cd"));
+        stream.unread(Bytes::from_static(b"ab"));
+        let mut all = String::new();
+        stream.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "abcdefg");
+    }
+}
