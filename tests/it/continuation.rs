@@ -1,5 +1,7 @@
 //! Messages that begin before the other one has ended: 1xx, `Expect: 100-continue`, answers to half an upload.
 
+use std::time::Duration;
+
 use prox_tests::{
     client::head,
     filler::{Digest, Filler},
@@ -28,6 +30,45 @@ async fn a_client_that_expects_100_continue_gets_it_and_sends_its_body() {
     client.response("POST").await.expect(200);
     assert_eq!(origin.last().body.text(), "hello");
     client.get("/").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_client_is_told_to_continue_only_when_the_upstream_wants_the_body() {
+    let gate = Gate::new();
+    let origin = Origin::start(
+        Reply::new()
+            .early()
+            .wait(&gate)
+            .write("HTTP/1.1 100 Continue\r\n\r\n")
+            .read_body()
+            .head(200, &[], "Content-Length: 2")
+            .write("ok"),
+    )
+    .await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.client().await;
+    client.send(head("POST", "/", EXPECT)).await;
+    let early = tokio::time::timeout(Duration::from_millis(300), client.any_head()).await;
+    assert!(early.is_err(), "nobody has asked for the body yet");
+    gate.open();
+    assert_eq!(client.any_head().await.unwrap().word(1), "100");
+    client.send("hello").await;
+    assert_eq!(client.response("POST").await.expect(200).text(), "ok");
+    assert_eq!(origin.last().body.text(), "hello");
+}
+
+#[tokio::test]
+async fn a_client_whose_upload_is_refused_is_not_told_to_continue() {
+    let origin = Origin::start(
+        Reply::status(413, &[("Connection", "close")], "too much")
+            .early()
+            .close(),
+    )
+    .await;
+    let gateway = gateway(&origin).await;
+    let mut client = gateway.client().await;
+    client.send(head("POST", "/", EXPECT)).await;
+    assert_eq!(client.any_head().await.unwrap().word(1), "413");
 }
 
 #[tokio::test]

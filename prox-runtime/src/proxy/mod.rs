@@ -106,6 +106,9 @@ impl Proxy {
         }
         let (body, upload) = Upload::track(body);
         let mut request = Request::from_parts(parts, body);
+        if request.headers().contains_key(header::EXPECT) && !request.body().is_end_stream() {
+            upload::hold(&mut request);
+        }
 
         let core = self.0.core();
         let mut tried = Vec::new();

@@ -1,25 +1,32 @@
 //! The body of a request on its way to the upstream, and how long it may take.
 
 use std::{
+    future::Future,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::{
     body::Body,
     cluster::Policy,
     error::{Error, Failure},
     forward::headers,
+    handler::Request,
+    sync::lock,
 };
+
+/// How long a body waits for an upstream that says neither `100` nor anything else: many have never heard of `Expect`.
+const CONTINUE: Duration = Duration::from_secs(1);
 
 /// What is known of an upload by whoever waits for the response; nothing for a request without a body.
 pub(super) struct Upload(Option<Arc<Progress>>);
@@ -87,6 +94,73 @@ impl Upload {
             (own, end) => own.or(end)?,
         };
         Some((deadline, Failure::ResponseTimeout))
+    }
+}
+
+/// Holds the body of a request with `Expect: 100-continue` back until the upstream wants it (RFC 9110, 10.1.1).
+///
+/// As long as nobody asks for the body, the server does not tell the client to send it.
+#[derive(Default)]
+struct Permit {
+    given: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Permit {
+    fn give(&self) {
+        self.given.store(true, Ordering::Relaxed);
+        if let Some(waiting) = lock(&self.waiting).take() {
+            waiting.wake();
+        }
+    }
+}
+
+struct Held {
+    body: Body,
+    permit: Arc<Permit>,
+    patience: Pin<Box<Sleep>>,
+}
+
+/// Holds the body of a request back until the upstream has said `100 Continue`, or nothing for a second.
+pub(super) fn hold(request: &mut Request) {
+    let permit = Arc::new(Permit::default());
+    let held = Held {
+        body: std::mem::take(request.body_mut()),
+        permit: Arc::clone(&permit),
+        patience: Box::pin(tokio::time::sleep(CONTINUE)),
+    };
+    *request.body_mut() = Body::boxed(held);
+    hyper::ext::on_informational(request, move |interim| {
+        if interim.status() == StatusCode::CONTINUE {
+            permit.give();
+        }
+    });
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if !self.permit.given.load(Ordering::Relaxed) {
+            if self.patience.as_mut().poll(cx).is_pending() {
+                *lock(&self.permit.waiting) = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            self.permit.given.store(true, Ordering::Relaxed);
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
