@@ -21,6 +21,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -74,7 +75,7 @@ http {{
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{listen};
+        listen 127.0.0.1:{listen}{http2};
         location / {{
             proxy_pass http://origin;
             proxy_http_version 1.1;
@@ -134,14 +135,18 @@ class Peer:
     command: list
     config: str = ""
 
-    def start(self, directory, upstream, pieces):
+    def start(self, directory, upstream, pieces, http2=False):
         """Starts it in front of the port `upstream`."""
         listen = free_port()
+        # nginx is told what its clients speak; the others find out.
+        spoken = " http2" if http2 else ""
         config = directory / f"{self.name}-{listen}.conf"
         if self.config:
-            config.write_text(self.config.format(directory=directory, listen=listen, upstream=upstream))
+            config.write_text(
+                self.config.format(directory=directory, listen=listen, upstream=upstream, http2=spoken)
+            )
         command = [word.format(config=config, listen=listen, upstream=upstream) for word in self.command]
-        return pieces.enter_context(Process(command, listen, PROXY_CORE))
+        return pieces.enter_context(Process(command, listen, PROXY_CORE, http2))
 
 
 def peers(programs):
@@ -159,7 +164,8 @@ def peers(programs):
 class Process:
     """A child in a process group of its own on one core, which is gone when the `with` block ends."""
 
-    def __init__(self, command, port, core):
+    def __init__(self, command, port, core, http2=False):
+        self.http2 = http2
         self.command = command
         self.port = port
         self.core = core
@@ -175,6 +181,8 @@ class Process:
     def wait_until_serving(self):
         """The milliseconds from its start until it answers a request with 200."""
         while True:
+            if self.http2 and self.serves_http2():
+                return (time.monotonic() - self.started) * 1e3
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_TIMEOUT)
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection.request("GET", "/", headers={"Host": "www.example.com", "Connection": "close"})
@@ -189,6 +197,12 @@ class Process:
             if time.monotonic() - self.started > START_TIMEOUT:
                 raise Failure(f"`{' '.join(self.command)}` does not serve after {START_TIMEOUT:.0f} s")
             time.sleep(0.0005)
+
+    def serves_http2(self):
+        """Whether it answers with 200 a client that begins with HTTP/2."""
+        command = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "--http2-prior-knowledge"]
+        answer = subprocess.run([*command, f"http://127.0.0.1:{self.port}/"], capture_output=True, text=True, timeout=10)
+        return answer.stdout == "200"
 
     def pids(self):
         """Its process and what that started: nginx works in a child."""
@@ -276,6 +290,31 @@ class Load:
         raise Failure(f"wrk has failed:\n{report}")
 
 
+class Http2Load:
+    """h2load, with the same request."""
+
+    def __init__(self, connections, streams):
+        self.connections = connections
+        self.streams = streams
+        self.headers = [word for name, value in REQUEST_HEADERS.items() if name != "Host" for word in ("-H", f"{name}: {value}")]
+
+    def run(self, port, seconds):
+        """Loads the port for so many seconds; the summary is like wrk's, but for the percentiles, which h2load lacks."""
+        command = ["h2load", f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}", *self.headers]
+        child = spawn([*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"], LOAD_CORE, subprocess.PIPE)
+        try:
+            report, _ = child.communicate(timeout=seconds + 30)
+        finally:
+            stop(child)
+        counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", report)
+        mean = re.search(r"^time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", report, re.MULTILINE)
+        if not counts or not mean:
+            raise Failure(f"h2load has failed:\n{report}")
+        succeeded, failed, errored = map(int, counts.groups())
+        micros = float(mean[1]) * {"us": 1, "ms": 1e3, "s": 1e6}[mean[2]]
+        return {"requests": succeeded, "micros": seconds * 1e6, "errors": failed + errored, "p50": micros, "p99": 0}
+
+
 @dataclasses.dataclass
 class Samples:
     """What was measured of one proxy with one size of body."""
@@ -306,13 +345,16 @@ def measure(selected, programs, body, options, directory):
     """The samples of all selected peers for one size of body, by name."""
     samples = {peer.name: Samples() for peer in selected}
     load = Load(directory, options.connections)
+    if options.http2:
+        load = Http2Load(options.connections, options.http2)
     with contextlib.ExitStack() as pieces:
         origin = start_origin(programs, body, pieces)
         for _ in range(STARTS):
             for peer in selected:
                 with contextlib.ExitStack() as once:
-                    samples[peer.name].starts.append(peer.start(directory, origin, once).wait_until_serving())
-        running = {peer.name: peer.start(directory, origin, pieces) for peer in selected}
+                    process = peer.start(directory, origin, once, bool(options.http2))
+                    samples[peer.name].starts.append(process.wait_until_serving())
+        running = {peer.name: peer.start(directory, origin, pieces, bool(options.http2)) for peer in selected}
         for name, process in running.items():
             process.wait_until_serving()
             samples[name].idle = process.memory()
@@ -405,6 +447,9 @@ def arguments():
     parser.add_argument("--bodies", default="13,65536,1048576", help="sizes of the response body, in bytes")
     parser.add_argument("--only", default="", help="proxies to measure, for example peer_prox,nginx")
     parser.add_argument("--soak", type=positive, metavar="SECONDS", help="load peer_prox (or the first of --only) this long")
+    parser.add_argument(
+        "--http2", type=positive, metavar="STREAMS", help="clients speak HTTP/2 (h2load), with so many streams on each connection"
+    )
     parser.add_argument("--programs", help="where the built programs are (target/bench-peers)")
     options = parser.parse_args()
     try:
@@ -423,10 +468,14 @@ def choose(options):
     names = [peer.name for peer in every]
     if unknown := [name for name in options.only if name not in names]:
         raise Failure(f"no such proxy: {', '.join(unknown)}; there are {', '.join(names)}")
+    if options.http2:
+        names = ["peer_prox", "nginx", "haproxy"]  # The others know no HTTP/2.
     only = options.only or (["peer_prox"] if options.soak else names)
     selected = [peer for name in only for peer in every if peer.name == name]
 
-    system = {"wrk", *(peer.command[0] for peer in selected if peer.config)}
+    system = {"curl" if options.http2 else "wrk", *(peer.command[0] for peer in selected if peer.config)}
+    if options.http2 and not shutil.which("h2load"):
+        raise Failure("missing: h2load; on Debian and Ubuntu: apt-get install nghttp2-client")
     if missing := sorted(program for program in system if not shutil.which(program)):
         raise Failure(f"missing: {', '.join(missing)}; on Debian and Ubuntu: apt-get install {' '.join(missing)}")
     built = {f"{options.programs}/raw_origin", *(peer.command[0] for peer in selected if not peer.config)}

@@ -4,10 +4,11 @@
 //! `with [..]`, with nothing to wrap: an `impl Middleware` (all of this module), any [`tower_layer::Layer`], and an async
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
-//! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`Recover`], [`RequestId`]
-//! and [`RateLimit`].
+//! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
+//! [`RequestId`] and [`RateLimit`].
 
 mod access_log;
+mod on_failure;
 mod rate_limit;
 mod recover;
 mod request_id;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use self::{
     access_log::AccessLog,
+    on_failure::OnFailure,
     rate_limit::RateLimit,
     recover::Recover,
     request_id::{RequestId, RequestIdValue},
