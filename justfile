@@ -37,6 +37,11 @@ ui-bless:
 messages:
     PROX_MESSAGES=write cargo test -p prox-tests --test ui gallery
 
+# Looks for an input that a target of tests/fuzz fails on, for so many seconds: `just fuzz path_pattern 60`.
+fuzz TARGET SECONDS:
+    mkdir -p tests/fuzz/corpus/{{ TARGET }}
+    cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=2048 -timeout=10 -dict=dictionaries/{{ TARGET }}.txt
+
 # What an editor shows inside of a gateway, in a real rust-analyzer; `tests/ide/README.md` says what the two variables are.
 ide:
     RUST_ANALYZER="${RUST_ANALYZER:-rust-analyzer}" "$LSP_PROBE" --root tests/ide/project --scenarios tests/ide/scenarios.json

@@ -48,6 +48,11 @@ impl Diagnostics {
         &mut self.errors[at]
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.errors.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }

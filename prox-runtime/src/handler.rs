@@ -115,7 +115,24 @@ impl fmt::Debug for BoxHandler {
 }
 
 /// An async function as a handler; made by [`handler`].
-pub struct HandlerFn<F>(F);
+///
+/// It does not name the function, so that what is wrong with one is said once.
+pub struct HandlerFn {
+    function: Arc<Function>,
+    name: &'static str,
+}
+
+/// What an async function returns when it is called, before it is awaited.
+#[diagnostic::on_unimplemented(
+    message = "a handler is an async function, and this one returns `{Self}`",
+    label = "expected an `async fn`",
+    note = "write `async fn` before the function, or give it a closure: `|req| async move {{ .. }}`"
+)]
+#[doc(hidden)]
+pub trait Answer: Future {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> Answer for F {}
 
 /// Makes an async function the target of a route.
 ///
@@ -127,37 +144,34 @@ pub struct HandlerFn<F>(F);
 /// }
 /// let target = handler(hello);
 /// ```
-pub fn handler<F, Fut, R>(function: F) -> HandlerFn<F>
+pub fn handler<F, Fut, R>(function: F) -> HandlerFn
 where
     F: Fn(Request) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = R> + Send + 'static,
+    Fut: Answer<Output = R> + Send + 'static,
     R: IntoResponse,
 {
-    HandlerFn(function)
+    HandlerFn {
+        function: Arc::new(move |req| {
+            let future = function(req);
+            Box::pin(async move { future.await.into_response() })
+        }),
+        name: std::any::type_name::<F>(),
+    }
 }
 
-impl<F, Fut, R> Handler for HandlerFn<F>
-where
-    F: Fn(Request) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = R> + Send + 'static,
-    R: IntoResponse,
-{
-    async fn call(&self, req: Request) -> Response {
-        (self.0)(req).await.into_response()
+impl Handler for HandlerFn {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        (self.function)(req)
     }
 
     fn into_boxed(self) -> BoxHandler {
-        let function = self.0;
-        BoxHandler(Inner::Function(Arc::new(move |req| {
-            let future = function(req);
-            Box::pin(async move { future.await.into_response() })
-        })))
+        BoxHandler(Inner::Function(self.function))
     }
 }
 
-impl<F> fmt::Debug for HandlerFn<F> {
+impl fmt::Debug for HandlerFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::any::type_name::<F>())
+        f.write_str(self.name)
     }
 }
 
@@ -270,6 +284,14 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     fn dispatch(
         &self,
         req: Request,
+        client: &Arc<crate::client::Client>,
+    ) -> impl Future<Output = Response> + Send;
+
+    /// Answers a request that must not pass.
+    fn refuse(
+        &self,
+        req: Request,
+        failure: Failure,
         client: &Arc<crate::client::Client>,
     ) -> impl Future<Output = Response> + Send;
 

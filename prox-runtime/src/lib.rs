@@ -12,9 +12,11 @@ mod connect;
 mod env;
 mod error;
 mod forward;
+mod framing;
 mod gateway;
 mod handler;
 pub mod middleware;
+mod network;
 mod observe;
 mod pool;
 mod proxy;
@@ -24,8 +26,14 @@ mod server;
 mod stream;
 mod sync;
 mod time;
+mod tls;
+mod tunnel;
 mod watch;
 
+#[cfg(feature = "testing")]
+pub use crate::cluster::testing;
+#[cfg(feature = "tls")]
+pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};
 #[doc(hidden)]
 pub use http::Request as HttpRequest;
 
@@ -34,8 +42,10 @@ pub use crate::{
     cli::{cli, cli_with},
     client::Client,
     cluster::{
-        Balancer, Cluster, ClusterBuilder, Endpoint, EndpointError, IntoEndpoint, IntoEndpoints,
-        LeastConn, NoEndpoint, Pick, Random, RoundRobin, Weighted, cluster, upstream,
+        Balancer, BreakerOptions, BudgetOptions, CheckOptions, Cluster, ClusterBuilder, Endpoint,
+        EndpointError, Hash, HedgeOptions, IntoEndpoint, IntoEndpoints, LeastConn, NoEndpoint, P2c,
+        PassiveOptions, Pick, Prepared, Random, RetryOptions, RoundRobin, Seat, SlowStart, Sticky,
+        Weighted, cluster, key_of, upstream,
     },
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
@@ -51,4 +61,5 @@ pub use crate::{
     pool::PoolOptions,
     route::*,
     server::Server,
+    tls::ClientCert,
 };

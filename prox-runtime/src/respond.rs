@@ -1,11 +1,11 @@
 //! Failures become responses here, and nowhere else.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::{body::Body, error::Failure};
 
 /// Whether a request speaks gRPC, so that a failure must be answered in its way.
-pub(crate) fn is_grpc(headers: &http::HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
@@ -29,6 +29,10 @@ pub(crate) fn failure(failure: Failure, grpc: bool) -> Response<Body> {
     );
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        // A 401 has to name a scheme (RFC 9110, 15.5.2). `Basic` would make browsers ask for a password.
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if closes(failure) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -55,13 +59,18 @@ fn trailers_only(failure: Failure) -> Response<Body> {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
     );
-    headers.insert(
-        "grpc-status",
-        HeaderValue::from(u16::from(failure.grpc_code())),
-    );
-    headers.insert("grpc-message", HeaderValue::from_static(failure.name()));
+    headers.extend(grpc_status(failure));
     response.extensions_mut().insert(failure);
     response
+}
+
+/// The fields that end a gRPC call which has failed.
+pub(crate) fn grpc_status(failure: Failure) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(4);
+    let code = HeaderValue::from(u16::from(failure.grpc_code()));
+    fields.insert("grpc-status", code);
+    fields.insert("grpc-message", HeaderValue::from_static(failure.name()));
+    fields
 }
 
 #[cfg(test)]
@@ -73,6 +82,17 @@ mod tests {
         let response = failure(Failure::Connect, false);
         assert_eq!(response.status(), 502);
         assert_eq!(response.headers().len(), 1);
+    }
+
+    #[test]
+    fn who_has_not_said_who_it_is_is_told_how_to() {
+        let response = failure(Failure::Unauthenticated, false);
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        assert!(
+            !failure(Failure::Forbidden, false)
+                .headers()
+                .contains_key("www-authenticate")
+        );
     }
 
     #[test]

@@ -46,10 +46,20 @@ impl Stream {
 
     /// Puts bytes back, to be read before all that has not been read yet.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
-        if self.ahead.is_empty() {
+        if bytes.is_empty() {
+            // An empty slice may still hold the buffer that it was cut from.
+        } else if self.ahead.is_empty() {
             self.ahead = bytes;
-        } else if !bytes.is_empty() {
+        } else {
             self.ahead = [bytes, std::mem::take(&mut self.ahead)].concat().into();
+        }
+    }
+
+    /// Has the other end see a reset when this is dropped, instead of an end in good order; as far as it knows resets.
+    pub(crate) fn reset(&mut self) {
+        if let Io::Tcp(stream) = &self.io {
+            // One that fails is gone already.
+            let _ = stream.set_zero_linger();
         }
     }
 
@@ -112,6 +122,9 @@ impl AsyncRead for Stream {
             let count = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..count]);
             self.ahead.advance(count);
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         each!(&mut self.io, stream => Pin::new(stream).poll_read(cx, buf))

@@ -11,12 +11,23 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, Client, Cluster, ClusterBuilder, Describe, Description,
-    Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler,
-    IntoGateway, IntoResponse, Matched, Middleware, Next, Origin, Parts, Pick, PoolOptions,
-    Request, RequestExt, Response, Result, RouteInfo, Routes, Server, Variables, cli, cli_with,
-    run,
+    Balancer, Body, BoxError, BoxHandler, Client, ClientCert, Cluster, ClusterBuilder, Describe,
+    Description, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
+    Handler, IntoGateway, IntoResponse, Matched, Middleware, Next, Origin, Parts, Pick,
+    PoolOptions, Request, RequestExt, Response, Result, RouteInfo, Routes, Server, Variables, cli,
+    cli_with, run,
 };
+
+#[cfg(feature = "tls")]
+#[doc(inline)]
+pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};
+
+/// Guides, one for each theme.
+#[cfg(feature = "tls")]
+pub mod docs {
+    #[doc = include_str!("../docs/tls.md")]
+    pub mod tls {}
+}
 
 /// Ready-made middleware for `with [..]`, and what takes tower's.
 pub mod middleware {
@@ -57,6 +68,7 @@ pub mod __private {
         unreachable!("a gateway with mistakes does not compile")
     }
 
+    pub use crate::__items as items;
     pub use crate::__service_impl as service_impl;
     pub use crate::dsl::places;
 }
@@ -99,6 +111,15 @@ macro_rules! __service_impl {
                 )
             }
         }
+    };
+}
+
+/// Items that stand in a gateway by mistake, apart from the rest of its expansion.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __items {
+    ($($item:tt)*) => {
+        $($item)*
     };
 }
 

@@ -13,43 +13,49 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("sync", &[]),
     ("stream", &[]),
-    ("client", &[]),
+    ("network", &[]),
+    ("tls", &["error", "stream", "sync"]),
+    ("client", &["network", "tls"]),
+    ("tunnel", &["stream", "sync", "time"]),
     ("watch", &["sync"]),
     ("body", &["error", "watch"]),
     ("respond", &["body", "error"]),
     ("forward", &["client", "error"]),
+    ("framing", &[]),
     ("observe", &["sync"]),
-    ("connect", &["error"]),
+    ("connect", &["error", "stream", "tls"]),
     ("handler", &["body", "client", "error", "respond"]),
-    ("route", &["client", "error", "handler"]),
+    ("route", &["client", "error", "handler", "network"]),
     (
         "middleware",
         &[
             "body", "client", "error", "handler", "observe", "respond", "route", "sync", "time",
+            "tunnel",
         ],
     ),
     // Of `handler` no more than the name of a request's type.
     (
         "pool",
         &[
-            "body", "connect", "error", "handler", "stream", "sync", "time",
+            "body", "connect", "error", "framing", "handler", "stream", "sync", "time", "tls",
         ],
     ),
     (
         "cluster",
-        &["connect", "error", "forward", "pool", "sync", "time"],
+        &["connect", "error", "forward", "pool", "sync", "time", "tls"],
     ),
     (
         "proxy",
         &[
             "body", "client", "cluster", "connect", "error", "forward", "handler", "observe",
-            "pool", "respond", "route", "time",
+            "pool", "respond", "route", "stream", "sync", "time", "tunnel",
         ],
     ),
     (
         "server",
         &[
-            "body", "client", "error", "handler", "respond", "stream", "sync", "time", "watch",
+            "body", "client", "error", "forward", "framing", "handler", "respond", "stream",
+            "sync", "time", "tls", "tunnel", "watch",
         ],
     ),
     ("env", &["error", "route"]),
@@ -69,11 +75,13 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "respond",
             "route",
             "server",
+            "stream",
             "sync",
             "time",
+            "tunnel",
         ],
     ),
-    ("cli", &["error", "gateway", "server"]),
+    ("cli", &["error", "gateway", "route", "server"]),
 ];
 
 /// What each module of the macro may import of the crate: tokens to syntax to model to checks and Rust.
@@ -85,6 +93,7 @@ const MACROS: &[(&str, &[&str])] = &[
     ("model", &["diag", "syntax"]),
     ("check", &["diag", "model", "syntax"]),
     ("expand", &["diag", "model", "syntax", "check"]),
+    ("pipeline", &["diag", "model", "syntax", "check", "expand"]),
 ];
 
 #[test]

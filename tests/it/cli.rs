@@ -75,13 +75,33 @@ fn the_variables_are_listed_for_people_and_for_files() {
         "# Where the users live.\n# Endpoint, required; needed by backend users\nUSERS_URL=\n\n\
          # Requests a second.\n# u32, default 100; needed by /told\nRATE=100\n\n\
          # Duration, default 5s; needed by backend users\nWAIT=5s\n\n\
-         # Option<String>, optional; needed by /told\nNAME=\n"
+         # Option<String>, optional; needed by /told\nNAME=\n\n\
+         # The address to listen on: an IP address, or localhost.\n\
+         # IpAddr, default \"0.0.0.0\"; needed by the server\nHOST=0.0.0.0\n\n\
+         # The port to listen on; 0 for one that is free.\n\
+         # u16, default 8080; needed by the server\nPORT=8080\n"
     );
     let manifest = told(&["env", "--k8s"]);
     assert!(manifest.starts_with("env:\n"), "{manifest}");
     assert!(
         manifest.contains("  - name: \"RATE\"\n    value: \"100\"\n"),
         "{manifest}"
+    );
+    assert!(
+        manifest.contains("  - name: \"PORT\"\n    value: \"8080\"\n"),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn a_server_with_an_address_of_its_own_lists_no_variables_for_it() {
+    assert!(told(&["env"]).contains("HOST"));
+    let output = probe(&["env"], &[("FIXED", "127.0.0.1:0")]);
+    let table = text(&output.stdout);
+    assert!(table.contains("USERS_URL"), "{table}");
+    assert!(
+        !table.contains("HOST") && !table.contains("PORT"),
+        "{table}"
     );
 }
 
@@ -93,7 +113,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 4);
+    assert_eq!(variables.len(), 4 + 2);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

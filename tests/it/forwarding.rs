@@ -27,6 +27,10 @@ struct Case {
     host: Option<String>,
     #[serde(default)]
     preserve_host: bool,
+    #[serde(default)]
+    trusted: bool,
+    #[serde(default)]
+    forwarded: bool,
     gets: Vec<String>,
     #[serde(default)]
     arrives: Option<String>,
@@ -58,15 +62,26 @@ fn fields(raw: &[u8], expected: &Values, optional: &[&str]) -> Values {
 #[tokio::test]
 async fn the_fields_of_a_request_pass_as_the_table_says() {
     let origin = Origin::start(Reply::ok("ok")).await;
-    let (plain, kept) = (origin.endpoint(), origin.endpoint());
-    let plain = Served::start(prox::gateway! { "/" => plain }).await;
-    let kept = Served::start(prox::gateway! { "/" => cluster(rr, [kept]).preserve_host() }).await;
+    let (plain, kept, named) = (origin.endpoint(), origin.endpoint(), origin.endpoint());
+    let gateway = prox::gateway! {
+        "/x"     => plain,
+        "/kept"  => cluster(rr, [kept]).preserve_host().rewrite("/x"),
+        "/named" => cluster(rr, [named]).forwarded().rewrite("/x"),
+    };
+    let gateway = gateway.unwrap();
+    let strangers = Served::start(gateway.clone()).await;
+    let trusting = Served::with(gateway, |server| server.trusted_proxies(["127.0.0.0/8"])).await;
     let mut wrong = Vec::new();
     for case in table::load::<Headers>("headers.toml").request {
-        let gateway = if case.preserve_host { &kept } else { &plain };
+        let gateway = if case.trusted { &trusting } else { &strangers };
+        let target = match (case.preserve_host, case.forwarded) {
+            (true, _) => "/kept",
+            (_, true) => "/named",
+            _ => "/x",
+        };
         let host = case.host.as_deref().unwrap_or("gateway.test");
         let request = format!(
-            "POST /x HTTP/1.1\r\nHost: {host}\r\n{}\r\n{}",
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\n{}\r\n{}",
             lines(&case.sends),
             case.body
         );

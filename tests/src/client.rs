@@ -1,17 +1,21 @@
 //! Clients: one that writes bytes and looks at bytes, and one that is hyper's.
 
-use std::net::SocketAddr;
+use std::{future::Future, net::SocketAddr, pin::Pin};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::{body::Incoming, client::conn::http1::SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1::SendRequest, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::AsyncWriteExt,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    task::JoinHandle,
 };
 
 use crate::{
@@ -210,26 +214,58 @@ pub fn text(content: &'static str) -> RequestBody {
     body(Full::from(content))
 }
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 by prior knowledge.
+    Http2,
+}
+
 /// One connection of hyper's client.
 #[derive(Debug)]
 pub struct HyperClient {
-    sender: SendRequest<RequestBody>,
+    sender: Sender,
+    driver: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
 }
 
 impl HyperClient {
     /// Connects; the connection is driven by a task of its own.
     pub async fn connect(address: SocketAddr) -> Self {
+        Self::speaking(Speaks::Http1, address).await
+    }
+
+    /// Connects, and speaks this.
+    pub async fn speaking(speaks: Speaks, address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway accepts connections");
         stream
             .set_nodelay(true)
             .expect("an option that every socket has");
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("a handshake without bytes");
-        tokio::spawn(connection);
-        Self { sender }
+        let io = TokioIo::new(stream);
+        let (sender, driver) = match speaks {
+            Speaks::Http1 => {
+                let (sender, connection) = hyper::client::conn::http1::handshake(io)
+                    .await
+                    .expect("a handshake without bytes");
+                (Sender::Http1(sender), spawn(connection))
+            }
+            Speaks::Http2 => {
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
+                    .await
+                    .expect("a preface can be written");
+                (Sender::Http2(sender), spawn(connection))
+            }
+        };
+        Self { sender, driver }
     }
 
     /// Sends a request, and waits for the head of its response.
@@ -241,7 +277,37 @@ impl HyperClient {
         &mut self,
         request: http::Request<RequestBody>,
     ) -> hyper::Result<http::Response<Incoming>> {
-        within("the connection to be ready", self.sender.ready()).await?;
-        within("the head of a response", self.sender.send_request(request)).await
+        match &mut self.sender {
+            Sender::Http1(sender) => {
+                within("the connection to be ready", sender.ready()).await?;
+                within("the head of a response", sender.send_request(request)).await
+            }
+            Sender::Http2(sender) => {
+                within("the head of a response", sender.send_request(request)).await
+            }
+        }
     }
+
+    /// Sends a request and goes on at once; the response comes later. With HTTP/1.1 it is the only one.
+    pub fn begin(
+        &mut self,
+        request: http::Request<RequestBody>,
+    ) -> Pin<Box<dyn Future<Output = hyper::Result<http::Response<Incoming>>> + Send>> {
+        match &mut self.sender {
+            Sender::Http1(sender) => Box::pin(sender.send_request(request)),
+            Sender::Http2(sender) => Box::pin(sender.send_request(request)),
+        }
+    }
+
+    /// Leaves at once, whatever is under way.
+    pub fn leave(self) {
+        self.driver.abort();
+    }
+}
+
+fn spawn(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        // What goes wrong is told to the request.
+        let _ = connection.await;
+    })
 }

@@ -20,37 +20,50 @@ run of the tests.
 ";
 
 /// The sections: a title, and the subjects with which the names of its fixtures begin.
-const SECTIONS: [(&str, &[&str]); 13] = [
+const SECTIONS: [(&str, &[&str]); 17] = [
     ("Routes", &["route", "guard_never", "scope"]),
     ("Hosts", &["host"]),
     ("Paths", &["path"]),
     ("Parameters", &["param"]),
     ("Methods", &["method"]),
+    ("Guards", &["guard"]),
+    ("Targets", &["target"]),
     (
         "Upstreams",
-        &["upstream", "endpoint_twice", "endpoints_empty", "weight"],
+        &[
+            "upstream",
+            "endpoint_twice",
+            "endpoint_list",
+            "endpoints_empty",
+            "weight",
+            "policy",
+        ],
     ),
-    ("Options and units", &["option_without", "unit", "rewrite"]),
+    (
+        "Options and units",
+        &[
+            "option_in",
+            "option_negative",
+            "option_never",
+            "option_without",
+            "unit",
+            "rewrite",
+        ],
+    ),
     ("Answers and splits", &["redirect", "respond", "split"]),
     (
         "Lines",
-        &[
-            "line",
-            "arrow",
-            "comma",
-            "semicolon",
-            "target_missing",
-            "guard_missing",
-            "with",
-            "attribute",
-        ],
+        &["line", "arrow", "comma", "semicolon", "attribute"],
     ),
+    ("Layers", &["with", "layer_list", "layer_that_is_a_"]),
     (
         "Declarations",
         &[
             "struct",
             "backend_twice",
             "backend_w",
+            "backend_in",
+            "backend_named",
             "env_twice",
             "env_without",
             "let",
@@ -58,7 +71,19 @@ const SECTIONS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("Expectations", &["expect"]),
-    ("Names and types, told by rustc", &[""]),
+    ("Warnings, here denied", &["warn"]),
+    (
+        "Names and types, told by rustc",
+        &[
+            "",
+            "guard_that_is_none",
+            "policy_unknown",
+            "target_that_is_none",
+            "target_function",
+            "target_handler_called",
+            "target_service",
+        ],
+    ),
     ("Many at once", &["many"]),
 ];
 

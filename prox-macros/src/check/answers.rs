@@ -2,17 +2,18 @@
 
 use proc_macro2::{Literal, TokenTree};
 
+use super::redirects;
 use crate::{
     diag::Diagnostics,
-    expand::exprs::weight,
-    model::Model,
+    model::{Model, tree::Forest},
     syntax::{
         ast::{Setup, Split, Target},
         calls::{Call, each_call, each_expr},
     },
 };
 
-pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
+    redirects::check(model, forest, diag);
     for target in model.targets() {
         each_expr(target, &mut |expr| {
             each_call(&expr.tokens, &mut |call| code(call, diag));
@@ -80,7 +81,7 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
         return;
     };
     for arm in arms {
-        match weight(&arm.weight) {
+        match arm.share() {
             None => {
                 diag.error(arm.weight.span(), format!("`{}` is no weight", arm.weight))
                     .help("a weight is a whole number from 1 on, relative to the other weights");

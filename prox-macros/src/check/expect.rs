@@ -5,12 +5,12 @@ use proc_macro2::{Ident, TokenTree};
 use super::answers::status;
 use crate::{
     diag::{Diagnostics, location},
-    expand::exprs::target_text,
     model::{Methods, Model, Route, tree::Forest},
     syntax::{
         ast::{Expect, Outcome, Setup, Target},
         calls::Call,
         host::HostName,
+        source::target_text,
         url::{Asked, asked},
         words::nearest,
     },

@@ -1,15 +1,20 @@
 //! What must not compile: one file a subject. No check speaks about a hole, which has been reported where it was found.
 
 mod answers;
+pub(crate) mod clusters;
 mod expect;
 mod hosts;
 mod names;
 pub(crate) mod options;
+pub(crate) mod policies;
 pub(crate) mod position;
 mod reach;
+mod redirects;
 mod rewrites;
 mod routes;
+mod times;
 mod upstreams;
+pub(crate) mod warnings;
 mod witness;
 
 use crate::{
@@ -23,7 +28,8 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     hosts::check(model, diag);
     upstreams::check(model, diag);
     options::check(model, diag);
-    answers::check(model, diag);
+    times::check(model, diag);
+    answers::check(model, forest, diag);
     position::check(model, diag);
     rewrites::check(model, diag);
     routes::check(model, forest, diag);

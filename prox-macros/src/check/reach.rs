@@ -29,14 +29,14 @@ pub(super) fn check(
             continue;
         }
         let what = if route.guard.is_some() {
-            "its guard is never asked"
+            "can never be reached, so its guard is never asked"
         } else {
-            "it can never be reached"
+            "can never be reached"
         };
         let error = diag.error(
             route.path.span,
             format!(
-                "`{}` is in vain: {what}, since more specific routes take all of its requests",
+                "`{}` {what}: more specific routes take all of its requests",
                 shown(route)
             ),
         );

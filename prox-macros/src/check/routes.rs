@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::{reach, witness::witness};
 use crate::{
     diag::{Diagnostics, location},
-    expand::text::source,
     model::{
         Methods, Model, Route,
         guard::{Guard, Relation},
         tree::Forest,
     },
+    syntax::source::source,
 };
 
 pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {

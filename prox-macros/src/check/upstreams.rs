@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use proc_macro2::{Delimiter, Group, TokenTree};
 
+use super::{clusters::meant, policies};
 use crate::{
     diag::{Diagnostics, location},
     model::Model,
@@ -11,9 +12,14 @@ use crate::{
         ast::{Target, Text},
         calls::{Call, each_call},
         cursor::{text_of, tokens_of},
-        expr_list, url,
+        expr_list,
+        source::source,
+        url,
     },
 };
+
+/// Whether `https` may be written: the feature of `prox` sets this crate's own.
+const TLS: bool = cfg!(feature = "tls");
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     for target in model.targets() {
@@ -22,7 +28,8 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     for expr in model.exprs() {
         each_call(&expr.tokens, &mut |call| {
             if call.name == "cluster" && !call.method {
-                cluster(call, diag);
+                cluster(model, call, diag);
+                policies::check(model, call, diag);
             }
         });
     }
@@ -31,7 +38,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 fn urls(target: &Target, diag: &mut Diagnostics) {
     match target {
         Target::Url(text) => {
-            if let Some(flaw) = url::upstream(&text.value) {
+            if let Some(flaw) = url::upstream(&text.value, TLS) {
                 diag.flaw(text, flaw);
             }
         }
@@ -45,12 +52,36 @@ fn urls(target: &Target, diag: &mut Diagnostics) {
 }
 
 /// `cluster(policy, [endpoint, ..])`; a list that is made elsewhere is checked when the gateway starts.
-fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
-    let args = call.args();
+fn cluster(model: &Model, call: &Call<'_>, diag: &mut Diagnostics) {
+    let written = call.args();
+    let args = match meant(&written) {
+        None => written,
+        Some((message, policy, list)) => {
+            let word = policy.only_ident().and_then(|name| {
+                policies::policy_meant(model, name).and_then(policies::Meant::word)
+            });
+            let shown = word.map_or_else(|| source(&policy.tokens), str::to_owned);
+            let endpoints = source(&list.tokens);
+            let endpoints = if endpoints == "[]" {
+                String::from("[\"http://10.0.0.1:8080\"]")
+            } else {
+                endpoints
+            };
+            diag.error(call.name, message)
+                .help(format!("write `cluster({shown}, {endpoints})`"));
+            if written.is_empty() {
+                return;
+            }
+            vec![policy, list]
+        }
+    };
     let Some([TokenTree::Group(list)]) = args.get(1).map(|arg| arg.tokens.as_slice()) else {
         return;
     };
-    if list.delimiter() == Delimiter::Bracket {
+    // A list that is not there has been reported.
+    if list.delimiter() == Delimiter::Bracket
+        && (args.len() > 2 || !list.stream().is_empty() || call.args().len() == 2)
+    {
         endpoints(list, diag);
     }
 }
@@ -75,11 +106,15 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
                 weight(call, diag);
             }
         });
-        if let Some(flaw) = url::upstream(&text.value) {
+        if let Some(flaw) = url::upstream(&text.value, TLS) {
             diag.flaw(&text, flaw);
             continue;
         }
-        let place = text.value.trim_end_matches('/').to_ascii_lowercase();
+        let mut place = text.value.trim_end_matches('/').to_owned();
+        // The names of files are not those of hosts.
+        if !place.starts_with("unix:") {
+            place.make_ascii_lowercase();
+        }
         match first.get(&place) {
             None => {
                 first.insert(place, text);

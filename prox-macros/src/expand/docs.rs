@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use super::{
     Context,
-    exprs::target_text,
     listing::{doc_text, guard_text},
-    text::source,
 };
+use crate::syntax::source::{source, target_text};
 
 /// Longer tables would bury the rest of the page.
 const MOST_ROWS: usize = 500;

@@ -7,7 +7,7 @@ use quote::quote_spanned;
 
 use super::{Context, mirror};
 use crate::{
-    check::{options, position},
+    check::{clusters, options, policies, position},
     syntax::{
         ast::{Expr, Split, Target},
         calls::{each_name, is_method},
@@ -107,6 +107,8 @@ impl Rewriting<'_> {
                     copy.set_span(group.span());
                     out.extend([TokenTree::Group(copy)]);
                 }
+                // Reported.
+                TokenTree::Punct(_) if options::is_sign(tokens, place) => {}
                 TokenTree::Ident(_) | TokenTree::Punct(_) => out.extend([token.clone()]),
             }
         }
@@ -125,6 +127,11 @@ impl Rewriting<'_> {
             {
                 self.millis(0, literal.span())
             }
+            (Some(TokenTree::Ident(name)), [sign, TokenTree::Literal(literal)])
+                if self.target && options::is_minus(sign) && options::lacks_unit(name, literal) =>
+            {
+                self.millis(0, literal.span())
+            }
             _ => self.tokens(&inner),
         }
     }
@@ -135,7 +142,13 @@ impl Rewriting<'_> {
             return self.mirrored_cluster(inner, policies);
         }
         let mut out = TokenStream::new();
-        for (place, argument) in expr_list(inner, group.span_close()).iter().enumerate() {
+        let written = expr_list(inner, group.span_close());
+        let arguments = match clusters::meant(&written) {
+            // Reported; the form keeps rustc from speaking of it, too.
+            Some((_, policy, list)) => vec![policy, list],
+            None => written,
+        };
+        for (place, argument) in arguments.iter().enumerate() {
             if place > 0 {
                 out.extend(quote_spanned!(at(argument.span())=> ,));
             }
@@ -155,11 +168,25 @@ impl Rewriting<'_> {
                         quote_spanned!(at(list.span())=> [#(#elements),*])
                     });
                 }
+                [TokenTree::Ident(name)] if place == 0 => out.extend([self.policy(name)]),
+                [TokenTree::Literal(_)]
+                    if place == 0 && policies::quoted_policy(argument).is_some() =>
+                {
+                    out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
+                }
                 _ if place == 1 => out.extend(self.endpoints(argument)),
                 tokens => out.extend(self.tokens(tokens)),
             }
         }
         out
+    }
+
+    /// The policy, or for one that is none, which has been reported, the one that was meant.
+    fn policy(&self, name: &Ident) -> TokenTree {
+        TokenTree::Ident(match policies::policy_meant(self.context.model, name) {
+            Some(meant) => Ident::new(meant.word().unwrap_or("rr"), at(name.span())),
+            None => name.clone(),
+        })
     }
 
     /// As it is written, with the policy on a path if it is a name or could be one.
@@ -267,7 +294,7 @@ pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
     };
     let mut used: BTreeSet<usize> = BTreeSet::new();
     each_name(&expr.tokens, &mut |name| {
-        used.extend(context.places.get(&name.to_string()).copied());
+        used.extend(context.places.get(name).copied());
     });
     if used.is_empty() {
         return value;
@@ -301,7 +328,7 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
         Target::Expr(value) => written_out(context, value, true),
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
-                let weight = weight(&arm.weight).unwrap_or(1);
+                let weight = arm.share().unwrap_or(1);
                 let mut weight = Literal::u32_suffixed(weight);
                 weight.set_span(arm.weight.span());
                 // Each arm takes its own handles.
@@ -313,32 +340,11 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
     }
 }
 
-/// The weight of an arm, if it is one.
-pub(crate) fn weight(literal: &Literal) -> Option<u32> {
-    literal.to_string().replace('_', "").parse().ok()
-}
-
 /// Where a target starts.
 pub(crate) fn target_span(target: &Target) -> Span {
     match target {
         Target::Url(url) => url.span,
         Target::Split(Split { span, .. }) => *span,
         Target::Expr(expr) => expr.span(),
-    }
-}
-
-/// The source text of a target.
-pub(crate) fn target_text(target: &Target) -> String {
-    match target {
-        Target::Url(url) => url.token.to_string(),
-        Target::Expr(expr) => super::text::source(&expr.tokens),
-        Target::Split(split) => {
-            let arms: Vec<String> = split
-                .arms
-                .iter()
-                .map(|arm| format!("{} => {}", arm.weight, target_text(&arm.target)))
-                .collect();
-            format!("split {{ {} }}", arms.join(", "))
-        }
     }
 }

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, exprs::target_text, text::source};
+use super::Context;
 use crate::{
     diag::line,
     model::Route,
     syntax::{
         ast::{Env, Setup},
         calls::{each_expr, mentions},
+        source::{source, target_text},
     },
 };
 

@@ -13,6 +13,7 @@ use super::{Context, exprs};
 use crate::syntax::{
     ast::{Backend, Expr},
     marks::{Mark, Slot},
+    source::target_text,
     words::is_keyword,
 };
 
@@ -54,7 +55,7 @@ fn constant(context: &Context<'_>, backend: &Backend) -> TokenStream {
     let krate = &context.krate;
     let name = &backend.name;
     let docs = backend.attrs.iter().filter_map(|attr| attr.doc.as_deref());
-    let text = backend.target.as_ref().map(exprs::target_text);
+    let text = backend.target.as_ref().map(target_text);
     let text = text.map(|text| format!("\n```text\nbackend {name} = {text};\n```"));
     let text = text.iter();
     quote_spanned!(Span::mixed_site()=>

@@ -8,7 +8,7 @@ mod mirror;
 mod named;
 mod setup;
 pub(crate) mod tables;
-pub(crate) mod text;
+mod warnings;
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -16,6 +16,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::{
+    check::warnings::Warning,
     diag::Diagnostics,
     model::{Model, tree::Forest},
     syntax::ast::{Backend, Setup},
@@ -29,6 +30,7 @@ pub(crate) struct Context<'a> {
     pub(crate) forest: &'a Forest,
     /// Whether anything was reported.
     pub(crate) faulty: bool,
+    pub(crate) warnings: Vec<Warning>,
     /// The backends, each name once.
     backends: Vec<&'a Backend>,
     /// The places of the backends by name.
@@ -42,6 +44,7 @@ impl<'a> Context<'a> {
             model,
             forest,
             faulty: false,
+            warnings: Vec::new(),
             backends: Vec::new(),
             places: HashMap::new(),
         };

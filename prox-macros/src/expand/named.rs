@@ -4,7 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Context, docs, listing, mirror, setup, tables};
-use crate::syntax::ast::{Attr, Named};
+use crate::syntax::{
+    ast::{Attr, Named},
+    calls::plain,
+};
 
 pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let krate = &context.krate;
@@ -13,7 +16,8 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let vis: TokenStream = vis.iter().cloned().collect();
     let attrs: TokenStream = attributes(&named.attrs);
     let docs = docs::tables(context);
-    let backends = Ident::new(&format!("{name}Backends"), Span::call_site());
+    let backends = format!("{}Backends", plain(&name.to_string()));
+    let backends = Ident::new(&backends, Span::call_site());
     let backends_item = backends_item(context, &vis, name, &backends);
     let implementation = implementation(context, named, &vis, &backends);
     let constructor = constructor(context, named, &vis);
@@ -159,7 +163,8 @@ fn implementation(
     let unused = setup::allow_unused(context);
     let arguments = arguments(named);
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
-        let field = Ident::new(&backend.name.to_string(), Span::call_site());
+        let mut field = backend.name.clone();
+        field.set_span(Span::call_site());
         let handle = setup::backend_ident(place);
         quote_spanned!(span=> #field: #handle)
     });

@@ -6,8 +6,12 @@ use quote::quote_spanned;
 use super::{
     Context,
     exprs::{self, at},
+    warnings,
 };
-use crate::syntax::ast::{Backend, Env, Setup, Target};
+use crate::syntax::{
+    ast::{Backend, Env, Setup, Target},
+    lints::of_rustc,
+};
 
 /// What differs between the two positions.
 pub(super) struct Parts {
@@ -56,6 +60,12 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         variables,
         ..
     } = parts;
+    let warnings = warnings::statements(context);
+    // Apart, so that what is wrong inside of one stays there.
+    let strays = (!context.model.strays.is_empty()).then(|| {
+        let strays = &context.model.strays;
+        quote_spanned!(span=> #krate::__private::items! { #(#strays)* })
+    });
     let env = environment(context, parts);
     let setup = setup(context);
     let layers = layers(context);
@@ -63,6 +73,8 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
     quote_spanned!(span=>
         use #krate::__private as __p;
         use __p::places::scope::*;
+        #strays
+        #warnings
         let mut __asm = __p::Assembly::new(#table, #routes, #variables);
         #env
         #setup
@@ -80,25 +92,29 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
     }
     let reads = env.iter().enumerate().map(|(place, variable)| {
         let Env {
-            name, ty, default, ..
+            attrs,
+            name,
+            ty,
+            default,
         } = variable;
+        let attrs: TokenStream = of_rustc(attrs).cloned().collect();
         let local = numbered("__e", place);
         let number = number(place);
         let ty: TokenStream = ty.iter().cloned().collect();
         match default {
             None => {
                 let read = quote_spanned!(at(name.span())=> __asm.env::<#ty, _>(#number));
-                quote_spanned!(span=> let #local = #read;)
+                quote_spanned!(span=> #attrs let #local = #read;)
             }
             Some(default) => {
                 let value = exprs::expr(context, default);
                 let read =
                     quote_spanned!(at(name.span())=> __asm.env_or::<#ty, _>(#number, || #value));
-                quote_spanned!(span=> let #local = #read;)
+                quote_spanned!(span=> #attrs let #local = #read;)
             }
         }
     });
-    // A name that is there twice has been reported, and is bound once.
+    // Of a name that nothing uses there is a warning with a better text; one that is there twice is bound once.
     let names = env.iter().enumerate().map(|(place, variable)| {
         let name = &variable.name;
         let mut earlier = env.iter().take(place);
@@ -112,6 +128,7 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let fail = &parts.fail;
     quote_spanned!(span=>
         #(#reads)*
+        #[allow(unused_variables)]
         let (#(::core::option::Option::Some(#names),)*) = (#(#locals,)*) else {
             #fail(__asm.into_error())
         };
@@ -126,7 +143,8 @@ fn setup(context: &Context<'_>) -> TokenStream {
             Setup::Let(binding) => {
                 let pattern: TokenStream = binding.pattern.iter().cloned().collect();
                 let value = exprs::expr(context, &binding.value);
-                out.extend(quote_spanned!(span=> let #pattern = #value;));
+                let attrs: TokenStream = of_rustc(&binding.attrs).cloned().collect();
+                out.extend(quote_spanned!(span=> #attrs let #pattern = #value;));
             }
             Setup::Backend(backend) => out.extend(self::backend(context, backend)),
         }
@@ -134,7 +152,7 @@ fn setup(context: &Context<'_>) -> TokenStream {
     out
 }
 
-/// The handle of the gateway, and the user's variable, which is unused if no target names it.
+/// The handle of the gateway, and the user's variable.
 fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     let krate = &context.krate;
     let name = &backend.name;
@@ -146,6 +164,7 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     else {
         return TokenStream::new();
     };
+    let attrs: TokenStream = of_rustc(&backend.attrs).cloned().collect();
     let handle = backend_ident(place);
     let text = Literal::string(&name.to_string());
     let value = match &backend.target {
@@ -158,7 +177,9 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
         Some(Target::Split(_)) | None => quote_spanned!(span=> ::core::unreachable!()),
     };
     quote_spanned!(span=>
+        #attrs
         let #handle: #krate::Cluster = #value;
+        #[allow(unused_variables)]
         let #name = ::core::clone::Clone::clone(&#handle);
     )
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proc_macro2::TokenTree;
+
 use super::{
     Host, Methods, Model, Route,
     guard::{self, Guard},
@@ -9,7 +11,7 @@ use super::{
 use crate::{
     diag::Diagnostics,
     syntax::{
-        ast::{self, Entry, Expr, Gateway, Text},
+        ast::{self, Entry, Expr, Gateway, Setup, Target, Text},
         host,
         pattern::{self, Pattern, Tail},
     },
@@ -17,12 +19,18 @@ use crate::{
 
 /// Makes the model, and reports literals that are no paths or hosts.
 pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
+    let backends = gateway.setup.iter().filter_map(|setup| match setup {
+        Setup::Backend(backend) => Some(backend.name.to_string()),
+        Setup::Let(_) => None,
+    });
     let mut lowering = Lowering {
         diag,
+        backends: backends.collect(),
+        holes: gateway.holes,
         layers: Layers::default(),
         routes: Vec::new(),
     };
-    let outer = lowering.layers.intern(gateway.layers);
+    let outer = lowering.layers(gateway.layers);
     let mut hosts = vec![Host {
         label: String::from("_"),
         names: Vec::new(),
@@ -37,7 +45,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     for block in gateway.hosts {
         let host = lowering.host(&block.names, &mut hosts);
         let mut layers = outer.clone();
-        layers.extend(lowering.layers.intern(block.layers));
+        layers.extend(lowering.layers(block.layers));
         let inside = Surroundings {
             host,
             scope: Scope::Root,
@@ -56,12 +64,20 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         hosts,
         routes,
         expects: gateway.expects,
+        strays: gateway.strays,
         marks: gateway.marks,
     }
 }
 
+/// What makes a target of what is in its parentheses.
+const CALLS: [&str; 5] = ["cluster", "handler", "redirect", "respond", "service"];
+
 struct Lowering<'d> {
     diag: &'d mut Diagnostics,
+    /// The names of the backends.
+    backends: HashSet<String>,
+    /// The names whose values are missing, which has been reported.
+    holes: HashSet<String>,
     layers: Layers,
     routes: Vec<Route>,
 }
@@ -105,6 +121,42 @@ impl Lowering<'_> {
         hosts.len() - 1
     }
 
+    /// The layers by number, without those that are none, which are reported, and without holes.
+    fn layers(&mut self, layers: Vec<Expr>) -> Vec<usize> {
+        let layers = layers
+            .into_iter()
+            .filter(|layer| !self.is_hole(layer) && !self.is_target(layer));
+        let layers: Vec<Expr> = layers.collect();
+        self.layers.intern(layers)
+    }
+
+    fn is_hole(&self, expr: &Expr) -> bool {
+        expr.only_ident()
+            .is_some_and(|name| self.holes.contains(&name.to_string()))
+    }
+
+    /// Reports a target where a layer stands.
+    fn is_target(&mut self, layer: &Expr) -> bool {
+        let [TokenTree::Ident(first), rest @ ..] = layer.tokens.as_slice() else {
+            return false;
+        };
+        let name = first.to_string();
+        let method = matches!(rest.first(), None | Some(TokenTree::Punct(_)))
+            && !matches!(rest.get(1), Some(TokenTree::Punct(_)));
+        let called = matches!(rest.first(), Some(TokenTree::Group(_)));
+        let what = if method && self.backends.contains(&name) {
+            format!("the backend `{name}` is no layer")
+        } else if called && CALLS.contains(&name.as_str()) {
+            format!("`{name}(..)` is a target, and no layer")
+        } else {
+            return false;
+        };
+        self.diag
+            .error(first, what)
+            .help("what answers stands behind `=>`: `\"/users\" => users with [auth],`");
+        true
+    }
+
     fn entries(&mut self, entries: Vec<Entry>, around: &Surroundings) {
         for entry in entries {
             match entry {
@@ -116,7 +168,7 @@ impl Lowering<'_> {
 
     fn scope(&mut self, scope: ast::Scope, around: &Surroundings) {
         let mut layers = around.layers.clone();
-        layers.extend(self.layers.intern(scope.layers));
+        layers.extend(self.layers(scope.layers));
         let own = match pattern::parse(&scope.path.value, false) {
             Ok(pattern) if matches!(pattern.tail, Tail::Rest(_)) => {
                 self.diag
@@ -171,11 +223,12 @@ impl Lowering<'_> {
             .iter()
             .fold(Methods(0), |all, word| all.union(Methods::of(word)));
         let mut layers = around.layers.clone();
-        layers.extend(self.layers.intern(route.layers));
+        layers.extend(self.layers(route.layers));
         let accepts = route.guard.as_ref().map_or_else(Guard::default, |guard| {
             guard::read(&guard.tokens, self.diag)
         });
         self.routes.push(Route {
+            allowed: route.allowed,
             host: around.host,
             path: route.path,
             pattern,
@@ -192,7 +245,9 @@ impl Lowering<'_> {
             },
             guard: route.guard,
             accepts,
-            target: route.target,
+            target: route
+                .target
+                .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
             layers,
         });
     }

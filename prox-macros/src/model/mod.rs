@@ -4,6 +4,8 @@ pub(crate) mod guard;
 mod lower;
 pub(crate) mod tree;
 
+use proc_macro2::TokenTree;
+
 use self::guard::Guard;
 pub(crate) use self::lower::lower;
 use crate::syntax::{
@@ -29,6 +31,8 @@ pub(crate) struct Model {
     /// In the order of the source; a route's place is its number.
     pub(crate) routes: Vec<Route>,
     pub(crate) expects: Vec<Expect>,
+    /// Items of Rust that stand in the gateway by mistake; what they declare is there.
+    pub(crate) strays: Vec<TokenTree>,
     /// What the mirror is made of; nothing else reads it.
     pub(crate) marks: Vec<Mark>,
 }
@@ -74,6 +78,8 @@ pub(crate) struct Host {
 
 /// A route with all that its scopes add to it.
 pub(crate) struct Route {
+    /// The warnings that are allowed on it.
+    pub(crate) allowed: Vec<String>,
     pub(crate) host: usize,
     /// The literal as written, without the scopes.
     pub(crate) path: Text,

@@ -1,5 +1,7 @@
 //! The tree of what stands in a gateway, as written. Where something is missing there is a hole, never a guess.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Literal, Span, TokenTree};
 
 use super::marks::Mark;
@@ -16,6 +18,10 @@ pub(crate) struct Gateway {
     pub(crate) hosts: Vec<Host>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) expects: Vec<Expect>,
+    /// Names whose values are missing, which has been reported.
+    pub(crate) holes: HashSet<String>,
+    /// Items of Rust, which stand outside of a gateway; kept, so that what they declare is there.
+    pub(crate) strays: Vec<TokenTree>,
     /// All of it once more as an editor has to see it, with what is unfinished.
     pub(crate) marks: Vec<Mark>,
 }
@@ -57,6 +63,7 @@ pub(crate) enum Setup {
 
 /// `let pattern: Type = value;`
 pub(crate) struct Let {
+    pub(crate) attrs: Vec<Attr>,
     /// The pattern, with the type if there is one.
     pub(crate) pattern: Vec<TokenTree>,
     pub(crate) value: Expr,
@@ -84,6 +91,8 @@ pub(crate) enum Entry {
 
 /// `GET | POST exact "/path" if guard => target with [..],`
 pub(crate) struct Route {
+    /// The warnings that are allowed on it.
+    pub(crate) allowed: Vec<String>,
     pub(crate) methods: Vec<Ident>,
     /// Whether one of the methods is none, and none is near, so that nobody knows what the route takes.
     pub(crate) unknown_method: bool,
@@ -118,6 +127,13 @@ pub(crate) struct Split {
 pub(crate) struct Arm {
     pub(crate) weight: Literal,
     pub(crate) target: Target,
+}
+
+impl Arm {
+    /// The weight, if it is one.
+    pub(crate) fn share(&self) -> Option<u32> {
+        self.weight.to_string().replace('_', "").parse().ok()
+    }
 }
 
 /// `expect GET "https://host/path" => name;`

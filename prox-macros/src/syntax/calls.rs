@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, TokenTree};
 
 use super::{
     ast::{Expr, Target},
-    cursor::tokens_of,
+    cursor::{text_of, tokens_of},
     expr::list,
 };
 
@@ -70,24 +70,81 @@ pub(crate) fn each_literal(tokens: &[TokenTree], seen: &mut dyn FnMut(&Literal))
 
 /// Whether one of the tokens is this name, as a variable would be named.
 pub(crate) fn mentions(tokens: &[TokenTree], name: &Ident) -> bool {
+    let name = name.to_string();
     let mut found = false;
-    each_name(tokens, &mut |ident| found |= ident == name);
+    each_name(tokens, &mut |other| found |= plain(other) == plain(&name));
     found
 }
 
-/// Shows every name in the tokens that can be that of a variable.
-pub(crate) fn each_name(tokens: &[TokenTree], seen: &mut dyn FnMut(&Ident)) {
+/// Shows every name in the tokens that can be that of a variable, those in the texts of macros as `format!` included.
+pub(crate) fn each_name(tokens: &[TokenTree], seen: &mut dyn FnMut(&str)) {
     for (place, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Ident(ident) => {
                 if !is_method(tokens.get(..place).unwrap_or_default()) {
-                    seen(ident);
+                    seen(&ident.to_string());
                 }
             }
-            TokenTree::Group(group) => each_name(&tokens_of(group.stream()), seen),
+            TokenTree::Group(group) => {
+                let inner = tokens_of(group.stream());
+                each_name(&inner, seen);
+                if is_macro(tokens.get(..place).unwrap_or_default()) {
+                    for text in inner.iter().filter_map(text_of) {
+                        for name in captures(&text.value) {
+                            seen(name);
+                        }
+                    }
+                }
+            }
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
+}
+
+/// A name without the `r#` that makes a name of a keyword.
+pub(crate) fn plain(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
+/// Whether what follows these tokens are the arguments of a macro.
+fn is_macro(before: &[TokenTree]) -> bool {
+    matches!(
+        before,
+        [.., TokenTree::Ident(_), TokenTree::Punct(punct)] if punct.as_char() == '!'
+    )
+}
+
+/// The variables that a text of formatting names: `{name}`, `{name:?}`, `{name:width$.digits$}`.
+fn captures(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some((_, behind)) = rest.split_once('{') {
+        if let Some(escaped) = behind.strip_prefix('{') {
+            rest = escaped;
+            continue;
+        }
+        let Some((argument, behind)) = behind.split_once('}') else {
+            break;
+        };
+        let (name, form) = argument.split_once(':').unwrap_or((argument, ""));
+        names.push(name.trim());
+        // What stands before a `$` is a name as well, behind whatever is no part of it.
+        let mut counts: Vec<&str> = form.split('$').collect();
+        counts.pop();
+        for count in counts {
+            let name = count.rsplit(|c| !is_part(c)).next().unwrap_or_default();
+            names.push(name.trim_start_matches(|c: char| c.is_ascii_digit()));
+        }
+        rest = behind;
+    }
+    names.retain(|name| {
+        name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_part)
+    });
+    names
+}
+
+fn is_part(character: char) -> bool {
+    character == '_' || character.is_alphanumeric()
 }
 
 /// Shows every expression of a target: itself, or those of its arms.
@@ -99,6 +156,39 @@ pub(crate) fn each_expr<'a>(target: &'a Target, seen: &mut dyn FnMut(&'a Expr)) 
             for arm in &split.arms {
                 each_expr(&arm.target, seen);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_formatting_name_variables() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("{RATE}", &["RATE"]),
+            ("a {a} {b:?} {{c}} {}", &["a", "b"]),
+            ("{0} {1:?} {} {:>5}", &[]),
+            ("{x:>width$.digits$}", &["x", "width", "digits"]),
+            ("{:05} {:0w$}", &["w"]),
+            ("{:>w$}", &["w"]),
+            ("{{{x}}}", &["x"]),
+            ("{x", &[]),
+            ("{a b} {x-y} {ä }", &["ä"]),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(captures(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_texts_of_macros_name_variables() {
+        let source = r#"format!("{a}"), f("{b}"), x.map(|y| m::write!(w, "{c:?}")), p! { r"{d}" }"#;
+        let tokens = tokens_of(source.parse().unwrap());
+        for (name, wanted) in [("a", true), ("b", false), ("c", true), ("d", true)] {
+            let name = Ident::new(name, proc_macro2::Span::call_site());
+            assert_eq!(mentions(&tokens, &name), wanted, "{name}");
         }
     }
 }

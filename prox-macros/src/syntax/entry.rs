@@ -9,11 +9,13 @@ use super::{
     expr::Stop,
     marks::{Mark, Slot},
     nearest_method, skip_line,
+    sound::Use,
     words::{METHODS, is_method, starts_line},
 };
 
 /// What stands before the path.
 struct Head {
+    allowed: Vec<String>,
     methods: Vec<Ident>,
     unknown_method: bool,
     exact: Option<Span>,
@@ -21,8 +23,8 @@ struct Head {
 
 impl Parser<'_> {
     pub(super) fn entry(&mut self, c: &mut Cursor<'_>, attrs: &[Attr], block: &mut Block) {
-        self.no_attrs(attrs, "a route");
-        let head = self.head(c);
+        let allowed = self.route_lints(attrs);
+        let mut head = self.head(c, allowed);
         let Some(path) = c.text(0) else {
             self.diag
                 .error(c.span(), "expected a path in quotes")
@@ -34,12 +36,18 @@ impl Parser<'_> {
         if !c.is_arrow(0) {
             self.mark_layers(c);
         }
+        self.late_head(c, &path, &mut head);
         let layers = if c.is_word(0, "with") {
-            self.with(c)
+            let mut layers = self.with(c);
+            self.more_layers(c, &mut layers);
+            layers
         } else {
             Vec::new()
         };
         if c.group(0, Delimiter::Brace).is_some() {
+            if !head.allowed.is_empty() {
+                self.no_attrs(attrs, "a scope");
+            }
             let scope = self.scope(c, &head, path, layers);
             block.entries.push(Entry::Scope(scope));
         } else {
@@ -48,36 +56,104 @@ impl Parser<'_> {
         }
     }
 
-    fn head(&mut self, c: &mut Cursor<'_>) -> Head {
-        let mut methods = Vec::new();
-        let mut unknown_method = false;
-        while let Some(ident) = c.ident(0).filter(|ident| *ident != "exact") {
-            let method = self.method(ident);
-            unknown_method |= method.is_none();
-            methods.extend(method);
-            c.bump();
-            if c.is_punct(0, ',') {
-                self.diag
-                    .error(c.span(), "expected `|` between two methods, found `,`")
-                    .help("write `GET | POST \"/users\" => target,`");
-            }
-            if !c.eat_punct('|') && !c.eat_punct(',') {
-                if c.ident(0).is_some() {
-                    self.mark_word(Slot::Path, c);
-                }
-                break;
-            }
-            self.mark_word(Slot::Method, c);
+    fn head(&mut self, c: &mut Cursor<'_>, allowed: Vec<String>) -> Head {
+        let early = self.exact(c);
+        let (methods, unknown_method) = self.methods(c);
+        if let (Some(early), Some(method)) = (early, methods.first()) {
+            self.diag
+                .error(early, "`exact` stands between the method and the path")
+                .help(format!("write `{method} exact \"/path\" => target,`"));
         }
-        let mut exact = None;
-        if c.is_word(0, "exact") {
-            exact = Some(c.span());
+        if c.is_punct(0, ':') && c.is_string(1) && !methods.is_empty() {
+            self.diag
+                .error(c.span(), "the path follows the method at once")
+                .help("write `GET \"/users\" => target,`");
             c.bump();
         }
+        let exact = self.exact(c).or(early);
         Head {
+            allowed,
             methods,
             unknown_method,
             exact,
+        }
+    }
+
+    /// The methods, and whether one of them is none.
+    fn methods(&mut self, c: &mut Cursor<'_>) -> (Vec<Ident>, bool) {
+        let mut methods: Vec<Ident> = Vec::new();
+        let mut unknown = false;
+        while let Some(ident) = c.ident(0).filter(|ident| *ident != "exact") {
+            let method = self.method(ident);
+            unknown |= method.is_none();
+            methods.extend(method);
+            c.bump();
+            let place = c.span();
+            if c.eat_punct('|') {
+                // As in an expression of Rust.
+                c.eat_punct('|');
+            } else if c.eat_punct(',') {
+                self.diag
+                    .error(place, "expected `|` between two methods, found `,`")
+                    .help("write `GET | POST \"/users\" => target,`");
+            } else {
+                let next = c.ident(0);
+                if next.is_some() {
+                    self.mark_word(Slot::Path, c);
+                }
+                let Some(next) = next.filter(|next| nearest_method(&next.to_string()).is_some())
+                else {
+                    break;
+                };
+                let before = methods.last().map_or_else(String::new, ToString::to_string);
+                if *next == *before {
+                    // Said of the route.
+                    continue;
+                }
+                self.diag
+                    .error(next, "expected `|` between two methods")
+                    .help(format!("write `{before} | {next}`"));
+                continue;
+            }
+            self.mark_word(Slot::Method, c);
+        }
+        (methods, unknown)
+    }
+
+    fn exact(&mut self, c: &mut Cursor<'_>) -> Option<Span> {
+        self.doubled(c);
+        let exact = c.is_word(0, "exact").then(|| c.span());
+        if exact.is_some() {
+            c.bump();
+        }
+        exact
+    }
+
+    /// What belongs before the path, and stands behind it.
+    fn late_head(&mut self, c: &mut Cursor<'_>, path: &Text, head: &mut Head) {
+        let path = &path.token;
+        let late = |c: &Cursor<'_>| {
+            c.ident(0).is_some_and(|word| {
+                let word = word.to_string();
+                is_method(&word) || is_method(&word.to_ascii_uppercase()) || word == "exact"
+            })
+        };
+        while late(c) {
+            let place = c.span();
+            if let Some(exact) = self.exact(c) {
+                self.diag
+                    .error(exact, "`exact` stands before the path")
+                    .help(format!("write `exact {path} => target,`"));
+                head.exact = head.exact.or(Some(exact));
+                continue;
+            }
+            let (methods, unknown) = self.methods(c);
+            let shown: Vec<String> = methods.iter().map(ToString::to_string).collect();
+            self.diag
+                .error(place, "a method stands before the path")
+                .help(format!("write `{} {path} => target,`", shown.join(" | ")));
+            head.unknown_method |= unknown;
+            head.methods.extend(methods);
         }
     }
 
@@ -123,7 +199,13 @@ impl Parser<'_> {
         };
         if let Some(group) = c.group(0, Delimiter::Brace) {
             c.bump();
+            let errors = self.diag.len();
             let block = self.block(group);
+            if block.entries.is_empty() && self.diag.len() == errors {
+                self.diag
+                    .error(scope.path.span, "this scope has no routes")
+                    .help("write its routes, or take it away");
+            }
             scope.layers.extend(block.layers);
             scope.entries = block.entries;
         }
@@ -147,16 +229,35 @@ impl Parser<'_> {
                 .help("write `\"/path\" => target with [..],`");
         }
         let mut guard = None;
-        if c.is_word(0, "if") {
+        let other = c.ident(0).filter(|word| {
+            ["when", "where", "unless"]
+                .iter()
+                .any(|other| *word == other)
+        });
+        if let Some(other) = other {
+            self.diag
+                .error(
+                    other,
+                    format!("a guard starts with `if`, and not with `{other}`"),
+                )
+                .help("write `if header(\"x-beta\").is(\"1\")`");
+        }
+        if c.is_word(0, "if") || other.is_some() {
             let place = c.span();
             self.mark(Mark::Word(Slot::Keyword, Some(Ident::new_raw("if", place))));
             c.bump();
             guard = Self::expr(c, Stop::Arrow);
             self.mark_value(Slot::Guard, guard.as_ref());
-            if guard.is_none() {
-                self.diag
-                    .error(place, "the guard is missing")
-                    .help("write `if header(\"x-beta\").is(\"1\")`");
+            match guard.take() {
+                Some(written) => {
+                    let written = self.guard_form(written);
+                    guard = self.sound(written, Use::Guard);
+                }
+                None => {
+                    self.diag
+                        .error(place, "the guard is missing")
+                        .help("write `if header(\"x-beta\").is(\"1\")`");
+                }
             }
         }
         let mut target = None;
@@ -172,9 +273,11 @@ impl Parser<'_> {
         if c.is_word(0, "with") {
             self.mark_layers(c);
             layers.extend(self.with(c));
+            self.more_layers(c, &mut layers);
         }
         self.end_of_route(c);
         Entry::Route(Box::new(Route {
+            allowed: head.allowed,
             methods: head.methods,
             unknown_method: head.unknown_method,
             exact: head.exact,
@@ -191,16 +294,16 @@ impl Parser<'_> {
             c.skip(2);
             return true;
         }
-        let other = if c.is_punct(0, '-') && c.is_punct(1, '>') {
-            Some(("->", 2))
-        } else if c.is_punct(0, '=') {
-            Some(("=", 1))
-        } else if c.is_punct(0, ':') {
-            Some((":", 1))
-        } else {
-            None
-        };
-        if let Some((text, count)) = other {
+        let count = (0..3)
+            .take_while(|at| "-=:>~<".chars().any(|character| c.is_punct(*at, character)))
+            .count();
+        if count > 0 {
+            let text: String = c
+                .rest()
+                .iter()
+                .take(count)
+                .map(ToString::to_string)
+                .collect();
             self.diag
                 .error(
                     c.span(),
@@ -239,7 +342,7 @@ impl Parser<'_> {
     }
 
     fn end_of_route(&mut self, c: &mut Cursor<'_>) {
-        if c.is_end() || c.eat_punct(',') {
+        if std::mem::take(&mut self.commented) || c.is_end() || c.eat_punct(',') {
             return;
         }
         let after_block = matches!(

@@ -61,6 +61,20 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
             ),
         );
     }
+    if value == "_" {
+        return flaw(
+            0..1,
+            "`_` in quotes is the name of a host",
+            String::from("write `host _` for every other host"),
+        );
+    }
+    if let Some(name) = value.strip_prefix('.') {
+        return flaw(
+            0..1,
+            "a host starts with no dot",
+            format!("write `\"*.{name}\"` for the hosts below it, or `\"{name}\"`"),
+        );
+    }
     if value == "*" {
         return flaw(
             0..1,
@@ -81,6 +95,13 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
         );
     }
     name_flaws(value, value.len() - name.len())?;
+    if let Some((at, help)) = super::url::no_address(value) {
+        return Err(Flaw {
+            at,
+            message: format!("`{value}` is no IP address"),
+            help,
+        });
+    }
     let name = name.to_owned();
     Ok(if suffix {
         HostName::Suffix(name)

@@ -6,7 +6,7 @@
 
 use proc_macro2::{Ident, TokenTree};
 
-use super::{Parser, ast::Expr, cursor::Cursor, words::starts_line};
+use super::{Parser, ast::Expr, cursor::Cursor, sound, words::starts_line};
 
 /// One note.
 pub(crate) enum Mark {
@@ -65,7 +65,33 @@ impl Slot {
 }
 
 impl Parser<'_> {
+    /// Takes the note; of an expression what can be one, since rustc reads the mirror, too.
     pub(super) fn mark(&mut self, mark: Mark) {
+        let sound = |expr: Expr, names| {
+            let tokens = sound::cut(&expr.tokens, names);
+            (!tokens.is_empty()).then_some(Expr { tokens })
+        };
+        let mark = match mark {
+            // The mirror takes a name behind a whole operand for the word `with`.
+            Mark::Value(slot, expr) => match sound(expr, true) {
+                Some(expr) => Mark::Value(slot, expr),
+                None => Mark::Word(slot, None),
+            },
+            Mark::Expr(expr) => match sound(expr, false) {
+                Some(expr) => Mark::Expr(expr),
+                None => return,
+            },
+            Mark::Let {
+                word,
+                pattern,
+                value,
+            } => Mark::Let {
+                word,
+                pattern,
+                value: value.and_then(|value| sound(value, false)),
+            },
+            mark => mark,
+        };
         self.gateway.marks.push(mark);
     }
 

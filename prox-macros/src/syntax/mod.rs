@@ -6,8 +6,17 @@ pub(crate) mod calls;
 pub(crate) mod cursor;
 mod entry;
 mod expr;
+mod foreign;
+mod form;
 mod item;
+mod layers;
+mod line;
+pub(crate) mod lints;
 pub(crate) mod marks;
+mod socket;
+mod sound;
+pub(crate) mod source;
+mod target;
 pub(crate) mod units;
 pub(crate) mod words;
 
@@ -16,14 +25,14 @@ pub(crate) mod pattern;
 mod punycode;
 pub(crate) mod url;
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenTree};
 
 pub(crate) use self::expr::list as expr_list;
 use self::{
     ast::{Attr, Entry, Expr, Gateway},
     cursor::{Cursor, text_of, tokens_of},
     marks::{Mark, Slot},
-    words::{ITEMS, METHODS, is_method, nearest, starts_line},
+    words::{ITEMS, METHODS, nearest, starts_line},
 };
 use crate::diag::Diagnostics;
 
@@ -34,6 +43,7 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
         gateway: Gateway::default(),
         started: false,
         late_guard: None,
+        commented: false,
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
     parser.gateway.layers = block.layers;
@@ -48,6 +58,8 @@ struct Parser<'d> {
     started: bool,
     /// A guard that was found behind its target.
     late_guard: Option<Expr>,
+    /// Whether the end of the line was lost in a comment.
+    commented: bool,
 }
 
 /// What stands between the braces of a host or a scope, or at the top level.
@@ -72,28 +84,6 @@ impl Level {
         }
     }
 }
-
-/// What other gateways and other languages call the things that stand at the start of a line here.
-const SYNONYMS: [(&str, &str); 18] = [
-    ("upstream", "backend"),
-    ("cluster", "backend"),
-    ("service", "backend"),
-    ("pool", "backend"),
-    ("server", "host"),
-    ("vhost", "host"),
-    ("domain", "host"),
-    ("virtual_host", "host"),
-    ("layer", "with"),
-    ("layers", "with"),
-    ("middleware", "with"),
-    ("plugins", "with"),
-    ("var", "let"),
-    ("const", "let"),
-    ("static", "let"),
-    ("assert", "expect"),
-    ("test", "expect"),
-    ("environment", "env"),
-];
 
 impl Parser<'_> {
     fn block(&mut self, group: &Group) -> Block {
@@ -124,14 +114,15 @@ impl Parser<'_> {
         if c.is_string(0) {
             return self.entry(c, &attrs, block);
         }
-        let Some(ident) = c.ident(0) else {
+        if c.ident(0).is_none() {
             return self.unexpected(c);
+        }
+        let Some(word) = self.first_word(c, &attrs) else {
+            return;
         };
-        let word = self.word_at_start(c, ident);
+        let place = c.span();
         match word.as_str() {
             "pub" | "struct" => self.named(c, attrs, level),
-            "exact" => self.entry(c, &attrs, block),
-            method if is_method(method) => self.entry(c, &attrs, block),
             "with" => {
                 self.no_attrs(&attrs, "`with`");
                 block.layers.extend(self.with(c));
@@ -141,77 +132,21 @@ impl Parser<'_> {
                 if level == Level::Inner {
                     self.diag
                         .error(
-                            ident,
+                            place,
                             format!("`{item}` stands at the top level of the gateway"),
                         )
                         .help(format!("move the line with `{item}` out of the braces"));
                 }
                 match item {
                     "env" => self.env(c, attrs),
-                    "let" => self.binding(c, &attrs),
+                    "let" => self.binding(c, attrs),
                     "backend" => self.backend(c, attrs),
                     "host" => self.host(c, &attrs),
                     _ => self.expect(c, &attrs),
                 }
             }
-            _ => skip_line(c),
+            _ => self.entry(c, &attrs, block),
         }
-    }
-
-    /// The word that was written, or the one that was meant; what is wrong with it is reported.
-    fn word_at_start(&mut self, c: &Cursor<'_>, ident: &Ident) -> String {
-        let word = ident.to_string();
-        let known = ITEMS.contains(&word.as_str()) || matches!(&*word, "pub" | "struct" | "exact");
-        if known || is_method(&word) {
-            return word;
-        }
-        if is_method_position(c) {
-            // A method that is none is reported with the route.
-            return String::from("GET");
-        }
-        let meant = if let Some(text) = c.text(1) {
-            // A route's path was excluded above, so this is the name of a host, or no line at all.
-            let host = nearest(&word, ["host"]).or_else(|| synonym(&word));
-            host.filter(|_| !text.value.starts_with('/'))
-        } else {
-            nearest(&word, ITEMS.into_iter().chain(["struct"])).or_else(|| synonym(&word))
-        };
-        let error = self.diag.error(
-            ident,
-            format!("unknown word `{word}` at the start of a line"),
-        );
-        match meant {
-            Some(meant) => error.help(format!("write `{meant}`")),
-            None if matches!(&*word, "route" | "location" | "path") => {
-                error.help("a route starts with its method or its path: `GET \"/users\" => target,`")
-            }
-            None => error.help(
-                "a line starts with a path, a method, `env`, `let`, `backend`, `with`, `host` or `expect`",
-            ),
-        };
-        meant.unwrap_or_default().to_owned()
-    }
-
-    fn unexpected(&mut self, c: &mut Cursor<'_>) {
-        let shown = match c.peek(0) {
-            Some(TokenTree::Group(group)) => match group.delimiter() {
-                Delimiter::Brace => "{",
-                Delimiter::Bracket => "[",
-                _ => "(",
-            }
-            .to_owned(),
-            Some(token) => token.to_string(),
-            None => {
-                self.diag
-                    .error(c.span_before(), "nothing follows the attribute")
-                    .help("write an item below it, or take it away");
-                return;
-            }
-        };
-        self.diag
-            .error(c.span(), format!("unexpected `{shown}` at the start of a line"))
-            .help("a line starts with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host` or `expect`");
-        skip_line(c);
     }
 
     fn attrs(&mut self, c: &mut Cursor<'_>) -> Vec<Attr> {
@@ -255,7 +190,7 @@ impl Parser<'_> {
     }
 
     fn semicolon(&mut self, c: &mut Cursor<'_>, what: &str) {
-        if c.eat_punct(';') {
+        if c.eat_punct(';') || std::mem::take(&mut self.commented) {
             return;
         }
         let place = c.span_before();
@@ -285,24 +220,6 @@ fn is_attribute(inner: &[TokenTree]) -> bool {
         [TokenTree::Punct(punct), _, ..] => punct.as_char() == '=',
         _ => false,
     }
-}
-
-/// Whether what follows the word is what follows the method of a route.
-fn is_method_position(c: &Cursor<'_>) -> bool {
-    let path = |ahead| {
-        c.text(ahead)
-            .is_some_and(|text| text.value.starts_with('/'))
-    };
-    path(1)
-        || (c.is_word(1, "exact") && c.is_string(2))
-        || (c.is_punct(1, '|') && c.ident(2).is_some())
-}
-
-fn synonym(word: &str) -> Option<&'static str> {
-    SYNONYMS
-        .iter()
-        .find(|(other, _)| *other == word)
-        .map(|(_, ours)| *ours)
 }
 
 /// Goes on behind the next `;` or `,`, behind a block, or before what looks like a new line.

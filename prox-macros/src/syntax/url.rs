@@ -4,19 +4,29 @@ use std::ops::Range;
 
 use crate::diag::Flaw;
 
-/// What is wrong with the URL of an upstream, if anything is.
-pub(crate) fn upstream(value: &str) -> Option<Flaw> {
+/// What is wrong with the URL of an upstream, if anything is; `tls` when the feature of that name is on.
+pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
+    if let Some(flaw) = super::socket::elsewhere(value) {
+        return Some(flaw);
+    }
+    if let Some(place) = value.strip_prefix("unix:") {
+        return super::socket::flaw(place);
+    }
     let Some((scheme, rest)) = value.split_once("://") else {
         return Some(no_scheme(value));
     };
     let start = scheme.len() + 3;
     match scheme {
         "http" => {}
+        "https" if tls => {}
         "https" => {
             return Some(flaw(
                 0..5,
-                "an `https` upstream needs the `tls` feature, which is not there yet",
-                format!("write `\"http://{rest}\"` if the upstream speaks plain HTTP"),
+                "an `https` upstream needs the feature `tls`",
+                format!(
+                    "write `prox = {{ .., features = [\"tls\"] }}` in Cargo.toml (`cargo add prox --features tls`), or \
+                     `\"http://{rest}\"` if the upstream speaks plain HTTP"
+                ),
             ));
         }
         _ => {
@@ -36,12 +46,15 @@ pub(crate) fn upstream(value: &str) -> Option<Flaw> {
         return Some(flaw(
             start + at..value.len(),
             format!("the URL of an upstream has no {what}"),
-            format!("write `\"http://{}\"`", rest.get(..at).unwrap_or_default()),
+            format!(
+                "write `\"{scheme}://{}\"`",
+                rest.get(..at).unwrap_or_default()
+            ),
         ));
     }
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    authority_flaw(authority, path, start).or_else(|| path_flaw(path, start + end))
+    authority_flaw(scheme, authority, path, start).or_else(|| path_flaw(path, start + end))
 }
 
 fn no_scheme(value: &str) -> Flaw {
@@ -62,13 +75,13 @@ fn no_scheme(value: &str) -> Flaw {
     }
 }
 
-fn authority_flaw(authority: &str, path: &str, start: usize) -> Option<Flaw> {
+fn authority_flaw(scheme: &str, authority: &str, path: &str, start: usize) -> Option<Flaw> {
     let all = start..start + authority.len();
     if let Some((user, host)) = authority.rsplit_once('@') {
         return Some(flaw(
             start..start + user.len() + 1,
             "the URL of an upstream has no user and password",
-            format!("write `\"http://{host}{path}\"`"),
+            format!("write `\"{scheme}://{host}{path}\"`"),
         ));
     }
     let (host, port) = match authority.rfind(']') {
@@ -128,6 +141,13 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
             )),
         };
     }
+    if let Some((part, help)) = no_address(host) {
+        return Some(flaw(
+            start + part.start..start + part.end,
+            format!("`{host}` is no IP address"),
+            help,
+        ));
+    }
     let bad = host.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     let bad = bad?;
     let character = host.get(bad..).and_then(|s| s.chars().next())?;
@@ -145,7 +165,33 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
     ))
 }
 
-fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
+/// What is wrong with a host of numbers alone, which no name can be: the part, and what to write.
+pub(crate) fn no_address(host: &str) -> Option<(Range<usize>, String)> {
+    let numbers = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if !numbers || host.is_empty() || host.parse::<std::net::Ipv4Addr>().is_ok() {
+        return None;
+    }
+    let mut start = 0;
+    for number in host.split('.') {
+        let at = start..start + number.len();
+        start = at.end + 1;
+        if number.len() > 1 && number.starts_with('0') {
+            let plain = number.trim_start_matches('0');
+            let plain = if plain.is_empty() { "0" } else { plain };
+            return Some((at, format!("write `{plain}`, without zeros before it")));
+        }
+        if !number.is_empty() && number.parse::<u8>().is_err() {
+            return Some((
+                at,
+                String::from("each number of an address is from 0 to 255"),
+            ));
+        }
+    }
+    let all = 0..host.len();
+    Some((all, String::from("an address has four numbers: `10.0.0.1`")))
+}
+
+pub(super) fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
     let mut at = start;
     for segment in path.split('/') {
         if matches!(segment, "." | "..") {
@@ -249,7 +295,7 @@ mod tests {
             "http://users/base/x",
             "http://[::1]:80/",
         ] {
-            assert_eq!(upstream(url), None, "{url}");
+            assert_eq!(upstream(url, false), None, "{url}");
         }
     }
 
@@ -299,19 +345,35 @@ mod tests {
             ),
         ];
         for (url, message, help) in cases {
-            let found = upstream(url).unwrap();
+            let found = upstream(url, false).unwrap();
             assert_eq!(
                 (found.message.as_str(), found.help.as_str()),
                 (message, help),
                 "{url}"
             );
         }
-        let tls = upstream("https://a").unwrap();
         assert!(
-            tls.message
-                .contains("`tls` feature, which is not there yet")
+            upstream("http://a/{id}", false)
+                .unwrap()
+                .help
+                .contains("rewrite")
         );
-        assert!(upstream("http://a/{id}").unwrap().help.contains("rewrite"));
+    }
+
+    #[test]
+    fn https_is_a_mistake_without_its_feature_only() {
+        let refused = upstream("https://a:8443", false).unwrap();
+        assert_eq!(refused.at, 0..5);
+        assert_eq!(
+            refused.message,
+            "an `https` upstream needs the feature `tls`"
+        );
+        assert!(refused.help.contains("features = [\"tls\"]"));
+        assert!(refused.help.contains("`\"http://a:8443\"`"));
+        assert_eq!(upstream("https://a:8443", true), None);
+        // What else is wrong is said with the scheme that was written.
+        let query = upstream("https://a?b", true).unwrap();
+        assert_eq!(query.help, "write `\"https://a\"`");
     }
 
     #[test]

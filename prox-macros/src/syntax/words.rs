@@ -4,6 +4,22 @@ use proc_macro2::Ident;
 
 use super::cursor::Cursor;
 
+/// The balancing policies that have a word.
+pub(crate) const POLICIES: [&str; 3] = ["rr", "least_conn", "random"];
+
+/// The words that are functions or values in scope behind `=>`, where no backend can have their names.
+pub(crate) const TARGETS: [&str; 9] = [
+    "cluster",
+    "handler",
+    "service",
+    "redirect",
+    "respond",
+    "split",
+    "rr",
+    "least_conn",
+    "random",
+];
+
 /// What can stand at the start of a line at the top level.
 pub(crate) const ITEMS: [&str; 6] = ["env", "let", "backend", "with", "host", "expect"];
 
@@ -77,9 +93,14 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             "expect" => c
                 .ident(1)
                 .is_some_and(|method| is_method(&method.to_string())),
-            "exact" => c.is_string(1),
+            "exact" => {
+                c.is_string(1)
+                    || c.ident(1)
+                        .is_some_and(|method| is_method(&method.to_string()))
+            }
             method if is_method(method) => {
-                c.is_string(1) || c.is_punct(1, '|') || c.is_word(1, "exact")
+                let another = c.ident(1).is_some_and(|word| is_method(&word.to_string()));
+                c.is_string(1) || c.is_punct(1, '|') || c.is_word(1, "exact") || another
             }
             _ => false,
         };

@@ -42,7 +42,7 @@ fn the_more_specific_guard_goes_first_wherever_it_stands() {
 }
 
 fn target(model: &Model, route: usize) -> String {
-    crate::expand::exprs::target_text(model.routes[route].target.as_ref().unwrap())
+    crate::syntax::source::target_text(model.routes[route].target.as_ref().unwrap())
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_same_guard_in_other_words_is_a_duplicate() {
 fn a_guard_that_is_never_asked_is_in_vain() {
     let vain = |route: &str| {
         format!(
-            "`{route}` is in vain: its guard is never asked, since more specific routes take all of its requests"
+            "`{route}` can never be reached, so its guard is never asked: more specific routes take all of its requests"
         )
     };
     assert_eq!(

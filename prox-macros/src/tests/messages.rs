@@ -15,7 +15,7 @@ fn told(cases: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn routes_that_tie_or_are_in_vain_are_named() {
+fn routes_that_tie_or_are_never_reached_are_named() {
     told(&[
         (
             r#""/a" => x, "/a" => y,"#,
@@ -48,14 +48,12 @@ fn routes_that_tie_or_are_in_vain_are_named() {
         (
             r#""/a" if g => x, exact "/a" => y, exact "/a/" => q, "/a/{*r}" => z,"#,
             &[
-                "`/a if g` is in vain: its guard is never asked, since more specific routes take all of its requests",
+                "`/a if g` can never be reached, so its guard is never asked: more specific routes take all of its requests",
             ],
         ),
         (
             r#"exact "/" => x, "/{*r}" => z, "/" => y"#,
-            &[
-                "`/` is in vain: it can never be reached, since more specific routes take all of its requests",
-            ],
+            &["`/` can never be reached: more specific routes take all of its requests"],
         ),
     ]);
 }
@@ -178,14 +176,25 @@ fn scopes_and_hosts_are_told_their_form() {
 }
 
 #[test]
+fn https_upstreams_need_the_feature_and_no_more() {
+    let found = messages(r#""/a" => "https://a", "/b" => cluster(rr, ["https://b"])"#);
+    if cfg!(feature = "tls") {
+        assert_eq!(found, Vec::<String>::new());
+    } else {
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(found[0].contains("features = [\"tls\"]"), "{found:#?}");
+    }
+}
+
+#[test]
 fn targets_are_checked_where_they_are_literal() {
     told(&[
         (
-            r#""/a" => "10.0.0.1:80", "/b" => cluster(rr, []), "/c" => cluster(rr, ["https://x", "http://a", "http://a/", "http://b".weight(0)])"#,
+            r#""/a" => "10.0.0.1:80", "/b" => cluster(rr, []), "/c" => cluster(rr, ["ftp://x", "http://a", "http://a/", "http://b".weight(0)])"#,
             &[
                 "the URL of an upstream starts with `http://`",
                 "a cluster without endpoints can answer nothing",
-                "an `https` upstream needs the `tls` feature, which is not there yet",
+                "unknown scheme `ftp`",
                 "the endpoint `http://a/` is there twice in this cluster; the first is above",
                 "an endpoint of weight 0 never gets a request",
             ],
@@ -385,6 +394,168 @@ fn a_named_gateway_cannot_be_left_or_awaited_while_it_is_made() {
 }
 
 #[test]
+fn what_other_gateways_have_is_told_its_form_here() {
+    told(&[
+        (
+            r#"location /api { proxy_pass "http://a"; } server { listen 80; } upstream api { server 10.0.0.1:80; } listen 80; "/" => x"#,
+            &[
+                "unknown word `location` at the start of a line",
+                "unknown word `server` at the start of a line",
+                "unknown word `upstream` at the start of a line",
+                "unknown word `listen` at the start of a line",
+            ],
+        ),
+        (
+            r#"Host("a.b") && PathPrefix("/c") => x, route("/d", get(y)), default => z, _ => q, * => r, /s => t"#,
+            &[
+                "unknown word `Host` at the start of a line",
+                "unknown word `route` at the start of a line",
+                "unknown word `default` at the start of a line",
+                "unknown word `_` at the start of a line",
+                "unexpected `*` at the start of a line",
+                "a path stands in quotes",
+            ],
+        ),
+        (
+            r#"use a::{b, c}; async fn f() {} pub mod m { x } let y = 5; "/" => handler(f)"#,
+            &[
+                "`use` stands outside of the gateway, as everything of Rust but `let`",
+                "`async fn` stands outside of the gateway, as everything of Rust but `let`",
+                "`mod` stands outside of the gateway, as everything of Rust but `let`",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_stands_in_the_wrong_order_is_still_understood() {
+    told(&[
+        (
+            r#"GET POST "/a" => x, exact PUT "/a" => y, "/b" GET => z, "/c" exact => q, "/d" if g => r"#,
+            &[
+                "expected `|` between two methods",
+                "`exact` stands between the method and the path",
+                "a method stands before the path",
+                "`exact` stands before the path",
+            ],
+        ),
+        (
+            r#"with with [a]; "/a" => x with [b] with [c], expect expect GET "/a" => x;"#,
+            &[
+                "the word `with` is there twice",
+                "the word `with` is there twice",
+                "the word `expect` is there twice",
+            ],
+        ),
+        (
+            r#"host("a.b") { "/" => x } host: "c.d" | "e.f" "g.h" { "/" => x } host "i.j" {} "/k" {}"#,
+            &[
+                "the name of a host stands without brackets",
+                "the name of a host follows the word at once",
+                "expected `|` between two hosts",
+                "this host has no routes, so every request for it is answered with 404",
+                "this scope has no routes",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn targets_in_other_forms_are_told_that_of_the_language() {
+    told(&[
+        (
+            r#""/a" => "http://a", "http://b", "/b" => ["http://c"], "/c" => "http://d".timeout(5s), "/d" => 10.0.0.1:80, "/e" => localhost:80, "/f" => 404, "/g" => return 404, "/h" => 301 "/i""#,
+            &[
+                "a target has one URL; several are a cluster",
+                "a list of URLs is no target",
+                "a URL has no `timeout`; a cluster has",
+                "an upstream is a URL in quotes",
+                "an upstream is a URL in quotes",
+                "`404` is no target",
+                "`return` is no target",
+                "`301` is no target",
+            ],
+        ),
+        (
+            r#""/a" => x ~, "/b" => x timeout(5s), "/c" => x.timeout 5s, "/d" => f(a b), "/e" => x with [a b]"#,
+            &[
+                "unexpected `~`",
+                "expected `.` before `timeout`",
+                "expected `(..)` behind `timeout`",
+                "expected `,` or an operator before `b`",
+                "expected `,` between two layers",
+            ],
+        ),
+        (
+            r#""/a" => cluster(), "/b" => cluster(rr), "/c" => cluster(["http://a"]), "/d" => cluster(["http://a"], rr), "/e" => cluster(rr, "http://a", "http://b"), "/f" => cluster(ip_hash, A), "/g" => cluster("random", A)"#,
+            &[
+                "a cluster has a policy and a list of endpoints",
+                "a cluster has a list of endpoints behind its policy",
+                "a cluster has a policy before its endpoints",
+                "the policy of a cluster stands before its endpoints",
+                "the endpoints of a cluster stand in one list",
+                "`ip_hash` is no balancing policy",
+                "`\"random\"` is no balancing policy",
+            ],
+        ),
+        (
+            r#""/a" => x.timeout("5s"), "/b" => x.timeout(-5s), "/c" => x.every(-5)"#,
+            &[
+                "`-5s` is less than nothing",
+                "`timeout` takes a duration, and `\"5s\"` is a text",
+                "`-5` is less than nothing, and has no unit",
+            ],
+        ),
+        (
+            r#""/a" => redirect(308, "/a/b"), "/c" => redirect(308, "d"), "/e" => redirect("/f"), "/g" => redirect(308, "/h/{i}"), exact "/j" => redirect(308, "/j/k")"#,
+            &[
+                "`redirect` takes a status and a location",
+                "this redirect leads in a circle: `/a` takes `/a/b` as well",
+                "the location of a redirect starts with `/` or with a scheme",
+                "the location of a redirect is sent as it is written, without parameters",
+            ],
+        ),
+        (
+            r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend host = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
+            &[
+                "`host` is a word of the language, and cannot be a name",
+                "a name stands without quotes",
+                "a name has no `-`",
+                "the backend `b` is no layer",
+                "`cluster(..)` is a target, and no layer",
+            ],
+        ),
+        (
+            r#"GET "/a" if header("x") == "1" && query("v").is("2") => x, GET "/a" when cookie("c").exists() => y, "/a" => z"#,
+            &[
+                "a guard has no `==`",
+                "guards are joined by `.and(..)`",
+                "a guard starts with `if`, and not with `when`",
+                "`GET /a if cookie(\"c\").exists()` ties with `GET /a if header(\"x\").is(\"1\").and(query(\"v\").is(\"2\"))` above",
+                "`GET /a if header(\"x\").is(\"1\").and(query(\"v\").is(\"2\"))` ties with `GET /a if cookie(\"c\").exists()` below",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_variable_without_a_type_is_told_the_one_that_its_name_or_its_default_tells() {
+    for (line, ty) in [
+        ("env USERS_URL;", "Endpoint;"),
+        ("env USERS_URLS;", "Vec<Endpoint>;"),
+        ("env PORT = 8080;", "u16 = ..;"),
+        ("env RATE = 100;", "u32 = ..;"),
+        ("env WAIT = 5s;", "Duration = ..;"),
+        ("env UPLOAD = 16KiB;", "usize = ..;"),
+        ("env REQUEST_TIMEOUT;", "Duration;"),
+        ("env VERBOSE = true;", "bool = ..;"),
+    ] {
+        let told = &messages(line)[0];
+        assert!(told.ends_with(&format!(": {ty}`")), "{line}: {told}");
+    }
+}
+
+#[test]
 fn what_is_right_is_told_nothing() {
     for source in [
         super::CARD,
@@ -394,6 +565,8 @@ fn what_is_right_is_told_nothing() {
         r#"exact "/a" => x, "/a" => y, "/a/{b}" => q, "/a/{*c}" => r"#,
         r#"host "a.b" { "/" => x } host "*.b" { "/" => x } host _ { "/a" => x } "/b" => x"#,
         r#"let timeout = Other::new().timeout(5); "/" => f(timeout)"#,
+        r#""/old" => redirect(308, "https://a.b/old"), exact "/a" => redirect(308, "/a/"), POST "/p" => redirect(303, "/p"), GET "/p" => x, "/q" if query("v").is("1") => redirect(308, "/q")"#,
+        r#"let round_robin = mine(); "/" => cluster(round_robin, [A]), "/b" => cluster(MINE, ["http://a"]), "/c" => cluster(Mine, A)"#,
         r#"/// Documented. 
         "/" => x, ; , "/b" => y"#,
     ] {

@@ -2,23 +2,25 @@
 
 mod guard_order;
 mod guards;
+mod harness;
 mod messages;
 mod mirror;
+mod opaque;
+mod replay;
 mod size;
+mod times;
 mod tree;
 mod truncation;
+mod warnings;
 
 use proc_macro2::{Span, TokenStream};
+
+pub(crate) use self::opaque::make_opaque;
 
 use crate::{
     diag::Diagnostics,
     model::{self, Model, tree::Forest},
-    syntax::{
-        self,
-        ast::{Expr, Setup, Target},
-        cursor::tokens_of,
-        marks::Mark,
-    },
+    syntax::{self, cursor::tokens_of},
 };
 
 /// The model, the trees and the messages of a gateway, without the token before it.
@@ -35,69 +37,6 @@ fn compiled(source: &str) -> (Model, Forest, Diagnostics) {
 fn messages(source: &str) -> Vec<String> {
     let (_, _, diag) = compiled(source);
     diag.messages().into_iter().map(str::to_owned).collect()
-}
-
-/// Puts `()` and the like in place of the user's expressions, patterns and types.
-pub(crate) fn make_opaque(model: &mut Model) {
-    let plain = |text: &str| tokens_of(text.parse().unwrap());
-    for env in &mut model.env {
-        env.ty = plain("T");
-        env.default = env.default.take().map(|_| opaque());
-    }
-    for setup in &mut model.setup {
-        match setup {
-            Setup::Let(binding) => {
-                binding.pattern = plain("x");
-                binding.value = opaque();
-            }
-            Setup::Backend(backend) => opaque_target(&mut backend.target),
-        }
-    }
-    for layer in &mut model.layers {
-        *layer = opaque();
-    }
-    for route in &mut model.routes {
-        opaque_target(&mut route.target);
-        route.guard = route.guard.take().map(|_| opaque());
-    }
-    for field in model.named.iter_mut().flat_map(|named| &mut named.fields) {
-        field.ty = plain("T");
-    }
-    for mark in &mut model.marks {
-        match mark {
-            Mark::Env { ty, .. } => *ty = plain("T"),
-            Mark::Let { pattern, value, .. } => {
-                *pattern = plain("x");
-                *value = value.take().map(|_| opaque());
-            }
-            Mark::Value(_, expr) | Mark::Expr(expr) => *expr = opaque(),
-            Mark::Word(..) => {}
-        }
-    }
-}
-
-fn opaque_target(target: &mut Option<Target>) {
-    if let Some(target) = target {
-        opaque_one(target);
-    }
-}
-
-fn opaque_one(target: &mut Target) {
-    match target {
-        Target::Expr(expr) => *expr = opaque(),
-        Target::Split(split) => {
-            for arm in &mut split.arms {
-                opaque_one(&mut arm.target);
-            }
-        }
-        Target::Url(_) => {}
-    }
-}
-
-fn opaque() -> Expr {
-    Expr {
-        tokens: tokens_of("()".parse().unwrap()),
-    }
 }
 
 /// The example of the language's description.

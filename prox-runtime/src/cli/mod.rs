@@ -1,6 +1,7 @@
 //! The arguments that any gateway's binary can have: serve, check, and say what is known of the gateway.
 
 mod args;
+mod variables;
 
 use std::{
     io::{self, Write},
@@ -11,6 +12,7 @@ use self::args::{Command, EnvForm, RoutesForm, USAGE};
 use crate::{
     error::{Error, Result},
     gateway::{Describe, Description, Gateway},
+    route::Variables,
     server::Server,
 };
 
@@ -22,7 +24,7 @@ use crate::{
 /// | `check` | reads the environment and makes the gateway, without serving |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why |
-/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does |
+/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with `HOST` and `PORT` |
 ///
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
@@ -62,7 +64,18 @@ pub fn cli_with<G: Describe>(
             .check()
             .and_then(|()| print("the gateway can start\n")),
         Command::Help => print(USAGE),
-        Command::Routes(_) | Command::Explain { .. } | Command::Env(_) => {
+        Command::Env(form) => description(make).and_then(|description| {
+            let mut variables = description.variables();
+            // Of a server with an address of its own nobody has to know where it would listen without.
+            let unmade = Server::new(Err::<Gateway, _>(Error::config(
+                "only its address is asked for",
+            )));
+            if server(unmade).listens_by_env() {
+                variables = variables::with_the_servers(variables);
+            }
+            print(&listed(form, variables))
+        }),
+        Command::Routes(_) | Command::Explain { .. } => {
             description(make).and_then(|description| print(&told(&command, &description)))
         }
     };
@@ -89,15 +102,20 @@ fn description<G: Describe>(make: impl FnOnce() -> G) -> Result<Description> {
 }
 
 fn told(command: &Command, description: &Description) -> String {
-    let (routes, variables) = (description.routes(), description.variables());
+    let routes = description.routes();
     match command {
         Command::Routes(RoutesForm::Json) => routes.to_json(),
         Command::Routes(RoutesForm::Mermaid) => routes.to_mermaid(),
         Command::Explain { method, url } => description.explain(method, url).to_string(),
-        Command::Env(EnvForm::Dotenv) => variables.to_dotenv(),
-        Command::Env(EnvForm::Kubernetes) => variables.to_kubernetes(),
-        Command::Env(EnvForm::Table) => variables.to_string(),
         _ => routes.to_string(),
+    }
+}
+
+fn listed(form: EnvForm, variables: Variables) -> String {
+    match form {
+        EnvForm::Dotenv => variables.to_dotenv(),
+        EnvForm::Kubernetes => variables.to_kubernetes(),
+        EnvForm::Table => variables.to_string(),
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Balancer, Cluster, Core, Endpoint, EndpointError, Policy, RoundRobin, Upstream, policy_methods,
+    Balancer, Cluster, Core, Endpoint, EndpointError, Policy, QueueOptions, Roster, RoundRobin,
+    Upstream, policy_methods,
 };
 use crate::{
     error::Error,
     forward::rewrite::Template,
     pool::{Pool, PoolOptions},
+    tls::{self, Connector, UpstreamTls},
 };
 
 /// A cluster as it is written; it becomes a [`Cluster`] when the gateway starts.
@@ -21,6 +23,10 @@ pub struct ClusterBuilder {
     endpoints: Vec<Result<Endpoint, NoEndpoint>>,
     connect_timeout: Duration,
     pool: PoolOptions,
+    max_connections: Option<usize>,
+    queue: Option<QueueOptions>,
+    tls: Option<UpstreamTls>,
+    http2: bool,
     policy: Policy,
 }
 
@@ -42,6 +48,10 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         endpoints: endpoints.into_endpoints(),
         connect_timeout: Duration::from_secs(3),
         pool: PoolOptions::default(),
+        max_connections: None,
+        queue: None,
+        tls: None,
+        http2: false,
         policy: Policy::default(),
     }
 }
@@ -54,7 +64,7 @@ pub fn upstream(endpoint: impl IntoEndpoint) -> ClusterBuilder {
 impl ClusterBuilder {
     policy_methods!();
 
-    /// Bounds the time until a connection is there, name resolution included; 3 s by default, then `504`.
+    /// Bounds the time until a connection is there, name resolution and TLS handshake included; 3 s by default, then `504`.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -63,6 +73,51 @@ impl ClusterBuilder {
     /// Sets how many idle connections are kept for each endpoint, and for how long.
     pub fn pool(mut self, options: PoolOptions) -> Self {
         self.pool = options;
+        self
+    }
+
+    /// Bounds the requests under way at each endpoint, and with them the connections in use; without it there is no limit.
+    ///
+    /// The limit is for all workers of this process together, and for tunnels too. A request beyond it waits in the
+    /// [queue](Self::queue) of its endpoint: up to 1 024 of them, each for up to 1 s, then `503` with `Retry-After`. With
+    /// `.http2()`, it bounds streams. With 0, the gateway does not start.
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = Some(limit);
+        self
+    }
+
+    /// Sets how many requests wait for each endpoint, and for how long, when [`max_connections`](Self::max_connections) are
+    /// in use.
+    ///
+    /// Without that limit nothing ever waits, and the gateway does not start.
+    pub fn queue(mut self, options: QueueOptions) -> Self {
+        self.queue = Some(options);
+        self
+    }
+
+    /// Sets how TLS is spoken with `https://` endpoints; without it, with the roots of this machine.
+    ///
+    /// When no endpoint is `https://`, the gateway does not start.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: UpstreamTls) -> Self {
+        self.tls = Some(options);
+        self
+    }
+
+    /// Speaks HTTP/2 with the endpoints: by prior knowledge (h2c) with `http://`, agreed on by ALPN with `https://`, where an
+    /// upstream may still choose HTTP/1.1.
+    ///
+    /// Several connections are used, by how many streams they have under way ([`PoolOptions::streams`]). A request that an
+    /// upstream has not looked at, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent once more on another connection,
+    /// whatever its method, unless some of its body is gone. A connection in use on which nothing is heard for 20 s is
+    /// pinged, and given up when no answer comes within 10 s. An upstream that answers `HTTP_1_1_REQUIRED` is a `502`: take
+    /// `.http2()` away.
+    ///
+    /// Trailers of a response reach a client of HTTP/1.1 only if the upstream announced them in `Trailer`, the client said
+    /// `TE: trailers`, and the response has no `Content-Length`; all of them reach one of HTTP/2.
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 
@@ -90,36 +145,100 @@ impl ClusterBuilder {
                 Ok(endpoint) => endpoints.push(endpoint),
             }
         }
+        problems.extend(self.balancer.check().err());
         if endpoints.is_empty() && problems.is_empty() {
             problems.push("there are no endpoints".into());
+        }
+        if self.max_connections == Some(0) {
+            problems.push("`.max_connections(0)` lets no request through: write a number from 1 on".into());
+        }
+        if self.queue.is_some() && self.max_connections.is_none() {
+            problems.push(
+                "`.queue(..)` changes nothing without a limit: write `.max_connections(n)` too".into(),
+            );
         }
         if let Some(template) = &self.policy.rewrite
             && let Err(problem) = template.check()
         {
             problems.push(problem);
         }
+        let connector = match connector(self.tls, &endpoints, self.http2) {
+            Ok(connector) => connector,
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        };
         if !problems.is_empty() {
             return Err(Error::config(format!(
                 "backend `{name}`: {}",
                 problems.join("; ")
             )));
         }
-        let weights: Vec<u32> = endpoints.iter().map(Endpoint::share).collect();
-        let mut balancer = self.balancer;
-        balancer.prepare(&weights);
-        let upstreams = endpoints
+        if connector.as_ref().is_some_and(Connector::accepts_any) {
+            tracing::warn!(
+                backend = name,
+                "the certificates of this backend are not verified"
+            );
+        }
+        let total = Arc::default();
+        let queue = self.queue.unwrap_or_default();
+        let upstreams: Vec<Upstream> = endpoints
             .into_iter()
-            .map(|endpoint| Upstream::new(endpoint, Pool::new(self.pool.clone())))
+            .map(|endpoint| {
+                let pool = Pool::new(self.pool.clone());
+                let pool = if self.http2 {
+                    pool.http2(self.connect_timeout)
+                } else {
+                    pool
+                };
+                Upstream::new(endpoint, pool, &total).limited(self.max_connections, &queue)
+            })
             .collect();
+        let seats = upstreams
+            .iter()
+            .enumerate()
+            .map(|(index, upstream)| upstream.seat(index));
+        let roster = Roster::new(upstreams.len(), seats.collect(), &*self.balancer);
         Ok(Cluster {
             core: Arc::new(Core {
                 name: name.to_owned(),
-                balancer,
+                balancer: self.balancer,
+                roster,
                 upstreams,
                 connect_timeout: self.connect_timeout,
+                connector,
             }),
             policy: self.policy,
         })
+    }
+}
+
+/// TLS for those endpoints that speak it; nothing when none does.
+fn connector(
+    options: Option<UpstreamTls>,
+    endpoints: &[Endpoint],
+    http2: bool,
+) -> Result<Option<Connector>, Vec<String>> {
+    let secure: Vec<&Endpoint> = endpoints.iter().filter(|one| one.is_secure()).collect();
+    if secure.is_empty() {
+        return if options.is_some() && !endpoints.is_empty() {
+            Err(vec![
+                "`.tls(..)` changes nothing, since no endpoint is https: write `https://`".into(),
+            ])
+        } else {
+            Ok(None)
+        };
+    }
+    let connector = tls::connector(options, http2)?;
+    let refused: Vec<String> = secure
+        .iter()
+        .filter_map(|endpoint| connector.refuses(endpoint.host()))
+        .collect();
+    if refused.is_empty() {
+        Ok(Some(connector))
+    } else {
+        Err(refused)
     }
 }
 

@@ -1,19 +1,20 @@
 //! One place that does the work: its address, and what is known of it at run time.
 
-use std::{
-    fmt,
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use http::{HeaderValue, Uri, uri::PathAndQuery};
+use tokio::time::Instant;
 
-use crate::pool::Pool;
+use super::{
+    QueueOptions,
+    balance::{FULL, Load, Seat, Total, key_of},
+    queue::Queue,
+};
+use crate::{pool::Pool, tls};
 
-/// The URL of an upstream: `http://host[:port][/base]`, with a weight.
+/// The URL of an upstream: `http://host[:port][/base]`, or `https://` with the feature `tls`, with a weight.
+///
+/// An upstream on a Unix socket is `unix:/run/app.sock`, or `unix:/run/app.sock:/base`. It gets the `Host` `localhost`.
 ///
 /// A base path is put before the path of every request. An `Endpoint` cannot hold a bad value: what is no upstream is
 /// refused when it is parsed.
@@ -34,6 +35,8 @@ pub struct Endpoint {
 
 #[derive(PartialEq, Eq)]
 struct Inner {
+    secure: bool,
+    socket: Option<Box<Path>>,
     host: String,
     port: u16,
     authority: HeaderValue,
@@ -62,12 +65,22 @@ impl Endpoint {
         self
     }
 
-    /// The host: a name, an IPv4 address, or an IPv6 address without brackets.
+    /// The path of the Unix socket, when it is one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.inner.socket.as_deref()
+    }
+
+    /// The host: a name, an IPv4 address, or an IPv6 address without brackets; `localhost` for a Unix socket.
     pub fn host(&self) -> &str {
         &self.inner.host
     }
 
-    /// The port; 80 when the URL names none.
+    /// Whether it is spoken to over TLS: `https://`.
+    pub fn is_secure(&self) -> bool {
+        self.inner.secure
+    }
+
+    /// The port; 80, or 443 for `https://`, when the URL names none.
     pub fn port(&self) -> u16 {
         self.inner.port
     }
@@ -97,14 +110,14 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => {
-                return Err(EndpointError(
-                    "https upstreams are not supported yet; write http://",
-                ));
-            }
-            Some(_) => return Err(EndpointError("the scheme must be http://")),
+        if let Some(place) = text.strip_prefix("unix:") {
+            return on_socket(place);
+        }
+        let (secure, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) if cfg!(feature = "tls") => (true, rest),
+            Some(("https", _)) => return Err(EndpointError(tls::WITHOUT_FEATURE)),
+            Some(_) => return Err(EndpointError("the scheme must be http:// or https://")),
             None => {
                 return Err(EndpointError(
                     "the scheme is missing; write http://host:port",
@@ -131,20 +144,21 @@ impl FromStr for Endpoint {
         }
         let written = authority.as_str();
         let port = match written.strip_prefix(authority.host()) {
+            Some("") if secure => 443,
             Some("") => 80,
-            Some(port) => port[1..]
-                .parse()
-                .ok()
+            Some(port) => port
+                .strip_prefix(':')
+                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+                .and_then(|digits| digits.parse().ok())
                 .filter(|&port| port != 0)
                 .ok_or(EndpointError("the port must be a number from 1 to 65535"))?,
             None => return Err(EndpointError("this is no URL; write http://host:port")),
         };
-        let base = uri.path().trim_end_matches('/');
-        if base.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(EndpointError("`.` and `..` have no place in the base path"));
-        }
+        let base = base_of(uri.path())?;
         Ok(Self {
             inner: Arc::new(Inner {
+                secure,
+                socket: None,
                 host: authority
                     .host()
                     .trim_start_matches('[')
@@ -153,17 +167,74 @@ impl FromStr for Endpoint {
                 port,
                 authority: HeaderValue::from_str(written)
                     .map_err(|_| EndpointError("the host has a character that no host has"))?,
-                base: base.to_owned(),
+                base,
             }),
             weight: 1,
         })
     }
 }
 
+/// The most bytes in the path of a Unix socket; one more ends it.
+const MAX_SOCKET: usize = 107;
+
+/// Reads what follows `unix:`. A colon ends the path of the socket, as it does for nginx.
+fn on_socket(place: &str) -> Result<Endpoint, EndpointError> {
+    let (socket, base) = place.split_once(':').unwrap_or((place, ""));
+    if !socket.starts_with('/') || socket.starts_with("//") || socket.ends_with('/') {
+        return Err(EndpointError(
+            "this is no path of a Unix socket; write unix:/run/app.sock",
+        ));
+    }
+    if socket.len() > MAX_SOCKET {
+        return Err(EndpointError(
+            "the path of a Unix socket has at most 107 bytes",
+        ));
+    }
+    let fits = |byte: u8| byte.is_ascii_graphic() && !br"?#\{}".contains(&byte);
+    if !place.bytes().all(fits) {
+        return Err(EndpointError(
+            "a Unix socket is written in letters, digits and signs other than `?`, `#`, `\\`, `{` and `}`",
+        ));
+    }
+    if place.len() > socket.len() && !base.starts_with('/') {
+        return Err(EndpointError(
+            "behind the second colon stands a base path; write unix:/run/app.sock:/base",
+        ));
+    }
+    let base = base_of(base)?;
+    if PathAndQuery::try_from(if base.is_empty() { "/" } else { &base }).is_err() {
+        return Err(EndpointError("the base path is no path of a URL"));
+    }
+    Ok(Endpoint {
+        inner: Arc::new(Inner {
+            secure: false,
+            socket: Some(Path::new(socket).into()),
+            host: "localhost".into(),
+            port: 80,
+            authority: HeaderValue::from_static("localhost"),
+            base,
+        }),
+        weight: 1,
+    })
+}
+
+fn base_of(path: &str) -> Result<String, EndpointError> {
+    let base = path.trim_end_matches('/');
+    if base.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(EndpointError("`.` and `..` have no place in the base path"));
+    }
+    Ok(base.to_owned())
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.inner.socket {
+            let colon = if self.inner.base.is_empty() { "" } else { ":" };
+            return write!(f, "unix:{}{colon}{}", socket.display(), self.inner.base);
+        }
         let authority = self.inner.authority.to_str().unwrap_or_default();
-        write!(f, "http://{authority}{}", self.inner.base)
+        let s = if self.inner.secure { "s" } else { "" };
+        write!(f, "http{s}://{authority}{}", self.inner.base)
     }
 }
 
@@ -178,29 +249,44 @@ impl fmt::Debug for Endpoint {
 pub(crate) struct Upstream {
     pub(crate) endpoint: Endpoint,
     pub(crate) pool: Arc<Pool>,
-    active: AtomicUsize,
+    pub(crate) load: Arc<Load>,
+    queue: Option<Arc<Queue>>,
 }
 
 impl Upstream {
-    pub(crate) fn new(endpoint: Endpoint, pool: Pool) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, pool: Pool, total: &Arc<Total>) -> Self {
         Self {
             endpoint,
             pool: Arc::new(pool),
-            active: AtomicUsize::new(0),
+            load: Arc::new(Load::new(total, Instant::now())),
+            queue: None,
         }
     }
 
+    /// Bounds what is under way there, if there is a limit.
+    pub(crate) fn limited(mut self, limit: Option<usize>, queue: &QueueOptions) -> Self {
+        self.queue = limit.map(|limit| Arc::new(Queue::new(limit, queue.clone())));
+        self
+    }
+
+    /// Where a request gets its place; `None` without a limit.
+    pub(crate) fn queue(&self) -> Option<&Arc<Queue>> {
+        self.queue.as_ref()
+    }
+
     pub(crate) fn enter(&self) {
-        self.active.fetch_add(1, Ordering::Relaxed);
+        self.load.enter();
     }
 
     pub(crate) fn leave(&self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.load.leave();
     }
 
-    /// Requests that are under way.
-    pub(crate) fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
+    /// What a balancer sees of it while it has its full share.
+    pub(crate) fn seat(&self, index: usize) -> Seat {
+        let weight = u64::from(self.endpoint.share()) * FULL;
+        let identity = key_of(self.endpoint.to_string().as_bytes());
+        Seat::new(index, weight, identity, Arc::clone(&self.load))
     }
 
     /// The target of a request to this endpoint: its base path, then the path and the query.
@@ -228,12 +314,59 @@ mod tests {
     }
 
     #[test]
+    fn https_is_there_with_its_feature_and_refused_by_its_name_without() {
+        let endpoint = "https://a/b".parse::<Endpoint>();
+        if cfg!(feature = "tls") {
+            let endpoint = endpoint.unwrap();
+            assert!(endpoint.is_secure());
+            assert_eq!(endpoint.port(), 443);
+            assert_eq!(endpoint.to_string(), "https://a/b");
+            assert!(!endpoint.is_same_place(&"http://a/b".parse().unwrap()));
+        } else {
+            assert!(
+                endpoint
+                    .unwrap_err()
+                    .to_string()
+                    .contains("features = [\"tls\"]")
+            );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_may_have_a_base_path() {
+        let endpoint: Endpoint = "unix:/run/app.sock".parse().unwrap();
+        assert_eq!(endpoint.socket(), Some(Path::new("/run/app.sock")));
+        assert_eq!(
+            (endpoint.base(), endpoint.to_string().as_str()),
+            ("", "unix:/run/app.sock")
+        );
+        assert_eq!(endpoint.authority(), "localhost");
+        let based: Endpoint = "unix:/run/app.sock:/base/".parse().unwrap();
+        assert_eq!(
+            (based.base(), based.to_string().as_str()),
+            ("/base", "unix:/run/app.sock:/base")
+        );
+        assert!(!endpoint.is_same_place(&based));
+        assert!(!endpoint.is_same_place(&"http://localhost".parse().unwrap()));
+    }
+
+    /// The same table is held against what compiles.
+    #[test]
+    fn what_is_no_upstream_does_not_compile_either() {
+        for line in include_str!("../../../tests/data/upstreams.txt").lines() {
+            let Some((verdict, url)) = line.split_once(' ').filter(|(word, _)| *word != "#") else {
+                continue;
+            };
+            assert_eq!(url.parse::<Endpoint>().is_ok(), verdict == "yes", "{url}");
+        }
+    }
+
+    #[test]
     fn what_is_no_upstream_is_refused() {
         for text in [
             "",
             "a",
             "10.0.0.1:80",
-            "https://a",
             "ftp://a",
             "http://",
             "http://:80",
@@ -245,8 +378,23 @@ mod tests {
             "http://a#x",
             "http://a/../b",
             "http://a b",
+            "unix:",
+            "unix:app.sock",
+            "unix:run/app.sock",
+            "unix:///run/app.sock",
+            "unix:/run/",
+            "unix:/run/a b",
+            "unix:/run/a?b",
+            "unix:/run/{a}",
+            "unix:/run/a.sock:",
+            "unix:/run/a.sock:b",
+            "unix:/run/a.sock:/b/../c",
+            "unix:/run/\u{e9}.sock",
         ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
+        let longest = format!("unix:/{}", "x".repeat(MAX_SOCKET - 1));
+        assert!(longest.parse::<Endpoint>().is_ok());
+        assert!(format!("{longest}x").parse::<Endpoint>().is_err());
     }
 }

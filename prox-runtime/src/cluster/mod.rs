@@ -3,21 +3,60 @@
 //! One type serves every proxied target; a URL is a cluster of one endpoint.
 
 mod balance;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod breaker;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod budget;
 mod builder;
 mod endpoint;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod health;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod hedge;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod priority;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod queue;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod replay;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod retry;
+#[allow(dead_code, reason = "the retries do not ask yet")]
+mod rng;
+mod siphash;
+#[cfg(test)]
+mod speed;
+#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 pub(crate) use self::endpoint::Upstream;
 pub use self::{
-    balance::{Balancer, LeastConn, Pick, Random, RoundRobin},
+    balance::{
+        Balancer, Hash, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, Seat, Sticky, key_of,
+    },
+    breaker::BreakerOptions,
+    budget::BudgetOptions,
     builder::{
         ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream,
     },
     endpoint::{Endpoint, EndpointError},
+    health::{active::CheckOptions, passive::PassiveOptions, slow_start::SlowStart},
+    hedge::HedgeOptions,
+    queue::QueueOptions,
+    retry::RetryOptions,
 };
 
-use crate::forward::rewrite::Template;
+#[cfg(feature = "testing")]
+pub use self::balance::testing;
+use self::{balance::Roster, rng::Rng};
+use crate::{forward::rewrite::Template, tls::Connector};
+
+/// What policies take for ever, so that adding it to a time cannot overflow.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.
 ///
@@ -33,7 +72,9 @@ pub(crate) struct Core {
     name: String,
     balancer: Box<dyn Balancer>,
     upstreams: Vec<Upstream>,
+    roster: Roster,
     connect_timeout: Duration,
+    connector: Option<Connector>,
 }
 
 /// What a route may say for itself.
@@ -43,6 +84,7 @@ pub(crate) struct Policy {
     pub(crate) response_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) preserve_host: bool,
+    pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
 }
 
@@ -53,6 +95,7 @@ impl Default for Policy {
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
             preserve_host: false,
+            forwarded: false,
             rewrite: None,
         }
     }
@@ -87,6 +130,15 @@ macro_rules! policy_methods {
         /// Sends the client's `Host` to the upstream instead of the upstream's own authority.
         pub fn preserve_host(mut self) -> Self {
             self.policy.preserve_host = true;
+            self
+        }
+
+        /// Names the client in `Forwarded` (RFC 7239) as well, beside the `X-Forwarded-` fields.
+        ///
+        /// The upstream gets `for=203.0.113.7;host=shop.example;proto=https`, and another `for=` for each trusted proxy
+        /// before this one. What the client wrote there is dropped.
+        pub fn forwarded(mut self) -> Self {
+            self.policy.forwarded = true;
             self
         }
 
@@ -165,7 +217,11 @@ impl Core {
         if let ([_], []) = (&*self.upstreams, tried) {
             return Some(0);
         }
-        let picked = self.balancer.pick(&Pick::new(&self.upstreams, tried))?;
+        let now = Instant::now();
+        let picked = Rng::with_local(|rng| {
+            let pick = Pick::new(&self.roster, tried, None, now, rng);
+            self.balancer.pick(&pick)
+        })?;
         (picked < self.upstreams.len()).then_some(picked)
     }
 
@@ -175,5 +231,12 @@ impl Core {
 
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    /// How TLS is spoken with this endpoint; nothing when it speaks none.
+    pub(crate) fn connector(&self, index: usize) -> Option<&Connector> {
+        self.connector
+            .as_ref()
+            .filter(|_| self.upstream(index).endpoint.is_secure())
     }
 }

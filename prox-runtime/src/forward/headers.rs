@@ -9,7 +9,7 @@ use crate::client::Client;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -62,7 +62,8 @@ fn present(headers: &HeaderMap) -> u16 {
 
 /// Makes a request's headers fit for the upstream: hop-by-hop fields gone, the client named.
 ///
-/// `Host` is left to whoever knows the endpoint; what the client sent is kept in `X-Forwarded-Host`.
+/// `Host` is left to whoever knows the endpoint; what the client sent is kept in `X-Forwarded-Host`. Where a trusted proxy
+/// has said who the client is, that is repeated instead.
 pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
     let present = present(headers);
     strip(headers, present);
@@ -77,7 +78,8 @@ pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
         None => headers.remove(X_FORWARDED_FOR),
     };
     headers.insert(X_FORWARDED_PROTO, client.forwarded_proto());
-    match headers.get(header::HOST).cloned() {
+    let host = client.forwarded_host();
+    match host.or_else(|| headers.get(header::HOST).cloned()) {
         Some(host) => headers.insert(X_FORWARDED_HOST, host),
         None => headers.remove(X_FORWARDED_HOST),
     };
@@ -167,7 +169,12 @@ fn strip_listed(headers: &mut HeaderMap) {
 fn is_protected(name: &HeaderName) -> bool {
     matches!(
         *name,
-        header::HOST | header::AUTHORIZATION | header::COOKIE | header::SET_COOKIE | header::TE
+        header::HOST
+            | header::AUTHORIZATION
+            | header::COOKIE
+            | header::SET_COOKIE
+            | header::TE
+            | header::VIA
     ) || name.as_str().starts_with("content-")
         || name.as_str().starts_with("x-forwarded-")
         || *name == FORWARDED

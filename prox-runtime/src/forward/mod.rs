@@ -1,6 +1,12 @@
 //! What the RFCs say about a message that passes through: pure functions on heads, with no I/O.
 
+pub(crate) mod forwarded;
+pub(crate) mod grpc;
 pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod path;
 pub(crate) mod rewrite;
+pub(crate) mod upgrade;
+pub(crate) mod via;
+#[cfg(feature = "http2")]
+pub(crate) mod websocket;

@@ -4,6 +4,7 @@ mod assembly;
 mod explain;
 mod split;
 mod target;
+mod upgrade;
 
 use std::{
     borrow::Cow,
@@ -122,6 +123,10 @@ impl fmt::Debug for Gateway {
 impl Inner {
     /// Finds the route, after the path was brought to its canonical form.
     fn route(&self, req: &mut Request, client: &Arc<Client>) -> Result<usize, Refusal> {
+        // A gateway is no forward proxy: no route ever takes it.
+        if *req.method() == Method::CONNECT {
+            return Err(Failure::MethodNotAllowed.into());
+        }
         let target = req
             .uri()
             .path_and_query()
@@ -133,6 +138,9 @@ impl Inner {
             replace_path(req, canonical)?;
         }
         let host = host::of(req.uri(), req.headers(), req.version())?;
+        if !client.covers(&host) {
+            return Err(Failure::WrongHost.into());
+        }
         let candidates = self.table.find(&host, req.uri().path());
         if candidates.is_empty() {
             return Err(Failure::NoRoute.into());
@@ -239,6 +247,10 @@ impl Dispatch for Gateway {
         }
     }
 
+    async fn refuse(&self, req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+        self.0.refuse(req, failure.into(), client).await
+    }
+
     fn summary(&self) -> String {
         let count = |number: usize, noun: &str| {
             format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -274,8 +286,18 @@ impl Inner {
     }
 }
 
+/// Whether a request asks what the server can do, and not for anything that a route has (RFC 9110, 9.3.7).
+fn is_ping(req: &Request) -> bool {
+    *req.method() == Method::OPTIONS
+        && req.uri().path() == "*"
+        && host::of(req.uri(), req.headers(), req.version()).is_ok()
+}
+
 impl Refusal {
     fn response(self, req: &Request) -> Response {
+        if self.failure == Failure::MalformedRequest && is_ping(req) {
+            return Response::new(Body::empty());
+        }
         let mut response = responses::failure(self.failure, responses::is_grpc(req.headers()));
         if self.failure == Failure::MethodNotAllowed {
             let mut allow = String::new();
@@ -308,6 +330,9 @@ impl Handler for Refuse {
 /// A gateway as a service: mount it in an axum router, or put tower layers around it.
 ///
 /// A request that carries an `Arc<`[`Client`]`>` in its extensions came from that client; else the client is unknown.
+///
+/// A `WebSocket` passes when the server that this is mounted in can upgrade connections, as axum's does. It is carried by a
+/// task of its own then, which ends with either side, but not with the server.
 impl<B> tower_service::Service<http::Request<B>> for Gateway
 where
     B: http_body::Body + Send + 'static,
@@ -323,12 +348,14 @@ where
 
     fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
         let gateway = self.clone();
-        let req = req.map(Body::new);
+        let mut req = req.map(Body::new);
+        let joint = upgrade::Joint::of(&mut req);
         GatewayFuture(Box::pin(async move {
             let client = req.extensions().get::<Arc<Client>>().cloned();
             let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
             let head = *req.method() == Method::HEAD;
-            let response = gateway.dispatch(req, &client).await;
+            let mut response = gateway.dispatch(req, &client).await;
+            joint.join(&mut response);
             if head {
                 response.map(|_| Body::empty())
             } else {

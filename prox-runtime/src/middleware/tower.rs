@@ -17,7 +17,41 @@ use crate::{
 ///
 /// A request runs on a clone of its own, made ready first. So state that must be shared between requests has to be
 /// shared by the service's clones, as tower's own services do.
-pub struct ServiceHandler<S>(S);
+///
+/// It does not name the service, so that what is wrong with one is said once.
+pub struct ServiceHandler {
+    handler: BoxHandler,
+    name: &'static str,
+}
+
+/// Whatever [`service`] takes: the marker is the type of the bodies that the service answers with.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tower service",
+    label = "this cannot answer a request",
+    note = "a service is a `tower::Service<prox::Request>` that is `Clone + Send + Sync`, such as an axum `Router`; write `handler(f)` for an async function"
+)]
+#[doc(hidden)]
+pub trait IntoService<M> {
+    /// Erases the type.
+    fn into_service(self) -> ServiceHandler;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, B> IntoService<B> for S
+where
+    S: Service<Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn into_service(self) -> ServiceHandler {
+        ServiceHandler {
+            handler: BoxHandler::new(Cloned(self)),
+            name: std::any::type_name::<S>(),
+        }
+    }
+}
 
 /// Makes any [`tower_service::Service`] the target of a route, such as an axum `Router`.
 ///
@@ -32,18 +66,30 @@ pub struct ServiceHandler<S>(S);
 ///     Ok::<_, Infallible>(Response::new(Body::from("from tower")))
 /// }));
 /// ```
-pub fn service<S, B>(service: S) -> ServiceHandler<S>
-where
-    S: Service<Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    ServiceHandler(service)
+pub fn service<M>(service: impl IntoService<M>) -> ServiceHandler {
+    service.into_service()
 }
 
-impl<S, B> Handler for ServiceHandler<S>
+impl Handler for ServiceHandler {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        self.handler.call_boxed(req)
+    }
+
+    fn into_boxed(self) -> BoxHandler {
+        self.handler
+    }
+}
+
+impl fmt::Debug for ServiceHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A service that handles a request on a clone of its own.
+struct Cloned<S>(S);
+
+impl<S, B> Handler for Cloned<S>
 where
     S: Service<Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
@@ -66,12 +112,6 @@ where
                 Err(error) => respond::failure(failure_of(&error), grpc),
             }
         }
-    }
-}
-
-impl<S> fmt::Debug for ServiceHandler<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::any::type_name::<S>())
     }
 }
 
@@ -124,7 +164,7 @@ where
     B::Error: Into<BoxError>,
 {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler {
-        BoxHandler::new(ServiceHandler(self.0.layer(Next(inner))))
+        BoxHandler::new(Cloned(self.0.layer(Next(inner))))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Method, Response};
+use http::{Method, Response, header};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -22,10 +22,12 @@ use super::socket::{SharedTape, Socket};
 use crate::{
     body::Body,
     error::{Error, Failure},
+    framing::{self, Asked, Kind},
     handler::Request,
     stream::Stream,
     sync::lock,
     time::LazyTimer,
+    tls,
 };
 
 /// The most bytes of a response that are held for one connection.
@@ -37,7 +39,12 @@ pub(crate) struct Connection {
     /// Gone once it has ended: only then does hyper give back a request that it never began to send.
     driver: Option<Driver>,
     tape: SharedTape,
+    /// Whether the request under way asks for another protocol.
+    asks: bool,
+    /// What is left of a connection that has ended while such a request was under way.
+    switched: Option<Stream>,
     timer: LazyTimer,
+    opened: Instant,
     idle_since: Instant,
     used: bool,
 }
@@ -73,7 +80,10 @@ impl Connection {
             sender,
             driver: Some(driver),
             tape,
+            asks: false,
+            switched: None,
             timer: LazyTimer::default(),
+            opened: Instant::now(),
             idle_since: Instant::now(),
             used: false,
         }))
@@ -94,11 +104,15 @@ impl Connection {
         if !self.sender.is_ready() {
             self.drive(&mut Context::from_waker(Waker::noop()));
         }
-        self.is_open() && self.sender.is_ready()
+        self.is_open() && self.sender.is_ready() && lock(&self.tape).is_reusable()
     }
 
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since
+    }
+
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// Marks the begin of a pause between requests.
@@ -109,7 +123,18 @@ impl Connection {
 
     /// Moves bytes both ways, as far as the sockets allow.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, cx);
+        drive(&mut self.driver, &mut self.switched, self.asks, cx);
+    }
+
+    /// Says whether the next request asks for another protocol: then the stream is kept when HTTP ends on it.
+    pub(crate) fn asks_to_switch(&mut self, asks: bool) {
+        self.asks = asks;
+    }
+
+    /// The stream behind a `101`, from its first byte on, if that was asked for.
+    pub(crate) fn into_stream(mut self: Box<Self>) -> Option<Stream> {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.switched
     }
 
     /// Whether `deadline` has passed; else the task is woken when it does.
@@ -131,11 +156,12 @@ impl Connection {
     ) -> Result<Response<Incoming>, SendFailure> {
         // A connection that was opened for this request fails for a reason that a second one would meet as well.
         let kept = self.used;
-        lock(&self.tape).rewind(kept && is_repeatable(&request));
+        lock(&self.tape).rewind(kept && is_repeatable(&request), asked(&request));
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
         let (driver, timer) = (&mut self.driver, &mut self.timer);
+        let (switched, asks) = (&mut self.switched, self.asks);
         let result = poll_fn(|cx| {
-            drive(driver, cx);
+            drive(driver, switched, asks, cx);
             // Only the driver, polled just before, makes the response ready: nobody else needs to be woken for it, and
             // the cooperative budget must not hide it.
             let mut quiet = Context::from_waker(Waker::noop());
@@ -176,18 +202,40 @@ impl Connection {
     }
 }
 
-fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+fn drive(
+    slot: &mut Option<Driver>,
+    switched: &mut Option<Stream>,
+    asks: bool,
+    cx: &mut Context<'_>,
+) {
+    let Some(driver) = slot else { return };
     // How it ended is told to the request that was under way, or does not matter.
-    if driver
-        .as_mut()
-        .is_some_and(|driver| Pin::new(driver).poll(cx).is_ready())
-    {
-        *driver = None;
+    let Poll::Ready(result) = Pin::new(driver).poll(cx) else {
+        return;
+    };
+    let driver = slot.take();
+    if asks && result.is_ok() {
+        *switched = driver.map(|driver| {
+            let parts = driver.into_parts();
+            let mut stream = parts.io.into_inner().into_stream();
+            stream.unread(parts.read_buf);
+            stream
+        });
+    }
+}
+
+/// What the end of the response depends on.
+fn asked(request: &Request) -> Asked {
+    match *request.method() {
+        Method::HEAD => Asked::Head,
+        Method::CONNECT => Asked::Connect,
+        _ if request.headers().contains_key(header::UPGRADE) => Asked::Upgrade,
+        _ => Asked::Other,
     }
 }
 
 /// Whether a request may be sent twice: its method is idempotent (RFC 9110, 9.2.2), and it has no body.
-fn is_repeatable(request: &Request) -> bool {
+pub(super) fn is_repeatable(request: &Request) -> bool {
     let idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
@@ -205,19 +253,24 @@ impl fmt::Debug for Connection {
 }
 
 /// The row of the failure table for what hyper says of an exchange.
-fn classify(error: hyper::Error) -> Error {
+pub(crate) fn classify(error: hyper::Error) -> Error {
     // A body of ours that failed has said itself what happened.
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(failure) = cause.downcast_ref::<Error>().and_then(Error::as_failure) {
             return Error::caused(failure, error);
         }
+        // In TLS 1.3 an upstream refuses a client's certificate when the handshake is over for the client.
+        if cause.downcast_ref().is_some_and(tls::is_failure) {
+            return Error::caused(Failure::Tls, error);
+        }
         source = cause.source();
     }
-    let failure = if error.is_parse() {
-        Failure::MalformedResponse
-    } else {
-        Failure::Reset
+    let failure = match framing::violation(&error) {
+        // An upstream that says something between requests is about to close: no response has come.
+        Some(Kind::Unsolicited) => Failure::Reset,
+        None if !error.is_parse() => Failure::Reset,
+        _ => Failure::MalformedResponse,
     };
     Error::caused(failure, error)
 }

@@ -1,20 +1,33 @@
 //! Connections to one endpoint that are kept open between requests.
 //!
-//! A connection has no task of its own: whoever uses it drives it, within the task of the client's connection. So a
-//! response crosses no queue between tasks, and an upstream request ends when the client's does.
+//! A connection of HTTP/1.1 has no task of its own: whoever uses it drives it, within the task of the client's connection.
+//! So a response crosses no queue between tasks, and an upstream request ends when the client's does. One of HTTP/2 belongs
+//! to nobody, and has a task (`http2`).
 
+#[cfg(not(feature = "http2"))]
+mod absent;
 mod connection;
+#[cfg(feature = "http2")]
+mod http2;
 mod socket;
 
 use std::{
+    fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use http::StatusCode;
 use tokio::time::Instant;
 
-pub(crate) use self::connection::{Connection, SendFailure};
-use crate::sync::Sharded;
+#[cfg(not(feature = "http2"))]
+pub(crate) use self::absent::{Download, Stream, Streams};
+#[cfg(feature = "http2")]
+use self::connection::is_repeatable;
+pub(crate) use self::connection::{Connection, SendFailure, classify};
+#[cfg(feature = "http2")]
+pub(crate) use self::http2::{Download, Stream, Streams};
+use crate::{stream::Stream as Bytestream, sync::Sharded};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
 ///
@@ -28,6 +41,12 @@ use crate::sync::Sharded;
 pub struct PoolOptions {
     max_idle: usize,
     idle_timeout: Duration,
+    lifetime: Option<Duration>,
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(dead_code, reason = "only shared connections have streams")
+    )]
+    streams: usize,
 }
 
 impl PoolOptions {
@@ -49,6 +68,32 @@ impl PoolOptions {
         self.idle_timeout = limit;
         self
     }
+
+    /// Uses a connection for no longer than this, so that requests spread over upstreams that were added behind one address;
+    /// no limit by default.
+    ///
+    /// What is under way on an old connection is not cut.
+    #[must_use]
+    pub fn lifetime(mut self, limit: Duration) -> Self {
+        self.lifetime = Some(limit);
+        self
+    }
+
+    /// Opens one more HTTP/2 connection, for each endpoint and worker, when each has so many streams under way; 64 by default.
+    ///
+    /// An upstream that allows fewer streams gets no more of them than it allows. It changes nothing without
+    /// [`ClusterBuilder::http2`](crate::ClusterBuilder::http2).
+    #[cfg(feature = "http2")]
+    #[must_use]
+    pub fn streams(mut self, count: usize) -> Self {
+        self.streams = count.max(1);
+        self
+    }
+
+    /// Whether a connection that was opened then may be used on.
+    fn is_young(&self, opened: Instant, now: Instant) -> bool {
+        self.lifetime.is_none_or(|lifetime| now < opened + lifetime)
+    }
 }
 
 impl Default for PoolOptions {
@@ -56,6 +101,8 @@ impl Default for PoolOptions {
         Self {
             max_idle: 128,
             idle_timeout: Duration::from_mins(1),
+            lifetime: None,
+            streams: 64,
         }
     }
 }
@@ -65,6 +112,47 @@ impl Default for PoolOptions {
 pub(crate) struct Pool {
     options: PoolOptions,
     shards: Sharded<Shard>,
+    streams: Option<Streams>,
+}
+
+/// What carries a request to an HTTP/2 upstream.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(dead_code, reason = "nobody grants streams")
+)]
+pub(crate) enum Granted {
+    /// A stream of a shared connection.
+    Http2(Stream),
+    /// The upstream chose HTTP/1.1; who asked first gets the connection on which it did.
+    Http1(Option<Bytestream>),
+}
+
+/// An extension of a request: who is to be told the status of an interim response.
+#[derive(Clone)]
+pub(crate) struct Interim(
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(dead_code, reason = "hyper tells it for HTTP/1.1")
+    )]
+    Arc<dyn Fn(StatusCode) + Send + Sync>,
+);
+
+impl Interim {
+    pub(crate) fn new(tell: impl Fn(StatusCode) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    #[cfg(feature = "http2")]
+    fn tell(&self, status: StatusCode) {
+        (self.0)(status);
+    }
+}
+
+impl fmt::Debug for Interim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interim")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +168,19 @@ impl Pool {
         Self {
             options,
             shards: Sharded::default(),
+            streams: None,
         }
+    }
+
+    /// Speaks HTTP/2; a connection must be there within `connect_timeout`.
+    pub(crate) fn http2(mut self, connect_timeout: Duration) -> Self {
+        self.streams = Streams::new(self.options.clone(), connect_timeout);
+        self
+    }
+
+    /// The shared connections of an HTTP/2 upstream.
+    pub(crate) fn streams(&self) -> Option<&Streams> {
+        self.streams.as_ref()
     }
 
     /// A kept connection, if there is one that is not known to be dead.
@@ -97,6 +197,12 @@ impl Pool {
     /// Keeps a connection for the next request, unless there are enough.
     pub(crate) fn put(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.rest();
+        if !self
+            .options
+            .is_young(connection.opened(), connection.idle_since())
+        {
+            return;
+        }
         let mut shard = self.shards.local();
         if shard.idle.len() >= self.options.max_idle {
             return;
@@ -115,7 +221,9 @@ impl Pool {
         let mut shard = self.shards.local();
         let limit = self.options.idle_timeout;
         shard.idle.retain_mut(|connection| {
-            connection.is_alive() && now < connection.idle_since() + limit
+            connection.is_alive()
+                && now < connection.idle_since() + limit
+                && self.options.is_young(connection.opened(), now)
         });
         shard.swept = !shard.idle.is_empty();
         shard.swept

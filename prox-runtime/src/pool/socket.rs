@@ -3,18 +3,26 @@
 //! Whether a request may be sent again depends on whether a byte of it has left, and on whether a byte has come back. Both
 //! are known here exactly. To send one again, its head is read back from the bytes that were written, so that the common
 //! path need not copy a map of headers for a case that hardly ever comes.
+//!
+//! What comes back is looked at before it passes, so that nothing of it can be taken for the response to another request.
 
 use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{HeaderName, HeaderValue, Method, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{body::Body, handler::Request, stream::Stream, sync::lock};
+use crate::{
+    body::Body,
+    framing::{Asked, Kind, Responses},
+    handler::Request,
+    stream::Stream,
+    sync::lock,
+};
 
 /// What has passed since the request began.
 #[derive(Debug, Default)]
@@ -24,17 +32,24 @@ pub(super) struct Tape {
     keep: bool,
     wrote: bool,
     read: bool,
+    responses: Responses,
 }
 
 pub(super) type SharedTape = Arc<Mutex<Tape>>;
 
 impl Tape {
     /// Begins anew; `keep` for a request that may be sent again.
-    pub(super) fn rewind(&mut self, keep: bool) {
+    pub(super) fn rewind(&mut self, keep: bool, asked: Asked) {
         self.head.clear();
         self.keep = keep;
         self.wrote = false;
         self.read = false;
+        self.responses.expect(asked);
+    }
+
+    /// Whether the last response has ended, with nothing behind it and no doubt about where.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.responses.is_reusable()
     }
 
     /// Whether nothing of the request has left.
@@ -49,6 +64,17 @@ impl Tape {
         } else {
             None
         }
+    }
+
+    /// Looks at what was read to the end of `buf`, and takes away what must not pass.
+    fn check(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Kind> {
+        self.read |= buf.filled().len() > before;
+        self.responses
+            .feed(&buf.filled()[before..])
+            .map_err(|violation| {
+                buf.set_filled(before + violation.good);
+                violation.kind
+            })
     }
 
     fn note(&mut self, written: &[u8]) {
@@ -81,11 +107,22 @@ fn parse(head: &[u8]) -> Option<Request> {
 pub(super) struct Socket {
     stream: Stream,
     tape: SharedTape,
+    /// Why nothing more is read.
+    refused: Option<Kind>,
 }
 
 impl Socket {
     pub(super) fn new(stream: Stream, tape: SharedTape) -> Self {
-        Self { stream, tape }
+        Self {
+            stream,
+            tape,
+            refused: None,
+        }
+    }
+
+    /// The stream itself, for bytes that are no longer HTTP.
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
     }
 }
 
@@ -95,12 +132,21 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if result.is_ready() && buf.filled().len() > before {
-            lock(&self.tape).read = true;
+        if let Some(kind) = self.refused {
+            return Poll::Ready(Err(kind.into()));
         }
-        result
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let checked = lock(&self.tape).check(buf, before);
+        if let Err(kind) = checked {
+            tracing::debug!(%kind, "an upstream's response is malformed");
+            self.refused = Some(kind);
+            // What was good is read first: an error would hide it.
+            if buf.filled().len() == before {
+                return Poll::Ready(Err(kind.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -153,7 +199,7 @@ mod tests {
 
     fn taped(keep: bool, bytes: &[u8]) -> Tape {
         let mut tape = Tape::default();
-        tape.rewind(keep);
+        tape.rewind(keep, Asked::Other);
         tape.note(bytes);
         tape
     }

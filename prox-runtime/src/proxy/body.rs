@@ -17,7 +17,7 @@ use crate::{
     body::Body,
     error::{Error, Failure},
     forward::headers,
-    pool::Connection,
+    pool::{self, Connection},
 };
 
 pub(super) struct UpstreamBody {
@@ -89,7 +89,7 @@ impl UpstreamBody {
             Some(Err(error)) => {
                 self.connection = None;
                 // The server drops what it has not written yet when a body fails, so let it write that first.
-                self.failed = Some(Error::caused(Failure::Reset, error).after_send());
+                self.failed = Some(pool::classify(error).after_send());
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -1,24 +1,27 @@
 //! Sends a request on to a cluster, and its response back.
 
 mod body;
+mod streamed;
+mod tunnel;
 mod upload;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use self::{body::UpstreamBody, upload::Upload};
+use self::{body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload};
 use crate::{
+    body::Body,
     client::Client,
-    cluster::{Cluster, Core},
-    connect,
+    cluster::{Cluster, Core, Policy},
+    connect::{self, Opened, Protocol},
     error::{Error, Failure},
-    forward::{headers, rewrite},
+    forward::{forwarded, grpc, headers, rewrite},
     handler::{Handler, Parts, Request, Response},
     observe::Trace,
-    pool::{Connection, SendFailure},
+    pool::{Connection, Download, Granted, Stream},
     respond,
     route::Matched,
 };
@@ -46,6 +49,42 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.core.upstream(self.index).leave();
+    }
+}
+
+/// What a request is sent on: a connection of its own, or a stream of a shared one.
+enum Carrier {
+    Http1(Box<Connection>),
+    Http2(Stream),
+}
+
+/// One more try on the same endpoint, which is the last.
+#[derive(Clone, Copy)]
+struct Again {
+    index: usize,
+    /// The number of the shared connection that was of no use.
+    avoid: Option<u64>,
+}
+
+/// What the client must be told in its own way, beyond the response itself.
+#[derive(Clone, Copy)]
+struct Asked {
+    end: Option<Instant>,
+    /// Whether it calls by gRPC, over HTTP/2, where trailers always arrive.
+    grpc: bool,
+}
+
+impl Asked {
+    fn by(parts: &Parts, policy: &Policy, started: Instant) -> Self {
+        let mut limit = policy.timeout;
+        let mut grpc = false;
+        if respond::is_grpc(&parts.headers) {
+            let patience = grpc::timeout(&parts.headers);
+            limit = limit.into_iter().chain(patience).min();
+            grpc = parts.version == Version::HTTP_2;
+        }
+        let end = limit.map(|limit| started + limit);
+        Self { end, grpc }
     }
 }
 
@@ -92,30 +131,29 @@ impl Proxy {
     ) -> Result<Response, Error> {
         let started = Instant::now();
         let policy = self.0.policy();
-        let end = policy.timeout.map(|limit| started + limit);
         let (mut parts, body) = req.into_parts();
+        let asked = Asked::by(&parts, policy, started);
+        let end = asked.end;
         let trace = parts.extensions.remove::<Trace>();
         let path = self.path(&parts, matched)?;
+        let upgrade = tunnel::asked(&parts, &body);
         headers::request(&mut parts.headers, client);
+        if policy.forwarded {
+            forwarded::add(&mut parts.headers, client);
+        }
+        if let Some(upgrade) = &upgrade {
+            upgrade.ask(&mut parts.headers);
+        }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            // Said aloud, because for some methods nobody would expect a body, and it would be dropped.
-            let chunked = HeaderValue::from_static("chunked");
-            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
-        }
-        let (body, upload) = Upload::track(body);
-        let mut request = Request::from_parts(parts, body);
-        if request.headers().contains_key(header::EXPECT) && !request.body().is_end_stream() {
-            upload::hold(&mut request);
-        }
+        let (mut request, upload) = outgoing(parts, body);
 
         let core = self.0.core();
         let mut tried = Vec::new();
-        let mut fresh = None;
+        let mut again: Option<Again> = None;
         loop {
-            let index = match fresh {
-                Some(index) => index,
+            let index = match again {
+                Some(again) => again.index,
                 None => core.pick(&tried).ok_or(Failure::NoEndpoint)?,
             };
             let lease = Lease::new(core, index);
@@ -127,48 +165,65 @@ impl Proxy {
                     hop.tries += 1;
                 });
             }
-            let kept = if fresh.is_some() {
-                None
-            } else {
-                upstream.pool.take()
-            };
-            let mut connection = match kept {
-                Some(kept) => kept,
-                None => match self.connect(index, end).await {
-                    Ok(connection) => connection,
-                    Err(error) => {
-                        tried.push(index);
-                        // Nothing was sent, so any request may go to another endpoint, once.
-                        if tried.len() == 1 && core.pick(&tried).is_some() {
-                            fresh = None;
-                            continue;
-                        }
-                        return Err(error);
+            let carrier = match self.carrier(index, again, end).await {
+                Ok(carrier) => carrier,
+                Err(error) => {
+                    tried.push(index);
+                    // Nothing was sent, so any request may go to another endpoint, once.
+                    if tried.len() == 1 && core.pick(&tried).is_some() {
+                        again = None;
+                        continue;
                     }
-                },
+                    return Err(error);
+                }
             };
             if let Some(trace) = &trace {
                 trace.update(|hop| hop.connect = started.elapsed());
             }
             self.address(&mut request, index, &path)?;
             let sent = Instant::now();
-            let result = connection
-                .send(request, || upload.deadline(sent, policy, end))
-                .await;
-            match result {
-                Ok(response) => {
-                    if let Some(trace) = &trace {
-                        trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
-                    }
-                    return self.respond(response, connection, lease, end);
+            let deadline = || upload.deadline(sent, policy, end);
+            let first_byte = || {
+                if let Some(trace) = &trace {
+                    trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
                 }
-                Err(SendFailure {
-                    again: Some(again), ..
-                }) => request = again,
-                Err(SendFailure { error, .. }) => return Err(error),
-            }
-            // The kept connection was dead already. The next is opened anew, so that this happens once.
-            fresh = Some(index);
+            };
+            let (failed, avoid) = match carrier {
+                Carrier::Http1(mut connection) => {
+                    connection.asks_to_switch(upgrade.is_some());
+                    match connection.send(request, deadline).await {
+                        Ok(response) => {
+                            first_byte();
+                            let upgrade = upgrade.as_ref();
+                            return self.respond(response, upgrade, connection, lease, end);
+                        }
+                        Err(failed) => (failed, None),
+                    }
+                }
+                Carrier::Http2(stream) => {
+                    let number = stream.number();
+                    if let Some(upgrade) = &upgrade {
+                        upgrade.ask_for_one(request.headers_mut());
+                    }
+                    match stream
+                        .send(request, upstream.endpoint.is_secure(), deadline)
+                        .await
+                    {
+                        Ok((head, download)) => {
+                            first_byte();
+                            let upgrade = upgrade.as_ref();
+                            return self.stream(head, upgrade, download, lease, asked);
+                        }
+                        Err(failed) => (failed, Some(number)),
+                    }
+                }
+            };
+            // The kept connection was dead already, or the upstream takes no more requests on it. This happens once.
+            request = match failed.again {
+                Some(whole) if again.is_none() => whole,
+                _ => return Err(failed.error),
+            };
+            again = Some(Again { index, avoid });
         }
     }
 
@@ -193,15 +248,69 @@ impl Proxy {
         PathAndQuery::try_from(path).map_err(|error| Error::caused(Failure::Internal, error))
     }
 
-    async fn connect(&self, index: usize, end: Option<Instant>) -> Result<Box<Connection>, Error> {
+    /// A connection or a stream for one request, kept or new.
+    async fn carrier(
+        &self,
+        index: usize,
+        again: Option<Again>,
+        end: Option<Instant>,
+    ) -> Result<Carrier, Error> {
         let core = self.0.core();
-        let endpoint = &core.upstream(index).endpoint;
-        let mut limit = core.connect_timeout();
-        if let Some(end) = end {
-            limit = limit.min(end.saturating_duration_since(Instant::now()));
+        let pool = &core.upstream(index).pool;
+        loop {
+            if let Some(streams) = pool.streams() {
+                let connect = {
+                    let core = Arc::clone(core);
+                    move || {
+                        let core = Arc::clone(&core);
+                        async move { open(&core, index, core.connect_timeout()).await }
+                    }
+                };
+                let avoid = again.and_then(|again| again.avoid);
+                let granted = if let Some(granted) = streams.try_take(avoid, connect.clone()) {
+                    granted
+                } else {
+                    tokio::time::timeout(self.patience(end), streams.take(connect))
+                        .await
+                        .unwrap_or_else(|_| Err(too_late(end)))?
+                };
+                match granted {
+                    Granted::Http2(stream) => return Ok(Carrier::Http2(stream)),
+                    Granted::Http1(Some(stream)) => {
+                        return Connection::new(stream).await.map(Carrier::Http1);
+                    }
+                    Granted::Http1(None) => {}
+                }
+            }
+            if again.is_none()
+                && let Some(kept) = pool.take()
+            {
+                return Ok(Carrier::Http1(kept));
+            }
+            let opened = open(core, index, self.patience(end)).await;
+            match (opened, pool.streams()) {
+                // The upstream has changed its mind.
+                (Ok(opened), Some(streams)) if opened.protocol == Protocol::Http2 => {
+                    streams.reconsider();
+                }
+                (Ok(opened), _) => {
+                    return Connection::new(opened.stream).await.map(Carrier::Http1);
+                }
+                (Err(error), _) if error.as_failure() == Some(Failure::ConnectTimeout) => {
+                    return Err(too_late(end));
+                }
+                (Err(error), _) => return Err(error),
+            }
         }
-        let stream = connect::tcp(endpoint.host(), endpoint.port(), limit).await?;
-        Connection::new(stream.into()).await
+    }
+
+    /// How long a connection may take to come about.
+    fn patience(&self, end: Option<Instant>) -> Duration {
+        let limit = self.0.core().connect_timeout();
+        match end {
+            Some(end) => limit.min(end.saturating_duration_since(Instant::now())),
+            None => limit,
+        }
     }
 
     /// Puts the endpoint's name and path on the request.
@@ -227,21 +336,89 @@ impl Proxy {
     fn respond(
         &self,
         response: http::Response<hyper::body::Incoming>,
+        upgrade: Option<&Upgrade>,
         connection: Box<Connection>,
         lease: Lease,
         end: Option<Instant>,
     ) -> Result<Response, Error> {
-        let (mut head, incoming) = response.into_parts();
-        // No upgrade was asked for, so this switches to nothing that the client knows.
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::failure(Failure::MalformedResponse).after_send());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return tunnel::respond(response, upgrade, connection, lease, self.0.policy());
         }
+        let (mut head, incoming) = response.into_parts();
         head.version = Version::HTTP_11;
         headers::response(&mut head.headers);
         let idle = self.0.policy().idle_timeout;
         let body = UpstreamBody::new(incoming, connection, lease, idle, end);
         Ok(Response::from_parts(head, body.into_body()))
     }
+
+    fn stream(
+        &self,
+        head: http::Response<()>,
+        upgrade: Option<&Upgrade>,
+        download: Download,
+        lease: Lease,
+        asked: Asked,
+    ) -> Result<Response, Error> {
+        if let Some(upgrade) = upgrade
+            && head.status().is_success()
+        {
+            return tunnel::respond_streamed(head, upgrade, download, lease, self.0.policy());
+        }
+        let (mut head, ()) = head.into_parts();
+        head.version = Version::HTTP_11;
+        headers::response(&mut head.headers);
+        let idle = self.0.policy().idle_timeout;
+        let grpc = asked.grpc && respond::is_grpc(&head.headers);
+        let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
+        Ok(Response::from_parts(head, body.into_body()))
+    }
+}
+
+/// The request for an upstream, whose body is watched on its way.
+fn outgoing(mut parts: Parts, body: Body) -> (Request, Upload) {
+    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        // Said aloud, because for some methods nobody would expect a body, and it would be dropped.
+        let chunked = HeaderValue::from_static("chunked");
+        parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+    }
+    let (body, upload) = Upload::track(body);
+    let mut request = Request::from_parts(parts, body);
+    if request.headers().contains_key(header::EXPECT) && !request.body().is_end_stream() {
+        upload::hold(&mut request);
+    }
+    (request, upload)
+}
+
+/// Opens a stream to an endpoint within `limit`.
+async fn open(core: &Core, index: usize, limit: Duration) -> Result<Opened, Error> {
+    let upstream = core.upstream(index);
+    let endpoint = &upstream.endpoint;
+    let (host, port) = (endpoint.host(), endpoint.port());
+    if let Some(connector) = core.connector(index) {
+        return connect::tls(connector, host, port, limit).await;
+    }
+    let stream = match endpoint.socket() {
+        Some(path) => connect::unix(path, limit).await?,
+        None => connect::tcp(host, port, limit).await?.into(),
+    };
+    Ok(Opened {
+        stream,
+        protocol: if upstream.pool.streams().is_some() {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        },
+    })
+}
+
+/// Why there was no connection in time: because of its own limit, or because the request's time is over.
+fn too_late(end: Option<Instant>) -> Error {
+    Error::failure(if end.is_some_and(|end| end <= Instant::now()) {
+        Failure::ResponseTimeout
+    } else {
+        Failure::ConnectTimeout
+    })
 }
 
 impl Handler for Proxy {

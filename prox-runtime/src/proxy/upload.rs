@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Failure},
     forward::headers,
     handler::Request,
+    pool::Interim,
     sync::lock,
 };
 
@@ -130,11 +131,13 @@ pub(super) fn hold(request: &mut Request) {
         patience: Box::pin(tokio::time::sleep(CONTINUE)),
     };
     *request.body_mut() = Body::boxed(held);
-    hyper::ext::on_informational(request, move |interim| {
-        if interim.status() == StatusCode::CONTINUE {
+    let tell = move |status| {
+        if status == StatusCode::CONTINUE {
             permit.give();
         }
-    });
+    };
+    request.extensions_mut().insert(Interim::new(tell.clone()));
+    hyper::ext::on_informational(request, move |interim| tell(interim.status()));
 }
 
 impl HttpBody for Held {

@@ -3,13 +3,14 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
+use http::{StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Options,
@@ -17,15 +18,17 @@ use super::{
     http1,
     limits::Limits,
     open::{self, Protocol},
-    socket::Socket,
 };
 use crate::{
     body::Body,
     client::Client,
     error::{Error, Failure},
+    framing,
     handler::{Dispatch, Request, Response},
+    respond,
     stream::Stream,
-    watch::Watch,
+    tunnel::{Switchable, Switched, Tunnel},
+    watch::{Exchange, Watch},
 };
 
 /// What all the requests of a connection share.
@@ -33,12 +36,45 @@ pub(super) struct Shared<G> {
     pub(super) gateway: G,
     pub(super) client: Arc<Client>,
     pub(super) watch: Arc<Watch>,
+    pub(super) options: Arc<Options>,
+    /// Whether the other end is a proxy whose word is taken.
+    pub(super) is_trusted: bool,
+    /// What an HTTP/1.1 connection is to become once its last response is written.
+    pub(super) switch: Mutex<Option<Switch>>,
+}
+
+/// A tunnel that waits for its client, who was sent the answer that agrees to it.
+pub(super) struct Switch {
+    pub(super) tunnel: Tunnel,
+    /// The connection is busy as long as the tunnel is there.
+    pub(super) exchange: Exchange,
 }
 
 impl<G: Dispatch> Shared<G> {
     /// Answers one request.
-    pub(super) async fn dispatch(&self, req: Request) -> Response {
-        self.gateway.dispatch(req, &self.client).await
+    pub(super) async fn dispatch(&self, mut req: Request) -> Response {
+        let behind;
+        let client = match &self.options.trusted {
+            Some(proxies) if self.is_trusted => {
+                behind = Arc::new(self.client.behind(req.headers(), proxies));
+                &behind
+            }
+            _ => &self.client,
+        };
+        if let Some(via) = &self.options.via {
+            if via.has(req.headers()) {
+                let mut response = Box::pin(self.gateway.refuse(req, Failure::Loop, client)).await;
+                via.add(response.headers_mut(), Version::HTTP_11);
+                return response;
+            }
+            let version = req.version();
+            via.add(req.headers_mut(), version);
+        }
+        let mut response = self.gateway.dispatch(req, client).await;
+        if let Some(via) = &self.options.via {
+            via.add(response.headers_mut(), Version::HTTP_11);
+        }
+        response
     }
 }
 
@@ -52,9 +88,9 @@ pub(super) async fn serve<G: Dispatch>(
 ) {
     let watch = Arc::clone(&tracked.watch);
     let mut limits = Limits::new(options, tracked);
-    let socket = Socket::new(stream, Arc::clone(&watch));
     let options = Arc::clone(&limits.options);
-    let opened = match limits.hold(open::open(socket, peer, &options)).await {
+    let opening = open::open(stream, Arc::clone(&watch), peer, &options);
+    let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,
         Some(Err(error)) => {
             tracing::debug!(%error, "a client's connection could not be opened");
@@ -62,10 +98,15 @@ pub(super) async fn serve<G: Dispatch>(
         }
         None => return,
     };
+    let trusted = options.trusted.as_ref();
+    let is_trusted = trusted.is_some_and(|proxies| proxies.has(opened.client.peer_ip()));
     let shared = Arc::new(Shared {
         gateway,
         client: Arc::new(opened.client),
         watch,
+        options,
+        is_trusted,
+        switch: Mutex::default(),
     });
     match opened.protocol {
         Protocol::Http1 => http1::serve(shared, opened.socket, limits).await,
@@ -74,8 +115,28 @@ pub(super) async fn serve<G: Dispatch>(
     }
 }
 
+/// The tunnel behind a `101`. One that switches to nothing is made a failure: a handler answered with it, which has no
+/// stream to go on with, or a layer dropped the stream.
+pub(super) fn tunnel(response: &mut Response) -> Option<Tunnel> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return None;
+    }
+    let switched = response.extensions_mut().remove::<Switched>();
+    let tunnel = switched.and_then(|switched| switched.take());
+    if tunnel.is_none() {
+        tracing::error!("a 101 that leads nowhere: only an upstream can switch protocols");
+        *response = respond::failure(Failure::Internal, false);
+    }
+    tunnel
+}
+
 /// A request of hyper's as one of ours; `watch` is told when its body waits for the client.
-pub(super) fn request(req: http::Request<Incoming>, watch: &Arc<Watch>) -> Request {
+pub(super) fn request(mut req: http::Request<Incoming>, watch: &Arc<Watch>) -> Request {
+    // hyper's own way to switch would give the connection to a task that nobody looks after.
+    let extensions = req.extensions_mut();
+    if extensions.remove::<OnUpgrade>().is_some() {
+        extensions.insert(Switchable);
+    }
     req.map(|incoming| {
         if incoming.is_end_stream() {
             Body::empty()
@@ -108,7 +169,7 @@ impl HttpBody for ClientBody {
         }
         self.watch.waits_for_body(frame.is_pending());
         frame.map_err(|error| {
-            let failure = if error.is_parse() {
+            let failure = if error.is_parse() || framing::violation(&error).is_some() {
                 Failure::MalformedRequest
             } else {
                 Failure::ClientGone

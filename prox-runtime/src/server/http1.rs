@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -17,46 +17,76 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use super::{
-    connection::{Shared, request},
+    checked::{Checked, Tunnel},
+    connection::{Shared, Switch, request, tunnel},
     limits::{Expired, Limits},
     socket::Socket,
 };
 use crate::{
     body::Body,
     handler::{Dispatch, Response},
+    stream::Stream,
+    sync::lock,
 };
 
 /// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
 const SLOW_CLIENT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// Serves requests until either side ends the connection.
+/// Serves requests until either side ends the connection, and then what it was switched to.
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
+    let end = exchanges(Arc::clone(&shared), socket, &mut limits).await;
+    let switch = lock(&shared.switch).take();
+    if let (Some(client), Some(Switch { tunnel, exchange })) = (end, switch) {
+        // Of the limits only the end of the drain is left: a tunnel has its own, and its bytes are not told to the watch.
+        drop(shared);
+        limits.hold(tunnel.join(client)).await;
+        drop(exchange);
+    }
+}
+
+/// Speaks HTTP to its end; the client's stream, if it did not end with it.
+async fn exchanges<G: Dispatch>(
+    shared: Arc<Shared<G>>,
+    socket: Socket,
+    limits: &mut Limits,
+) -> Option<Stream> {
     let options = &limits.options;
+    let left = Tunnel::default();
+    let checked = Checked::new(socket, left.clone());
     let http = http1::Builder::new()
         // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
         .header_read_timeout(None)
         // One copy of a small message is cheaper than a vectored write of its parts.
         .writev(false)
+        .half_close(options.half_close)
         .max_headers(options.max_headers)
         .max_header_size(options.max_header_size)
         .max_buf_size(options.max_header_size.max(64 * 1024))
         .serve_connection(
-            TokioIo::new(socket),
-            service_fn(move |req| answer(Arc::clone(&shared), req)),
+            TokioIo::new(checked),
+            service_fn(move |req| answer(Arc::clone(&shared), left.clone(), req)),
         );
     let mut http = Some(http);
-    poll_fn(|cx| run(&mut http, &mut limits, cx)).await;
+    poll_fn(|cx| run(&mut http, limits, cx)).await
 }
 
 async fn answer<G: Dispatch>(
     shared: Arc<Shared<G>>,
+    left: Tunnel,
     req: http::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let exchange = shared.watch.exchange();
+    let connect = *req.method() == Method::CONNECT;
     let req = request(req, &shared.watch);
     let mut response = shared.dispatch(req).await;
-    if shared.watch.is_draining() {
+    if let Some(tunnel) = tunnel(&mut response) {
+        left.begin();
+        *lock(&shared.switch) = Some(Switch { tunnel, exchange });
+        return Ok(response);
+    }
+    // Who took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
+    if connect || shared.watch.is_draining() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -65,34 +95,40 @@ async fn answer<G: Dispatch>(
 }
 
 fn run<S>(
-    slot: &mut Option<http1::Connection<TokioIo<Socket>, S>>,
+    slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>,
     limits: &mut Limits,
     cx: &mut Context<'_>,
-) -> Poll<()>
+) -> Poll<Option<Stream>>
 where
     S: HttpService<Incoming, ResBody = Body> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     loop {
         let Some(http) = slot else {
-            return Poll::Ready(());
+            return Poll::Ready(None);
         };
         if let Poll::Ready(result) = Pin::new(http).poll(cx) {
             if let Err(error) = result {
                 tracing::debug!(%error, "a client's connection ended early");
+                return Poll::Ready(None);
             }
-            return Poll::Ready(());
+            return Poll::Ready(slot.take().map(|http| {
+                let parts = http.into_parts();
+                let mut stream = parts.io.into_inner().socket.stream;
+                stream.unread(parts.read_buf);
+                stream
+            }));
         }
         match ready!(limits.poll(cx)) {
             Expired::Head => {
                 if let Some(http) = slot.take() {
                     // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
-                    let mut socket = http.into_parts().io.into_inner();
-                    let _ = socket.stream.try_write(SLOW_CLIENT);
+                    let mut checked = http.into_parts().io.into_inner();
+                    let _ = checked.socket.stream.try_write(SLOW_CLIENT);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(None);
             }
-            Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(()),
+            Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(None),
             // The body fails, the upstream request with it, and the answer is a 408.
             Expired::Body => limits.watch.time_body_out(),
         }

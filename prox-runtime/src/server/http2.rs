@@ -13,15 +13,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Method, Uri, header, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::Instant,
+};
 
 use super::{
-    connection::{Shared, request},
+    connect::{Connect, Switching},
+    connection::{Shared, request, tunnel},
+    floods::Floods,
     limits::{Expired, Limits, stalled},
     open::Protocol,
     socket::Socket,
@@ -29,7 +34,7 @@ use super::{
 use crate::{
     body::Body,
     error::{Error, Failure},
-    handler::Dispatch,
+    handler::{Dispatch, Response},
     respond,
     sync::lock,
     time::LazyTimer,
@@ -39,9 +44,12 @@ use crate::{
 /// What a client sends first when it knows that it speaks HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What one stream may send before somebody reads it, and what all streams of a connection may together.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What one stream may send before somebody reads it. The connection has room for as much from each of its streams, so that
+/// those whose upstreams read nothing leave the others theirs.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// The largest window that there is (RFC 9113, 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// What is held for one stream whose client does not take it.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -81,6 +89,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
     let options = Arc::clone(&limits.options);
     let tasks = Tasks {
         next: Arc::default(),
+        own: None,
         idle: options.idle_timeout,
     };
     let next = Arc::clone(&tasks.next);
@@ -90,15 +99,24 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         .max_header_list_size(u32::try_from(options.max_header_size).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(
+            STREAM_WINDOW
+                .saturating_mul(options.max_streams)
+                .min(MAX_WINDOW),
+        )
         .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol()
         .serve_connection(
-            TokioIo::new(socket.without_heads()),
+            TokioIo::new(socket.inspected(Floods::new(Instant::now()))),
             service_fn(move |req| {
-                let watch = Watch::new();
+                let stream = Opened {
+                    watch: Watch::new(),
+                    switching: (*req.method() == Method::CONNECT).then(Arc::default),
+                };
                 // hyper hands the stream to the executor as soon as this returns.
-                *lock(&next) = Some(Arc::clone(&watch));
-                answer(Arc::clone(&shared), req, watch, max_headers)
+                *lock(&next) = Some(stream.clone());
+                // Large, and about to be moved from hand to hand.
+                Box::pin(answer(Arc::clone(&shared), req, stream, max_headers))
             }),
         );
     let mut http = pin!(http);
@@ -134,26 +152,56 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
 async fn answer<G: Dispatch>(
     shared: Arc<Shared<G>>,
     mut req: http::Request<Incoming>,
-    watch: Arc<Watch>,
+    stream: Opened,
     max_headers: usize,
 ) -> Result<http::Response<StreamBody>, Infallible> {
-    let connection = shared.watch.exchange();
-    let exchange = watch.exchange();
-    let response = match like_http1(&mut req, max_headers) {
-        Ok(()) => shared.dispatch(request(req, &watch)).await,
+    let Opened { watch, switching } = stream;
+    let head = *req.method() == Method::HEAD;
+    let mut exchanges = Some((watch.exchange(), shared.watch.exchange()));
+    let mut response = match like_http1(&mut req, max_headers) {
+        Ok(connect) => {
+            let mut response = shared.dispatch(request(req, &watch)).await;
+            match (connect, switching) {
+                (Some(connect), Some(switching)) => {
+                    exchanges = exchanges
+                        .and_then(|exchanges| connect.answer(&mut response, &switching, exchanges));
+                }
+                // Whoever has not asked is not switched.
+                _ => drop(tunnel(&mut response)),
+            }
+            response
+        }
         Err(failure) => respond::failure(failure, respond::is_grpc(req.headers())),
     };
+    if head {
+        keep_length(&mut response);
+    }
     Ok(response.map(|body| StreamBody {
-        body,
+        body: if head { Body::empty() } else { body },
         watch,
-        _exchange: (exchange, connection),
+        _exchanges: exchanges,
     }))
 }
 
-/// Gives a request the form that it has in HTTP/1.1, which all that follows knows: a target in origin form, and `Host`.
+/// Says how long the body would be that an answer to `HEAD` must not have (RFC 9110, 9.3.2).
+fn keep_length(response: &mut Response) {
+    if let Some(length) = response.body().size_hint().exact()
+        && length > 0
+    {
+        let length = HeaderValue::from(length);
+        let headers = response.headers_mut();
+        headers.entry(header::CONTENT_LENGTH).or_insert(length);
+    }
+}
+
+/// Gives a request the form that it has in HTTP/1.1, which all that follows knows: a target in origin form, and `Host`. An
+/// extended `CONNECT` becomes an upgrade.
 ///
 /// A client may send its cookies one by one (RFC 9113, 8.2.3); whoever reads them expects one field.
-fn like_http1(req: &mut http::Request<Incoming>, max_headers: usize) -> Result<(), Failure> {
+fn like_http1(
+    req: &mut http::Request<Incoming>,
+    max_headers: usize,
+) -> Result<Option<Connect>, Failure> {
     if req.headers().len() > max_headers {
         return Err(Failure::HeadersTooLarge);
     }
@@ -179,7 +227,7 @@ fn like_http1(req: &mut http::Request<Incoming>, max_headers: usize) -> Result<(
         .take()
         .unwrap_or(uri::PathAndQuery::from_static("/"));
     *req.uri_mut() = Uri::from(path);
-    Ok(())
+    Connect::of(req)
 }
 
 fn join_cookies(headers: &mut HeaderMap) {
@@ -199,7 +247,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 struct StreamBody {
     body: Body,
     watch: Arc<Watch>,
-    _exchange: (Exchange, Exchange),
+    /// None when a tunnel has them, which goes on.
+    _exchanges: Option<(Exchange, Exchange)>,
 }
 
 impl HttpBody for StreamBody {
@@ -228,12 +277,33 @@ impl HttpBody for StreamBody {
     }
 }
 
-/// Runs the streams of a connection; they end with it.
+/// What a stream has besides its request.
 #[derive(Clone)]
+struct Opened {
+    watch: Arc<Watch>,
+    /// Only a stream that was opened with `CONNECT` can become a tunnel.
+    switching: Option<Arc<Switching>>,
+}
+
+/// Runs the streams of a connection; they end with it.
 struct Tasks {
-    /// The watch of the stream that is handed over next.
-    next: Arc<Mutex<Option<Arc<Watch>>>>,
+    /// The stream that is handed over next.
+    next: Arc<Mutex<Option<Opened>>>,
+    /// The stream whose clone this is.
+    own: Option<Arc<Switching>>,
     idle: Duration,
+}
+
+/// hyper clones it for each stream before it hands that over, to run the half that sends once the stream is switched.
+impl Clone for Tasks {
+    fn clone(&self) -> Self {
+        let next = lock(&self.next);
+        Self {
+            next: Arc::clone(&self.next),
+            own: next.as_ref().and_then(|stream| stream.switching.clone()),
+            idle: self.idle,
+        }
+    }
 }
 
 impl<F> Executor<F> for Tasks
@@ -241,10 +311,15 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
+        if let Some(own) = &self.own {
+            return own.sends(future);
+        }
         match lock(&self.next).take() {
-            Some(watch) => tokio::spawn(Stalling {
+            Some(Opened { watch, switching }) => tokio::spawn(Stalling {
                 future,
                 watch,
+                switching,
+                tunnel: None,
                 timer: LazyTimer::default(),
                 idle: self.idle,
             }),
@@ -254,11 +329,13 @@ where
 }
 
 pin_project! {
-    /// A stream that is reset when its client stands still for too long.
+    /// A stream that is reset when its client stands still for too long, and then the tunnel that it has become.
     struct Stalling<F> {
         #[pin]
         future: F,
         watch: Arc<Watch>,
+        switching: Option<Arc<Switching>>,
+        tunnel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
         timer: LazyTimer,
         idle: Duration,
     }
@@ -270,8 +347,15 @@ impl<F: Future<Output = ()>> Future for Stalling<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         loop {
+            if let Some(tunnel) = this.tunnel {
+                return tunnel.as_mut().poll(cx);
+            }
             if this.future.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+                match this.switching.take() {
+                    Some(switching) => *this.tunnel = Some(Box::pin(switching.carry())),
+                    None => return Poll::Ready(()),
+                }
+                continue;
             }
             let Some((deadline, expired)) = stalled(this.watch, *this.idle) else {
                 return Poll::Pending;

@@ -2,24 +2,91 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     net::SocketAddr,
     pin::pin,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::{Options, connection, drain::Tracker};
+use super::{Options, connection, drain::Tracker, unix::UnixSocket};
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    stream::Stream,
 };
 
 /// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+
+/// A socket that accepts.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    /// With the socket that it shares with others.
+    Unix(UnixListener, UnixSocket),
+}
+
+/// A connection, and the address that it comes from, if it has one.
+type Accepted = (Stream, Option<SocketAddr>);
+
+impl Listener {
+    /// One more listener on a Unix socket. The runtime must be entered.
+    pub(super) fn unix(socket: &UnixSocket) -> Result<Self> {
+        Ok(Self::Unix(socket.listener()?, socket.clone()))
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                // Small messages are written whole; one that fails here fails at its first read too.
+                let _ = stream.set_nodelay(true);
+                (stream.into(), Some(peer))
+            }),
+            Self::Unix(listener, _) => listener
+                .poll_accept(cx)
+                .map_ok(|(stream, _)| (stream.into(), None)),
+        }
+    }
+
+    /// Stops accepting, but for those that the kernel has let in already: a listener that closes resets them.
+    fn rest(self, mut each: impl FnMut(Accepted)) {
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                while let Ok((stream, peer)) = listener.accept() {
+                    let _ = stream.set_nodelay(true);
+                    let stream = stream
+                        .set_nonblocking(true)
+                        .and_then(|()| TcpStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        each((stream.into(), Some(peer)));
+                    }
+                }
+            }
+            Self::Unix(listener, socket) => {
+                socket.close();
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream
+                        .set_nonblocking(true)
+                        .and_then(|()| UnixStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        each((stream.into(), None));
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Binds an address, alone or as one of several listeners that share it.
 ///
@@ -47,7 +114,7 @@ pub(super) fn check_free(address: SocketAddr) -> Result {
         .map_err(failed)
 }
 
-fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -66,17 +133,15 @@ fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-fn hint(error: &std::io::Error) -> &'static str {
+fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
+        io::ErrorKind::AddrInUse => {
             " (another process does: end it, or set PORT to another number)"
         }
-        std::io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied => {
             " (ports below 1024 need a privilege: set PORT to a higher number)"
         }
-        std::io::ErrorKind::AddrNotAvailable => {
-            " (this machine does not have that address: see HOST)"
-        }
+        io::ErrorKind::AddrNotAvailable => " (this machine does not have that address: see HOST)",
         _ => "",
     }
 }
@@ -84,37 +149,40 @@ fn hint(error: &std::io::Error) -> &'static str {
 /// Accepts until `shutdown`, then drains.
 pub(super) async fn serve<G: Dispatch>(
     gateway: G,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
     let tracker = Tracker::default();
     let mut shutdown = pin!(shutdown);
+    let mut turn = 0_usize;
     loop {
+        // Each listener is the first in turn, so that a busy one does not keep the others waiting.
+        turn = turn.wrapping_add(1);
         let accepted = poll_fn(|cx| {
             if shutdown.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            listener.poll_accept(cx).map(Some)
+            let count = listeners.len();
+            for index in 0..count {
+                let listener = &listeners[turn.wrapping_add(index) % count];
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    return Poll::Ready(Some(accepted));
+                }
+            }
+            Poll::Pending
         });
         match accepted.await {
             None => break,
-            Some(Ok((stream, peer))) => spawn(&gateway, stream, peer, &options, &tracker),
+            Some(Ok(accepted)) => spawn(&gateway, accepted, &options, &tracker),
             Some(Err(error)) => refused(&error).await,
         }
     }
     tracker.drain();
-    // Whoever the kernel has let in already is served as well: a listener that closes resets those that wait.
-    if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
-            let stream = stream
-                .set_nonblocking(true)
-                .and_then(|()| TcpStream::from_std(stream));
-            if let Ok(stream) = stream {
-                spawn(&gateway, stream, peer, &options, &tracker);
-            }
-        }
+    // Whoever the kernel has let in already is served as well.
+    for listener in listeners {
+        listener.rest(|accepted| spawn(&gateway, accepted, &options, &tracker));
     }
     let cut = tracker.finish(options.drain_timeout).await;
     if cut > 0 {
@@ -124,25 +192,22 @@ pub(super) async fn serve<G: Dispatch>(
 
 fn spawn<G: Dispatch>(
     gateway: &G,
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): Accepted,
     options: &Arc<Options>,
     tracker: &Tracker,
 ) {
-    // Small messages are written whole; one that fails here fails at its first read too.
-    let _ = stream.set_nodelay(true);
     tokio::spawn(connection::serve(
         gateway.clone(),
-        stream.into(),
-        Some(peer),
+        stream,
+        peer,
         Arc::clone(options),
         tracker.enter(),
     ));
 }
 
 /// A client that left the queue again means nothing; a process without descriptors must wait for some to be closed.
-async fn refused(error: &std::io::Error) {
-    use std::io::ErrorKind as E;
+async fn refused(error: &io::Error) {
+    use io::ErrorKind as E;
     if matches!(
         error.kind(),
         E::ConnectionAborted | E::ConnectionReset | E::ConnectionRefused | E::Interrupted

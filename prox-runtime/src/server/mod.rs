@@ -1,29 +1,38 @@
 //! Accepts connections, speaks HTTP, and ends in good order.
 
+mod checked;
+#[cfg(feature = "http2")]
+mod connect;
 mod connection;
 mod drain;
+mod edge;
+#[cfg(feature = "http2")]
+mod floods;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
 mod listener;
 mod open;
+mod place;
+mod proxy_protocol;
 mod socket;
+mod unix;
 mod workers;
 
 use std::{
-    fmt,
-    future::Future,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::Pin,
-    time::Duration,
+    fmt, future::Future, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
 };
 
 use tokio::net::TcpListener;
 
+use self::{edge::Edge, listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
+    client::Trust,
     error::{Error, Result},
+    forward::via::Via,
     handler::Dispatch,
+    tls::{Termination, Tls},
 };
 
 type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -47,9 +56,12 @@ type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Server<G> {
     gateway: Result<G>,
     address: Option<SocketAddr>,
+    unix: Option<PathBuf>,
     workers: Option<usize>,
     listener: Option<TcpListener>,
     shutdown: Option<ShutdownFuture>,
+    tls: Option<Tls>,
+    edge: Edge,
     options: Options,
 }
 
@@ -62,7 +74,16 @@ pub(crate) struct Options {
     pub(crate) drain_timeout: Duration,
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
+    #[cfg_attr(not(feature = "http2"), allow(dead_code))]
     pub(crate) max_streams: u32,
+    pub(crate) tls_handshake_timeout: Duration,
+    /// Nothing until the server starts.
+    pub(crate) tls: Option<Arc<Termination>>,
+    pub(crate) half_close: bool,
+    pub(crate) unix_mode: u32,
+    pub(crate) trusted: Option<Trust>,
+    pub(crate) proxy_protocol: Option<Trust>,
+    pub(crate) via: Option<Via>,
 }
 
 impl Default for Options {
@@ -75,6 +96,13 @@ impl Default for Options {
             max_header_size: 64 * 1024,
             max_headers: 100,
             max_streams: 100,
+            tls_handshake_timeout: Duration::from_secs(10),
+            tls: None,
+            half_close: false,
+            unix_mode: place::MODE,
+            trusted: None,
+            proxy_protocol: None,
+            via: None,
         }
     }
 }
@@ -84,9 +112,12 @@ impl<G: Dispatch> Server<G> {
         Self {
             gateway,
             address: None,
+            unix: None,
             workers: None,
             listener: None,
             shutdown: None,
+            tls: None,
+            edge: Edge::default(),
             options: Options::default(),
         }
     }
@@ -94,6 +125,22 @@ impl<G: Dispatch> Server<G> {
     /// Listens on this address instead of the one that `HOST` and `PORT` name.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
+        self
+    }
+
+    /// Listens on a Unix socket at this path: instead of `HOST` and `PORT`, or beside an [`address`](Self::address) or a
+    /// [`listener`](Self::listener).
+    ///
+    /// The file is made when the server starts, and removed when it stops accepting. One that a dead process has left behind is
+    /// replaced; one on which somebody listens is an error. `HOST=unix:/run/prox.sock` says the same from outside.
+    pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix = Some(path.into());
+        self
+    }
+
+    /// Sets who may connect to the Unix socket, as `chmod` has it; `0o660` by default, the owner and the group.
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.options.unix_mode = mode;
         self
     }
 
@@ -160,9 +207,79 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
+    /// Whether `HOST` and `PORT` say where it listens.
+    pub(crate) fn listens_by_env(&self) -> bool {
+        self.address.is_none() && self.listener.is_none() && self.unix.is_none()
+    }
+
+    /// Speaks TLS with clients, and with them only: `https`. See [`Tls`] for certificates, names and reloading.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Bounds the TLS handshake of a client; 10 s by default, then the connection is closed.
+    #[cfg(feature = "tls")]
+    pub fn tls_handshake_timeout(mut self, limit: Duration) -> Self {
+        self.options.tls_handshake_timeout = limit;
+        self
+    }
+
+    /// Goes on answering a client that has shut its sending side down, as `nc` and some health checkers do.
+    ///
+    /// By default such a client counts as gone, and its request is cancelled at once: the end of its stream is all that is ever
+    /// seen of a client that really leaves, until the answer is written. With this option such a request runs to its end.
+    /// Only for HTTP/1.1.
+    pub fn half_close(mut self) -> Self {
+        self.options.half_close = true;
+        self
+    }
+
+    /// Believes what these proxies say of the client: addresses, networks, `private` for all that the internet does not
+    /// route, and `unix:` for whoever comes through a [Unix socket](Self::unix).
+    ///
+    /// For a request that comes from one of them, `X-Forwarded-For` is walked from the right, and the first address that is not
+    /// trusted is the [client](crate::Client::ip), for guards, limits and logs; `X-Forwarded-Proto` and `X-Forwarded-Host` are
+    /// kept. `Forwarded` (RFC 7239) is read instead where no `X-Forwarded-` field is. What stands left of the client is not
+    /// believed, and dropped; what is no address ends the walk, and so does the 32nd entry. Routes are matched by `Host` all the
+    /// same.
+    ///
+    /// Without this call it is the variable `TRUSTED_PROXIES`, a list with commas; without that, nobody is trusted, and all these
+    /// fields are replaced.
+    ///
+    /// ```
+    /// # fn doc(gateway: prox_runtime::Gateway) {
+    /// # use prox_runtime::Server;
+    /// let server = Server::new(gateway).trusted_proxies(["10.0.0.0/8", "2001:db8::/32"]);
+    /// # }
+    /// ```
+    pub fn trusted_proxies<E: AsRef<str>>(mut self, from: impl IntoIterator<Item = E>) -> Self {
+        self.edge.trusted = Some(Trust::read(from));
+        self
+    }
+
+    /// Expects a PROXY protocol header (version 1 or 2) at the begin of each connection from these addresses, before TLS.
+    ///
+    /// The entries are those of [`trusted_proxies`](Self::trusted_proxies). The address in the header is that of the
+    /// [peer](crate::Client::peer) then. A connection from one of them without a header is closed; one from elsewhere is taken
+    /// as it is, so that nobody else can choose an address.
+    pub fn proxy_protocol<E: AsRef<str>>(mut self, from: impl IntoIterator<Item = E>) -> Self {
+        self.edge.proxy_protocol = Some(Trust::read(from));
+        self
+    }
+
+    /// Adds `Via` with this name to requests and responses, and refuses a request that has come through here before: `508`.
+    ///
+    /// Off by default. Gateways before one another need names that differ; replicas of one gateway share theirs.
+    pub fn via(mut self, name: impl AsRef<str>) -> Self {
+        self.edge.via = Some(Via::new(name.as_ref()));
+        self
+    }
+
     /// Serves on threads of its own, one single-threaded runtime each, until SIGTERM or Ctrl-C, and drains.
     ///
-    /// It listens on `HOST` and `PORT` from the environment, by default `0.0.0.0:8080`, and says so in one line when
+    /// It listens on `HOST` and `PORT` from the environment, by default `0.0.0.0:8080` (or `HOST=unix:/run/prox.sock`), and says so in one line when
     /// stdout is a terminal. A second signal ends it at once.
     ///
     /// # Errors
@@ -173,17 +290,28 @@ impl<G: Dispatch> Server<G> {
     ///
     /// When it is called inside of an async runtime; use [`serve`](Self::serve) there.
     pub fn run(self) -> Result {
-        let (gateway, address) = both(self.gateway, self.address)?;
-        workers::run(gateway, address, self.workers, self.shutdown, self.options)
+        let places = places(self.address, self.unix, false);
+        let options = all(
+            self.edge.settle(self.options),
+            start(self.tls.as_ref()),
+            Ok(()),
+        );
+        let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
+        options.tls = tls;
+        workers::run(gateway, places, self.workers, self.shutdown, options)
     }
 
-    /// Says what [`run`](Self::run) would refuse, but does not listen.
+    /// Says what [`run`](Self::run) would refuse, but does not listen. It also refuses a TLS certificate that is out of date,
+    /// of which `run` only tells.
     ///
     /// # Errors
     ///
     /// When the gateway cannot start as it is configured, or `HOST` and `PORT` name no address.
     pub fn check(self) -> Result {
-        both(self.gateway, self.address).map(|_| ())
+        let places = places(self.address, self.unix, false);
+        let tls = self.tls.as_ref().map_or(Ok(()), Tls::check);
+        let options = all(self.edge.settle(self.options), tls, Ok(()));
+        all(self.gateway, places, options).map(|_| ())
     }
 
     /// Serves on the caller's tokio runtime until the [`shutdown`](Self::shutdown) future is done, and drains.
@@ -199,17 +327,27 @@ impl<G: Dispatch> Server<G> {
     ///
     /// When the future is dropped, it stops accepting; connections that are open go on until they end by themselves.
     pub async fn serve(self) -> Result {
-        let gateway = self.gateway?;
-        let listener = match (self.listener, self.address) {
-            (Some(listener), _) => listener,
-            (None, Some(address)) => listener::bind(address, false)?,
-            (None, None) => listener::bind(address_from_env()?, false)?,
-        };
+        let places = places(self.address, self.unix, self.listener.is_some());
+        let options = all(
+            self.edge.settle(self.options),
+            start(self.tls.as_ref()),
+            Ok(()),
+        );
+        let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
+        let _watching = tls.as_ref().and_then(Termination::watch);
+        options.tls = tls;
+        let mut listeners: Vec<Listener> = self.listener.map(Listener::Tcp).into_iter().collect();
+        for place in places {
+            listeners.push(match place {
+                Place::Tcp(address) => Listener::Tcp(listener::bind(address, false)?),
+                Place::Unix(path) => Listener::unix(&UnixSocket::bind(&path, options.unix_mode)?)?,
+            });
+        }
         let shutdown = match self.shutdown {
             Some(shutdown) => shutdown,
             None => Box::pin(drain::signal()?),
         };
-        listener::serve(gateway, listener, self.options, shutdown).await;
+        listener::serve(gateway, listeners, options, shutdown).await;
         Ok(())
     }
 }
@@ -218,52 +356,55 @@ impl<G> fmt::Debug for Server<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("address", &self.address)
+            .field("unix", &self.unix)
             .field("workers", &self.workers)
             .field("listener", &self.listener)
+            .field("tls", &self.tls)
+            .field("edge", &self.edge)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-/// The gateway and its address; what is wrong with one and what is wrong with the other is said in one error.
-fn both<G>(gateway: Result<G>, address: Option<SocketAddr>) -> Result<(G, SocketAddr)> {
-    let address = match address {
-        Some(address) => Ok(address),
-        None => address_from_env(),
-    };
-    match (gateway, address) {
-        (Ok(gateway), Ok(address)) => Ok((gateway, address)),
-        (Err(gateway), Err(address)) => Err(Error::config(format!("{gateway:?}\n{address:?}"))),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+/// Where to listen, besides a listener that was given: what was said, or else what the environment says.
+fn places(
+    address: Option<SocketAddr>,
+    unix: Option<PathBuf>,
+    has_listener: bool,
+) -> Result<Vec<Place>> {
+    let address = address.filter(|_| !has_listener).map(Place::Tcp);
+    let said: Vec<Place> = address.into_iter().chain(unix.map(Place::Unix)).collect();
+    if said.is_empty() && !has_listener {
+        place::from_env().map(|place| vec![place])
+    } else {
+        Ok(said)
     }
 }
 
-/// The address that `HOST` and `PORT` name; what both of them get wrong is said at once.
-fn address_from_env() -> Result<SocketAddr> {
-    let mut problems = Vec::new();
-    let text = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let host = match text("HOST") {
-        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Some(host) if host == "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(host) => host.parse().unwrap_or_else(|_| {
-            problems.push(format!(
-                "HOST is {host:?}, which is no IP address: write 0.0.0.0, 127.0.0.1 or ::"
-            ));
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-        }),
-    };
-    let port = match text("PORT") {
-        None => 8080,
-        Some(port) => port.parse().unwrap_or_else(|_| {
-            problems.push(format!(
-                "PORT is {port:?}, which is no port: write a number from 0 to 65535"
-            ));
-            0
-        }),
-    };
-    if problems.is_empty() {
-        Ok(SocketAddr::new(host, port))
-    } else {
-        Err(Error::config(problems.join("\n")))
+/// The parts of a server; what is wrong with several of them is said in one error.
+fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
+    match (a, b, c) {
+        (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
+        (a, b, c) => {
+            let mut errors: Vec<Error> =
+                [a.err(), b.err(), c.err()].into_iter().flatten().collect();
+            match errors.pop() {
+                Some(only) if errors.is_empty() => Err(only),
+                last => {
+                    let texts: Vec<String> = errors
+                        .iter()
+                        .chain(&last)
+                        .map(|error| format!("{error:?}"))
+                        .collect();
+                    Err(Error::config(texts.join("\n")))
+                }
+            }
+        }
     }
+}
+
+/// Reads the certificates, if there are any.
+fn start(tls: Option<&Tls>) -> Result<Option<Arc<Termination>>> {
+    tls.map(|tls| tls.start(cfg!(feature = "http2")))
+        .transpose()
 }

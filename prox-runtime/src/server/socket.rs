@@ -14,8 +14,21 @@ use crate::{stream::Stream, watch::Watch};
 pub(super) struct Socket {
     pub(super) stream: Stream,
     watch: Arc<Watch>,
-    /// Whether bytes that come between requests are the head of one.
-    heads: bool,
+    /// Who looks at all that passes; without one, bytes that come between requests are the head of one.
+    inspector: Option<Box<dyn Inspector>>,
+}
+
+/// Looks at the bytes of a connection as they pass.
+pub(super) trait Inspector: Send {
+    /// Bytes were read.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them; the connection ends.
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// So many bytes were written.
+    fn wrote(&mut self, count: usize);
 }
 
 impl Socket {
@@ -23,16 +36,23 @@ impl Socket {
         Self {
             stream,
             watch,
-            heads: true,
+            inspector: None,
         }
     }
 
-    /// Takes bytes between requests for what they may be in HTTP/2: anything.
+    /// Has all that passes looked at. What comes between requests may be anything then.
     #[cfg(feature = "http2")]
-    pub(super) fn without_heads(mut self) -> Self {
-        self.heads = false;
+    pub(super) fn inspected(mut self, inspector: impl Inspector + 'static) -> Self {
+        self.inspector = Some(Box::new(inspector));
         self.watch.rest();
         self
+    }
+
+    fn note_written(&mut self, result: &Poll<io::Result<usize>>) {
+        self.watch.wrote(result.is_pending());
+        if let (Some(inspector), Poll::Ready(Ok(count))) = (&mut self.inspector, result) {
+            inspector.wrote(*count);
+        }
     }
 }
 
@@ -42,9 +62,13 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if result.is_ready() && self.heads {
-            self.watch.read();
+        if result.is_ready() {
+            match &mut self.inspector {
+                Some(inspector) => inspector.read(&buf.filled()[before..])?,
+                None => self.watch.read(),
+            }
         }
         result
     }
@@ -57,7 +81,7 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch.wrote(result.is_pending());
+        self.note_written(&result);
         result
     }
 
@@ -67,7 +91,7 @@ impl AsyncWrite for Socket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watch.wrote(result.is_pending());
+        self.note_written(&result);
         result
     }
 
@@ -76,10 +100,15 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        // A TLS session takes bytes before the socket does.
+        self.watch.wrote(result.is_pending());
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch.wrote(result.is_pending());
+        result
     }
 }

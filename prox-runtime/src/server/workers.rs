@@ -2,7 +2,6 @@
 
 use std::{
     io::{IsTerminal, Write},
-    net::SocketAddr,
     thread,
 };
 
@@ -13,37 +12,56 @@ use tokio::{
 
 use super::{
     Options, ShutdownFuture, drain,
-    listener::{self, check_free},
+    listener::{self, Listener, check_free},
+    place::Place,
+    unix::UnixSocket,
 };
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    tls::Termination,
 };
 
 /// Runs the workers until the shutdown, and joins them.
 pub(super) fn run<G: Dispatch>(
     gateway: G,
-    address: SocketAddr,
+    mut places: Vec<Place>,
     workers: Option<usize>,
     shutdown: Option<ShutdownFuture>,
     options: Options,
 ) -> Result {
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    check_free(address)?;
-    let mut address = address;
+    let sockets = places
+        .iter()
+        .map(|place| match place {
+            Place::Tcp(address) => check_free(*address).map(|()| None),
+            // One socket that all workers accept from: a path cannot be shared like a port.
+            Place::Unix(path) => UnixSocket::bind(path, options.unix_mode).map(Some),
+        })
+        .collect::<Result<Vec<_>>>()?;
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let runtime = runtime()?;
-        let listener = {
+        let mut listeners = Vec::with_capacity(places.len());
+        for (place, socket) in places.iter_mut().zip(&sockets) {
             let _entered = runtime.enter();
-            listener::bind(address, true)?
-        };
-        // Port 0 is chosen by the first listener; the others share its choice.
-        address = listener
-            .local_addr()
-            .map_err(|error| Error::io("cannot tell the address of the listener", error))?;
-        bound.push((runtime, listener));
+            listeners.push(match (place, socket) {
+                (_, Some(socket)) => Listener::unix(socket)?,
+                (Place::Tcp(address), None) => {
+                    let listener = listener::bind(*address, true)?;
+                    // Port 0 is chosen by the first listener; the others share its choice.
+                    *address = listener.local_addr().map_err(|error| {
+                        Error::io("cannot tell the address of the listener", error)
+                    })?;
+                    Listener::Tcp(listener)
+                }
+                (Place::Unix(_), None) => continue,
+            });
+        }
+        bound.push((runtime, listeners));
     }
+    // The listeners keep them.
+    drop(sockets);
     let (first, others) = {
         let mut bound = bound.into_iter();
         let Some(first) = bound.next() else {
@@ -52,20 +70,20 @@ pub(super) fn run<G: Dispatch>(
         (first, bound)
     };
 
-    let (runtime, own_listener) = first;
+    let (runtime, own_listeners) = first;
     let shutdown = if let Some(shutdown) = shutdown {
         shutdown
     } else {
         let _entered = runtime.enter();
         Box::pin(drain::signal()?)
     };
-    announce(address, &gateway);
+    announce(&places, &gateway, options.tls.is_some());
 
     let (stop, stopped) = watch::channel(false);
     let (running, mut all_done) = mpsc::channel::<()>(1);
     let threads: Vec<_> = others
         .enumerate()
-        .map(|(index, (runtime, listener))| {
+        .map(|(index, (runtime, listeners))| {
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
             let running = running.clone();
             thread::Builder::new()
@@ -73,12 +91,13 @@ pub(super) fn run<G: Dispatch>(
                 .spawn(move || {
                     // Dropped at the end, whatever the end is.
                     let _running = running;
-                    runtime.block_on(listener::serve(gateway, listener, options, until(stopped)));
+                    runtime.block_on(listener::serve(gateway, listeners, options, until(stopped)));
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
         })
         .collect::<Result<_>>()?;
     runtime.block_on(async move {
+        let _watching = options.tls.as_ref().and_then(Termination::watch);
         tokio::spawn(async move {
             shutdown.await;
             let _ = stop.send(true);
@@ -88,7 +107,7 @@ pub(super) fn run<G: Dispatch>(
                 std::process::exit(130);
             }
         });
-        listener::serve(gateway, own_listener, options, until(stopped)).await;
+        listener::serve(gateway, own_listeners, options, until(stopped)).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
         let _ = all_done.recv().await;
@@ -115,13 +134,22 @@ fn runtime() -> Result<Runtime> {
 }
 
 /// One line for a person, none for a log.
-fn announce<G: Dispatch>(address: SocketAddr, gateway: &G) {
+fn announce<G: Dispatch>(places: &[Place], gateway: &G, secure: bool) {
     let mut stdout = std::io::stdout();
+    let s = if secure { "s" } else { "" };
     if stdout.is_terminal() {
+        let places: Vec<String> = places
+            .iter()
+            .map(|place| match place {
+                Place::Tcp(address) => format!("http{s}://{address}"),
+                Place::Unix(path) => format!("unix:{}", path.display()),
+            })
+            .collect();
         // A terminal that went away meanwhile is no reason not to serve.
         let _ = writeln!(
             stdout,
-            "listening on http://{address} ({})",
+            "listening on {} ({})",
+            places.join(" and "),
             gateway.summary()
         );
     }

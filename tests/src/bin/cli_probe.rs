@@ -1,4 +1,5 @@
 //! A gateway with the arguments of `prox::cli`: one with a name, or, with `NAMELESS` set, one without.
+//! With `FIXED` set it listens on that address.
 
 use std::process::ExitCode;
 
@@ -40,6 +41,12 @@ fn main() -> ExitCode {
             eprintln!("made");
             Probe::new(String::from("hello"))
         },
-        |server| server.workers(1),
+        |server| {
+            let fixed = std::env::var("FIXED").ok();
+            match fixed.and_then(|fixed| fixed.parse().ok()) {
+                Some(address) => server.address(address),
+                None => server.workers(1),
+            }
+        },
     )
 }

@@ -1,9 +1,11 @@
-//! A text is no balancing policy.
+//! A type that is no balancing policy.
+
+struct Fastest;
 
 prox::gateway! {
     pub struct Shop;
 
-    backend users = cluster("round_robin", ["http://10.0.0.1:8080"]);
+    backend users = cluster(Fastest, ["http://10.0.0.1:8080"]);
 
     GET "/users" => users,
 }

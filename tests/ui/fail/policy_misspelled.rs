@@ -1,4 +1,4 @@
-//! A balancing policy of other gateways, left to rustc.
+//! A balancing policy of other gateways.
 
 prox::gateway! {
     pub struct Shop;

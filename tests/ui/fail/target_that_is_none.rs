@@ -1,4 +1,6 @@
-//! A number is no target.
+//! A type that is no target.
+
+struct Orders;
 
 prox::gateway! {
     pub struct Shop;
@@ -6,7 +8,7 @@ prox::gateway! {
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
     GET "/users" => users,
-    GET "/orders" => 8080,
+    GET "/orders" => Orders,
 }
 
 fn main() -> prox::Result {

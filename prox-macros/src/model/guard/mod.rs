@@ -6,11 +6,12 @@
 //! accept, and nobody knows which.
 
 mod network;
+mod opposite;
 mod read;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::{network::Network, read::read};
+pub(crate) use self::{network::Network, opposite::Open, read::read};
 
 /// What a guard accepts; without tests it is every request, which is what a route without a guard accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

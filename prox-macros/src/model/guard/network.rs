@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::diag::Flaw;
+use crate::{diag::Flaw, syntax::url::no_address};
 
 /// A network: all addresses that begin with the same bits. IPv4 and IPv6 have nothing in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ impl Network {
             None => (text, None),
         };
         let flaw = |at, message: String, help: String| Err(Flaw { at, message, help });
+        if let Some((at, help)) = no_address(address) {
+            return flaw(at, format!("`{address}` is no IP address"), help);
+        }
         let Ok(base) = address.parse::<IpAddr>() else {
             return flaw(
                 0..address.len(),

@@ -36,6 +36,7 @@ use crate::{
     handler::{Request, Response},
     observe::Trace,
     route::RequestExt,
+    tunnel::{Moved, Switched},
 };
 
 /// Writes one line a request to the standard output, when the response has ended.
@@ -58,6 +59,9 @@ use crate::{
 /// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
 /// | `aborted` | `true` when the response's body was not sent to its end |
 /// | `user_agent` | at most 512 bytes of it |
+///
+/// A WebSocket, or whatever else a connection was switched to, is one line as well, with status `101`. It is written when it
+/// ends: `total_ms` is then how long it was open, and `bytes_in` and `bytes_out` are all that went through it.
 ///
 /// No other header is ever written, so no credentials are. Whatever a client sends, it cannot make a second line or break
 /// out of a field: control characters are escaped, and bytes that are no UTF-8 become U+FFFD.
@@ -153,6 +157,10 @@ impl Middleware for AccessLog {
         let (req, mut entry) = Entry::begin(self, req);
         let response = next.run(req).await;
         entry.answered(&response);
+        if let Some(tunnel) = response.extensions().get::<Switched>() {
+            tunnel.at_end(|moved| entry.tunnelled(moved));
+            return response;
+        }
         if response.body().is_end_stream() {
             entry.complete();
             return response;
@@ -216,6 +224,13 @@ impl Entry {
         record.aborted = true;
         let length = response.headers().get(header::CONTENT_LENGTH);
         self.length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    }
+
+    /// A tunnel is one line, at its end, with all that went through it.
+    fn tunnelled(mut self, moved: Moved) {
+        self.received.fetch_add(moved.up, Relaxed);
+        self.record.sent += moved.down;
+        self.complete();
     }
 
     fn complete(&mut self) {

@@ -1,0 +1,67 @@
+//! The form of `cluster(policy, [endpoint, ..])`: what is missing, turned round, or not in its list.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+
+use super::policies::quoted_policy;
+use crate::syntax::{
+    ast::Expr,
+    cursor::{text_of, tokens_of},
+};
+
+/// What is wrong with the form of `cluster(policy, [endpoint, ..])`, and the policy and the list that were meant.
+pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
+    let list = |arg: &Expr| match arg.tokens.as_slice() {
+        [TokenTree::Group(group)] => group.delimiter() == Delimiter::Bracket,
+        _ => false,
+    };
+    let text = |arg: &Expr| arg.tokens.first().and_then(text_of).is_some();
+    let endpoint = |arg: &Expr| {
+        // As variables of the environment are written.
+        let variable = arg.only_ident().map(ToString::to_string);
+        text(arg) || variable.is_some_and(|name| name == name.to_ascii_uppercase())
+    };
+    let message = match args {
+        [policy, second] if quoted_policy(policy).is_some() && !text(second) => return None,
+        [policy, _] if !list(policy) && !text(policy) => return None,
+        [] => "a cluster has a policy and a list of endpoints",
+        [only] if list(only) || endpoint(only) => "a cluster has a policy before its endpoints",
+        [_] => "a cluster has a list of endpoints behind its policy",
+        [first, _] if list(first) => "the policy of a cluster stands before its endpoints",
+        _ => "the endpoints of a cluster stand in one list",
+    };
+    let policy = args.iter().find(|arg| !list(arg) && !endpoint(arg));
+    let mut elements = TokenStream::new();
+    let mut alone = None;
+    for arg in args {
+        match arg.tokens.as_slice() {
+            [TokenTree::Group(group)] if list(arg) => elements.extend(group.stream()),
+            tokens if endpoint(arg) => {
+                if args.len() < 3 && arg.only_ident().is_some() {
+                    // A variable may be a list.
+                    alone = Some(arg.clone());
+                }
+                elements.extend(quote::quote!(#(#tokens)* ,));
+            }
+            _ => {}
+        }
+    }
+    let word = |text| TokenTree::Ident(Ident::new(text, Span::mixed_site()));
+    let policy = policy.cloned().unwrap_or_else(|| Expr {
+        tokens: vec![word("rr")],
+    });
+    let span = args.first().map_or_else(Span::mixed_site, Expr::span);
+    let mut group = Group::new(Delimiter::Bracket, without_last_comma(elements));
+    group.set_span(Span::mixed_site().located_at(span));
+    let list = Expr {
+        tokens: vec![TokenTree::Group(group)],
+    };
+    Some((message, policy, alone.unwrap_or(list)))
+}
+
+fn without_last_comma(tokens: TokenStream) -> TokenStream {
+    let mut tokens = tokens_of(tokens);
+    if matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',') {
+        tokens.pop();
+    }
+    tokens.into_iter().collect()
+}

@@ -1,0 +1,153 @@
+//! Times that can never run out, since another one runs out before.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Delimiter, Ident, Literal, TokenTree};
+
+use crate::{
+    diag::Diagnostics,
+    model::Model,
+    syntax::{
+        ast::{Expr, Setup, Target},
+        calls::{Call, each_call, each_expr},
+        cursor::tokens_of,
+        units::{Unit, unit},
+    },
+};
+
+/// What has to be under the time of a request as a whole, and what it bounds.
+const PARTS: [(&str, &str); 4] = [
+    ("connect_timeout", "the time until a connection is there"),
+    ("response_timeout", "the wait for the response"),
+    ("per_try_timeout", "the time of one try"),
+    ("idle_timeout", "a wait within a body"),
+];
+
+/// The options of a chain that are literal durations, the last of each name.
+type Times = HashMap<String, Time>;
+
+#[derive(Clone)]
+struct Time {
+    name: Ident,
+    literal: Literal,
+    millis: u64,
+    /// Whether it stands on the backend, and not on the route that uses it.
+    inherited: bool,
+}
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    let mut backends: HashMap<String, Times> = HashMap::new();
+    for setup in &model.setup {
+        if let Setup::Backend(backend) = setup
+            && let Some(Target::Expr(expr)) = &backend.target
+        {
+            let times = target(expr, &backends, diag);
+            backends.entry(backend.name.to_string()).or_insert(times);
+        }
+    }
+    for route in &model.routes {
+        if let Some(route) = &route.target {
+            each_expr(route, &mut |expr| {
+                target(expr, &backends, diag);
+            });
+        }
+    }
+}
+
+/// Checks one target, with what it takes over from a backend; gives its times.
+fn target(expr: &Expr, backends: &HashMap<String, Times>, diag: &mut Diagnostics) -> Times {
+    let mut times = match expr.tokens.first() {
+        Some(TokenTree::Ident(name)) => {
+            backends.get(&name.to_string()).cloned().unwrap_or_default()
+        }
+        _ => Times::new(),
+    };
+    for time in times.values_mut() {
+        time.inherited = true;
+    }
+    times.extend(chain(&expr.tokens));
+    if let Some(total) = times.get("timeout") {
+        for (part, bounds) in PARTS {
+            // What a backend has is for all of its routes, and may be more than one of them needs.
+            let part = times.get(part).filter(|part| !part.inherited);
+            if let Some(part) = part.filter(|part| part.millis >= total.millis) {
+                under(part, total, bounds, diag);
+            }
+        }
+    }
+    each_call(&expr.tokens, &mut |call| health(call, diag));
+    times
+}
+
+fn under(part: &Time, total: &Time, bounds: &str, diag: &mut Diagnostics) {
+    let where_from = if total.inherited {
+        " of its backend"
+    } else {
+        ""
+    };
+    diag.error(
+        part.literal.span(),
+        format!(
+            "`.{}({})` never runs out: `.timeout({})`{where_from} ends the request before",
+            part.name, part.literal, total.literal
+        ),
+    )
+    .note(format!(
+        "`{}` bounds {bounds}, and `timeout` all of the request",
+        part.name
+    ))
+    .help(format!(
+        "write less than {}, or take it away",
+        total.literal
+    ));
+}
+
+/// `.health(http("/healthz").every(10s).timeout(3s))`, whatever the check is.
+fn health(call: &Call<'_>, diag: &mut Diagnostics) {
+    if !call.method || call.name != "health" {
+        return;
+    }
+    let times: Times = chain(&tokens_of(call.group.stream())).collect();
+    if let (Some(timeout), Some(every)) = (times.get("timeout"), times.get("every"))
+        && timeout.millis >= every.millis
+    {
+        diag.error(
+            timeout.literal.span(),
+            format!(
+                "a health check that may take {} cannot start every {}",
+                timeout.literal, every.literal
+            ),
+        )
+        .help(format!(
+            "write a `timeout` under {}, or a longer `every`",
+            every.literal
+        ));
+    }
+}
+
+/// The methods of a chain, those of its arguments excepted, with a duration in them.
+fn chain(tokens: &[TokenTree]) -> impl Iterator<Item = (String, Time)> {
+    tokens.windows(3).filter_map(|part| match part {
+        [
+            TokenTree::Punct(dot),
+            TokenTree::Ident(name),
+            TokenTree::Group(group),
+        ] if dot.as_char() == '.' && group.delimiter() == Delimiter::Parenthesis => {
+            let mut inner = group.stream().into_iter();
+            let (Some(TokenTree::Literal(literal)), None) = (inner.next(), inner.next()) else {
+                return None;
+            };
+            let Some(Ok(Unit::Millis(millis))) = unit(&literal) else {
+                return None;
+            };
+            let time = Time {
+                name: name.clone(),
+                literal,
+                millis,
+                inherited: false,
+            };
+            Some((name.to_string(), time))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,144 @@
+//! Variables of the environment.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+
+use super::type_until;
+use crate::syntax::{
+    Parser,
+    ast::{Attr, Env},
+    cursor::Cursor,
+    expr::Stop,
+    marks::Mark,
+    sound::Use,
+    units::{Unit, unit},
+    words::starts_line,
+};
+
+impl Parser<'_> {
+    /// `env NAME: Type = default;`
+    pub(in crate::syntax) fn env(&mut self, c: &mut Cursor<'_>, attrs: Vec<Attr>) {
+        self.only_allow(&attrs, "a variable");
+        let Some(name) = self.name(c, "env NAME: Type;") else {
+            return;
+        };
+        let mut ty = Vec::new();
+        if c.eat_punct(':') {
+            ty = type_until(c, |c| {
+                c.is_punct(0, '=') || c.is_punct(0, ';') || starts_line(c)
+            });
+        }
+        self.mark(Mark::Env {
+            docs: attrs.iter().filter_map(|attr| attr.doc.clone()).collect(),
+            name: name.clone(),
+            ty: ty.clone(),
+        });
+        if ty.is_empty() {
+            ty = self.missing_type(c, &name);
+        }
+        let mut default = None;
+        if c.is_punct(0, '=') {
+            let place = c.span();
+            c.bump();
+            default = Self::expr(c, Stop::Semicolon);
+            if let Some(written) = default.take() {
+                self.mark(Mark::Expr(written.clone()));
+                default = self.sound(written, Use::Value);
+            } else {
+                self.diag
+                    .error(place, "the default is missing")
+                    .help("write it, or leave `=` out for a variable that must be set");
+            }
+        }
+        self.semicolon(c, "the variable");
+        self.gateway.env.push(Env {
+            attrs,
+            name,
+            ty,
+            default,
+        });
+    }
+
+    /// Reports that the type is missing; the one that the name or the default tells, else `String`.
+    fn missing_type(&mut self, c: &Cursor<'_>, name: &Ident) -> Vec<TokenTree> {
+        let by_name = of_name(&name.to_string());
+        let told = match of_default(c) {
+            // Of a number the name tells more.
+            Some("u32") => by_name.filter(|ty| *ty == "u16").or(Some("u32")),
+            told => told.or(by_name),
+        };
+        let ty = told.unwrap_or("String");
+        let error = self
+            .diag
+            .error(name, format!("the variable `{name}` has no type"));
+        let end = if c.is_punct(0, '=') { " = .." } else { "" };
+        if told.is_some() {
+            error.help(format!("write `env {name}: {ty}{end};`"));
+        } else {
+            error.help(format!(
+                "write `env {name}: {ty}{end};`, or any other type that can be parsed from a text"
+            ));
+        }
+        let tokens: TokenStream = ty.parse().unwrap_or_default();
+        tokens
+            .into_iter()
+            .map(|mut token| {
+                token.set_span(Span::mixed_site().located_at(name.span()));
+                token
+            })
+            .collect()
+    }
+}
+
+/// The type that the default has.
+fn of_default(c: &Cursor<'_>) -> Option<&'static str> {
+    let default = c.peek(1).filter(|_| c.is_punct(0, '='))?;
+    match default {
+        TokenTree::Ident(word) if *word == "true" || *word == "false" => Some("bool"),
+        TokenTree::Literal(literal) => match unit(literal) {
+            Some(Ok(Unit::Millis(_))) => Some("Duration"),
+            Some(Ok(Unit::Bytes(_))) => Some("usize"),
+            _ if c.text(1).is_some_and(|text| text.value.contains("://")) => Some("Endpoint"),
+            _ if c.is_string(1) => Some("String"),
+            _ if literal.to_string().parse::<u32>().is_ok() => Some("u32"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The type that a variable of this name mostly has.
+fn of_name(name: &str) -> Option<&'static str> {
+    const ENDINGS: [(&str, &[&str]); 6] = [
+        (
+            "Vec<Endpoint>",
+            &["URLS", "ENDPOINTS", "UPSTREAMS", "BACKENDS", "PEERS"],
+        ),
+        (
+            "Endpoint",
+            &[
+                "URL", "URI", "ENDPOINT", "UPSTREAM", "BACKEND", "SERVICE", "ADDR",
+            ],
+        ),
+        ("u16", &["PORT"]),
+        (
+            "Duration",
+            &["TIMEOUT", "INTERVAL", "TTL", "DELAY", "PERIOD"],
+        ),
+        (
+            "u32",
+            &[
+                "RATE", "LIMIT", "COUNT", "MAX", "BURST", "RETRIES", "SIZE", "WEIGHT",
+            ],
+        ),
+        ("bool", &["ENABLED", "DEBUG", "VERBOSE", "DISABLED"]),
+    ];
+    let last = name
+        .rsplit('_')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    ENDINGS
+        .iter()
+        .find(|(_, endings)| endings.contains(&last.as_str()))
+        .map(|(ty, _)| *ty)
+}

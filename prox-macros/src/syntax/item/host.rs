@@ -1,0 +1,166 @@
+//! The block of a host.
+
+use proc_macro2::{Delimiter, Literal, Span, TokenTree};
+
+use crate::{
+    diag::Place,
+    syntax::{
+        Parser,
+        ast::{Attr, Host, Text},
+        cursor::{Cursor, text_of, tokens_of},
+        skip_line,
+        words::starts_line,
+    },
+};
+
+impl Parser<'_> {
+    /// `host "a" | "b" with [..] { .. }`
+    pub(in crate::syntax) fn host(&mut self, c: &mut Cursor<'_>, attrs: &[Attr]) {
+        self.no_attrs(attrs, "`host`");
+        let word = c.span();
+        c.bump();
+        let mut names = Vec::new();
+        let any = c.is_word(0, "_");
+        if any {
+            c.bump();
+        } else {
+            names = self.host_names(c, word);
+        }
+        self.mark_layers(c);
+        let mut layers = if c.is_word(0, "with") {
+            let mut layers = self.with(c);
+            self.more_layers(c, &mut layers);
+            layers
+        } else {
+            Vec::new()
+        };
+        let shown: Vec<String> = names.iter().map(|name| name.token.to_string()).collect();
+        let shown = if any {
+            String::from("_")
+        } else {
+            shown.join(" | ")
+        };
+        let Some(group) = c.group(0, Delimiter::Brace) else {
+            let host = if shown.is_empty() {
+                "\"api.example.com\""
+            } else {
+                &shown
+            };
+            self.diag
+                .error(c.span_before(), "expected `{` and the routes of the host")
+                .help(format!("write `host {host} {{ \"/\" => target }}`"));
+            if !c.is_end() && !starts_line(c) {
+                skip_line(c);
+            }
+            return;
+        };
+        c.bump();
+        let errors = self.diag.len();
+        let block = self.block(group);
+        if block.entries.is_empty() && self.diag.len() == errors {
+            self.diag
+                .error(
+                    word,
+                    "this host has no routes, so every request for it is answered with 404",
+                )
+                .help(format!(
+                    "write `host {shown} {{ \"/\" => target }}`, or take it away"
+                ));
+        }
+        layers.extend(block.layers);
+        // A name that is missing has been reported; its routes must not serve every host.
+        if any || !names.is_empty() {
+            self.gateway.hosts.push(Host {
+                names,
+                layers,
+                entries: block.entries,
+            });
+        }
+    }
+
+    fn host_names(&mut self, c: &mut Cursor<'_>, word: Span) -> Vec<Text> {
+        if (c.is_punct(0, ':') || c.is_punct(0, '=')) && c.is_string(1) {
+            self.diag
+                .error(c.span(), "the name of a host follows the word at once")
+                .help("write `host \"api.example.com\" { .. }`");
+            c.bump();
+        }
+        let brackets = c
+            .group(0, Delimiter::Parenthesis)
+            .or(c.group(0, Delimiter::Bracket));
+        if let Some(group) = brackets {
+            let tokens = tokens_of(group.stream());
+            let names: Vec<Text> = tokens.iter().filter_map(text_of).collect();
+            if !names.is_empty() {
+                let shown: Vec<String> = names.iter().map(|name| name.token.to_string()).collect();
+                self.diag
+                    .error(group.span(), "the name of a host stands without brackets")
+                    .help(format!("write `host {}`", shown.join(" | ")));
+                c.bump();
+                return names;
+            }
+        }
+        let mut names: Vec<Text> = Vec::new();
+        while let Some(name) = c.text(0) {
+            let place = name.span;
+            let before = names.last().map(|before| before.token.to_string());
+            let shown = name.token.to_string();
+            let joined = before.is_none() || matches!(c.previous(), Some(TokenTree::Punct(_)));
+            if let Some(before) = before.filter(|_| !joined) {
+                self.diag
+                    .error(place, "expected `|` between two hosts")
+                    .help(format!("write `host {before} | {shown}`"));
+            }
+            names.push(name);
+            c.bump();
+            let place = c.span();
+            if c.eat_punct('|') {
+                // As in an expression of Rust.
+                c.eat_punct('|');
+            } else if c.eat_punct(',') {
+                self.diag
+                    .error(place, "expected `|` between two hosts, found `,`")
+                    .help("write `host \"a.example.com\" | \"b.example.com\"`");
+            } else if c.text(0).is_none_or(|text| text.value.starts_with('/')) {
+                break;
+            }
+        }
+        if names.is_empty()
+            || c.previous()
+                .is_some_and(|t| matches!(t, TokenTree::Punct(_)))
+        {
+            let mut bare = Vec::new();
+            while let Some(token) = c.peek(0) {
+                if c.group(0, Delimiter::Brace).is_some() || c.is_word(0, "with") || starts_line(c)
+                {
+                    break;
+                }
+                bare.push(token.clone());
+                c.bump();
+            }
+            let shown: String = bare.iter().map(ToString::to_string).collect();
+            let help = if shown.is_empty() {
+                "api.example.com"
+            } else {
+                &shown
+            };
+            self.diag
+                .error(
+                    Place::of(&bare, word),
+                    "expected the name of the host in quotes",
+                )
+                .help(format!("write `host \"{help}\"`"));
+            let span = bare.first().map_or(word, TokenTree::span);
+            if names.is_empty() && !shown.is_empty() {
+                let mut token = Literal::string(&shown);
+                token.set_span(span);
+                names.push(Text {
+                    value: shown,
+                    span,
+                    token,
+                });
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,123 @@
+//! The lines that are no routes: `struct`, `env`, `let`, `backend`, `host` and `expect`.
+
+mod env;
+mod expect;
+mod host;
+mod named;
+mod setup;
+
+use proc_macro2::{Ident, TokenTree};
+
+use super::{
+    Parser,
+    cursor::Cursor,
+    skip_line,
+    words::{ITEMS, TARGETS, is_keyword, is_method, starts_line},
+};
+use crate::diag::Place;
+
+impl Parser<'_> {
+    /// Reports a name that rustc would not take as one.
+    pub(super) fn refuses_keyword(&mut self, name: Option<&Ident>, form: &str) -> bool {
+        let Some(keyword) = name.filter(|name| is_keyword(name)) else {
+            return false;
+        };
+        self.diag
+            .error(
+                keyword.span(),
+                format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
+            )
+            .help(format!("write `{form}`"));
+        true
+    }
+
+    /// The name after the first word of a line; words of the language are none.
+    pub(super) fn name(&mut self, c: &mut Cursor<'_>, form: &str) -> Option<Ident> {
+        let word = c.span();
+        c.bump();
+        if self.refuses_keyword(c.ident(0), form) {
+            skip_line(c);
+            return None;
+        }
+        let declared = c.is_punct(1, '=') || c.is_punct(1, ':');
+        let name = c.ident(0).filter(|ident| {
+            let text = ident.to_string();
+            let word = ITEMS.contains(&text.as_str()) || is_method(&text);
+            let of_backends = form.starts_with("backend") && TARGETS.contains(&text.as_str());
+            if declared && (word || of_backends) {
+                self.diag
+                    .error(
+                        *ident,
+                        format!("`{text}` is a word of the language, and cannot be a name"),
+                    )
+                    .help(format!("write another: `{form}`"));
+            }
+            declared || !word
+        });
+        let quoted = c.text(0).filter(|_| name.is_none());
+        if let Some(text) = quoted.filter(|text| is_name(&text.value)) {
+            self.diag
+                .error(text.span, "a name stands without quotes")
+                .help(format!("write `{}`", text.value));
+            c.bump();
+            return Some(Ident::new(&text.value, text.span));
+        }
+        if let Some(first) = name.filter(|_| c.is_punct(1, '-')) {
+            return Some(self.dashed(c, first));
+        }
+        if name.is_some() {
+            c.bump();
+        } else {
+            self.diag
+                .error(word, "expected a name after this word")
+                .help(format!("write `{form}`"));
+            if !c.is_end() && !c.is_punct(0, ';') && !starts_line(c) {
+                skip_line(c);
+            }
+        }
+        name.cloned()
+    }
+
+    /// `users-api`, as many names are written elsewhere.
+    fn dashed(&mut self, c: &mut Cursor<'_>, first: &Ident) -> Ident {
+        let mut parts = vec![first.to_string()];
+        let mut tokens = Vec::from(c.rest().get(..1).unwrap_or_default());
+        c.bump();
+        while c.is_punct(0, '-') && c.ident(1).is_some() {
+            parts.extend(c.ident(1).map(ToString::to_string));
+            tokens.extend(c.rest().iter().take(2).cloned());
+            c.skip(2);
+        }
+        let meant = parts.join("_");
+        self.diag
+            .error(Place::of(&tokens, first.span()), "a name has no `-`")
+            .help(format!("write `{meant}`"));
+        Ident::new(&meant, first.span())
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+}
+
+/// Takes tokens until `ends`, which is not asked inside of angle brackets.
+pub(super) fn type_until(c: &mut Cursor<'_>, ends: impl Fn(&Cursor<'_>) -> bool) -> Vec<TokenTree> {
+    let mut tokens = Vec::new();
+    let mut angles = 0_usize;
+    while let Some(token) = c.peek(0) {
+        if c.is_punct(0, ';') || (angles == 0 && ends(c)) {
+            break;
+        }
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '<' => angles += 1,
+            TokenTree::Punct(punct) if punct.as_char() == '>' => {
+                angles = angles.saturating_sub(1);
+            }
+            _ => {}
+        }
+        tokens.push(token.clone());
+        c.bump();
+    }
+    tokens
+}

@@ -1,0 +1,100 @@
+//! Layers: `with [..]`.
+
+use proc_macro2::{Delimiter, TokenTree};
+
+use super::{
+    Parser,
+    ast::Expr,
+    cursor::{Cursor, tokens_of},
+    expr::list,
+    marks::Mark,
+    source::source,
+    words::starts_line,
+};
+use crate::diag::Place;
+
+impl Parser<'_> {
+    /// `with [..]`, from the word on.
+    pub(super) fn with(&mut self, c: &mut Cursor<'_>) -> Vec<Expr> {
+        let word = c.span();
+        self.doubled(c);
+        c.bump();
+        if let Some(group) = c.group(0, Delimiter::Bracket) {
+            c.bump();
+            let layers = list(&tokens_of(group.stream()), group.span_close());
+            return self.layers(layers);
+        }
+        let mut tokens = Vec::new();
+        while let Some(token) = c.peek(0) {
+            let block = c.group(0, Delimiter::Brace);
+            let ends = c.is_punct(0, ';')
+                || (c.is_punct(0, ',') && !is_another(c))
+                || c.is_arrow(0)
+                || block.is_some_and(|block| !tokens.is_empty() || is_block(block))
+                || starts_line(c);
+            if ends {
+                break;
+            }
+            tokens.push(token.clone());
+            c.bump();
+        }
+        let error = self.diag.error(
+            Place::of(&tokens, word),
+            "expected a list of layers in `[..]` after `with`",
+        );
+        let inner = match tokens.as_slice() {
+            [] => {
+                error.help("write `with [auth, RateLimit::per_second(100)]`");
+                return Vec::new();
+            }
+            // Other brackets around the list.
+            [TokenTree::Group(group)] => tokens_of(group.stream()),
+            tokens => tokens.to_vec(),
+        };
+        error.help(format!("write `with [{}]`", source(&inner)));
+        self.layers(list(&inner, word))
+    }
+
+    /// Lists of which each was meant to be a part of one.
+    pub(super) fn more_layers(&mut self, c: &mut Cursor<'_>, layers: &mut Vec<Expr>) {
+        while c.is_word(0, "with") {
+            let again = c.span();
+            let more = self.with(c);
+            let all: Vec<String> = layers
+                .iter()
+                .chain(&more)
+                .map(|layer| source(&layer.tokens))
+                .collect();
+            self.diag
+                .error(again, "the word `with` is there twice")
+                .help(format!("write `with [{}]`", all.join(", ")));
+            layers.extend(more);
+        }
+    }
+
+    fn layers(&mut self, layers: Vec<Expr>) -> Vec<Expr> {
+        let mut all = Vec::new();
+        for layer in layers {
+            self.mark(Mark::Expr(layer.clone()));
+            all.extend(self.sound_layers(layer));
+        }
+        all
+    }
+}
+
+/// Whether a layer follows the `,`, and no line.
+fn is_another(c: &Cursor<'_>) -> bool {
+    let mut next = c.clone();
+    next.bump();
+    let behind = next.peek(1).is_none_or(|token| {
+        !matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_))
+            && !matches!(token, TokenTree::Punct(punct) if matches!(punct.as_char(), '=' | '|'))
+    });
+    next.ident(0).is_some() && behind && !starts_line(&next)
+}
+
+/// Whether braces are those of routes, and not of layers.
+fn is_block(block: &proc_macro2::Group) -> bool {
+    let tokens = tokens_of(block.stream());
+    tokens.is_empty() || starts_line(&Cursor::new(&tokens, block.span_close()))
+}

@@ -1,0 +1,124 @@
+//! The characters of a path, in the form that requests are matched in.
+
+use super::Segment;
+use crate::diag::Flaw;
+
+/// A literal segment in the form that requests are matched in.
+pub(super) fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
+    for (at, _) in piece.match_indices('%') {
+        let digits = piece.get(at + 1..at + 3).unwrap_or_default();
+        let place = start + at..start + piece.ceil_char_boundary(at + 3);
+        let Some(byte) = u8::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| digits.len() == 2 && !digits.starts_with('+'))
+        else {
+            return Err(Flaw {
+                at: place,
+                message: String::from("`%` without two hexadecimal digits behind it"),
+                help: String::from("write `%25` for a percent sign"),
+            });
+        };
+        if matches!(byte, b'/' | b'\\' | 0) {
+            return Err(Flaw {
+                at: place,
+                message: format!(
+                    "no request with `%{digits}` in its path reaches a route: it is answered with 400"
+                ),
+                help: String::from("leave it out"),
+            });
+        }
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            return Err(Flaw {
+                at: place,
+                message: format!("`{}` is matched without percent-encoding", char::from(byte)),
+                help: format!("write `{}`", char::from(byte)),
+            });
+        }
+        if digits.bytes().any(|digit| digit.is_ascii_lowercase()) {
+            return Err(Flaw {
+                at: place,
+                message: String::from("percent-encoding is matched in upper case"),
+                help: format!("write `%{}`", digits.to_ascii_uppercase()),
+            });
+        }
+    }
+    Ok(Segment::Literal(piece.to_owned()))
+}
+
+/// What cannot stand in a path, wherever it is.
+pub(super) fn characters(value: &str, flaws: &mut Vec<Flaw>) {
+    if let Some(at) = value.find(['?', '#']) {
+        let what = if value[at..].starts_with('?') {
+            "query"
+        } else {
+            "fragment"
+        };
+        let path = value.get(..at).unwrap_or_default();
+        flaws.push(Flaw {
+            at: at..value.len(),
+            message: format!("a path has no {what}"),
+            help: if what == "query" {
+                format!("write `\"{path}\" if {}`", guards(&value[at + 1..]))
+            } else {
+                format!("write `\"{path}\"`: no client sends a fragment")
+            },
+        });
+    }
+    let bad = |c: char| !c.is_ascii_graphic() || c == '\\';
+    let Some(at) = value.find(bad) else {
+        return;
+    };
+    let run: String = value
+        .get(at..)
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| bad(*c))
+        .collect();
+    let what = match run.chars().next() {
+        Some(' ') => "a space",
+        Some('\\') => "a backslash",
+        Some(c) if c.is_ascii() => "a control character",
+        _ => "a character that is not ASCII",
+    };
+    let help = if run.contains('\\') || run.chars().any(|c| c.is_ascii_control()) {
+        String::from("leave it out: such requests are answered with 400")
+    } else {
+        format!("write `\"{}\"`", encoded(value))
+    };
+    flaws.push(Flaw {
+        at: at..at + run.len(),
+        message: format!("a path cannot contain {what} as it is"),
+        help,
+    });
+}
+
+/// The guard that accepts this query.
+fn guards(query: &str) -> String {
+    let query = query.split('#').next().unwrap_or_default();
+    let tests = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // A placeholder stands for any value.
+            if value.is_empty() || value.contains(['{', '*']) {
+                format!("query(\"{name}\").exists()")
+            } else {
+                format!("query(\"{name}\").is(\"{value}\")")
+            }
+        });
+    tests
+        .reduce(|all, test| format!("{all}.and({test})"))
+        .unwrap_or_else(|| String::from("query(\"name\").is(\"value\")"))
+}
+
+/// As it is sent: everything outside of visible ASCII is percent-encoded.
+pub(crate) fn encoded(value: &str) -> String {
+    value
+        .bytes()
+        .map(|byte| match byte {
+            b'!'..=b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

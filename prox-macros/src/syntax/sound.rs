@@ -1,0 +1,281 @@
+//! What can be no expression, whatever its names mean: rustc would give up the whole expansion at it, and say of every use
+//! of the gateway that it is not there.
+
+use proc_macro2::{Delimiter, Group, Spacing, TokenTree};
+
+use super::{
+    Parser,
+    ast::Expr,
+    cursor::{is_string, tokens_of},
+    source::source,
+    words::is_keyword,
+};
+
+/// What an expression is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Target,
+    Backend,
+    Layer,
+    Guard,
+    Value,
+}
+
+/// Where an expression breaks, as the place of a token, or of the group with the token.
+struct Break {
+    at: usize,
+    token: TokenTree,
+    /// What stands before, if it is an operand that nothing joins with the token.
+    beside: Option<TokenTree>,
+    nested: bool,
+}
+
+impl Parser<'_> {
+    /// What of the expression can be one, if anything; where it breaks is reported.
+    pub(super) fn sound(&mut self, mut expr: Expr, what: Use) -> Option<Expr> {
+        while let Some(found) = broken(&expr.tokens) {
+            let (before, rest) = expr.tokens.split_at(found.at);
+            let Some(beside) = &found.beside else {
+                self.diag
+                    .error(found.token.span(), format!("unexpected `{}`", found.token))
+                    .help("take it away");
+                if found.nested || is(&found.token, ':') {
+                    return None;
+                }
+                expr.tokens.remove(found.at);
+                continue;
+            };
+            let option = match before {
+                [target @ .., dot, TokenTree::Ident(option)] if is(dot, '.') => {
+                    Some((target, option))
+                }
+                _ => None,
+            };
+            if let (Some((target, option)), TokenTree::Literal(value), false) =
+                (option, &found.token, found.nested)
+            {
+                self.diag
+                    .error(value.span(), format!("expected `(..)` behind `{option}`"))
+                    .help(format!("write `{}.{option}({value})`", source(target)));
+                expr.tokens.truncate(target.len());
+                continue;
+            }
+            let (message, help) = if found.nested {
+                (
+                    format!("expected `,` or an operator before `{}`", found.token),
+                    format!("write `{beside}, {}` for two values", found.token),
+                )
+            } else {
+                beside_each_other(before, rest, what)
+            };
+            self.diag.error(found.token.span(), message).help(help);
+            if found.nested {
+                return None;
+            }
+            expr.tokens.truncate(found.at);
+        }
+        (!expr.tokens.is_empty()).then_some(expr)
+    }
+
+    /// A layer, or several where nothing stands between them.
+    pub(super) fn sound_layers(&mut self, mut layer: Expr) -> Vec<Expr> {
+        let mut layers = Vec::new();
+        while let Some(found) = broken(&layer.tokens) {
+            if found.nested || found.beside.is_none() {
+                break;
+            }
+            let rest = layer.tokens.split_off(found.at);
+            let both = format!("{}, {}", source(&layer.tokens), source(&rest));
+            self.diag
+                .error(found.token.span(), "expected `,` between two layers")
+                .help(format!("write `with [{both}]`"));
+            layers.push(std::mem::replace(&mut layer, Expr { tokens: rest }));
+        }
+        layers.extend(self.sound(layer, Use::Layer));
+        layers
+    }
+}
+
+/// What to say of an operand that nothing joins with what stands before it.
+fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (String, String) {
+    let shown = rest.first().map_or_else(String::new, ToString::to_string);
+    let call = matches!(
+        rest.get(1),
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis
+    );
+    let value = source(before);
+    if call && matches!(rest.first(), Some(TokenTree::Ident(_))) {
+        let call = source(rest.get(..2).unwrap_or_default());
+        return (
+            format!("expected `.` before `{shown}`"),
+            format!("write `{value}.{call}`"),
+        );
+    }
+    let help = match what {
+        Use::Target => "a route ends with `,`; its layers stand in `with [..]`",
+        Use::Guard => "conditions are joined by `.and(..)`",
+        Use::Layer => "put a `,` between two layers",
+        Use::Backend | Use::Value => "a line that is no route ends with `;`",
+    };
+    (
+        format!("`{shown}` cannot stand behind `{value}`"),
+        help.to_owned(),
+    )
+}
+
+/// The tokens up to where they can be no expression; with `names`, a name behind a whole operand may stay.
+pub(super) fn cut(tokens: &[TokenTree], names: bool) -> Vec<TokenTree> {
+    let mut sound = tokens.to_vec();
+    while let Some(found) = broken(&sound) {
+        let name = matches!(found.token, TokenTree::Ident(_)) && found.beside.is_some();
+        if names && name && !found.nested {
+            break;
+        }
+        match sound.get_mut(found.at) {
+            Some(TokenTree::Group(group)) if found.nested => {
+                let inner = cut(&tokens_of(group.stream()), false);
+                let mut copy = Group::new(group.delimiter(), inner.into_iter().collect());
+                copy.set_span(group.span());
+                *group = copy;
+            }
+            _ => sound.truncate(found.at),
+        }
+    }
+    sound
+}
+
+/// The first place at which the tokens can be no expression. Macros, attributes and blocks have rules of their own.
+fn broken(tokens: &[TokenTree]) -> Option<Break> {
+    let punct = |at: Option<usize>, character| {
+        at.and_then(|at| tokens.get(at))
+            .is_some_and(|token| is(token, character))
+    };
+    let mut bars = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1);
+        let second = at.checked_sub(2);
+        let found = |beside: Option<&TokenTree>| {
+            Some(Break {
+                at,
+                token: token.clone(),
+                beside: beside.cloned(),
+                nested: false,
+            })
+        };
+        match token {
+            TokenTree::Punct(mark) => {
+                bars += usize::from(mark.as_char() == '|');
+                let joined = mark.spacing() == Spacing::Joint && punct(Some(at + 1), ':');
+                let alone = !joined && !punct(before, ':') && !punct(second, '\'') && bars == 0;
+                let attribute = matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
+                match mark.as_char() {
+                    '~' | '$' => return found(None),
+                    '#' if !attribute && !punct(Some(at + 1), '!') => return found(None),
+                    ':' if alone => return found(None),
+                    _ => {}
+                }
+            }
+            TokenTree::Group(group) => {
+                let plain = matches!(
+                    group.delimiter(),
+                    Delimiter::Parenthesis | Delimiter::Bracket
+                );
+                if plain && !punct(before, '!') && !punct(before, '#') {
+                    let inner = broken(&tokens_of(group.stream()));
+                    if let Some(inner) = inner {
+                        return Some(Break {
+                            at,
+                            nested: true,
+                            ..inner
+                        });
+                    }
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Literal(_) => {
+                let operand = before.and_then(|before| tokens.get(before));
+                let operand = operand.filter(|token| ends_value(token));
+                // Lifetimes, and what stands behind an attribute.
+                let part = punct(second, '\'') || punct(second, '#');
+                if operand.is_some() && !part && starts_value(token) {
+                    return found(operand);
+                }
+            }
+        }
+    }
+    None
+}
+
+fn is(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
+
+fn starts_value(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Ident(word) => {
+            !is_keyword(word) || ["self", "Self", "true", "false"].iter().any(|w| word == w)
+        }
+        token => matches!(token, TokenTree::Literal(_)) || is_string(token),
+    }
+}
+
+fn ends_value(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Group(group) => {
+            matches!(
+                group.delimiter(),
+                Delimiter::Parenthesis | Delimiter::Bracket
+            )
+        }
+        token => starts_value(token) || matches!(token, TokenTree::Ident(word) if word == "await"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaks_at(text: &str) -> Option<String> {
+        broken(&tokens_of(text.parse().unwrap())).map(|found| found.token.to_string())
+    }
+
+    #[test]
+    fn what_rust_takes_is_left_alone() {
+        for text in [
+            "users.timeout(5s).rewrite(\"/a\")",
+            "handler(|req: prox::Request| async move { x y })",
+            "move |(a, b): (A, B), c: &'static str| -> u8 { 5 }",
+            "f(&mut x, &raw const y, a as u8, *b, -1, !c)",
+            "if let Some(x) = y { a } else { b }",
+            "match x { 1 => 2, _ => 3 }",
+            "for<'a> |x: &'a T, y: &'a mut T| x",
+            "vec![a b; c]",
+            "#[allow(x)] y",
+            "<T as Into<X>>::into(y).await?",
+            "'a: loop { break 'a x; }",
+            "std::iter::once::<&'static str>(\"x\")",
+            "return x",
+            "|x: *const u8, y: fn(u8) -> u8, z: dyn A| x",
+            "unsafe { x }(y)[0]",
+            "a | b: c",
+            "(1..=2, ..3, x.0.1)",
+        ] {
+            assert_eq!(breaks_at(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_rust_is_has_a_place() {
+        for (text, token) in [
+            ("users ~", "~"),
+            ("f(a, ~b)", "~"),
+            ("users timeout(5)", "timeout"),
+            ("[\"a\" \"b\"]", "\"b\""),
+            ("f(a b)", "b"),
+            ("localhost:8080", ":"),
+            ("users with [auth]", "with"),
+            ("x.await y", "y"),
+        ] {
+            assert_eq!(breaks_at(text).as_deref(), Some(token), "{text}");
+        }
+    }
+}

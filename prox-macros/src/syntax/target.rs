@@ -1,0 +1,243 @@
+//! Targets: what stands behind `=>`, or behind the `=` of a backend.
+
+use proc_macro2::{Delimiter, Literal, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+
+use super::{
+    Parser,
+    ast::{Arm, Expr, Split, Target, Text},
+    cursor::{Cursor, text_of, tokens_of},
+    expr::{Stop, ends_operand},
+    marks::Slot,
+    sound::Use,
+    words::starts_line,
+};
+
+impl Parser<'_> {
+    /// A target, with a report if it is missing.
+    pub(super) fn target(&mut self, c: &mut Cursor<'_>, stop: Stop) -> Option<Target> {
+        let place = c.span_before();
+        if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() || is_shares(c) {
+            self.mark_word(Slot::Target, c);
+            return Some(Target::Split(self.split(c)));
+        }
+        if let Some(scheme) = commented(c) {
+            self.diag
+                .error(c.span(), "an upstream is a URL in quotes")
+                .note("without quotes `//` starts a comment, which ends with the line")
+                .help(format!("write `\"{scheme}://127.0.0.1:8080\"`"));
+            c.skip(2);
+            self.commented = true;
+            self.mark_value(Slot::Target, None);
+            return None;
+        }
+        let Some(mut expr) = Self::expr(c, stop) else {
+            self.diag.error(place, "the target is missing").help(
+                "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
+                 `respond(..)`",
+            );
+            self.mark_value(Slot::Target, None);
+            return None;
+        };
+        if let Some(at) = late_guard(&expr) {
+            if let Some(word) = expr.tokens.get(at) {
+                self.diag
+                    .error(word.span(), "a guard stands before `=>`, behind the path")
+                    .help("write `\"/path\" if header(\"x-beta\").is(\"1\") => users`");
+            }
+            let tokens: Vec<TokenTree> = expr.tokens.split_off(at).into_iter().skip(1).collect();
+            self.late_guard = (!tokens.is_empty()).then_some(Expr { tokens });
+        }
+        let url = match expr.tokens.as_slice() {
+            [only] => text_of(only),
+            _ => None,
+        };
+        if let (Some(status), Some(location)) = (status_alone(&expr), c.text(0))
+            && location.value.starts_with('/')
+            && !starts_line(c)
+        {
+            self.diag
+                .error(status.span(), format!("`{status}` is no target"))
+                .help(format!("write `redirect({status}, {})`", location.token));
+            c.bump();
+            return None;
+        }
+        let Some(url) = url else {
+            self.mark_value(Slot::Target, Some(&expr));
+            let expr = self.target_form(expr)?;
+            let what = match stop {
+                Stop::Semicolon => Use::Backend,
+                Stop::Comma | Stop::Arrow => Use::Target,
+            };
+            return self.sound(expr, what).map(Target::Expr);
+        };
+        Some(self.several(c, url))
+    }
+
+    /// More URLs behind the first.
+    fn several(&mut self, c: &mut Cursor<'_>, first: Text) -> Target {
+        let mut urls = vec![TokenTree::Literal(first.token.clone())];
+        let mut second = None;
+        while let Some(text) = c.text(1).filter(|_| c.is_punct(0, ',') && is_url_alone(c)) {
+            second = second.or(Some(text.span));
+            urls.push(TokenTree::Literal(text.token));
+            c.skip(2);
+        }
+        let Some(second) = second else {
+            return Target::Url(first);
+        };
+        let shown: Vec<String> = urls.iter().map(ToString::to_string).collect();
+        let list = shown.join(", ");
+        self.diag
+            .error(second, "a target has one URL; several are a cluster")
+            .help(format!("write `cluster(rr, [{list}])`"));
+        let urls = urls.iter();
+        Target::Expr(cluster(&quote_spanned!(Span::mixed_site()=> [#(#urls),*])))
+    }
+
+    fn split(&mut self, c: &mut Cursor<'_>) -> Split {
+        const FORM: &str = "write `split { 95 => users, 5 => canary }`";
+        let span = c.span();
+        if let Some(word) = c.ident(0).filter(|word| *word != "split") {
+            self.diag
+                .error(
+                    word,
+                    format!("unknown word `{word}` before the shares of targets"),
+                )
+                .help("write `split`");
+        } else if c.group(1, Delimiter::Brace).is_none() {
+            self.diag
+                .error(span, "the arms of a split stand in braces")
+                .help(FORM);
+        }
+        c.bump();
+        let mut arms = Vec::new();
+        if let Some(TokenTree::Group(group)) = c.bump() {
+            let tokens = tokens_of(group.stream());
+            if tokens.is_empty() {
+                self.diag
+                    .error(span, "a split without arms can answer nothing")
+                    .help(FORM);
+            }
+            let mut inner = Cursor::new(&tokens, group.span_close());
+            while !inner.is_end() {
+                let left = inner.rest().len();
+                arms.extend(self.arm(&mut inner));
+                if inner.rest().len() == left {
+                    inner.bump();
+                }
+            }
+        }
+        Split { span, arms }
+    }
+
+    fn arm(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
+        if c.eat_punct(',') || c.eat_punct(';') {
+            return None;
+        }
+        let weight = match c.peek(0) {
+            Some(TokenTree::Literal(literal)) if !c.is_string(0) && c.is_arrow(1) => {
+                literal.clone()
+            }
+            _ => {
+                self.diag
+                    .error(c.span(), "expected a weight and `=>`")
+                    .help("write `split { 95 => users, 5 => canary }`");
+                while !c.is_end() && !c.eat_punct(',') {
+                    c.bump();
+                }
+                return None;
+            }
+        };
+        c.skip(3);
+        let target = self.target(c, Stop::Comma)?;
+        if !c.is_end() && !c.eat_punct(',') {
+            let found = if c.is_punct(0, ';') {
+                ", found `;`"
+            } else {
+                ""
+            };
+            let place = if found.is_empty() {
+                c.span_before()
+            } else {
+                c.span()
+            };
+            self.diag
+                .error(
+                    place,
+                    format!("expected `,` between the arms of a split{found}"),
+                )
+                .help("write `split { 95 => users, 5 => canary }`");
+        }
+        Some(Arm { weight, target })
+    }
+}
+
+/// Where a guard begins that was written behind the target: an `if` that follows a whole operand is no Rust.
+fn late_guard(expr: &Expr) -> Option<usize> {
+    expr.tokens
+        .windows(2)
+        .position(|pair| match pair {
+            [before, TokenTree::Ident(word)] => *word == "if" && ends_operand(before),
+            _ => false,
+        })
+        .map(|at| at + 1)
+}
+
+/// Whether what follows is a word and `{ 95 => target, .. }`, or the same in other brackets.
+fn is_shares(c: &Cursor<'_>) -> bool {
+    let Some(TokenTree::Group(group)) = c.ident(0).and(c.peek(1)) else {
+        return false;
+    };
+    let tokens = tokens_of(group.stream());
+    let inner = Cursor::new(&tokens, group.span_close());
+    matches!(inner.peek(0), Some(TokenTree::Literal(_))) && !inner.is_string(0) && inner.is_arrow(1)
+}
+
+/// `301`, before a location.
+fn status_alone(expr: &Expr) -> Option<&Literal> {
+    match expr.tokens.as_slice() {
+        [TokenTree::Literal(status)] => {
+            let number = status.to_string().parse();
+            Some(status).filter(|_| matches!(number, Ok(300..=399_u16)))
+        }
+        _ => None,
+    }
+}
+
+/// A URL that no quotes keep from being a comment.
+fn commented(c: &Cursor<'_>) -> Option<&'static str> {
+    let scheme = ["http", "https"]
+        .into_iter()
+        .find(|scheme| c.is_word(0, scheme))?;
+    (c.is_punct(1, ':') && !c.is_punct(2, ':')).then_some(scheme)
+}
+
+/// Whether behind the next token stands a text that starts no line.
+fn is_url_alone(c: &Cursor<'_>) -> bool {
+    let mut next = c.clone();
+    next.bump();
+    let path = next.text(0).is_none_or(|text| text.value.starts_with('/'));
+    let ends = next
+        .peek(1)
+        .is_none_or(|token| is(token, ',') || is(token, ';'));
+    !path && (ends || starts_line_behind(&next))
+}
+
+fn starts_line_behind(c: &Cursor<'_>) -> bool {
+    let mut next = c.clone();
+    next.bump();
+    starts_line(&next)
+}
+
+pub(super) fn is(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
+
+/// `cluster(rr, list)`, for what was most likely meant.
+pub(super) fn cluster(list: &TokenStream) -> Expr {
+    let tokens = quote_spanned!(Span::mixed_site()=> cluster(rr, #list));
+    Expr {
+        tokens: tokens.into_iter().collect(),
+    }
+}

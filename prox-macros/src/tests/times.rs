@@ -1,0 +1,97 @@
+//! Times of one target that contradict each other.
+
+use super::messages;
+
+#[test]
+fn a_part_is_under_the_whole() {
+    let cases: [(&str, &[&str]); 9] = [
+        (
+            r#""/" => users.connect_timeout(5s).timeout(3s)"#,
+            &["`.connect_timeout(5s)` never runs out: `.timeout(3s)` ends the request before"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).timeout(2m).response_timeout(120s)"#,
+            &["`.response_timeout(120s)` never runs out: `.timeout(2m)` ends the request before"],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(2).per_try_timeout(1s).timeout(1s); "/" => a"#,
+            &["`.per_try_timeout(1s)` never runs out: `.timeout(1s)` ends the request before"],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => split { 1 => a.per_try_timeout(2s), 2 => a }"#,
+            &[
+                "`.per_try_timeout(2s)` never runs out: `.timeout(1s)` of its backend ends the request before",
+            ],
+        ),
+        // A route in a hurry leaves the others their time.
+        (
+            r#"backend a = cluster(rr, ["http://a"]).connect_timeout(5s); "/" => a.timeout(1s)"#,
+            &[],
+        ),
+        // The last of each counts.
+        (
+            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => a.per_try_timeout(2s).timeout(3s)"#,
+            &[],
+        ),
+        (
+            r#""/" => users.idle_timeout(1m).connect_timeout(999ms).timeout(1s)"#,
+            &["`.idle_timeout(1m)` never runs out: `.timeout(1s)` ends the request before"],
+        ),
+        (r#""/" => users.per_try_timeout(999ms).timeout(1s)"#, &[]),
+        // Nobody knows, or it is something else's.
+        (
+            r#""/" => users.connect_timeout(WAIT).timeout(1s), "/b" => handler(x.connect_timeout(2s)).timeout(1s)"#,
+            &[],
+        ),
+    ];
+    for (source, wanted) in cases {
+        assert_eq!(first_lines(source), *wanted, "{source}");
+    }
+}
+
+#[test]
+fn a_health_check_ends_before_the_next() {
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            r#"backend a = cluster(rr, ["http://a"]).health(http("/healthz").every(3s).timeout(3s)); "/" => a"#,
+            &["a health check that may take 3s cannot start every 3s"],
+        ),
+        (
+            r#""/" => cluster(rr, ["http://a"]).health(tcp().timeout(1m).every(10s)).timeout(5s)"#,
+            &["a health check that may take 1m cannot start every 10s"],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).health(http("/healthz").every(10s).timeout(3s)); "/" => a"#,
+            &[],
+        ),
+        // The total of requests is nothing to a health check.
+        (
+            r#""/" => cluster(rr, ["http://a"]).health(http("/").every(10s).timeout(8s)).timeout(1s)"#,
+            &[],
+        ),
+        (
+            r#""/" => cluster(rr, ["http://a"]).health(http("/").every(PACE).timeout(8s))"#,
+            &[],
+        ),
+    ];
+    for (source, wanted) in cases {
+        assert_eq!(first_lines(source), *wanted, "{source}");
+    }
+}
+
+#[test]
+fn a_time_that_never_runs_out_is_told_what_to_write() {
+    assert_eq!(
+        messages(r#""/" => users.per_try_timeout(5s).timeout(3s)"#),
+        [
+            "`.per_try_timeout(5s)` never runs out: `.timeout(3s)` ends the request before\n\
+             note: `per_try_timeout` bounds the time of one try, and `timeout` all of the request\n\
+             help: write less than 3s, or take it away"
+        ]
+    );
+}
+
+fn first_lines(source: &str) -> Vec<String> {
+    let first = |text: &String| text.lines().next().map(str::to_owned);
+    messages(source).iter().filter_map(first).collect()
+}

@@ -1,0 +1,242 @@
+//! What is most likely a mistake is said; what is only unusual is not.
+
+use super::compiled;
+
+fn warned(source: &str) -> Vec<String> {
+    let (model, forest, diag) = compiled(source);
+    assert!(diag.is_empty(), "{source}: {:?}", diag.messages());
+    let warnings = crate::check::warnings::warnings(&model, &forest);
+    warnings.into_iter().map(|warning| warning.text).collect()
+}
+
+/// Holds the first line of every warning.
+fn told(cases: &[(&str, &[&str])]) {
+    for (source, wanted) in cases {
+        let warnings = warned(source);
+        let first: Vec<&str> = warnings
+            .iter()
+            .filter_map(|text| text.lines().next())
+            .collect();
+        assert_eq!(first, *wanted, "{source}");
+    }
+}
+
+#[test]
+fn what_nothing_uses_is_named() {
+    told(&[
+        (
+            r#"env A: u8; env B: u8 = 5; backend c = "http://c"; "/" => respond(200, "")"#,
+            &[
+                "the variable `A` is never used",
+                "the variable `B` is never used",
+                "backend `c` is never used by a route",
+            ],
+        ),
+        // Its own target does not use it, nor does the default of another variable, which is evaluated before.
+        (
+            r#"backend a = cluster(rr, [url(a)]); env B: u8; env C: u8 = B; "/" => f(C)"#,
+            &[
+                "the variable `B` is never used",
+                "backend `a` is never used by a route",
+            ],
+        ),
+        // A method, a field, and a text that no macro formats.
+        (
+            r#"backend a = "http://a"; "/" => x.a().a, "/b" => f("{a}"), "/c" => format!("{{a}}")"#,
+            &["backend `a` is never used by a route"],
+        ),
+    ]);
+}
+
+#[test]
+fn whatever_names_it_uses_it() {
+    told(&[
+        (r#"backend a = "http://a"; "/" => a"#, &[]),
+        (r#"backend a = "http://a"; "/" => a.timeout(5s)"#, &[]),
+        (
+            r#"backend a = "http://a"; "/" => split { 1 => a, 2 => "http://b" }"#,
+            &[],
+        ),
+        (
+            r#"backend a = "http://a"; let b = a.endpoints(); "/" => f(b)"#,
+            &[],
+        ),
+        (
+            r#"backend a = "http://a"; backend b = a.timeout(5s); "/" => b"#,
+            &[],
+        ),
+        (r#"backend a = "http://a"; with [layer(&a)]; "/" => x"#, &[]),
+        (r#"backend a = "http://a"; "/" if |_| a.is_up() => x"#, &[]),
+        (r#"backend r#type = "http://a"; "/" => r#type"#, &[]),
+        (
+            r#"env A: u8; "/" => respond(200, format!("at most {A} a second"))"#,
+            &[],
+        ),
+        (
+            r#"env A: u8; env B: u8; "/" => f(|| { write!(w, "{:>A$} {x:.B$}", 5) })"#,
+            &[],
+        ),
+        (r#"env A: Endpoint; "/" => cluster(rr, [A])"#, &[]),
+    ]);
+}
+
+#[test]
+fn what_is_unused_on_purpose_is_not_named() {
+    told(&[
+        (r#"backend _a = "http://a"; env _B: u8; "/" => x"#, &[]),
+        (
+            r#"#[allow(dead_code)] backend a = "http://a"; "/" => x"#,
+            &[],
+        ),
+        (r#"#[allow(unused)] backend a = "http://a"; "/" => x"#, &[]),
+        (
+            r#"/// Set by the platform.
+            #[allow(clippy::all, unused_variables, reason = "it is")] env A: u8; "/" => x"#,
+            &[],
+        ),
+        (
+            r#"#[allow(deprecated)] backend a = "http://a"; "/" => x"#,
+            &["backend `a` is never used by a route"],
+        ),
+        (
+            r#"#[allow(reason = "unused")] env A: u8; "/" => x"#,
+            &["the variable `A` is never used"],
+        ),
+    ]);
+}
+
+#[test]
+fn guards_that_look_like_all_there_is_are_told_what_they_leave() {
+    told(&[
+        (
+            r#"host "a.b" { GET "/x" if header("x-beta").is("1") => a, GET "/x" if header("X-Beta").is("0") => b }"#,
+            &["`GET https://a.b/x` without the header `x-beta` is taken by no route"],
+        ),
+        (
+            r#""/{id}" if query("new").is("TRUE") => a, "/{name}" if query("new").is("false") => b"#,
+            &["`GET /7` without the parameter `new` in its query is taken by no route"],
+        ),
+        (
+            r#""/" if cookie("beta").is("on") => a, "/" if cookie("beta").is("off") => b, POST "/" => c"#,
+            &["`GET /` without the cookie `beta` is taken by no route"],
+        ),
+        (
+            r#""/" if header("a").is("1").and(query("v").is("2")) => a, "/" if header("a").is("0").and(query("v").is("2")) => b"#,
+            &["`GET /?v=2` without the header `a` is taken by no route"],
+        ),
+        (
+            r#""/" if header("a").exists() => a, "/" if header("a").is("") => b"#,
+            &["`GET /` without the header `a` is taken by no route"],
+        ),
+        (
+            r#""/" if client_ip().within("0.0.0.0/0") => a"#,
+            &["`GET /` from an IPv6 address is taken by no route"],
+        ),
+    ]);
+    assert_eq!(
+        warned(r#"GET "/x" if header("b").is("1") => a, GET "/x" if header("b").is("0") => b"#),
+        ["`GET /x` without the header `b` is taken by no route\n\
+             note: `GET /x if header(\"b\").is(\"1\")` and `GET /x if header(\"b\").is(\"0\")` take only what has it, \
+             and every route for this path has such a guard\n\
+             help: write a route without a guard for the rest, or `#[allow(no_fallback)]` above this one"]
+    );
+}
+
+#[test]
+fn routes_that_only_some_may_take_are_left_alone() {
+    told(&[
+        (r#""/admin" if header("x-internal").is("1") => a"#, &[]),
+        (r#""/admin" if client_ip().within("10.0.0.0/8") => a"#, &[]),
+        (
+            r#""/" if header("tenant").is("a") => a, "/" if header("tenant").is("b") => b"#,
+            &[],
+        ),
+        (
+            r#""/" if header("v").is("1") => a, "/" if header("v").is("2") => b"#,
+            &[],
+        ),
+        // There is an answer: with the same path, with a shorter one, or nobody knows.
+        (
+            r#""/" if header("b").is("1") => a, "/" if header("b").is("0") => b, "/" => c"#,
+            &[],
+        ),
+        (
+            r#""/x" if header("b").is("1") => a, "/x" if header("b").is("0") => b, "/" => c"#,
+            &[],
+        ),
+        (
+            r#""/" if header("b").is("1") => a, "/" if header("b").is("0") => b, "/" if g => c"#,
+            &[],
+        ),
+        // Other methods, or another key beside it.
+        (
+            r#"GET "/" if header("b").is("1") => a, POST "/" if header("b").is("0") => b"#,
+            &[],
+        ),
+        (
+            r#""/" if header("b").is("1").and(query("a").is("1")) => a, "/" if header("b").is("0").and(query("a").is("0")) => b"#,
+            &[],
+        ),
+        (
+            r#"#[allow(no_fallback)] "/" if header("b").is("1") => a, "/" if header("b").is("0") => b"#,
+            &[],
+        ),
+        (
+            r#""/" if header("b").is("1") => a, #[allow(no_fallback)] "/" if header("b").is("0") => b"#,
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn attributes_that_would_be_lost_are_refused() {
+    let cases = [
+        (
+            r#"#[cfg(x)] backend a = "http://a"; "/" => a"#,
+            "a backend takes no attribute but `#[allow(..)]`",
+        ),
+        (
+            r#"#[deprecated] env A: u8; "/" => f(A)"#,
+            "a variable takes no attribute but `#[allow(..)]`",
+        ),
+        (
+            r#"#[cfg(x)] let a = 5; "/" => f(a)"#,
+            "`let` takes no attribute but `#[allow(..)]`",
+        ),
+        (r#"#[inline] "/" => a"#, "a route takes no attribute"),
+        (
+            r#"#[allow(dead_code)] "/" => a"#,
+            "`dead_code` is no warning of a route",
+        ),
+        (
+            r#"#[allow(no_fallback)] "/a" { "/" => a }"#,
+            "a scope takes no attribute",
+        ),
+        (
+            r#"#[allow(unused)] host "a.b" { "/" => a }"#,
+            "`host` takes no attribute",
+        ),
+    ];
+    for (source, wanted) in cases {
+        let messages = super::messages(source);
+        assert_eq!(messages.len(), 1, "{source}: {messages:?}");
+        assert!(messages[0].starts_with(wanted), "{source}: {messages:?}");
+    }
+    // What was refused is not in the way of what is written.
+    let source = r#"prox #[cfg(x)] backend a = "http://a"; "/" => a"#;
+    let output = crate::expand(source.parse().unwrap()).to_string();
+    assert!(!output.contains("cfg (x)"), "{output}");
+    assert!(super::messages(r#"#[expect(unused_mut)] let mut a = 5; "/" => f(a)"#).is_empty());
+}
+
+#[test]
+fn nothing_is_warned_of_beside_an_error() {
+    let source = r#"prox backend a = "http://a"; "/x" =>"#;
+    let output = crate::expand(source.parse().unwrap()).to_string();
+    assert!(
+        output.contains("compile_error") && !output.contains("deprecated"),
+        "{output}"
+    );
+    let output = crate::expand(r#"prox backend a = "http://a";"#.parse().unwrap()).to_string();
+    assert!(output.contains("deprecated"), "{output}");
+}

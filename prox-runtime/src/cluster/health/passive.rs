@@ -1,0 +1,367 @@
+//! Ejection by what requests show: nobody asks the endpoint anything extra.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Outcome;
+use crate::{
+    cluster::{FOREVER, window::Window},
+    sync::lock,
+};
+
+/// When an endpoint is ejected because of its answers, and for how long: `.passive(..)`. On by default.
+///
+/// A failure is a connection that cannot be made or is reset, an answer that is late or is not HTTP, and a status of 5xx other
+/// than 501 and 505.
+///
+/// | what | default |
+/// |---|---|
+/// | failures in a row | 5 |
+/// | or share of failures | 50 % of at least 20 requests in 10 s |
+/// | ejected for | 5 s, doubling up to 300 s |
+/// | ejected at most | half of the endpoints, rounded down: never the only one |
+///
+/// When the time is over, one request is sent as a probe; if it succeeds the endpoint is back (and starts slowly), else it is
+/// ejected for twice as long. An endpoint that then stays for 300 s has a clean slate.
+///
+/// ```
+/// use prox_runtime::PassiveOptions;
+/// use std::time::Duration;
+///
+/// let options = PassiveOptions::new().in_a_row(3).eject_for(Duration::from_secs(10), Duration::from_mins(1));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct PassiveOptions {
+    in_a_row: u32,
+    volume: u32,
+    percent: u32,
+    window: Duration,
+    first: Duration,
+    longest: Duration,
+    most: u32,
+}
+
+impl PassiveOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            in_a_row: 5,
+            volume: 20,
+            percent: 50,
+            window: Duration::from_secs(10),
+            first: Duration::from_secs(5),
+            longest: Duration::from_mins(5),
+            most: 50,
+        }
+    }
+
+    /// Ejects after so many failures with no success between them; 5 by default, 0 turns it off.
+    #[must_use]
+    pub fn in_a_row(mut self, failures: u32) -> Self {
+        self.in_a_row = failures;
+        self
+    }
+
+    /// Ejects when `percent` of the requests in `window` failed, and there were at least `volume` of them; 50, 20 and 10 s by
+    /// default. More than 100 percent turns it off.
+    #[must_use]
+    pub fn share(mut self, percent: u32, volume: u32, window: Duration) -> Self {
+        (self.percent, self.volume, self.window) = (percent, volume, window);
+        self
+    }
+
+    /// Ejects for `first`, and for twice as long each time, up to `longest`; 5 s and 300 s by default.
+    #[must_use]
+    pub fn eject_for(mut self, first: Duration, longest: Duration) -> Self {
+        self.first = first.min(FOREVER);
+        self.longest = longest.clamp(self.first, FOREVER);
+        self
+    }
+
+    /// Never ejects more than `percent` of the endpoints at a time; 50 by default, 100 at most.
+    #[must_use]
+    pub fn at_most(mut self, percent: u32) -> Self {
+        self.most = percent.min(100);
+        self
+    }
+
+    /// The length of the ejection number `times`, counted from 1.
+    fn length(&self, times: u32) -> Duration {
+        let factor = 1_u32
+            .checked_shl(times.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+}
+
+impl Default for PassiveOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How many endpoints of a cluster there are, and how many of them are ejected.
+#[derive(Debug)]
+pub(crate) struct Ejections {
+    options: PassiveOptions,
+    endpoints: AtomicUsize,
+    ejected: AtomicUsize,
+}
+
+impl Ejections {
+    pub(crate) fn new(options: PassiveOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            endpoints: AtomicUsize::new(0),
+            ejected: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many are ejected.
+    pub(crate) fn ejected(&self) -> usize {
+        self.ejected.load(Ordering::Relaxed)
+    }
+
+    /// Takes one of the ejections that are allowed at a time.
+    fn reserve(&self) -> bool {
+        let endpoints = self.endpoints.load(Ordering::Relaxed);
+        let most = endpoints.saturating_mul(self.options.most as usize) / 100;
+        self.ejected
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ejected| {
+                (ejected < most).then_some(ejected + 1)
+            })
+            .is_ok()
+    }
+}
+
+/// Why an endpoint is, or would be, ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// So many failures in a row.
+    InARow(u32),
+    /// So many failures among all requests in the window.
+    Share { failed: u64, of: u64 },
+    /// The probe failed.
+    Probe,
+}
+
+/// What the outcome of a request changed; a `tracing` event and a count each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The endpoint is ejected: make a new list for the balancer.
+    Ejected {
+        cause: Cause,
+        length: Duration,
+        times: u32,
+    },
+    /// It would be ejected, but too many others are.
+    Spared { cause: Cause },
+    /// It is back: begin its slow start, and make a new list for the balancer.
+    Returned,
+}
+
+/// One endpoint's record. Dropping it gives its ejection free, so endpoints may come and go.
+///
+/// For requests that succeed, it costs an addition to a shared word.
+#[derive(Debug)]
+pub(crate) struct Passive {
+    cluster: Arc<Ejections>,
+    streak: AtomicU32,
+    window: Window,
+    /// The same as in `state`, to be read without the lock.
+    ejected: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// How often it was ejected without a long stay in between.
+    times: u32,
+    returned: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Admitted,
+    Ejected { until: Instant },
+    Probing { since: Instant },
+}
+
+impl Passive {
+    /// An endpoint that nothing is held against.
+    pub(crate) fn new(cluster: &Arc<Ejections>, now: Instant) -> Self {
+        cluster.endpoints.fetch_add(1, Ordering::Relaxed);
+        Self {
+            cluster: Arc::clone(cluster),
+            streak: AtomicU32::new(0),
+            window: Window::new(cluster.options.window, now),
+            ejected: AtomicBool::new(false),
+            state: Mutex::new(State {
+                phase: Phase::Admitted,
+                times: 0,
+                returned: now,
+            }),
+        }
+    }
+
+    /// Whether it gets no requests but probes.
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.ejected.load(Ordering::Relaxed)
+    }
+
+    /// Records how a request other than a probe ended.
+    ///
+    /// While it is ejected that says nothing: such requests were begun before, or sent in panic.
+    pub(crate) fn record(&self, outcome: Outcome, now: Instant) -> Option<Change> {
+        if outcome == Outcome::Unknown || self.is_ejected() {
+            return None;
+        }
+        let bad = outcome == Outcome::Bad;
+        self.window.add(bad, now);
+        if bad {
+            return self.failed(now);
+        }
+        // Most of the time it is zero, and reading it leaves the cache line with all who share it.
+        if self.streak.load(Ordering::Relaxed) != 0 {
+            self.streak.store(0, Ordering::Relaxed);
+        }
+        None
+    }
+
+    fn failed(&self, now: Instant) -> Option<Change> {
+        let options = &self.cluster.options;
+        let streak = self
+            .streak
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
+        // With a remainder, so that an endpoint that was spared is judged anew only after as many failures more.
+        let cause = if options.in_a_row > 0 && streak.is_multiple_of(options.in_a_row) {
+            Cause::InARow(streak)
+        } else {
+            let tally = self.window.tally(now);
+            if !tally.reaches(options.volume, options.percent) {
+                return None;
+            }
+            Cause::Share {
+                failed: tally.marked,
+                of: tally.all,
+            }
+        };
+        let mut state = lock(&self.state);
+        if state.phase != Phase::Admitted {
+            return None;
+        }
+        if !self.cluster.reserve() {
+            if matches!(cause, Cause::Share { .. }) {
+                self.window.clear();
+            }
+            return Some(Change::Spared { cause });
+        }
+        if now.saturating_duration_since(state.returned) >= options.longest {
+            state.times = 0;
+        }
+        Some(self.eject(&mut state, cause, now))
+    }
+
+    fn eject(&self, state: &mut State, cause: Cause, now: Instant) -> Change {
+        state.times = state.times.saturating_add(1);
+        let length = self.cluster.options.length(state.times);
+        state.phase = Phase::Ejected {
+            until: now + length,
+        };
+        self.ejected.store(true, Ordering::Relaxed);
+        Change::Ejected {
+            cause,
+            length,
+            times: state.times,
+        }
+    }
+
+    /// When a probe may be sent; `None` while it is not ejected.
+    ///
+    /// A probe without a verdict is taken for lost after as long as an ejection can last.
+    pub(crate) fn probe_due(&self) -> Option<Instant> {
+        match lock(&self.state).phase {
+            Phase::Admitted => None,
+            Phase::Ejected { until } => Some(until),
+            Phase::Probing { since } => Some(since + self.cluster.options.longest),
+        }
+    }
+
+    /// Takes the one probe that is allowed; whoever gets `true` sends a request to the endpoint, past the balancer, and says
+    /// with [`settle`](Self::settle) how it ended.
+    ///
+    /// The probe may fail, so it should be a request that can be `retried`. One that cannot is taken only when no other came
+    /// within the length of the first ejection.
+    pub(crate) fn claim_probe(&self, retried: bool, now: Instant) -> bool {
+        if !self.is_ejected() {
+            return false;
+        }
+        let mut state = lock(&self.state);
+        let options = &self.cluster.options;
+        let due = match state.phase {
+            Phase::Admitted => return false,
+            Phase::Ejected { until } if retried => until,
+            Phase::Ejected { until } => until + options.first,
+            Phase::Probing { since } => since + options.longest,
+        };
+        if now < due {
+            return false;
+        }
+        state.phase = Phase::Probing { since: now };
+        true
+    }
+
+    /// Says how a probe ended. When nothing can be said, the next request may be the probe.
+    pub(crate) fn settle(&self, outcome: Outcome, now: Instant) -> Option<Change> {
+        let mut state = lock(&self.state);
+        if !matches!(state.phase, Phase::Probing { .. }) {
+            return None;
+        }
+        match outcome {
+            Outcome::Unknown => {
+                state.phase = Phase::Ejected { until: now };
+                None
+            }
+            Outcome::Bad => Some(self.eject(&mut state, Cause::Probe, now)),
+            Outcome::Good => Some(self.admit(&mut state, now)),
+        }
+    }
+
+    /// Ends an ejection early: an active check has seen the endpoint recover, or an operator says so.
+    pub(crate) fn pardon(&self, now: Instant) -> Option<Change> {
+        let mut state = lock(&self.state);
+        (state.phase != Phase::Admitted).then(|| self.admit(&mut state, now))
+    }
+
+    fn admit(&self, state: &mut State, now: Instant) -> Change {
+        state.phase = Phase::Admitted;
+        state.returned = now;
+        self.streak.store(0, Ordering::Relaxed);
+        self.window.clear();
+        self.cluster.ejected.fetch_sub(1, Ordering::Relaxed);
+        self.ejected.store(false, Ordering::Relaxed);
+        Change::Returned
+    }
+}
+
+impl Drop for Passive {
+    fn drop(&mut self) {
+        self.cluster.endpoints.fetch_sub(1, Ordering::Relaxed);
+        if self.is_ejected() {
+            self.cluster.ejected.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

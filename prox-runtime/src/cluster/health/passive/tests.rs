@@ -1,0 +1,223 @@
+use proptest::prelude::*;
+
+use super::{Outcome::*, *};
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn endpoints(count: usize) -> (Vec<Passive>, Instant) {
+    let now = Instant::now();
+    let cluster = Ejections::new(PassiveOptions::new());
+    (
+        (0..count).map(|_| Passive::new(&cluster, now)).collect(),
+        now,
+    )
+}
+
+/// Records outcomes until something changes.
+fn fail(endpoint: &Passive, times: usize, now: Instant) -> Option<Change> {
+    (0..times).find_map(|_| endpoint.record(Bad, now))
+}
+
+#[test]
+fn five_failures_in_a_row_eject() {
+    let (endpoints, now) = endpoints(2);
+    assert_eq!(fail(&endpoints[0], 4, now), None);
+    endpoints[0].record(Good, now);
+    assert_eq!(fail(&endpoints[0], 4, now), None);
+    assert_eq!(endpoints[0].record(Unknown, now), None);
+    let change = endpoints[0].record(Bad, now);
+    let (cause, length) = (Cause::InARow(5), seconds(5));
+    assert_eq!(
+        change,
+        Some(Change::Ejected {
+            cause,
+            length,
+            times: 1
+        })
+    );
+    assert!(endpoints[0].is_ejected());
+}
+
+#[test]
+fn half_of_twenty_requests_eject_within_ten_seconds_only() {
+    let (endpoints, start) = endpoints(2);
+    let run = |endpoint: &Passive, step: Duration| {
+        (0..20).find_map(|turn| {
+            let outcome = if turn % 2 == 0 { Good } else { Bad };
+            endpoint.record(outcome, start + step * turn)
+        })
+    };
+    assert_eq!(run(&endpoints[1], seconds(1)), None);
+    let Some(Change::Ejected { cause, .. }) = run(&endpoints[0], Duration::from_millis(400)) else {
+        panic!("it stayed");
+    };
+    assert_eq!(cause, Cause::Share { failed: 10, of: 20 });
+}
+
+#[test]
+fn half_of_the_endpoints_stay() {
+    for (count, most) in [(1, 0), (2, 1), (3, 1), (4, 2), (9, 4)] {
+        let (endpoints, now) = endpoints(count);
+        let changes: Vec<_> = endpoints.iter().filter_map(|e| fail(e, 5, now)).collect();
+        let spared = changes
+            .iter()
+            .filter(|change| matches!(change, Change::Spared { .. }));
+        assert_eq!(spared.count(), count - most);
+        assert_eq!(endpoints[0].cluster.ejected(), most);
+    }
+}
+
+#[test]
+fn one_that_was_spared_is_judged_again_later() {
+    let (mut endpoints, now) = endpoints(2);
+    fail(&endpoints[0], 5, now);
+    let cause = Cause::InARow(5);
+    assert_eq!(fail(&endpoints[1], 5, now), Some(Change::Spared { cause }));
+    assert_eq!(fail(&endpoints[1], 4, now), None);
+    endpoints[0].pardon(now);
+    let change = fail(&endpoints[1], 1, now);
+    assert!(matches!(
+        change,
+        Some(Change::Ejected {
+            cause: Cause::InARow(10),
+            ..
+        })
+    ));
+    // An endpoint that is taken off takes its ejection along.
+    let cluster = Arc::clone(&endpoints[1].cluster);
+    endpoints.pop();
+    assert_eq!(cluster.ejected(), 0);
+}
+
+#[test]
+fn one_probe_is_sent_when_the_time_is_over() {
+    let (endpoints, now) = endpoints(2);
+    let endpoint = &endpoints[0];
+    fail(endpoint, 5, now);
+    assert_eq!(endpoint.probe_due(), Some(now + seconds(5)));
+    assert!(!endpoint.claim_probe(true, now + Duration::from_millis(4_999)));
+    let due = now + seconds(5);
+    assert!(!endpoint.claim_probe(false, due));
+    assert!(endpoint.claim_probe(true, due));
+    assert!(!endpoint.claim_probe(true, due));
+    // What was begun before the ejection says nothing about the probe.
+    assert_eq!(endpoint.record(Good, due), None);
+    assert!(endpoint.is_ejected());
+    assert_eq!(endpoint.settle(Unknown, due), None);
+    assert!(endpoint.claim_probe(true, due));
+    assert_eq!(endpoint.settle(Good, due), Some(Change::Returned));
+    assert!(!endpoint.is_ejected());
+    assert_eq!(endpoint.settle(Bad, due), None);
+    assert_eq!(fail(endpoint, 4, due), None);
+}
+
+#[test]
+fn a_request_that_cannot_be_retried_is_a_probe_when_no_other_comes() {
+    let (endpoints, now) = endpoints(2);
+    fail(&endpoints[0], 5, now);
+    assert!(!endpoints[0].claim_probe(false, now + seconds(9)));
+    assert!(endpoints[0].claim_probe(false, now + seconds(10)));
+    // And a probe that got lost does not keep the endpoint out for ever.
+    assert!(!endpoints[0].claim_probe(true, now + seconds(309)));
+    assert!(endpoints[0].claim_probe(true, now + seconds(310)));
+}
+
+#[test]
+fn an_ejection_doubles_up_to_five_minutes_and_is_forgotten() {
+    let (endpoints, mut now) = endpoints(2);
+    let endpoint = &endpoints[0];
+    fail(endpoint, 5, now);
+    for expected in [10, 20, 40, 80, 160, 300, 300] {
+        now = endpoint.probe_due().unwrap();
+        assert!(endpoint.claim_probe(true, now));
+        let Some(Change::Ejected { length, .. }) = endpoint.settle(Bad, now) else {
+            panic!("the probe failed");
+        };
+        assert_eq!(length, seconds(expected));
+    }
+    now = endpoint.probe_due().unwrap();
+    endpoint.claim_probe(true, now);
+    endpoint.settle(Good, now);
+    let length = |change| match change {
+        Some(Change::Ejected { length, .. }) => length,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(length(fail(endpoint, 5, now + seconds(299))), seconds(300));
+    endpoint.pardon(now + seconds(299));
+    assert_eq!(length(fail(endpoint, 5, now + seconds(599))), seconds(5));
+}
+
+#[test]
+fn what_is_turned_off_never_ejects() {
+    let now = Instant::now();
+    let options = PassiveOptions::new()
+        .in_a_row(0)
+        .share(101, 1, seconds(10))
+        .at_most(100);
+    let endpoint = Passive::new(&Ejections::new(options), now);
+    assert_eq!(fail(&endpoint, 1_000, now), None);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Record(usize, Outcome),
+    Claim(usize, bool),
+    Settle(usize, Outcome),
+    Pardon(usize),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome = || prop_oneof![Just(Good), Just(Bad), Just(Bad), Just(Unknown)];
+    prop_oneof![
+        8 => (0..4_usize, outcome()).prop_map(|(at, outcome)| Step::Record(at, outcome)),
+        3 => (0..4_usize, any::<bool>()).prop_map(|(at, retried)| Step::Claim(at, retried)),
+        2 => (0..4_usize, outcome()).prop_map(|(at, outcome)| Step::Settle(at, outcome)),
+        1 => (0..4_usize).prop_map(Step::Pardon),
+        2 => (0..400_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_counts_hold_and_nobody_is_out_for_ever(
+        steps in prop::collection::vec(step(), 0..300),
+    ) {
+        let (endpoints, mut now) = endpoints(4);
+        let mut probing = [false; 4];
+        for step in steps {
+            match step {
+                Step::Record(at, outcome) => {
+                    endpoints[at].record(outcome, now);
+                }
+                Step::Claim(at, retried) => {
+                    let due = endpoints[at].probe_due();
+                    let claimed = endpoints[at].claim_probe(retried, now);
+                    prop_assert!(!claimed || due.is_some_and(|due| due <= now));
+                    probing[at] |= claimed;
+                }
+                Step::Settle(at, outcome) => {
+                    let change = endpoints[at].settle(outcome, now);
+                    prop_assert!(change.is_none() || probing[at]);
+                    probing[at] = false;
+                }
+                Step::Pardon(at) => {
+                    let out = endpoints[at].is_ejected();
+                    prop_assert_eq!(endpoints[at].pardon(now).is_some(), out);
+                    probing[at] = false;
+                }
+                Step::Wait(more) => now += seconds(more),
+            }
+            let out = endpoints.iter().filter(|endpoint| endpoint.is_ejected()).count();
+            prop_assert_eq!(out, endpoints[0].cluster.ejected());
+            prop_assert!(out <= 2);
+            for endpoint in &endpoints {
+                prop_assert_eq!(endpoint.is_ejected(), endpoint.probe_due().is_some());
+                let due = endpoint.probe_due();
+                prop_assert!(due.is_none_or(|due| due <= now + seconds(300)));
+            }
+        }
+    }
+}

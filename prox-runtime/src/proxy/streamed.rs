@@ -1,0 +1,129 @@
+//! The body of a response that comes on a stream of a shared connection.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::Lease;
+use crate::{
+    body::Body,
+    error::{Error, Failure},
+    forward::headers,
+    pool::Download,
+    respond,
+};
+
+pub(super) struct StreamedBody {
+    /// Gone once it has ended: the stream is closed then, or reset.
+    download: Option<Download>,
+    _lease: Lease,
+    idle: Duration,
+    waiting: Option<Instant>,
+    end: Option<Instant>,
+    /// Whether the client takes a time limit as the status of its gRPC call.
+    grpc: bool,
+    /// What is to be told next, once all before it is on its way to the client.
+    failed: Option<Error>,
+}
+
+impl StreamedBody {
+    pub(super) fn new(
+        download: Download,
+        lease: Lease,
+        idle: Duration,
+        end: Option<Instant>,
+        grpc: bool,
+    ) -> Self {
+        Self {
+            download: Some(download),
+            _lease: lease,
+            idle,
+            waiting: None,
+            end,
+            grpc,
+            failed: None,
+        }
+    }
+
+    /// The body for the client; one that is empty costs nothing more.
+    pub(super) fn into_body(self) -> Body {
+        if self.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::boxed(self)
+        }
+    }
+
+    fn timed_out(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.download = None;
+        Poll::Ready(Some(if self.grpc {
+            Ok(Frame::trailers(respond::grpc_status(
+                Failure::ResponseTimeout,
+            )))
+        } else {
+            Err(Error::failure(Failure::ResponseTimeout).after_send())
+        }))
+    }
+}
+
+impl HttpBody for StreamedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some(download) = &mut this.download else {
+            return Poll::Ready(None);
+        };
+        match download.poll_frame(cx) {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                this.waiting = None;
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                    this.download = None;
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.download = None;
+                // The server drops what it has not written yet when a body fails, so let it write that first.
+                this.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                this.download = None;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
+                let deadline = this.end.map_or(stalled, |end| end.min(stalled));
+                if download.poll_deadline(cx, deadline).is_ready() {
+                    return this.timed_out();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed.is_none() && self.download.as_ref().is_none_or(Download::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = self.download.as_ref().and_then(Download::left);
+        left.map(SizeHint::with_exact).unwrap_or_default()
+    }
+}

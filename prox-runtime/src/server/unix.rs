@@ -1,0 +1,116 @@
+//! A Unix socket to listen on: its file, and who may use it.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::error::{Error, Result};
+
+/// A socket that is listened on. The last of its listeners removes the file.
+#[derive(Clone, Debug)]
+pub(super) struct UnixSocket(Arc<Bound>);
+
+#[derive(Debug)]
+struct Bound {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The file that is ours; by the time it is to be removed, another process may have put its own there.
+    file: (u64, u64),
+}
+
+impl UnixSocket {
+    /// Binds a path, and lets those in whom `mode` allows to write.
+    ///
+    /// A socket on which nobody listens any more is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the path cannot be bound, or somebody listens there.
+    pub(super) fn bind(path: &Path, mode: u32) -> Result<Self> {
+        let failed = |error| {
+            let hint = hint(&error);
+            Error::io(
+                format!("cannot listen on unix:{}{hint}", path.display()),
+                error,
+            )
+        };
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
+                fs::remove_file(path).and_then(|()| UnixListener::bind(path))
+            }
+            other => other,
+        }
+        .map_err(failed)?;
+        let prepared = || {
+            listener.set_nonblocking(true)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+            identity(path)
+        };
+        let file = prepared().map_err(failed)?;
+        Ok(Self(Arc::new(Bound {
+            listener,
+            path: path.to_owned(),
+            file,
+        })))
+    }
+
+    /// One more listener on the same socket. The runtime must be entered.
+    pub(super) fn listener(&self) -> Result<tokio::net::UnixListener> {
+        self.0
+            .listener
+            .try_clone()
+            .and_then(tokio::net::UnixListener::from_std)
+            .map_err(|error| Error::io("cannot share a Unix socket", error))
+    }
+
+    /// Lets nobody connect any more.
+    pub(super) fn close(&self) {
+        self.0.remove();
+    }
+}
+
+impl Bound {
+    fn remove(&self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            // Whoever is not allowed to leaves it behind, and the next start replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Whether there is a socket on which nobody listens.
+fn is_left_behind(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            " (another process does, or it is no socket: end the process, or write another path)"
+        }
+        io::ErrorKind::NotFound => " (its directory does not exist: make it)",
+        io::ErrorKind::PermissionDenied => {
+            " (its directory is not writable for this user: write another path)"
+        }
+        io::ErrorKind::InvalidInput => " (such a path is at most 107 bytes long)",
+        _ => "",
+    }
+}

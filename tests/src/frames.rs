@@ -1,0 +1,162 @@
+//! A client that writes and reads the frames of HTTP/2 (RFC 9113, 4.1) one by one, right or wrong.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::wait::within;
+
+/// What a client sends first.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The kinds of frames.
+pub mod kind {
+    #![expect(missing_docs, reason = "the names are those of the RFC")]
+    pub const DATA: u8 = 0;
+    pub const HEADERS: u8 = 1;
+    pub const PRIORITY: u8 = 2;
+    pub const RST_STREAM: u8 = 3;
+    pub const SETTINGS: u8 = 4;
+    pub const PING: u8 = 6;
+    pub const GOAWAY: u8 = 7;
+    pub const WINDOW_UPDATE: u8 = 8;
+    pub const CONTINUATION: u8 = 9;
+}
+
+/// On `DATA` and `HEADERS`: nothing follows on this stream.
+pub const END_STREAM: u8 = 1;
+
+/// On `HEADERS` and `CONTINUATION`: the header block is whole.
+pub const END_HEADERS: u8 = 4;
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// One of [`kind`].
+    pub kind: u8,
+    /// The flags, as bits.
+    pub flags: u8,
+    /// The stream; 0 is the connection.
+    pub stream: u32,
+    /// What is in it.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame.
+    pub fn new(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            kind,
+            flags,
+            stream,
+            payload: payload.into(),
+        }
+    }
+
+    /// A whole request without a body: `GET` of this path from the host `gateway.test`, and these further fields.
+    pub fn get(stream: u32, path: &str, fields: &[(&str, &str)]) -> Self {
+        let flags = END_STREAM | END_HEADERS;
+        Self::new(kind::HEADERS, flags, stream, block(path, fields))
+    }
+
+    /// As it is sent.
+    pub fn bytes(&self) -> Vec<u8> {
+        let length = u32::try_from(self.payload.len()).expect("a test's frame is small");
+        let mut bytes = length.to_be_bytes()[1..].to_vec();
+        bytes.extend([self.kind, self.flags]);
+        bytes.extend(self.stream.to_be_bytes());
+        bytes.extend(&self.payload);
+        bytes
+    }
+}
+
+/// The header block (RFC 7541) of a `GET`, without Huffman coding and without the dynamic table.
+pub fn block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86];
+    for (name, value) in [(":authority", "gateway.test"), (":path", path)]
+        .iter()
+        .chain(fields)
+    {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).expect("a short text"));
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// A client of frames.
+#[derive(Debug)]
+pub struct FrameClient(TcpStream);
+
+impl FrameClient {
+    /// Connects, and exchanges the preface and empty settings.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = within("a connection", TcpStream::connect(address))
+            .await
+            .expect("the gateway accepts connections");
+        let mut client = Self(stream);
+        client.write(PREFACE).await;
+        client.send(&Frame::new(kind::SETTINGS, 0, 0, [])).await;
+        client.send(&Frame::new(kind::SETTINGS, 1, 0, [])).await;
+        client
+    }
+
+    /// Writes bytes; false when the gateway has closed the connection.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        within("the gateway to read", self.0.write_all(bytes))
+            .await
+            .is_ok()
+    }
+
+    /// Writes a frame; false when the gateway has closed the connection.
+    pub async fn send(&mut self, frame: &Frame) -> bool {
+        self.write(&frame.bytes()).await
+    }
+
+    /// The next frame; `None` at the end of the connection, whatever it is. Pings are answered.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let frame = self.read().await?;
+        if frame.kind == kind::PING && frame.flags == 0 {
+            let answer = Frame::new(kind::PING, 1, 0, frame.payload.clone());
+            self.send(&answer).await;
+        }
+        Some(frame)
+    }
+
+    async fn read(&mut self) -> Option<Frame> {
+        within("a frame", async {
+            let mut header = [0; 9];
+            self.0.read_exact(&mut header).await.ok()?;
+            let [a, b, c, kind, flags, stream @ ..] = header;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.0.read_exact(&mut payload).await.ok()?;
+            Some(Frame {
+                kind,
+                flags,
+                stream: u32::from_be_bytes(stream),
+                payload,
+            })
+        })
+        .await
+    }
+
+    /// The next frame of this kind, whatever else comes before it.
+    pub async fn next_of(&mut self, kind: u8) -> Option<Frame> {
+        loop {
+            let frame = self.next().await?;
+            if frame.kind == kind {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Waits for the end of the connection.
+    pub async fn closed(&mut self) {
+        while self.next().await.is_some() {}
+    }
+}

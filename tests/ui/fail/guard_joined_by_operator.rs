@@ -1,0 +1,17 @@
+//! Rust's `&&` between two guards.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users" if header("x-beta").is("1") && query("v").is("2") => "http://10.0.1.1:8080",
+    GET "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

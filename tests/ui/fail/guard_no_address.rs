@@ -1,0 +1,17 @@
+//! A number too big for an address.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users" if client_ip().within("10.0.0.256/32") => "http://10.0.1.1:8080",
+    GET "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

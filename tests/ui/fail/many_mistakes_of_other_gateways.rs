@@ -1,0 +1,22 @@
+//! A gateway as nginx has it, and what was meant.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    upstream api { server 10.0.0.1:8080; }
+
+    server {
+        listen 80;
+    }
+    location /users { proxy_pass "http://10.0.0.1:8080"; }
+    GET "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,21 @@
+//! A handler that is called.
+
+async fn hello(_: u8) -> &'static str {
+    "hello"
+}
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users" => users,
+    GET "/hello" => handler(hello(5)),
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

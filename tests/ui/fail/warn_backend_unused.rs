@@ -1,0 +1,19 @@
+//! A backend that no route uses: a warning, here denied.
+
+#![deny(warnings)]
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+    backend orders = "http://10.0.0.3:8080";
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,24 @@
+//! Layers in braces.
+
+use prox::{Next, Request, Response};
+
+async fn auth(req: Request, next: Next) -> Response {
+    next.run(req).await
+}
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    with {auth};
+
+    GET "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
