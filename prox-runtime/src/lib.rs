@@ -43,15 +43,15 @@ pub use crate::{
     client::Client,
     cluster::{
         Balancer, BreakerOptions, BudgetOptions, CheckOptions, Cluster, ClusterBuilder, Endpoint,
-        EndpointError, Hash, HedgeOptions, IntoEndpoint, IntoEndpoints, LeastConn, NoEndpoint, P2c,
-        PassiveOptions, Pick, Prepared, Random, RetryOptions, RoundRobin, Seat, SlowStart, Sticky,
-        Weighted, cluster, key_of, upstream,
+        EndpointError, Hash, HedgeOptions, IntoEndpoint, IntoEndpoints, IntoSticky, LeastConn,
+        NoEndpoint, P2c, PassiveOptions, Pick, Prepared, QueueOptions, Random, RetryOptions,
+        RoundRobin, Seat, SlowStart, Sticky, Weighted, cluster, key_of, upstream,
     },
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
     gateway::{
-        Assembly, Describe, Description, Gateway, GatewayFuture, IntoBackend, IntoGateway,
-        IntoTarget, Redirect, Respond, Split, Target, explain, redirect, respond, run,
+        Assembly, Describe, Description, Gateway, GatewayFuture, HashKey, IntoBackend, IntoGateway,
+        IntoTarget, Redirect, Respond, Split, Target, explain, hash, redirect, respond, run,
     },
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,

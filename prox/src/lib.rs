@@ -11,11 +11,11 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, Client, ClientCert, Cluster, ClusterBuilder, Describe,
-    Description, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
-    Handler, IntoGateway, IntoResponse, Matched, Middleware, Next, Origin, Parts, Pick,
-    PoolOptions, Request, RequestExt, Response, Result, RouteInfo, Routes, Server, Variables, cli,
-    cli_with, run,
+    Balancer, Body, BoxError, BoxHandler, BudgetOptions, Client, ClientCert, Cluster,
+    ClusterBuilder, Describe, Description, Endpoint, EndpointError, EnvInfo, Error, Explanation,
+    Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse, Matched, Middleware, Next, Origin,
+    Parts, Pick, PoolOptions, QueueOptions, Request, RequestExt, Response, Result, RetryOptions,
+    RouteInfo, Routes, Server, Variables, cli, cli_with, run,
 };
 
 #[cfg(feature = "tls")]

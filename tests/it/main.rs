@@ -23,6 +23,7 @@ mod http2_upstreams;
 mod layers;
 mod pairing;
 mod proxy_protocol;
+mod retries;
 mod reuse;
 mod routing;
 mod run;

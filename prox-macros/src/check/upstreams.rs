@@ -28,8 +28,8 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     for expr in model.exprs() {
         each_call(&expr.tokens, &mut |call| {
             if call.name == "cluster" && !call.method {
-                cluster(model, call, diag);
-                policies::check(model, call, diag);
+                cluster(call, diag);
+                policies::check(call, diag);
             }
         });
     }
@@ -52,15 +52,12 @@ fn urls(target: &Target, diag: &mut Diagnostics) {
 }
 
 /// `cluster(policy, [endpoint, ..])`; a list that is made elsewhere is checked when the gateway starts.
-fn cluster(model: &Model, call: &Call<'_>, diag: &mut Diagnostics) {
+fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
     let written = call.args();
     let args = match meant(&written) {
         None => written,
         Some((message, policy, list)) => {
-            let word = policy.only_ident().and_then(|name| {
-                policies::policy_meant(model, name).and_then(policies::Meant::word)
-            });
-            let shown = word.map_or_else(|| source(&policy.tokens), str::to_owned);
+            let shown = source(&policy.tokens);
             let endpoints = source(&list.tokens);
             let endpoints = if endpoints == "[]" {
                 String::from("[\"http://10.0.0.1:8080\"]")

@@ -103,7 +103,11 @@ impl Rewriting<'_> {
                 TokenTree::Literal(literal) => out.extend(self.literal(literal)),
                 TokenTree::Group(group) => {
                     let before = tokens.get(..place).unwrap_or_default();
-                    let mut copy = Group::new(group.delimiter(), self.group(before, group));
+                    let inner = Self {
+                        target: self.target && takes_options(before, group),
+                        ..*self
+                    };
+                    let mut copy = Group::new(group.delimiter(), inner.group(before, group));
                     copy.set_span(group.span());
                     out.extend([TokenTree::Group(copy)]);
                 }
@@ -168,7 +172,6 @@ impl Rewriting<'_> {
                         quote_spanned!(at(list.span())=> [#(#elements),*])
                     });
                 }
-                [TokenTree::Ident(name)] if place == 0 => out.extend([self.policy(name)]),
                 [TokenTree::Literal(_)]
                     if place == 0 && policies::quoted_policy(argument).is_some() =>
                 {
@@ -179,14 +182,6 @@ impl Rewriting<'_> {
             }
         }
         out
-    }
-
-    /// The policy, or for one that is none, which has been reported, the one that was meant.
-    fn policy(&self, name: &Ident) -> TokenTree {
-        TokenTree::Ident(match policies::policy_meant(self.context.model, name) {
-            Some(meant) => Ident::new(meant.word().unwrap_or("rr"), at(name.span())),
-            None => name.clone(),
-        })
     }
 
     /// As it is written, with the policy on a path if it is a name or could be one.

@@ -189,7 +189,7 @@ fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
             "cluster", "handler", "redirect", "respond", "service", "split",
         ],
         Slot::Guard => &["client_ip", "cookie", "header", "query"],
-        Slot::Policy => &["least_conn", "random", "rr"],
+        Slot::Policy => &["hash", "least_conn", "p2c", "random", "rr", "weighted"],
         _ => &[],
     };
     let backends = matches!(slot, Slot::Target | Slot::Outcome);

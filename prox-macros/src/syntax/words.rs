@@ -5,10 +5,10 @@ use proc_macro2::Ident;
 use super::cursor::Cursor;
 
 /// The balancing policies that have a word.
-pub(crate) const POLICIES: [&str; 3] = ["rr", "least_conn", "random"];
+pub(crate) const POLICIES: [&str; 6] = ["rr", "weighted", "least_conn", "p2c", "random", "hash"];
 
 /// The words that are functions or values in scope behind `=>`, where no backend can have their names.
-pub(crate) const TARGETS: [&str; 9] = [
+pub(crate) const TARGETS: [&str; 12] = [
     "cluster",
     "handler",
     "service",
@@ -16,8 +16,11 @@ pub(crate) const TARGETS: [&str; 9] = [
     "respond",
     "split",
     "rr",
+    "weighted",
     "least_conn",
+    "p2c",
     "random",
+    "hash",
 ];
 
 /// What can stand at the start of a line at the top level.

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
-    Balancer, Cluster, Core, Endpoint, EndpointError, Policy, QueueOptions, Roster, RoundRobin,
-    Upstream, policy_methods,
+    Balancer, Budget, BudgetOptions, Cluster, Core, Endpoint, EndpointError, Policy, QueueOptions,
+    Roster, RoundRobin, Upstream, policy_methods,
 };
 use crate::{
     error::Error,
@@ -27,6 +29,7 @@ pub struct ClusterBuilder {
     queue: Option<QueueOptions>,
     tls: Option<UpstreamTls>,
     http2: bool,
+    retry_budget: BudgetOptions,
     policy: Policy,
 }
 
@@ -52,6 +55,7 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         queue: None,
         tls: None,
         http2: false,
+        retry_budget: BudgetOptions::default(),
         policy: Policy::default(),
     }
 }
@@ -92,6 +96,13 @@ impl ClusterBuilder {
     /// Without that limit nothing ever waits, and the gateway does not start.
     pub fn queue(mut self, options: QueueOptions) -> Self {
         self.queue = Some(options);
+        self
+    }
+
+    /// Bounds the tries beyond the first ones, those for failures to connect included; 20 % of the requests and 10 a second
+    /// by default.
+    pub fn retry_budget(mut self, options: BudgetOptions) -> Self {
+        self.retry_budget = options;
         self
     }
 
@@ -150,11 +161,14 @@ impl ClusterBuilder {
             problems.push("there are no endpoints".into());
         }
         if self.max_connections == Some(0) {
-            problems.push("`.max_connections(0)` lets no request through: write a number from 1 on".into());
+            problems.push(
+                "`.max_connections(0)` lets no request through: write a number from 1 on".into(),
+            );
         }
         if self.queue.is_some() && self.max_connections.is_none() {
             problems.push(
-                "`.queue(..)` changes nothing without a limit: write `.max_connections(n)` too".into(),
+                "`.queue(..)` changes nothing without a limit: write `.max_connections(n)` too"
+                    .into(),
             );
         }
         if let Some(template) = &self.policy.rewrite
@@ -205,6 +219,7 @@ impl ClusterBuilder {
                 name: name.to_owned(),
                 balancer: self.balancer,
                 roster,
+                budget: Budget::new(self.retry_budget, Instant::now()),
                 upstreams,
                 connect_timeout: self.connect_timeout,
                 connector,

@@ -5,7 +5,6 @@
 mod balance;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod breaker;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod budget;
 mod builder;
 mod endpoint;
@@ -17,9 +16,7 @@ mod hedge;
 mod priority;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod queue;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod replay;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod retry;
 #[allow(dead_code, reason = "the retries do not ask yet")]
 mod rng;
@@ -31,12 +28,13 @@ mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::request::Parts;
 use tokio::time::Instant;
 
-pub(crate) use self::endpoint::Upstream;
 pub use self::{
     balance::{
-        Balancer, Hash, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, Seat, Sticky, key_of,
+        Balancer, Hash, IntoSticky, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, Seat,
+        Sticky, key_of,
     },
     breaker::BreakerOptions,
     budget::BudgetOptions,
@@ -48,6 +46,13 @@ pub use self::{
     hedge::HedgeOptions,
     queue::QueueOptions,
     retry::RetryOptions,
+};
+pub(crate) use self::{
+    budget::Budget,
+    endpoint::Upstream,
+    queue::Permit,
+    replay::Replay,
+    retry::{Attempt, Failed, RetryAfter, Verdict},
 };
 
 #[cfg(feature = "testing")]
@@ -73,6 +78,7 @@ pub(crate) struct Core {
     balancer: Box<dyn Balancer>,
     upstreams: Vec<Upstream>,
     roster: Roster,
+    budget: Budget,
     connect_timeout: Duration,
     connector: Option<Connector>,
 }
@@ -86,6 +92,7 @@ pub(crate) struct Policy {
     pub(crate) preserve_host: bool,
     pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
+    pub(crate) retry: RetryOptions,
 }
 
 impl Default for Policy {
@@ -97,6 +104,7 @@ impl Default for Policy {
             preserve_host: false,
             forwarded: false,
             rewrite: None,
+            retry: RetryOptions::default(),
         }
     }
 }
@@ -139,6 +147,17 @@ macro_rules! policy_methods {
         /// before this one. What the client wrote there is dropped.
         pub fn forwarded(mut self) -> Self {
             self.policy.forwarded = true;
+            self
+        }
+
+        /// Tries a request again that has failed: `.retry(2)`, or `.retry(RetryOptions::new(2).per_try_timeout(1s))`.
+        ///
+        /// Only idempotent methods (RFC 9110, 9.2.2), with a body of at most 64 KiB, after a reset or a `502`, `503` or
+        /// `504`, on another endpoint if there is one, and before anything of a response has gone to the client. Off by
+        /// default, but for one more try when no connection came about. See [`RetryOptions`](crate::RetryOptions) for all
+        /// of the rules.
+        pub fn retry(mut self, options: impl Into<crate::RetryOptions>) -> Self {
+            self.policy.retry = options.into();
             self
         }
 
@@ -213,16 +232,31 @@ impl fmt::Debug for Cluster {
 
 impl Core {
     /// The endpoint for one more try; `None` when all have been tried.
-    pub(crate) fn pick(&self, tried: &[usize]) -> Option<usize> {
+    pub(crate) fn pick(&self, tried: &[usize], key: Option<u64>, now: Instant) -> Option<usize> {
         if let ([_], []) = (&*self.upstreams, tried) {
             return Some(0);
         }
-        let now = Instant::now();
         let picked = Rng::with_local(|rng| {
-            let pick = Pick::new(&self.roster, tried, None, now, rng);
+            let pick = Pick::new(&self.roster, tried, key, now, rng);
             self.balancer.pick(&pick)
         })?;
         (picked < self.upstreams.len()).then_some(picked)
+    }
+
+    /// What the policy tells requests apart by; to be asked before the request is changed.
+    pub(crate) fn key(&self, parts: &Parts) -> Option<u64> {
+        self.balancer.key(parts)
+    }
+
+    /// A request has come.
+    pub(crate) fn deposit(&self, now: Instant) {
+        self.budget.deposit(now);
+    }
+
+    /// Whether a try that failed is made again.
+    pub(crate) fn decide(&self, options: &RetryOptions, attempt: &Attempt<'_>) -> Verdict {
+        let now = Instant::now();
+        Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng))
     }
 
     pub(crate) fn upstream(&self, index: usize) -> &Upstream {

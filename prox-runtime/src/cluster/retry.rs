@@ -186,6 +186,12 @@ impl RetryOptions {
     }
 }
 
+impl From<u32> for RetryOptions {
+    fn from(retries: u32) -> Self {
+        Self::new(retries)
+    }
+}
+
 impl Default for RetryOptions {
     /// No retries but the one for a failure to connect.
     fn default() -> Self {

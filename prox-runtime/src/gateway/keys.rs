@@ -114,7 +114,7 @@ mod tests {
         let key = |address: &str| {
             let mut req = request();
             let address: SocketAddr = address.parse().unwrap();
-            req.extensions.insert(Arc::new(Client::direct(address)));
+            req.extensions.insert(Arc::new(Client::new(Some(address))));
             hash(client_ip()).key(&req)
         };
         assert_eq!(key("10.0.0.1:1000"), Some(key_of(&[10, 0, 0, 1])));

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod explain;
+mod keys;
 mod split;
 mod target;
 mod upgrade;
@@ -22,6 +23,7 @@ use http_body::Body as _;
 pub use self::{
     assembly::Assembly,
     explain::{Describe, Description, explain},
+    keys::{HashKey, hash},
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };

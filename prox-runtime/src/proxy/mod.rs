@@ -1,5 +1,6 @@
 //! Sends a request on to a cluster, and its response back.
 
+mod again;
 mod body;
 mod streamed;
 mod tunnel;
@@ -11,11 +12,13 @@ use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use self::{body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload};
+use self::{
+    again::Spare, body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload,
+};
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Cluster, Core, Policy},
+    cluster::{Attempt, Cluster, Core, Failed, Permit, Policy, RetryAfter, Upstream, Verdict},
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
     forward::{forwarded, grpc, headers, rewrite},
@@ -34,14 +37,17 @@ pub(crate) struct Proxy(Cluster);
 struct Lease {
     core: Arc<Core>,
     index: usize,
+    /// Its place, where there is a limit.
+    _permit: Option<Permit>,
 }
 
 impl Lease {
-    fn new(core: &Arc<Core>, index: usize) -> Self {
+    fn new(core: &Arc<Core>, index: usize, permit: Option<Permit>) -> Self {
         core.upstream(index).enter();
         Self {
             core: Arc::clone(core),
             index,
+            _permit: permit,
         }
     }
 }
@@ -56,6 +62,21 @@ impl Drop for Lease {
 enum Carrier {
     Http1(Box<Connection>),
     Http2(Stream),
+}
+
+/// The head of a response, and where its body is to come from.
+enum Answer {
+    Http1(http::Response<hyper::body::Incoming>, Box<Connection>),
+    Http2(http::Response<()>, Download),
+}
+
+impl Answer {
+    fn verdict(&self) -> (StatusCode, RetryAfter) {
+        match self {
+            Self::Http1(response, _) => (response.status(), RetryAfter::of(response.headers())),
+            Self::Http2(response, _) => (response.status(), RetryAfter::of(response.headers())),
+        }
+    }
 }
 
 /// One more try on the same endpoint, which is the last.
@@ -131,11 +152,14 @@ impl Proxy {
     ) -> Result<Response, Error> {
         let started = Instant::now();
         let policy = self.0.policy();
+        let core = self.0.core();
+        core.deposit(started);
         let (mut parts, body) = req.into_parts();
         let asked = Asked::by(&parts, policy, started);
         let end = asked.end;
         let trace = parts.extensions.remove::<Trace>();
         let path = self.path(&parts, matched)?;
+        let key = core.key(&parts);
         let upgrade = tunnel::asked(&parts, &body);
         headers::request(&mut parts.headers, client);
         if policy.forwarded {
@@ -146,17 +170,27 @@ impl Proxy {
         }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let (mut request, upload) = outgoing(parts, body);
+        let (spare, body) = if upgrade.is_none() && policy.retry.keeps_bodies_of(&parts.method) {
+            Spare::of(&parts, body)
+        } else {
+            (None, body)
+        };
+        let method = parts.method.clone();
+        let (mut request, mut upload) = outgoing(parts, body);
 
-        let core = self.0.core();
         let mut tried = Vec::new();
+        let mut retries = 0;
         let mut again: Option<Again> = None;
         loop {
+            let began = Instant::now();
             let index = match again {
                 Some(again) => again.index,
-                None => core.pick(&tried).ok_or(Failure::NoEndpoint)?,
+                // When all of them have failed, one of them is as good as another.
+                None => core
+                    .pick(&tried, key, began)
+                    .or_else(|| core.pick(&[], key, began))
+                    .ok_or(Failure::NoEndpoint)?,
             };
-            let lease = Lease::new(core, index);
             let upstream = core.upstream(index);
             if let Some(trace) = &trace {
                 trace.update(|hop| {
@@ -165,16 +199,32 @@ impl Proxy {
                     hop.tries += 1;
                 });
             }
-            let carrier = match self.carrier(index, again, end).await {
+            let permit = place(upstream, end).await?;
+            let lease = Lease::new(core, index, permit);
+            // The end of this try, and of the request as a whole.
+            let until = policy
+                .retry
+                .try_limit(None, began)
+                .map(|limit| began + limit);
+            let soonest = until.into_iter().chain(end).min();
+            let mut attempt = Attempt {
+                method: &method,
+                failed: Failed::Connect,
+                retries,
+                body_again: spare.as_ref().is_some_and(Spare::is_whole),
+                another_endpoint: false,
+                end,
+            };
+            let carrier = match self.carrier(index, again, soonest).await {
                 Ok(carrier) => carrier,
                 Err(error) => {
+                    drop(lease);
                     tried.push(index);
-                    // Nothing was sent, so any request may go to another endpoint, once.
-                    if tried.len() == 1 && core.pick(&tried).is_some() {
-                        again = None;
-                        continue;
-                    }
-                    return Err(error);
+                    attempt.another_endpoint = core.pick(&tried, key, began).is_some();
+                    // Nothing was sent, so any request may be tried again.
+                    self.pause(&attempt, index, error).await?;
+                    (again, retries) = (None, retries + 1);
+                    continue;
                 }
             };
             if let Some(trace) = &trace {
@@ -182,22 +232,13 @@ impl Proxy {
             }
             self.address(&mut request, index, &path)?;
             let sent = Instant::now();
-            let deadline = || upload.deadline(sent, policy, end);
-            let first_byte = || {
-                if let Some(trace) = &trace {
-                    trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
-                }
-            };
+            let deadline = || upload.deadline(sent, policy, soonest);
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
                     connection.asks_to_switch(upgrade.is_some());
                     match connection.send(request, deadline).await {
-                        Ok(response) => {
-                            first_byte();
-                            let upgrade = upgrade.as_ref();
-                            return self.respond(response, upgrade, connection, lease, end);
-                        }
-                        Err(failed) => (failed, None),
+                        Ok(response) => (Ok(Answer::Http1(response, connection)), None),
+                        Err(failed) => (Err(failed), None),
                     }
                 }
                 Carrier::Http2(stream) => {
@@ -205,25 +246,105 @@ impl Proxy {
                     if let Some(upgrade) = &upgrade {
                         upgrade.ask_for_one(request.headers_mut());
                     }
-                    match stream
-                        .send(request, upstream.endpoint.is_secure(), deadline)
-                        .await
-                    {
-                        Ok((head, download)) => {
-                            first_byte();
-                            let upgrade = upgrade.as_ref();
-                            return self.stream(head, upgrade, download, lease, asked);
-                        }
-                        Err(failed) => (failed, Some(number)),
+                    let secure = upstream.endpoint.is_secure();
+                    match stream.send(request, secure, deadline).await {
+                        Ok((head, download)) => (Ok(Answer::Http2(head, download)), None),
+                        Err(failed) => (Err(failed), Some(number)),
                     }
                 }
             };
-            // The kept connection was dead already, or the upstream takes no more requests on it. This happens once.
-            request = match failed.again {
-                Some(whole) if again.is_none() => whole,
-                _ => return Err(failed.error),
+            attempt.body_again = spare.as_ref().is_some_and(Spare::is_whole);
+            let error = match failed {
+                Ok(answer) => {
+                    if let Some(trace) = &trace {
+                        trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
+                    }
+                    let (status, after) = answer.verdict();
+                    attempt.failed = Failed::Status(status, after);
+                    // Only who may send the request again asks.
+                    match spare.as_ref().map(|_| core.decide(&policy.retry, &attempt)) {
+                        Some(Verdict::Retry { wait }) => {
+                            self.tell(index, status.as_str());
+                            tokio::time::sleep(wait).await;
+                            Error::failure(Failure::Reset)
+                        }
+                        _ => return self.pass(answer, upgrade.as_ref(), lease, asked),
+                    }
+                }
+                Err(failed) => {
+                    // The kept connection was dead already, or the upstream takes no more requests on it. This happens
+                    // once, and is no try of its own.
+                    match failed.again {
+                        Some(whole) if again.is_none() => {
+                            request = whole;
+                            again = Some(Again { index, avoid });
+                            continue;
+                        }
+                        _ => {}
+                    }
+                    attempt.failed = kind(&failed.error, until, end);
+                    self.pause(&attempt, index, failed.error).await?
+                }
             };
-            again = Some(Again { index, avoid });
+            drop(lease);
+            let Some((parts, body)) = spare.as_ref().and_then(Spare::take) else {
+                return Err(error);
+            };
+            tried.push(index);
+            (request, upload) = outgoing(parts, body);
+            (again, retries) = (None, retries + 1);
+        }
+    }
+
+    /// Waits until a try that failed may be made again, and gives its error back for who finds that it cannot.
+    ///
+    /// # Errors
+    ///
+    /// The error of the try, when there is no further one.
+    async fn pause(
+        &self,
+        attempt: &Attempt<'_>,
+        index: usize,
+        error: Error,
+    ) -> Result<Error, Error> {
+        match self.0.core().decide(&self.0.policy().retry, attempt) {
+            Verdict::Retry { wait } => {
+                let failure = error.as_failure().unwrap_or(Failure::Internal);
+                self.tell(index, failure.name());
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                Ok(error)
+            }
+            Verdict::GiveUp(reason) => {
+                tracing::debug!(
+                    backend = self.0.name(),
+                    reason = reason.name(),
+                    "not tried again"
+                );
+                Err(error)
+            }
+        }
+    }
+
+    fn tell(&self, index: usize, reason: &str) {
+        let endpoint = &self.0.core().upstream(index).endpoint;
+        tracing::info!(backend = self.0.name(), %endpoint, reason, "tried again");
+    }
+
+    /// The response for the client.
+    fn pass(
+        &self,
+        answer: Answer,
+        upgrade: Option<&Upgrade>,
+        lease: Lease,
+        asked: Asked,
+    ) -> Result<Response, Error> {
+        match answer {
+            Answer::Http1(response, connection) => {
+                self.respond(response, upgrade, connection, lease, asked.end)
+            }
+            Answer::Http2(head, download) => self.stream(head, upgrade, download, lease, asked),
         }
     }
 
@@ -372,6 +493,37 @@ impl Proxy {
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
         let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
         Ok(Response::from_parts(head, body.into_body()))
+    }
+}
+
+/// A place at an endpoint that has a limit, as soon as it is this request's turn.
+async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permit>, Error> {
+    let Some(queue) = upstream.queue() else {
+        return Ok(None);
+    };
+    if let Some(permit) = queue.try_enter() {
+        return Ok(Some(permit));
+    }
+    match queue.enter(end).await {
+        Ok(permit) => Ok(Some(permit)),
+        Err(refused) => Err(Error::failure(refused.into())),
+    }
+}
+
+/// How a try failed, as the rules for retries see it.
+fn kind(error: &Error, until: Option<Instant>, end: Option<Instant>) -> Failed {
+    match error.as_failure() {
+        Some(Failure::Reset) => Failed::Reset,
+        Some(Failure::ResponseTimeout) => {
+            let now = Instant::now();
+            let is_over = |limit: Option<Instant>| limit.is_some_and(|limit| limit <= now);
+            if is_over(until) && !is_over(end) {
+                Failed::TryTimeout
+            } else {
+                Failed::Other
+            }
+        }
+        _ => Failed::Other,
     }
 }
 

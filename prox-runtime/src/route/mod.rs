@@ -15,7 +15,7 @@ mod table;
 
 pub use self::{
     explain::{Considered, Explanation, Verdict},
-    guard::{ClientIp, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
+    guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
     info::{EnvInfo, RouteInfo, Routes, Variables, routes},
     matched::{Matched, RequestExt},
     methods::Methods,

@@ -20,7 +20,7 @@ pub use std::time::Duration;
 #[doc(no_inline)]
 pub use self::{
     guard::{client_ip, cookie, header, query},
-    policy::{least_conn, random, rr},
+    policy::{hash, least_conn, p2c, random, rr, weighted},
     target::{cluster, handler, redirect, respond, service},
 };
 

@@ -4,14 +4,16 @@
 //! cluster(least_conn, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
 //! ```
 //!
-//! A policy of one's own is any value that implements [`Balancer`].
+//! [The guide](crate::docs::balancing) says which to choose. A policy of one's own is any value that implements [`Balancer`].
 
 #![allow(
     non_upper_case_globals,
     reason = "these are the words as they are written"
 )]
 
-use prox_runtime::{Balancer, LeastConn, Pick, Random, RoundRobin};
+#[doc(inline)]
+pub use prox_runtime::hash;
+use prox_runtime::{Balancer, LeastConn, P2c, Pick, Random, RoundRobin};
 
 /// What an editor takes a policy for.
 #[doc(hidden)]
@@ -40,6 +42,7 @@ macro_rules! policies {
         #[doc(hidden)]
         pub mod words {
             use super::Policy;
+            pub use super::hash;
 
             $(
                 $(#[doc = $doc])+
@@ -56,7 +59,14 @@ policies! {
     /// cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
     /// ```
     rr: RoundRobin
-    /// Balances to the endpoint with the fewest requests under way, in proportion to its weight; ties go round.
+    /// Balances in proportion to the weights, exactly and smoothly interleaved: [`rr`], by the name that says so.
+    ///
+    /// ```text
+    /// cluster(weighted, ["http://10.0.0.1:8080", "http://10.0.0.2:8080".weight(3)])
+    /// ```
+    weighted: RoundRobin
+    /// Balances to the endpoint with the fewest requests under way, in proportion to its weight; ties are drawn by
+    /// weight.
     ///
     /// ```text
     /// cluster(least_conn, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])
@@ -68,4 +78,11 @@ policies! {
     /// cluster(random, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])
     /// ```
     random: Random
+    /// Balances to the better of two endpoints that are drawn by weight: the one that answers faster and has fewer requests
+    /// under way.
+    ///
+    /// ```text
+    /// cluster(p2c, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])
+    /// ```
+    p2c: P2c
 }

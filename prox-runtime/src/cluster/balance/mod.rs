@@ -42,7 +42,7 @@ pub use self::{
     random::Random,
     roster::{Prepared, Seat},
     round_robin::RoundRobin,
-    sticky::Sticky,
+    sticky::{IntoSticky, Sticky},
 };
 pub(crate) use self::{
     load::{Load, Total},

@@ -1,0 +1,215 @@
+//! A request that may have to be sent more than once.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::{
+    body::Body,
+    cluster::Replay,
+    error::{Error, Failure},
+    handler::Parts,
+    sync::lock,
+};
+
+/// What it takes to send a request again: its head, and its body as far as it was sent.
+pub(super) struct Spare {
+    parts: Parts,
+    /// None when there is no body.
+    source: Option<Source>,
+}
+
+type Source = Arc<Mutex<Shared>>;
+
+/// A client's body, which tries read one after the other.
+struct Shared {
+    body: Body,
+    copy: Replay,
+    /// The number of the try that may read; those before it are given up.
+    turn: u32,
+}
+
+impl Spare {
+    /// Keeps what is needed of a request, and gives the body for its first try.
+    ///
+    /// A body that says it is too long to be kept is not, and then the request is sent once.
+    pub(super) fn of(parts: &Parts, body: Body) -> (Option<Self>, Body) {
+        if body.is_end_stream() {
+            let parts = parts.clone();
+            let source = None;
+            return (Some(Self { parts, source }), body);
+        }
+        if !Replay::is_worthwhile(body.size_hint().exact()) {
+            return (None, body);
+        }
+        let source = Arc::new(Mutex::new(Shared {
+            body,
+            copy: Replay::new(),
+            turn: 0,
+        }));
+        let first = Turn {
+            source: Arc::clone(&source),
+            turn: 0,
+            before: Bytes::new(),
+        };
+        let parts = parts.clone();
+        let source = Some(source);
+        (Some(Self { parts, source }), Body::boxed(first))
+    }
+
+    /// Whether all of the request can be sent again.
+    pub(super) fn is_whole(&self) -> bool {
+        self.source
+            .as_ref()
+            .is_none_or(|source| lock(source).copy.so_far().is_some())
+    }
+
+    /// The request for another try; whatever is left of the one before reads no more of the client's body.
+    pub(super) fn take(&self) -> Option<(Parts, Body)> {
+        let Some(source) = &self.source else {
+            return Some((self.parts.clone(), Body::empty()));
+        };
+        let mut shared = lock(source);
+        let before = shared.copy.so_far()?;
+        shared.turn += 1;
+        let again = Turn {
+            source: Arc::clone(source),
+            turn: shared.turn,
+            before,
+        };
+        Some((self.parts.clone(), Body::boxed(again)))
+    }
+}
+
+impl Drop for Spare {
+    /// There is no further try, so the copy is of no use.
+    fn drop(&mut self) {
+        if let Some(source) = &self.source {
+            lock(source).copy.lose();
+        }
+    }
+}
+
+/// The body of one try: what was sent before, and the rest from the client.
+struct Turn {
+    source: Source,
+    turn: u32,
+    before: Bytes,
+}
+
+impl HttpBody for Turn {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if !self.before.is_empty() {
+            let before = std::mem::take(&mut self.before);
+            return Poll::Ready(Some(Ok(Frame::data(before))));
+        }
+        let shared = &mut *lock(&self.source);
+        if shared.turn != self.turn {
+            return Poll::Ready(Some(Err(Error::failure(Failure::Reset))));
+        }
+        let frame = Pin::new(&mut shared.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(data) => shared.copy.push(data),
+                None => shared.copy.lose(),
+            },
+            Poll::Ready(Some(Err(_))) => shared.copy.lose(),
+            Poll::Ready(None) => shared.copy.finish(),
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.before.is_empty() && lock(&self.source).body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let before = self.before.len() as u64;
+        let rest = lock(&self.source).body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(before.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
+            hint.set_upper(upper);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn parts() -> Parts {
+        http::Request::new(()).into_parts().0
+    }
+
+    #[tokio::test]
+    async fn a_body_is_sent_again_from_its_first_byte() {
+        let (spare, mut first) = Spare::of(&parts(), Body::from("hello"));
+        let spare = spare.unwrap();
+        assert_eq!(first.size_hint().exact(), Some(5));
+        let frame = first.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "hello");
+        let (_, second) = spare.take().unwrap();
+        assert_eq!(second.size_hint().exact(), Some(5));
+        assert_eq!(second.bytes(9).await.unwrap(), "hello");
+        let (_, third) = spare.take().unwrap();
+        assert_eq!(third.bytes(9).await.unwrap(), "hello");
+    }
+
+    #[tokio::test]
+    async fn a_try_that_was_given_up_reads_no_more() {
+        let (spare, first) = Spare::of(&parts(), Body::from("hello"));
+        let (_, second) = spare.unwrap().take().unwrap();
+        assert!(first.bytes(9).await.is_err());
+        assert_eq!(second.bytes(9).await.unwrap(), "hello");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_is_sent_once() {
+        let (spare, first) = Spare::of(&parts(), Body::from(vec![1; 70_000]));
+        assert!(spare.is_none());
+        assert_eq!(first.bytes(70_000).await.unwrap().len(), 70_000);
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_that_grows_too_long_is_not_kept() {
+        let (spare, first) = Spare::of(&parts(), Body::new(Chunks(3)));
+        let spare = spare.unwrap();
+        assert!(spare.is_whole());
+        assert_eq!(first.bytes(90_000).await.unwrap().len(), 90_000);
+        assert!(!spare.is_whole());
+        assert!(spare.take().is_none());
+    }
+
+    /// So many chunks of 30 000 bytes, without a word on the length.
+    struct Chunks(u32);
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            let more = self.0.checked_sub(1);
+            self.0 = more.unwrap_or(0);
+            Poll::Ready(more.map(|_| Ok(Frame::data(Bytes::from(vec![1; 30_000])))))
+        }
+    }
+}
