@@ -24,6 +24,10 @@ bench-route *ARGS:
 bench-compile *ARGS:
     python3 tests/peers/compile.py {{ ARGS }}
 
+# Other people's clients and servers through a gateway; `tests/interop/README.md` says which.
+interop *ARGS:
+    python3 tests/interop/run.py {{ ARGS }}
+
 # What must not compile, and what its mistakes are told.
 ui *ARGS:
     cargo test -p prox-tests --test ui {{ ARGS }}
@@ -41,6 +45,10 @@ messages:
 fuzz TARGET SECONDS:
     mkdir -p tests/fuzz/corpus/{{ TARGET }}
     cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=2048 -timeout=10 -dict=dictionaries/{{ TARGET }}.txt
+
+# What workers share, with every order in which threads can take its locks.
+loom:
+    cargo test --manifest-path tests/loom/Cargo.toml
 
 # What an editor shows inside of a gateway, in a real rust-analyzer; `tests/ide/README.md` says what the two variables are.
 ide:

@@ -295,6 +295,9 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
         client: &Arc<crate::client::Client>,
     ) -> impl Future<Output = Response> + Send;
 
+    /// Begins what goes on beside the requests, such as health checks; each worker says so once, on its runtime.
+    fn start(&self) {}
+
     /// What is served, in a few words, for the line that a terminal gets.
     fn summary(&self) -> String;
 }

@@ -11,20 +11,32 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, BudgetOptions, Client, ClientCert, Cluster,
-    ClusterBuilder, Describe, Description, Endpoint, EndpointError, EnvInfo, Error, Explanation,
-    Failure, Gateway, Guard, Handler, IntoGateway, IntoResponse, Matched, Middleware, Next, Origin,
-    Parts, Pick, PoolOptions, QueueOptions, Request, RequestExt, Response, Result, RetryOptions,
-    RouteInfo, Routes, Server, Variables, cli, cli_with, run,
+    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
+    ClientCert, Cluster, ClusterBuilder, Cookie, Describe, Description, Endpoint, EndpointError,
+    EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, Hash, HashKey, HedgeOptions,
+    IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware, Next, Origin, P2c,
+    Parts, PassiveOptions, Pick, PoolOptions, Prepared, QueueOptions, Random, Request, RequestExt,
+    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server,
+    SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};
 
+#[cfg(feature = "testing")]
+#[doc(inline)]
+pub use prox_runtime::testing;
+
 /// Guides, one for each theme.
-#[cfg(feature = "tls")]
 pub mod docs {
+    #[doc = include_str!("../docs/clients.md")]
+    pub mod clients {}
+
+    #[doc = include_str!("../docs/balancing.md")]
+    pub mod balancing {}
+
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     pub mod tls {}
 }

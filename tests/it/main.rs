@@ -1,6 +1,7 @@
 //! Black-box tests over sockets: one binary, a module for each theme.
 
 mod architecture;
+mod balancing;
 mod bodies;
 mod cli;
 mod client_limits;
@@ -15,6 +16,7 @@ mod forwarding;
 mod framing_cases;
 mod framing_requests;
 mod framing_responses;
+mod grpc;
 mod half_a_body;
 mod http2_clients;
 mod http2_flow;

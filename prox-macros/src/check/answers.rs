@@ -76,6 +76,14 @@ fn code(call: &Call<'_>, diag: &mut Diagnostics) {
     }
 }
 
+/// 90 for 0.9.
+fn hundredths(weight: &Literal) -> Option<u32> {
+    let text = weight.to_string();
+    let digits = text.strip_prefix("0.").filter(|digits| digits.len() < 3)?;
+    let share: u32 = digits.parse().ok()?;
+    Some(if digits.len() == 1 { share * 10 } else { share }).filter(|share| *share > 0)
+}
+
 fn splits(target: &Target, diag: &mut Diagnostics) {
     let Target::Split(Split { arms, .. }) = target else {
         return;
@@ -83,8 +91,13 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
     for arm in arms {
         match arm.share() {
             None => {
-                diag.error(arm.weight.span(), format!("`{}` is no weight", arm.weight))
-                    .help("a weight is a whole number from 1 on, relative to the other weights");
+                let error = diag.error(arm.weight.span(), format!("`{}` is no weight", arm.weight));
+                match hundredths(&arm.weight) {
+                    Some(share) => error.help(format!("write `{share}`, of 100 for all arms")),
+                    None => error.help(
+                        "a weight is a whole number from 1 on, relative to the other weights",
+                    ),
+                };
             }
             Some(0) => {
                 diag.error(arm.weight.span(), "an arm of weight 0 never gets a request")

@@ -6,7 +6,7 @@ use crate::{
     diag::{Diagnostics, Place},
     model::Model,
     syntax::{
-        calls::{Call, each_call, each_expr, each_literal},
+        calls::{Call, each_expr, each_literal, each_option},
         cursor::{text_of, tokens_of},
         units::{Unit, unit},
     },
@@ -36,17 +36,17 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         });
         negatives(&expr.tokens, diag);
     }
-    // Only in targets: elsewhere the same words may be those of another crate.
+    // Elsewhere the same words may be those of another crate.
     for target in model.targets() {
         each_expr(target, &mut |expr| {
-            each_call(&expr.tokens, &mut |call| duration(call, diag));
+            let is_backend = |name: &Ident| model.is_backend(name);
+            each_option(&expr.tokens, &is_backend, &mut |call| duration(call, diag));
         });
     }
 }
 
 fn duration(call: &Call<'_>, diag: &mut Diagnostics) {
     if let [sign, TokenTree::Literal(literal)] = tokens_of(call.group.stream()).as_slice()
-        && call.method
         && is_minus(sign)
         && lacks_unit(call.name, literal)
     {
@@ -62,7 +62,7 @@ fn duration(call: &Call<'_>, diag: &mut Diagnostics) {
     let literal = call
         .only_literal()
         .filter(|literal| lacks_unit(call.name, literal));
-    if let Some(literal) = literal.filter(|_| call.method) {
+    if let Some(literal) = literal {
         let option = call.name;
         if let Some(text) = text_of(&TokenTree::Literal(literal.clone())) {
             diag.error(

@@ -27,7 +27,7 @@ pub(super) fn check(call: &Call<'_>, diag: &mut Diagnostics) {
     match word(&name.to_string()) {
         Some(word) => error.help(format!("write `{word}`, without quotes")),
         None => error.help(format!(
-            "the policies are `{}`, or a value that implements `prox::Balancer`",
+            "the policies are `{}`, `hash(key)`, or a value that implements `prox::Balancer`",
             POLICIES.join("`, `")
         )),
     };
@@ -35,16 +35,30 @@ pub(super) fn check(call: &Call<'_>, diag: &mut Diagnostics) {
 
 /// The policy that is meant by a text.
 fn word(text: &str) -> Option<&'static str> {
-    const SYNONYMS: [(&str, &[&str]); 3] = [
+    const SYNONYMS: [(&str, &[&str]); 7] = [
+        ("rr", &["round_robin", "roundrobin"]),
         (
-            "rr",
+            "weighted",
+            &["wrr", "weighted_round_robin", "weighted_rr", "weight"],
+        ),
+        (
+            "p2c",
             &[
-                "round_robin",
-                "roundrobin",
-                "wrr",
-                "weighted_round_robin",
-                "weighted_rr",
+                "power_of_two",
+                "power_of_two_choices",
+                "two_choices",
+                "peak_ewma",
+                "ewma",
+                "least_time",
             ],
+        ),
+        (
+            "hash(client_ip())",
+            &["ip_hash", "iphash", "source_hash", "source"],
+        ),
+        (
+            "hash(header(\"x-user\"))",
+            &["hash", "consistent_hash", "ring_hash", "maglev"],
         ),
         (
             "least_conn",

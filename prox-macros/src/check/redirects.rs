@@ -22,11 +22,18 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
                 each_call(&expr.tokens, &mut |call| redirects.extend(redirect(call)));
             });
         }
-        let split = matches!(route.target, Some(Target::Split(_)));
+        // What is deeper in a target may be asked for now and then only.
+        let plain = match &route.target {
+            Some(Target::Expr(expr)) => matches!(
+                expr.tokens.as_slice(),
+                [TokenTree::Ident(word), TokenTree::Group(_)] if word == "redirect"
+            ),
+            _ => false,
+        };
         for (status, location) in &redirects {
             match form(&location.value) {
                 Some(flaw) => diag.flaw(location, flaw),
-                None if !split && leads_back(model, forest, place, *status, &location.value) => {
+                None if plain && leads_back(model, forest, place, *status, &location.value) => {
                     circle(route, location, diag);
                 }
                 None => {}
@@ -80,7 +87,7 @@ fn form(location: &str) -> Option<Flaw> {
             .all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
             && !rest.starts_with(|c: char| c.is_ascii_digit())
     });
-    if location.starts_with(['/', '?', '#']) || scheme {
+    if location.starts_with(['/', '?', '#', '.']) || scheme {
         return None;
     }
     let first = location.split('/').next().unwrap_or_default();

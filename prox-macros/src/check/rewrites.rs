@@ -136,7 +136,15 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         let flaw = Flaw {
             at: 0..0,
             message: String::from("a rewritten path starts with `/`"),
-            help: format!("write `\"/{value}\"`"),
+            help: match value.split_once("://") {
+                Some((_, rest)) => {
+                    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+                    format!(
+                        "write the path alone, `\"{path}\"`: where the upstream is, its backend says"
+                    )
+                }
+                None => format!("write `\"/{value}\"`"),
+            },
         };
         diag.flaw(text, flaw);
     }

@@ -9,7 +9,7 @@ use crate::{
     model::Model,
     syntax::{
         ast::{Expr, Setup, Target},
-        calls::{Call, each_call, each_expr},
+        calls::{Call, each_expr, each_option, has_options, is_health_check},
         cursor::tokens_of,
         units::{Unit, unit},
     },
@@ -41,21 +41,30 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         if let Setup::Backend(backend) = setup
             && let Some(Target::Expr(expr)) = &backend.target
         {
-            let times = target(expr, &backends, diag);
+            let times = target(model, expr, &backends, diag);
             backends.entry(backend.name.to_string()).or_insert(times);
         }
     }
     for route in &model.routes {
         if let Some(route) = &route.target {
             each_expr(route, &mut |expr| {
-                target(expr, &backends, diag);
+                target(model, expr, &backends, diag);
             });
         }
     }
 }
 
 /// Checks one target, with what it takes over from a backend; gives its times.
-fn target(expr: &Expr, backends: &HashMap<String, Times>, diag: &mut Diagnostics) -> Times {
+fn target(
+    model: &Model,
+    expr: &Expr,
+    backends: &HashMap<String, Times>,
+    diag: &mut Diagnostics,
+) -> Times {
+    let is_backend = |name: &Ident| model.is_backend(name);
+    if !has_options(&expr.tokens, &is_backend) {
+        return Times::new();
+    }
     let mut times = match expr.tokens.first() {
         Some(TokenTree::Ident(name)) => {
             backends.get(&name.to_string()).cloned().unwrap_or_default()
@@ -75,7 +84,7 @@ fn target(expr: &Expr, backends: &HashMap<String, Times>, diag: &mut Diagnostics
             }
         }
     }
-    each_call(&expr.tokens, &mut |call| health(call, diag));
+    each_option(&expr.tokens, &is_backend, &mut |call| health(call, diag));
     times
 }
 
@@ -102,12 +111,13 @@ fn under(part: &Time, total: &Time, bounds: &str, diag: &mut Diagnostics) {
     ));
 }
 
-/// `.health(http("/healthz").every(10s).timeout(3s))`, whatever the check is.
+/// `.health(http("/healthz").every(10s).timeout(3s))`, where the check is ours.
 fn health(call: &Call<'_>, diag: &mut Diagnostics) {
-    if !call.method || call.name != "health" {
+    let check = tokens_of(call.group.stream());
+    if call.name != "health" || !is_health_check(&check) {
         return;
     }
-    let times: Times = chain(&tokens_of(call.group.stream())).collect();
+    let times: Times = chain(&check).collect();
     if let (Some(timeout), Some(every)) = (times.get("timeout"), times.get("every"))
         && timeout.millis >= every.millis
     {

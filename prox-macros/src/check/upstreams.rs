@@ -92,6 +92,7 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
         )
         .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
     }
+    let alone = elements.len() == 1;
     let mut first: HashMap<String, Text> = HashMap::new();
     for element in &elements {
         let mut tokens = element.tokens.iter();
@@ -100,7 +101,7 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
         };
         each_call(&element.tokens, &mut |call| {
             if call.name == "weight" && call.method {
-                weight(call, diag);
+                weight(call, alone, diag);
             }
         });
         if let Some(flaw) = url::upstream(&text.value, TLS) {
@@ -125,7 +126,7 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
     }
 }
 
-fn weight(call: &Call<'_>, diag: &mut Diagnostics) {
+fn weight(call: &Call<'_>, alone: bool, diag: &mut Diagnostics) {
     if call
         .only_literal()
         .is_some_and(|literal| literal.to_string() == "0")
@@ -135,5 +136,11 @@ fn weight(call: &Call<'_>, diag: &mut Diagnostics) {
             "an endpoint of weight 0 never gets a request",
         )
         .help("take the endpoint out of the list, or write a weight from 1 on");
+    } else if alone {
+        diag.error(
+            call.name,
+            "the only endpoint of a cluster gets every request, whatever its weight",
+        )
+        .help("take the weight away, or write the endpoints that it is a share against");
     }
 }

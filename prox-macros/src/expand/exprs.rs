@@ -10,7 +10,7 @@ use crate::{
     check::{clusters, options, policies, position},
     syntax::{
         ast::{Expr, Split, Target},
-        calls::{each_name, is_method},
+        calls::{self, each_name, is_health_check, is_method},
         cursor::tokens_of,
         expr_list,
         marks::Slot,
@@ -35,7 +35,7 @@ pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
 fn written_out(context: &Context<'_>, expr: &Expr, target: bool) -> TokenStream {
     let rewriting = Rewriting {
         context,
-        target,
+        options: target && has_options(context, &expr.tokens),
         mirror: None,
     };
     let tokens = rewriting.tokens(finished(&expr.tokens));
@@ -57,7 +57,7 @@ pub(super) fn mirrored(
     let noted = RefCell::default();
     let rewriting = Rewriting {
         context,
-        target,
+        options: target && has_options(context, tokens),
         mirror: Some(&noted),
     };
     let out = rewriting.tokens(tokens);
@@ -87,10 +87,16 @@ fn finished(tokens: &[TokenTree]) -> &[TokenTree] {
     if rest.is_empty() { tokens } else { rest }
 }
 
+fn has_options(context: &Context<'_>, tokens: &[TokenTree]) -> bool {
+    let is_backend = |name: &Ident| context.places.contains_key(&name.to_string());
+    calls::has_options(tokens, &is_backend)
+}
+
+#[derive(Clone, Copy)]
 struct Rewriting<'a> {
     context: &'a Context<'a>,
-    /// Whether the words of targets are known to mean what they mean there.
-    target: bool,
+    /// Whether the methods are the options of a target.
+    options: bool,
     /// Where policies are noted, for the mirror.
     mirror: Option<&'a RefCell<Vec<Ident>>>,
 }
@@ -103,11 +109,7 @@ impl Rewriting<'_> {
                 TokenTree::Literal(literal) => out.extend(self.literal(literal)),
                 TokenTree::Group(group) => {
                     let before = tokens.get(..place).unwrap_or_default();
-                    let inner = Self {
-                        target: self.target && takes_options(before, group),
-                        ..*self
-                    };
-                    let mut copy = Group::new(group.delimiter(), inner.group(before, group));
+                    let mut copy = Group::new(group.delimiter(), self.group(before, group));
                     copy.set_span(group.span());
                     out.extend([TokenTree::Group(copy)]);
                 }
@@ -127,16 +129,24 @@ impl Rewriting<'_> {
         match (before.last(), inner.as_slice()) {
             // A number without its unit has been reported; a duration keeps the types right.
             (Some(TokenTree::Ident(name)), [TokenTree::Literal(literal)])
-                if self.target && options::lacks_unit(name, literal) =>
+                if self.options && options::lacks_unit(name, literal) =>
             {
                 self.millis(0, literal.span())
             }
             (Some(TokenTree::Ident(name)), [sign, TokenTree::Literal(literal)])
-                if self.target && options::is_minus(sign) && options::lacks_unit(name, literal) =>
+                if self.options
+                    && options::is_minus(sign)
+                    && options::lacks_unit(name, literal) =>
             {
                 self.millis(0, literal.span())
             }
-            _ => self.tokens(&inner),
+            _ => {
+                let inside = Self {
+                    options: self.options && is_health_check(&inner),
+                    ..*self
+                };
+                inside.tokens(&inner)
+            }
         }
     }
 
@@ -274,7 +284,10 @@ fn ends_with_comma(tokens: &[TokenTree]) -> bool {
 fn is_cluster(before: &[TokenTree], group: &Group) -> bool {
     match before.split_last() {
         Some((TokenTree::Ident(name), earlier)) => {
-            name == "cluster" && group.delimiter() == Delimiter::Parenthesis && !is_method(earlier)
+            name == "cluster"
+                && group.delimiter() == Delimiter::Parenthesis
+                && !is_method(earlier)
+                && !calls::is_in_path(earlier)
         }
         _ => false,
     }

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::TokenTree;
+use proc_macro2::{Ident, TokenTree};
 
 use super::{
     Host, Methods, Model, Route,
     guard::{self, Guard},
+    options::of_backend,
 };
 use crate::{
     diag::Diagnostics,
@@ -222,8 +223,15 @@ impl Lowering<'_> {
         let methods = words
             .iter()
             .fold(Methods(0), |all, word| all.union(Methods::of(word)));
+        let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
+        let mut written = route.layers;
+        let target = route.target.map(|target| {
+            let (target, layers) = of_backend(target, &is_backend, self.diag);
+            written.extend(layers);
+            target
+        });
         let mut layers = around.layers.clone();
-        layers.extend(self.layers(route.layers));
+        layers.extend(self.layers(written));
         let accepts = route.guard.as_ref().map_or_else(Guard::default, |guard| {
             guard::read(&guard.tokens, self.diag)
         });
@@ -245,8 +253,7 @@ impl Lowering<'_> {
             },
             guard: route.guard,
             accepts,
-            target: route
-                .target
+            target: target
                 .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
             layers,
         });

@@ -2,9 +2,10 @@
 
 pub(crate) mod guard;
 mod lower;
+mod options;
 pub(crate) mod tree;
 
-use proc_macro2::TokenTree;
+use proc_macro2::{Ident, TokenTree};
 
 use self::guard::Guard;
 pub(crate) use self::lower::lower;
@@ -45,6 +46,13 @@ impl Model {
             Setup::Let(_) => None,
         });
         backends.chain(self.routes.iter().filter_map(|route| route.target.as_ref()))
+    }
+
+    /// Whether a backend has this name.
+    pub(crate) fn is_backend(&self, name: &Ident) -> bool {
+        self.setup
+            .iter()
+            .any(|setup| matches!(setup, Setup::Backend(backend) if backend.name == *name))
     }
 
     /// Every expression of the user.

@@ -32,14 +32,16 @@ impl Call<'_> {
     }
 }
 
-/// Shows every call in the tokens, those in its arguments and blocks included, in the order of the source.
+/// Shows every call in the tokens, those in its arguments and blocks included, in the order of the source. What stands at the
+/// end of a path, as `other::cluster(..)`, is none of the words of the language.
 pub(crate) fn each_call(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
     for (place, token) in tokens.iter().enumerate() {
+        let before = tokens.get(..place).unwrap_or_default();
         if let (TokenTree::Ident(name), Some(TokenTree::Group(group))) =
             (token, tokens.get(place + 1))
             && group.delimiter() == Delimiter::Parenthesis
+            && !is_in_path(before)
         {
-            let before = tokens.get(..place).unwrap_or_default();
             seen(&Call {
                 name,
                 method: is_method(before),
@@ -52,9 +54,69 @@ pub(crate) fn each_call(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
     }
 }
 
+/// Shows the options of a target: the methods behind a backend or a cluster, and those of its health checks. The methods of
+/// any other value may have the same names, and mean something else.
+pub(crate) fn each_option(
+    tokens: &[TokenTree],
+    is_backend: &dyn Fn(&Ident) -> bool,
+    seen: &mut dyn FnMut(&Call<'_>),
+) {
+    if has_options(tokens, is_backend) {
+        options(tokens, seen);
+    }
+}
+
+fn options(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
+    for (place, token) in tokens.iter().enumerate() {
+        let before = tokens.get(..place).unwrap_or_default();
+        if let (true, TokenTree::Ident(name), Some(TokenTree::Group(group))) =
+            (is_method(before), token, tokens.get(place + 1))
+            && group.delimiter() == Delimiter::Parenthesis
+        {
+            seen(&Call {
+                name,
+                method: true,
+                group,
+            });
+            let inner = tokens_of(group.stream());
+            if is_health_check(&inner) {
+                options(&inner, seen);
+            }
+        }
+    }
+}
+
+/// Whether the methods behind the first of these tokens are the options of a target.
+pub(crate) fn has_options(tokens: &[TokenTree], is_backend: &dyn Fn(&Ident) -> bool) -> bool {
+    match tokens {
+        [TokenTree::Ident(name), TokenTree::Group(_), ..] => name == "cluster",
+        [TokenTree::Ident(name), dot, ..] => is_backend(name) && ends_with(&[dot.clone()], '.'),
+        _ => false,
+    }
+}
+
+/// Whether the tokens are a health check of ours, with its own options behind it.
+pub(crate) fn is_health_check(tokens: &[TokenTree]) -> bool {
+    match tokens {
+        [TokenTree::Ident(name), TokenTree::Group(_), ..] => {
+            ["http", "tcp", "grpc"].iter().any(|check| name == check)
+        }
+        _ => false,
+    }
+}
+
 /// Whether what follows these tokens is a method, a field or a range's end.
 pub(crate) fn is_method(before: &[TokenTree]) -> bool {
-    matches!(before.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '.')
+    ends_with(before, '.')
+}
+
+/// Whether what follows these tokens is the next part of a path.
+pub(crate) fn is_in_path(before: &[TokenTree]) -> bool {
+    ends_with(before, ':')
+}
+
+fn ends_with(tokens: &[TokenTree], character: char) -> bool {
+    matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == character)
 }
 
 /// Shows every literal in the tokens.

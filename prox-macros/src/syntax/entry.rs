@@ -92,9 +92,13 @@ impl Parser<'_> {
             if c.eat_punct('|') {
                 // As in an expression of Rust.
                 c.eat_punct('|');
-            } else if c.eat_punct(',') {
+            } else if c.is_punct(0, ',') || (c.is_punct(0, '/') && c.ident(1).is_some()) {
+                let found = c.bump().map_or_else(String::new, ToString::to_string);
                 self.diag
-                    .error(place, "expected `|` between two methods, found `,`")
+                    .error(
+                        place,
+                        format!("expected `|` between two methods, found `{found}`"),
+                    )
                     .help("write `GET | POST \"/users\" => target,`");
             } else {
                 let next = c.ident(0);
@@ -173,6 +177,9 @@ impl Parser<'_> {
             None if matches!(&*word.to_ascii_lowercase(), "any" | "all") => {
                 error.help("a route without a method takes every method")
             }
+            None if matches!(&*word.to_ascii_lowercase(), "ws" | "wss" | "websocket") => {
+                error.help("a WebSocket starts with `GET`, and needs nothing else")
+            }
             None => error.help(format!("the methods are {}", METHODS.join(", "))),
         };
         near.map(|method| Ident::new(method, ident.span()))
@@ -216,7 +223,7 @@ impl Parser<'_> {
     fn route(
         &mut self,
         c: &mut Cursor<'_>,
-        head: Head,
+        mut head: Head,
         path: Text,
         mut layers: Vec<Expr>,
     ) -> Entry {
@@ -250,8 +257,9 @@ impl Parser<'_> {
             self.mark_value(Slot::Guard, guard.as_ref());
             match guard.take() {
                 Some(written) => {
-                    let written = self.guard_form(written);
-                    guard = self.sound(written, Use::Guard);
+                    let meant = self.guard_form(written);
+                    head.unknown_method |= meant.is_none();
+                    guard = meant.and_then(|meant| self.sound(meant, Use::Guard));
                 }
                 None => {
                     self.diag

@@ -44,7 +44,8 @@ pub(super) fn synonym(word: &str) -> Option<&'static str> {
 
 pub(super) fn foreign(word: &str) -> Option<Foreign> {
     let help = match word {
-        "route" | "routes" | "location" | "path" | "handle" | "handle_path" | "prefix" => {
+        "route" | "routes" | "location" | "path" | "handle" | "handle_path" | "prefix"
+        | "scope" | "group" | "nest" | "mount" | "resource" => {
             return Some(Foreign::Route);
         }
         "Host" | "HostRegexp" | "PathPrefix" | "Path" | "Method" => return Some(Foreign::Matcher),
@@ -53,6 +54,9 @@ pub(super) fn foreign(word: &str) -> Option<Foreign> {
         }
         "listen" | "bind" | "port" | "address" | "entrypoints" => {
             "where to listen is said when it is served: `HOST` and `PORT` of the environment, or `prox::Server`"
+        }
+        "tls" | "ssl" | "cert" | "certificate" | "ssl_certificate" | "acme" => {
+            "certificates are given to what serves: `prox::Server`, with the feature `tls`"
         }
         "timeout" | "retry" | "retries" | "health" | "connect_timeout" | "proxy_read_timeout" => {
             "options stand behind a target: `users.timeout(5s)`"
@@ -63,7 +67,7 @@ pub(super) fn foreign(word: &str) -> Option<Foreign> {
         "redirect" | "respond" | "return" => {
             "an answer stands behind its path: `\"/old\" => redirect(308, \"/new\"),`"
         }
-        "default" | "fallback" | "otherwise" | "else" | "_" => {
+        "default" | "default_service" | "fallback" | "not_found" | "otherwise" | "else" | "_" => {
             "write `\"/\" => target,`, which takes every path that no other route takes"
         }
         "log" | "access_log" | "cors" | "auth" | "rate_limit" | "limit_req" => {

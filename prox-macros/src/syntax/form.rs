@@ -18,7 +18,9 @@ impl Parser<'_> {
     pub(super) fn target_form(&mut self, expr: Expr) -> Option<Expr> {
         let shown = source(&expr.tokens);
         match expr.tokens.as_slice() {
-            [TokenTree::Group(list), rest @ ..] if list.delimiter() == Delimiter::Bracket => {
+            [TokenTree::Group(list), rest @ ..]
+                if list.delimiter() == Delimiter::Bracket && is_option(rest) =>
+            {
                 self.diag
                     .error(list.span(), "a list of URLs is no target")
                     .help(format!("write `cluster(rr, {shown})`"));
@@ -26,7 +28,9 @@ impl Parser<'_> {
                 meant.tokens.extend(rest.iter().cloned());
                 Some(meant)
             }
-            [first, dot, TokenTree::Ident(option), rest @ ..] if is_option(first, dot, option) => {
+            [first, dot, TokenTree::Ident(option), rest @ ..]
+                if is_url_with_option(&expr.tokens) =>
+            {
                 let url = first.to_string();
                 let options = shown.strip_prefix(&url).unwrap_or_default();
                 self.diag
@@ -66,16 +70,27 @@ impl Parser<'_> {
                     .help(format!("write `{meant}`"));
                 None
             }
-            [TokenTree::Ident(word), rest @ ..] if word == "return" => {
+            [TokenTree::Ident(word)] if word == "None" => {
+                self.diag
+                    .error(word, "`None` is no target")
+                    .help("write `respond(404, \"\")`, or take the route away: what no route takes is answered with 404");
+                None
+            }
+            [TokenTree::Ident(word), rest @ ..] if word == "return" && rest.len() < 2 => {
                 let status = source(rest);
                 let known = matches!(status.parse(), Ok(200..=599_u16));
+                if !known && !rest.is_empty() {
+                    return Some(expr);
+                }
                 let status = if known { &*status } else { "404" };
                 self.diag
                     .error(word, "`return` is no target")
                     .help(format!("write `respond({status}, \"\")`"));
                 None
             }
-            [TokenTree::Literal(first), ..] if !is_string(expr.tokens.first()?) => {
+            tokens @ [TokenTree::Literal(first), ..]
+                if !is_string(expr.tokens.first()?) && tokens.iter().all(is_part_of_host) =>
+            {
                 let status = matches!(shown.parse(), Ok(100..=599_u16));
                 let port = shown.parse::<u16>().is_ok();
                 let all: String = expr.tokens.iter().map(ToString::to_string).collect();
@@ -114,21 +129,51 @@ impl Parser<'_> {
     }
 
     /// The guard as it was meant: with the methods of the language in place of Rust's operators.
-    pub(super) fn guard_form(&mut self, expr: Expr) -> Expr {
+    ///
+    /// None for what no guard says, so that nobody knows what the route takes.
+    pub(super) fn guard_form(&mut self, expr: Expr) -> Option<Expr> {
         const KEYS: [&str; 4] = ["header", "query", "cookie", "client_ip"];
         let starts = |tokens: &[TokenTree]| matches!(tokens.first(), Some(TokenTree::Ident(word)) if KEYS.iter().any(|key| word == key));
+        if let Some((not, guard)) = expr.tokens.split_first()
+            && is(not, '!')
+            && starts(guard)
+        {
+            self.diag
+                .error(not.span(), "a guard is not turned round by `!`")
+                .help("write the route for the rest without a guard: the guarded one with the same path comes first");
+            return None;
+        }
         if !starts(&expr.tokens) {
-            return expr;
+            return Some(expr);
+        }
+        let either = split_at(&expr.tokens, '|');
+        if let [_, second, ..] = either.as_slice()
+            && either.iter().all(|part| starts(part))
+        {
+            let place = expr
+                .tokens
+                .iter()
+                .position(|token| std::ptr::eq(token, second.as_ptr()));
+            let place = place.and_then(|place| expr.tokens.get(place.checked_sub(2)?));
+            let routes = either.iter().map(|part| format!("`if {}`", source(part)));
+            let routes: Vec<String> = routes.collect();
+            self.diag
+                .error(
+                    place.map_or_else(|| expr.span(), TokenTree::span),
+                    "guards are not joined by `||`",
+                )
+                .help(format!("write a route with each: {}", routes.join(" and ")));
+            return None;
         }
         let mut parts = split_at(&expr.tokens, '&').into_iter();
         let Some(first) = parts.next() else {
-            return expr;
+            return Some(expr);
         };
         let mut meant = self.comparison(first);
         for (operator, part) in parts.map(|part| (part.as_ptr(), part)) {
             // Anything else behind `&&` is for rustc.
             if !starts(part) {
-                return expr;
+                return Some(expr);
             }
             let place = expr
                 .tokens
@@ -146,7 +191,7 @@ impl Parser<'_> {
             let second = Group::new(Delimiter::Parenthesis, second.into_iter().collect());
             meant.extend(quote_spanned!(Span::mixed_site()=> .and #second));
         }
-        Expr { tokens: meant }
+        Some(Expr { tokens: meant })
     }
 
     /// `header("x") == "1"`, in the words of the language.
@@ -217,7 +262,15 @@ fn answer(word: &Ident, args: &[Expr]) -> Option<String> {
 }
 
 /// Whether this is `"http://a".option`.
-fn is_option(url: &TokenTree, dot: &TokenTree, option: &Ident) -> bool {
+fn is_url_with_option(tokens: &[TokenTree]) -> bool {
+    let Some((url, rest)) = tokens.split_first() else {
+        return false;
+    };
+    text_of(url).is_some_and(|url| url.value.contains("://")) && !rest.is_empty() && is_option(rest)
+}
+
+/// Whether this is nothing, or `.option`.
+fn is_option(tokens: &[TokenTree]) -> bool {
     const OPTIONS: [&str; 6] = [
         "timeout",
         "connect_timeout",
@@ -226,8 +279,13 @@ fn is_option(url: &TokenTree, dot: &TokenTree, option: &Ident) -> bool {
         "health",
         "max_body",
     ];
-    let url = text_of(url).is_some_and(|url| url.value.contains("://"));
-    url && is(dot, '.') && OPTIONS.iter().any(|known| option == known)
+    match tokens {
+        [] => true,
+        [dot, TokenTree::Ident(option), ..] => {
+            is(dot, '.') && OPTIONS.iter().any(|known| option == known)
+        }
+        _ => false,
+    }
 }
 
 fn is_part_of_host(token: &TokenTree) -> bool {

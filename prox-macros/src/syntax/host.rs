@@ -125,6 +125,24 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
             format!("write `\"{}\"`", super::punycode::encoded_host(value)),
         );
     }
+    if let Some((Some(host), _)) = super::pattern::rule(value) {
+        return flaw(
+            all,
+            String::from("a host is a name alone, and no rule"),
+            format!("write `\"{host}\"`"),
+        );
+    }
+    let names: Vec<&str> = value
+        .split([' ', ','])
+        .filter(|name| !name.is_empty())
+        .collect();
+    if names.len() > 1 && names.iter().all(|name| name.contains('.')) {
+        return flaw(
+            all,
+            String::from("each host stands in quotes of its own"),
+            format!("write `host \"{}\"`", names.join("\" | \"")),
+        );
+    }
     if let Some(at) = value.find(|c: char| c.is_ascii_uppercase()) {
         return flaw(
             at..at + 1,

@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 
 use super::{
     Parser,
-    ast::Attr,
+    ast::{Attr, Backend, Setup},
     cursor::Cursor,
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
@@ -39,12 +39,36 @@ impl Parser<'_> {
             c.skip(2);
             return Some(String::from("GET"));
         }
+        if c.is_punct(1, ':') && c.text(2).is_some_and(|text| text.value.starts_with('/')) {
+            self.diag.error(ident, "a route has no name").help(format!(
+                "write {} => target,`",
+                c.text(2)
+                    .map_or_else(String::new, |text| format!("`{}", text.token))
+            ));
+            c.skip(2);
+            return Some(String::from("GET"));
+        }
+        let answered =
+            c.is_arrow(2) || c.is_word(2, "if") || c.group(2, Delimiter::Brace).is_some();
+        if let (true, false, Some(Foreign::Other(help))) =
+            (c.is_string(1), answered, foreign(&word))
+        {
+            self.unknown(ident).help(help);
+            skip_line(c);
+            return None;
+        }
         if is_method_position(c) {
             // A method that is none is reported with the route.
             if matches!(foreign(&word), Some(Foreign::Route)) && c.is_string(1) {
-                self.unknown(ident).help(
-                    "a route starts with its method or its path: `GET \"/users\" => target,`",
-                );
+                let path = c
+                    .text(1)
+                    .map_or_else(String::new, |text| text.token.to_string());
+                let help = if c.group(2, Delimiter::Brace).is_some() {
+                    format!("a scope starts with its path: `{path} {{ .. }}`")
+                } else {
+                    format!("a route starts with its method or its path: `GET {path} => target,`")
+                };
+                self.unknown(ident).help(help);
                 c.bump();
             }
             return Some(String::from("GET"));
@@ -62,12 +86,27 @@ impl Parser<'_> {
                 let method = word.to_ascii_uppercase();
                 format!("methods are written in upper case: `{method} \"/users\" => target,`")
             }
+            (None, Some("backend")) if c.group(2, Delimiter::Brace).is_some() => {
+                let name = c.ident(1).map_or_else(String::new, ToString::to_string);
+                format!("write `{}`", form("backend").replace("users", &name))
+            }
             (None, Some(meant)) => format!("write `{}`", form(meant)),
             (None, None) => String::from(
                 "a line starts with a path, a method, `env`, `let`, `backend`, `with`, `host` or `expect`",
             ),
         };
         self.unknown(ident).help(help);
+        // What the block declares is there.
+        if let (Some("backend"), Some(name), Some(_)) =
+            (meant, c.ident(1), c.group(2, Delimiter::Brace))
+            && !is_keyword(name)
+        {
+            self.gateway.setup.push(Setup::Backend(Backend {
+                attrs: Vec::new(),
+                name: name.clone(),
+                target: None,
+            }));
+        }
         skip_line(c);
         None
     }
@@ -160,7 +199,17 @@ impl Parser<'_> {
         let mut next = c.clone();
         next.bump();
         let alone = matches!(token, TokenTree::Punct(_)) && (next.is_end() || starts_line(&next));
-        let help = if c.is_punct(0, '*') && c.is_arrow(1) {
+        if let (TokenTree::Group(group), Some(path)) = (token, c.text(1))
+            && let Some(methods) = methods_in(group)
+        {
+            self.diag
+                .error(place, "methods stand without brackets")
+                .help(format!("write `{methods} {} => target,`", path.token));
+            return skip_line(c);
+        }
+        let help = if c.is_punct(0, '*') && c.is_string(1) {
+            "take it away: a route without a method takes every method"
+        } else if c.is_punct(0, '*') && c.is_arrow(1) {
             "write `\"/\" => target,`, which takes every path that no other route takes"
         } else if alone {
             "take it away"
@@ -175,6 +224,17 @@ impl Parser<'_> {
             .help(help);
         skip_line(c);
     }
+}
+
+/// `[GET, POST]` as it is written here.
+fn methods_in(group: &Group) -> Option<String> {
+    let tokens = super::cursor::tokens_of(group.stream());
+    let words = tokens.iter().filter_map(|token| match token {
+        TokenTree::Ident(word) => Some(word.to_string().to_ascii_uppercase()),
+        _ => None,
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty() && words.iter().all(|word| is_method(word))).then(|| words.join(" | "))
 }
 
 fn opening(group: &Group) -> &'static str {

@@ -125,7 +125,20 @@ impl Parser<'_> {
             "pub" | "struct" => self.named(c, attrs, level),
             "with" => {
                 self.no_attrs(&attrs, "`with`");
-                block.layers.extend(self.with(c));
+                let after_comma =
+                    matches!(c.previous(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',');
+                let layers = self.with(c);
+                let of_route = after_comma && matches!(block.entries.last(), Some(Entry::Route(_)));
+                if of_route && c.eat_punct(',') {
+                    self.diag
+                        .error(
+                            place,
+                            "the layers of a route stand before the `,` at its end",
+                        )
+                        .help("write `\"/path\" => target with [..],`");
+                    return;
+                }
+                block.layers.extend(layers);
                 self.semicolon(c, "the layers");
             }
             item if ITEMS.contains(&item) => {

@@ -180,7 +180,11 @@ fn broken(tokens: &[TokenTree]) -> Option<Break> {
                     group.delimiter(),
                     Delimiter::Parenthesis | Delimiter::Bracket
                 );
-                if plain && !punct(before, '!') && !punct(before, '#') {
+                // The type of a function may name its arguments.
+                let types = before
+                    .and_then(|before| tokens.get(before))
+                    .is_some_and(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
+                if plain && !types && !punct(before, '!') && !punct(before, '#') {
                     let inner = broken(&tokens_of(group.stream()));
                     if let Some(inner) = inner {
                         return Some(Break {
@@ -257,6 +261,7 @@ mod tests {
             "|x: *const u8, y: fn(u8) -> u8, z: dyn A| x",
             "unsafe { x }(y)[0]",
             "a | b: c",
+            "f(x as fn(a: u8) -> u8, |y: fn(b: &str)| y)",
             "(1..=2, ..3, x.0.1)",
         ] {
             assert_eq!(breaks_at(text), None, "{text}");

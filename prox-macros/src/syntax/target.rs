@@ -135,9 +135,23 @@ impl Parser<'_> {
         if c.eat_punct(',') || c.eat_punct(';') {
             return None;
         }
+        if let Some(arm) = self.arm_turned_round(c) {
+            return Some(arm);
+        }
         let weight = match c.peek(0) {
             Some(TokenTree::Literal(literal)) if !c.is_string(0) && c.is_arrow(1) => {
                 literal.clone()
+            }
+            Some(TokenTree::Literal(literal)) if c.is_punct(1, '%') && c.is_arrow(2) => {
+                let literal = literal.clone();
+                c.bump();
+                self.diag
+                    .error(
+                        c.span(),
+                        "a weight has no `%`: it is relative to the others",
+                    )
+                    .help(format!("write `{literal} =>`"));
+                literal
             }
             _ => {
                 self.diag
@@ -169,6 +183,45 @@ impl Parser<'_> {
                 )
                 .help("write `split { 95 => users, 5 => canary }`");
         }
+        Some(Arm { weight, target })
+    }
+}
+
+impl Parser<'_> {
+    /// `users: 90`, or `users => 90`.
+    fn arm_turned_round(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
+        let target = c.peek(0)?;
+        let signs = match c.is_arrow(1) {
+            true => 2,
+            false => usize::from(c.is_punct(1, ':') || c.is_punct(1, '=')),
+        };
+        let Some(TokenTree::Literal(weight)) = c.peek(1 + signs) else {
+            return None;
+        };
+        let percent = usize::from(c.is_punct(2 + signs, '%'));
+        let behind = 2 + signs + percent;
+        let ends = c
+            .peek(behind)
+            .is_none_or(|token| is(token, ',') || is(token, ';'));
+        let named = c.ident(0).is_some() || c.is_string(0);
+        if signs == 0 || !named || !ends || c.is_string(1 + signs) {
+            return None;
+        }
+        self.diag
+            .error(
+                target.span(),
+                "the weight of an arm stands before its target",
+            )
+            .help(format!("write `{weight} => {target}`"));
+        let weight = weight.clone();
+        let target = match c.text(0) {
+            Some(url) => Target::Url(url),
+            None => Target::Expr(Expr {
+                tokens: vec![target.clone()],
+            }),
+        };
+        c.skip(behind);
+        c.eat_punct(',');
         Some(Arm { weight, target })
     }
 }

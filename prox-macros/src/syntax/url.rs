@@ -12,6 +12,20 @@ pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
     if let Some(place) = value.strip_prefix("unix:") {
         return super::socket::flaw(place);
     }
+    if let Some(at) = value.find("${") {
+        return Some(flaw(
+            at..value.len(),
+            "nothing is put into the text of a URL",
+            String::from("declare `env UPSTREAM: Endpoint;`, and write `cluster(rr, [UPSTREAM])`"),
+        ));
+    }
+    if let Some((url, weight)) = value.split_once(" weight=") {
+        return Some(flaw(
+            url.len()..value.len(),
+            "the weight of an endpoint stands behind its quotes",
+            format!("write `\"{url}\".weight({weight})`"),
+        ));
+    }
     let Some((scheme, rest)) = value.split_once("://") else {
         return Some(no_scheme(value));
     };
@@ -71,7 +85,14 @@ fn no_scheme(value: &str) -> Flaw {
     Flaw {
         at: 0..scheme.map_or(0, str::len),
         message: String::from("the URL of an upstream starts with `http://`"),
-        help: format!("write `\"http://{rest}\"`"),
+        help: if scheme.is_none()
+            && value.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ')
+            && !value.is_empty()
+        {
+            format!("write `\"http://{rest}\"`, or `respond(200, \"{value}\")` for a text")
+        } else {
+            format!("write `\"http://{rest}\"`")
+        },
     }
 }
 

@@ -4,8 +4,8 @@ use proc_macro2::Ident;
 
 use super::cursor::Cursor;
 
-/// The balancing policies that have a word.
-pub(crate) const POLICIES: [&str; 6] = ["rr", "weighted", "least_conn", "p2c", "random", "hash"];
+/// The balancing policies that are a word alone; `hash(key)` is one more.
+pub(crate) const POLICIES: [&str; 5] = ["rr", "weighted", "least_conn", "p2c", "random"];
 
 /// The words that are functions or values in scope behind `=>`, where no backend can have their names.
 pub(crate) const TARGETS: [&str; 12] = [

@@ -200,7 +200,7 @@ fn targets_are_checked_where_they_are_literal() {
             ],
         ),
         (
-            r#""/a" => users.timeout(5).retry(2),"#,
+            r#"backend users = "http://u"; "/a" => users.timeout(5).retry(2),"#,
             &["`timeout` takes a duration, and `5` has no unit"],
         ),
         (
@@ -494,12 +494,11 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
                 "a cluster has a policy before its endpoints",
                 "the policy of a cluster stands before its endpoints",
                 "the endpoints of a cluster stand in one list",
-                "`ip_hash` is no balancing policy",
                 "`\"random\"` is no balancing policy",
             ],
         ),
         (
-            r#""/a" => x.timeout("5s"), "/b" => x.timeout(-5s), "/c" => x.every(-5)"#,
+            r#"backend x = "http://u"; "/a" => x.timeout("5s"), "/b" => x.timeout(-5s), "/c" => x.every(-5)"#,
             &[
                 "`-5s` is less than nothing",
                 "`timeout` takes a duration, and `\"5s\"` is a text",
@@ -566,7 +565,11 @@ fn what_is_right_is_told_nothing() {
         r#"host "a.b" { "/" => x } host "*.b" { "/" => x } host _ { "/a" => x } "/b" => x"#,
         r#"let timeout = Other::new().timeout(5); "/" => f(timeout)"#,
         r#""/old" => redirect(308, "https://a.b/old"), exact "/a" => redirect(308, "/a/"), POST "/p" => redirect(303, "/p"), GET "/p" => x, "/q" if query("v").is("1") => redirect(308, "/q")"#,
-        r#"let round_robin = mine(); "/" => cluster(round_robin, [A]), "/b" => cluster(MINE, ["http://a"]), "/c" => cluster(Mine, A)"#,
+        r#""/" => Mine::new().timeout(30), "/b" => service(Mine::new().timeout(30)), "/c" => mine.timeout("5s")"#,
+        r#""/" => other::cluster(a), "/b" => other::redirect("x", y), "/c" => [a, b].choose(), "/d" => 5.handler()"#,
+        r#"backend a = cluster(rr, ["http://a"]).timeout(3s).idle_timeout(5m).health(mine(3).every(5).timeout(9)); "/" => a"#,
+        r#""/" => handler(|req| async { if x(&req) { redirect(302, "/") } else { y } }), "/b" => redirect(302, "../c")"#,
+        r#"let round_robin = mine(); "/" => cluster(round_robin, [A]), "/b" => cluster(MINE, ["http://a"]), "/c" => cluster(Mine, A), "/d" => cluster(round_robbin, [a, b]), "/e" => cluster(ip_hash, A)"#,
         r#"/// Documented. 
         "/" => x, ; , "/b" => y"#,
     ] {

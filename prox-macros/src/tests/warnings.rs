@@ -42,7 +42,7 @@ fn what_nothing_uses_is_named() {
         ),
         // A method, a field, and a text that no macro formats.
         (
-            r#"backend a = "http://a"; "/" => x.a().a, "/b" => f("{a}"), "/c" => format!("{{a}}")"#,
+            r#"backend a = "http://a"; "/" => X.a().a, "/b" => f("{a}"), "/c" => format!("{{a}}")"#,
             &["backend `a` is never used by a route"],
         ),
     ]);
@@ -81,25 +81,46 @@ fn whatever_names_it_uses_it() {
 }
 
 #[test]
+fn a_slip_in_a_name_does_not_make_it_unused() {
+    told(&[
+        (r#"backend users = "http://a"; "/" => user"#, &[]),
+        (
+            r#"backend users = "http://a"; "/" => usres.timeout(5s)"#,
+            &[],
+        ),
+        (r#"backend canary = "http://a"; "/" => beta"#, &[]),
+        (r#"backend users = "http://a"; "/" => f(user)"#, &[]),
+        (r#"env RATE: u32; "/" => f(RTAE)"#, &[]),
+        (
+            r#"backend users = "http://a"; "/" => Mine"#,
+            &["backend `users` is never used by a route"],
+        ),
+    ]);
+}
+
+#[test]
 fn what_is_unused_on_purpose_is_not_named() {
     told(&[
-        (r#"backend _a = "http://a"; env _B: u8; "/" => x"#, &[]),
+        (r#"backend _a = "http://a"; env _B: u8; "/" => f(1)"#, &[]),
         (
-            r#"#[allow(dead_code)] backend a = "http://a"; "/" => x"#,
+            r#"#[allow(dead_code)] backend a = "http://a"; "/" => f(1)"#,
             &[],
         ),
-        (r#"#[allow(unused)] backend a = "http://a"; "/" => x"#, &[]),
+        (
+            r#"#[allow(unused)] backend a = "http://a"; "/" => f(1)"#,
+            &[],
+        ),
         (
             r#"/// Set by the platform.
-            #[allow(clippy::all, unused_variables, reason = "it is")] env A: u8; "/" => x"#,
+            #[allow(clippy::all, unused_variables, reason = "it is")] env A: u8; "/" => f(1)"#,
             &[],
         ),
         (
-            r#"#[allow(deprecated)] backend a = "http://a"; "/" => x"#,
+            r#"#[allow(deprecated)] backend a = "http://a"; "/" => f(1)"#,
             &["backend `a` is never used by a route"],
         ),
         (
-            r#"#[allow(reason = "unused")] env A: u8; "/" => x"#,
+            r#"#[allow(reason = "unused")] env A: u8; "/" => f(1)"#,
             &["the variable `A` is never used"],
         ),
     ]);

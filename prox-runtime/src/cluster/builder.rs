@@ -5,8 +5,15 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Balancer, Budget, BudgetOptions, Cluster, Core, Endpoint, EndpointError, Policy, QueueOptions,
-    Roster, RoundRobin, Upstream, policy_methods,
+    Balancer, BreakerOptions, Budget, Counts, BudgetOptions, Cluster, Core, Endpoint, EndpointError,
+    HealthCheck, IntoSticky, PassiveOptions, Policy, QueueOptions, RoundRobin, SlowStart, Sticky,
+    Upstream,
+    balance::sticky::Affinity,
+    breaker::Breaker,
+    core,
+    health::{passive::Ejections, watch::Checks},
+    policy_methods,
+    view::Views,
 };
 use crate::{
     error::Error,
@@ -30,6 +37,11 @@ pub struct ClusterBuilder {
     tls: Option<UpstreamTls>,
     http2: bool,
     retry_budget: BudgetOptions,
+    passive: Option<PassiveOptions>,
+    slow_start: Option<SlowStart>,
+    breaker: Option<BreakerOptions>,
+    sticky: Option<Sticky>,
+    health: Option<Checks>,
     policy: Policy,
 }
 
@@ -56,6 +68,11 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         tls: None,
         http2: false,
         retry_budget: BudgetOptions::default(),
+        passive: Some(PassiveOptions::default()),
+        slow_start: None,
+        breaker: None,
+        sticky: None,
+        health: None,
         policy: Policy::default(),
     }
 }
@@ -103,6 +120,48 @@ impl ClusterBuilder {
     /// by default.
     pub fn retry_budget(mut self, options: BudgetOptions) -> Self {
         self.retry_budget = options;
+        self
+    }
+
+    /// Sets when an endpoint is ejected for what its answers show, and for how long; on by default where there are several.
+    ///
+    /// The only endpoint of a cluster is never ejected.
+    pub fn passive(mut self, options: PassiveOptions) -> Self {
+        self.passive = Some(options);
+        self
+    }
+
+    /// Ejects no endpoint for what its answers show.
+    pub fn without_passive(mut self) -> Self {
+        self.passive = None;
+        self
+    }
+
+    /// Asks each endpoint again and again whether it is well: `.health(http("/healthz").every(5s).timeout(1s))`. Off by
+    /// default.
+    ///
+    /// An endpoint that fails its checks gets no requests; when all fail them, the answer is `503`. See
+    /// [`CheckOptions`](crate::CheckOptions) for the defaults, and [`HealthCheck`](crate::HealthCheck) for checks of one's own.
+    pub fn health(mut self, check: impl HealthCheck) -> Self {
+        self.health = Some(Checks::new(check));
+        self
+    }
+
+    /// Keeps a client at the endpoint that it was given first: `.sticky(cookie("name"))`. Off by default.
+    pub fn sticky(mut self, sticky: impl IntoSticky) -> Self {
+        self.sticky = Some(sticky.into_sticky());
+        self
+    }
+
+    /// Sets how an endpoint that was out takes up its share again; by default over 30 s, from a tenth.
+    pub fn slow_start(mut self, options: SlowStart) -> Self {
+        self.slow_start = Some(options);
+        self
+    }
+
+    /// Answers `503` at once, for a while, when too many of the requests to this backend fail; off by default.
+    pub fn breaker(mut self, options: BreakerOptions) -> Self {
+        self.breaker = Some(options);
         self
     }
 
@@ -157,6 +216,8 @@ impl ClusterBuilder {
             }
         }
         problems.extend(self.balancer.check().err());
+        problems.extend(self.sticky.as_ref().and_then(|sticky| sticky.check().err()));
+        problems.extend(self.health.as_ref().and_then(Checks::problem));
         if endpoints.is_empty() && problems.is_empty() {
             problems.push("there are no endpoints".into());
         }
@@ -195,7 +256,13 @@ impl ClusterBuilder {
                 "the certificates of this backend are not verified"
             );
         }
+        let now = Instant::now();
         let total = Arc::default();
+        // The only one there is is never ejected.
+        let ejections = self
+            .passive
+            .filter(|_| endpoints.len() > 1)
+            .map(Ejections::new);
         let queue = self.queue.unwrap_or_default();
         let upstreams: Vec<Upstream> = endpoints
             .into_iter()
@@ -206,23 +273,34 @@ impl ClusterBuilder {
                 } else {
                     pool
                 };
-                Upstream::new(endpoint, pool, &total).limited(self.max_connections, &queue)
+                Upstream::new(endpoint, pool, &total, ejections.as_ref())
+                    .limited(self.max_connections, &queue)
             })
             .collect();
-        let seats = upstreams
-            .iter()
-            .enumerate()
-            .map(|(index, upstream)| upstream.seat(index));
-        let roster = Roster::new(upstreams.len(), seats.collect(), &*self.balancer);
+        let slow_start = self.slow_start.unwrap_or_default();
+        let view = core::survey(&upstreams, &*self.balancer, &slow_start, None, now);
+        let affinity = self.sticky.map(|sticky| {
+            let addresses: Vec<String> = upstreams
+                .iter()
+                .map(|upstream| upstream.endpoint.to_string())
+                .collect();
+            let addresses = addresses.iter().map(String::as_str).enumerate();
+            Affinity::new(&sticky, name, addresses)
+        });
         Ok(Cluster {
             core: Arc::new(Core {
                 name: name.to_owned(),
                 balancer: self.balancer,
-                roster,
-                budget: Budget::new(self.retry_budget, Instant::now()),
+                views: Views::new(view),
+                slow_start,
+                affinity,
+                checks: self.health,
+                counts: Counts::default(),
+                breaker: self.breaker.map(|options| Breaker::new(options, now)),
+                budget: Budget::new(self.retry_budget, now),
                 upstreams,
                 connect_timeout: self.connect_timeout,
-                connector,
+                connector: connector.map(Arc::new),
             }),
             policy: self.policy,
         })
@@ -325,7 +403,7 @@ impl<E: IntoEndpoint> IntoEndpoints for Vec<E> {
     }
 }
 
-/// Gives a URL its weight in place: `"http://10.0.0.2:8080".weight(3)`.
+/// Gives a URL its weight or its failover group in place: `"http://10.0.0.2:8080".weight(3)`, `"http://b:80".priority(1)`.
 pub trait Weighted {
     /// Sets the share of requests, relative to the weights of the other endpoints.
     ///
@@ -333,16 +411,42 @@ pub trait Weighted {
     ///
     /// When the text is no endpoint; reported when the gateway starts.
     fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint>;
+
+    /// Sets the failover group: it is used when no endpoint with a lower number may be; 0 by default.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no endpoint; reported when the gateway starts.
+    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint>;
 }
 
 impl Weighted for &str {
     fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
         Ok(self.into_endpoint()?.weight(weight))
     }
+
+    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
+        Ok(self.into_endpoint()?.priority(number))
+    }
 }
 
 impl Weighted for String {
     fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
         self.as_str().weight(weight)
+    }
+
+    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
+        self.as_str().priority(number)
+    }
+}
+
+/// So that one may stand behind the other: `"http://b:80".weight(3).priority(1)`.
+impl Weighted for Result<Endpoint, NoEndpoint> {
+    fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
+        Ok(self?.weight(weight))
+    }
+
+    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
+        Ok(self?.priority(number))
     }
 }

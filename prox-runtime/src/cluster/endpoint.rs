@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::{
     QueueOptions,
-    balance::{FULL, Load, Seat, Total, key_of},
+    balance::{Load, Seat, Total, key_of},
+    health::passive::Ejections,
     queue::Queue,
+    state::State,
 };
 use crate::{pool::Pool, tls};
 
@@ -31,6 +33,7 @@ use crate::{pool::Pool, tls};
 pub struct Endpoint {
     inner: Arc<Inner>,
     weight: u32,
+    priority: u8,
 }
 
 #[derive(PartialEq, Eq)]
@@ -65,6 +68,15 @@ impl Endpoint {
         self
     }
 
+    /// Sets the failover group: it is used when no endpoint with a lower number may be; 0 by default.
+    ///
+    /// The groups that are not in use get no requests at all, and their endpoints are there at once when it is their turn.
+    #[must_use]
+    pub fn priority(mut self, number: u8) -> Self {
+        self.priority = number;
+        self
+    }
+
     /// The path of the Unix socket, when it is one.
     pub fn socket(&self) -> Option<&Path> {
         self.inner.socket.as_deref()
@@ -88,6 +100,24 @@ impl Endpoint {
     /// The share of requests, relative to the weights of the other endpoints.
     pub fn share(&self) -> u32 {
         self.weight
+    }
+
+    /// The failover group.
+    pub fn group(&self) -> u8 {
+        self.priority
+    }
+
+    /// Whether an operator who writes this means it: the URL, the path of the socket, or `host:port`.
+    pub(crate) fn is_called(&self, address: &str) -> bool {
+        let port = || {
+            let (host, port) = address.rsplit_once(':')?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Some(host.eq_ignore_ascii_case(self.host()) && port.parse() == Ok(self.port()))
+        };
+        match self.socket() {
+            Some(path) => address == self.to_string() || path == Path::new(address),
+            None => address == self.to_string() || port() == Some(true),
+        }
     }
 
     /// What `Host` says to this upstream.
@@ -170,6 +200,7 @@ impl FromStr for Endpoint {
                 base,
             }),
             weight: 1,
+            priority: 0,
         })
     }
 }
@@ -215,6 +246,7 @@ fn on_socket(place: &str) -> Result<Endpoint, EndpointError> {
             base,
         }),
         weight: 1,
+        priority: 0,
     })
 }
 
@@ -250,15 +282,24 @@ pub(crate) struct Upstream {
     pub(crate) endpoint: Endpoint,
     pub(crate) pool: Arc<Pool>,
     pub(crate) load: Arc<Load>,
+    pub(super) state: State,
     queue: Option<Arc<Queue>>,
 }
 
 impl Upstream {
-    pub(crate) fn new(endpoint: Endpoint, pool: Pool, total: &Arc<Total>) -> Self {
+    /// An endpoint that may be ejected for what its answers show, if `ejections` are counted.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        pool: Pool,
+        total: &Arc<Total>,
+        ejections: Option<&Arc<Ejections>>,
+    ) -> Self {
+        let now = Instant::now();
         Self {
+            state: State::new(&endpoint, ejections, now),
             endpoint,
             pool: Arc::new(pool),
-            load: Arc::new(Load::new(total, Instant::now())),
+            load: Arc::new(Load::new(total, now)),
             queue: None,
         }
     }
@@ -274,17 +315,8 @@ impl Upstream {
         self.queue.as_ref()
     }
 
-    pub(crate) fn enter(&self) {
-        self.load.enter();
-    }
-
-    pub(crate) fn leave(&self) {
-        self.load.leave();
-    }
-
-    /// What a balancer sees of it while it has its full share.
-    pub(crate) fn seat(&self, index: usize) -> Seat {
-        let weight = u64::from(self.endpoint.share()) * FULL;
+    /// What a balancer sees of it; the weight is in thousandths.
+    pub(super) fn seat(&self, index: usize, weight: u64) -> Seat {
         let identity = key_of(self.endpoint.to_string().as_bytes());
         Seat::new(index, weight, identity, Arc::clone(&self.load))
     }

@@ -3,33 +3,31 @@
 //! One type serves every proxied target; a URL is a cluster of one endpoint.
 
 mod balance;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod breaker;
 mod budget;
 mod builder;
+mod core;
 mod endpoint;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod events;
 mod health;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod hedge;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod lease;
+mod operate;
 mod priority;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod queue;
 mod replay;
 mod retry;
-#[allow(dead_code, reason = "the retries do not ask yet")]
 mod rng;
 mod siphash;
 #[cfg(test)]
 mod speed;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
+mod state;
+mod view;
 mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
-
-use http::request::Parts;
-use tokio::time::Instant;
 
 pub use self::{
     balance::{
@@ -42,14 +40,27 @@ pub use self::{
         ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream,
     },
     endpoint::{Endpoint, EndpointError},
-    health::{active::CheckOptions, passive::PassiveOptions, slow_start::SlowStart},
+    events::Counters,
+    health::{
+        active::CheckOptions,
+        check::{CheckTarget, HealthCheck},
+        http::{HttpCheck, http},
+        passive::PassiveOptions,
+        slow_start::SlowStart,
+        tcp::{TcpCheck, tcp},
+    },
     hedge::HedgeOptions,
     queue::QueueOptions,
+    operate::UnknownEndpoint,
     retry::RetryOptions,
+    state::{Condition, EndpointState, LastError},
 };
 pub(crate) use self::{
     budget::Budget,
+    core::Core,
     endpoint::Upstream,
+    events::Counts,
+    lease::{Caller, Lease, Outcome, Unavailable},
     queue::Permit,
     replay::Replay,
     retry::{Attempt, Failed, RetryAfter, Verdict},
@@ -57,8 +68,7 @@ pub(crate) use self::{
 
 #[cfg(feature = "testing")]
 pub use self::balance::testing;
-use self::{balance::Roster, rng::Rng};
-use crate::{forward::rewrite::Template, tls::Connector};
+use crate::forward::rewrite::Template;
 
 /// What policies take for ever, so that adding it to a time cannot overflow.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
@@ -70,17 +80,6 @@ const FOREVER: Duration = Duration::from_hours(24 * 365);
 pub struct Cluster {
     core: Arc<Core>,
     policy: Policy,
-}
-
-/// What all the handles of a cluster share.
-pub(crate) struct Core {
-    name: String,
-    balancer: Box<dyn Balancer>,
-    upstreams: Vec<Upstream>,
-    roster: Roster,
-    budget: Budget,
-    connect_timeout: Duration,
-    connector: Option<Connector>,
 }
 
 /// What a route may say for itself.
@@ -181,14 +180,6 @@ impl Cluster {
         &self.core.name
     }
 
-    /// The endpoints, in the order in which they were written.
-    pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &Endpoint> {
-        self.core
-            .upstreams
-            .iter()
-            .map(|upstream| &upstream.endpoint)
-    }
-
     /// What is wrong with the rewrite on a route of this path.
     pub(crate) fn check_rewrite(&self, path: &str) -> Vec<String> {
         let Some(template) = &self.policy.rewrite else {
@@ -211,6 +202,11 @@ impl Cluster {
         template.check().err().into_iter().chain(unknown).collect()
     }
 
+    /// Whether its endpoints are checked, so that there is something to start.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.core.checks.is_some()
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -227,50 +223,5 @@ impl fmt::Debug for Cluster {
             .field("endpoints", &self.endpoints().collect::<Vec<_>>())
             .field("policy", &self.policy)
             .finish()
-    }
-}
-
-impl Core {
-    /// The endpoint for one more try; `None` when all have been tried.
-    pub(crate) fn pick(&self, tried: &[usize], key: Option<u64>, now: Instant) -> Option<usize> {
-        if let ([_], []) = (&*self.upstreams, tried) {
-            return Some(0);
-        }
-        let picked = Rng::with_local(|rng| {
-            let pick = Pick::new(&self.roster, tried, key, now, rng);
-            self.balancer.pick(&pick)
-        })?;
-        (picked < self.upstreams.len()).then_some(picked)
-    }
-
-    /// What the policy tells requests apart by; to be asked before the request is changed.
-    pub(crate) fn key(&self, parts: &Parts) -> Option<u64> {
-        self.balancer.key(parts)
-    }
-
-    /// A request has come.
-    pub(crate) fn deposit(&self, now: Instant) {
-        self.budget.deposit(now);
-    }
-
-    /// Whether a try that failed is made again.
-    pub(crate) fn decide(&self, options: &RetryOptions, attempt: &Attempt<'_>) -> Verdict {
-        let now = Instant::now();
-        Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng))
-    }
-
-    pub(crate) fn upstream(&self, index: usize) -> &Upstream {
-        &self.upstreams[index]
-    }
-
-    pub(crate) fn connect_timeout(&self) -> Duration {
-        self.connect_timeout
-    }
-
-    /// How TLS is spoken with this endpoint; nothing when it speaks none.
-    pub(crate) fn connector(&self, index: usize) -> Option<&Connector> {
-        self.connector
-            .as_ref()
-            .filter(|_| self.upstream(index).endpoint.is_secure())
     }
 }

@@ -34,7 +34,7 @@ impl Default for Standing {
 
 impl Standing {
     /// Whether it may be used if need be: only its answers speak against it.
-    fn is_possible(&self) -> bool {
+    pub(super) fn is_possible(&self) -> bool {
         self.weight > 0 && !self.drained && self.checked != Verdict::Unhealthy
     }
 

@@ -21,6 +21,7 @@ pub struct Assembly {
     reader: Reader,
     problems: Vec<String>,
     clusters: Vec<Cluster>,
+    inline: Vec<Cluster>,
     parts: Vec<Part>,
     every: Vec<Layer>,
 }
@@ -42,6 +43,7 @@ impl Assembly {
             reader: Reader::default(),
             problems: Vec::new(),
             clusters: Vec::new(),
+            inline: Vec::new(),
             parts: routes.iter().map(|_| Part::default()).collect(),
             every: Vec::new(),
         }
@@ -104,6 +106,8 @@ impl Assembly {
         if let (Some(info), Some(cluster)) = (info, target.cluster()) {
             self.problems.extend(cluster.check_rewrite(info.path));
         }
+        // One that is named elsewhere as well is the same all the same.
+        self.inline.extend(target.cluster().cloned());
         if let Some(part) = self.parts.get_mut(index) {
             part.target = Some(target);
             part.layers = layers.iter().map(|&layer| layer.clone()).collect();
@@ -169,6 +173,7 @@ impl Assembly {
             variables: self.variables,
             entries,
             clusters: self.clusters,
+            inline: self.inline.into_iter().filter(Cluster::is_checked).collect(),
             refusals,
         })))
     }

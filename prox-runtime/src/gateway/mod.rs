@@ -56,6 +56,8 @@ struct Inner {
     variables: Variables,
     entries: Vec<Entry>,
     clusters: Vec<Cluster>,
+    /// The clusters that are written in a route itself.
+    inline: Vec<Cluster>,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
 }
@@ -251,6 +253,12 @@ impl Dispatch for Gateway {
 
     async fn refuse(&self, req: Request, failure: Failure, client: &Arc<Client>) -> Response {
         self.0.refuse(req, failure.into(), client).await
+    }
+
+    fn start(&self) {
+        for cluster in self.0.clusters.iter().chain(&self.0.inline) {
+            cluster.core().start();
+        }
     }
 
     fn summary(&self) -> String {

@@ -12,9 +12,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::{task::coop::unconstrained, time::Instant};
 
-use super::Lease;
 use crate::{
     body::Body,
+    cluster::Lease,
     error::{Error, Failure},
     forward::headers,
     pool::{self, Connection},
@@ -105,9 +105,7 @@ impl UpstreamBody {
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
-            self.lease
-                .core
-                .upstream(self.lease.index)
+            self.lease.upstream()
                 .pool
                 .put(connection);
         }

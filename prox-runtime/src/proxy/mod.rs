@@ -8,7 +8,7 @@ mod upload;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -18,7 +18,10 @@ use self::{
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Attempt, Cluster, Core, Failed, Permit, Policy, RetryAfter, Upstream, Verdict},
+    cluster::{
+        Attempt, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter, Unavailable,
+        Upstream, Verdict,
+    },
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
     forward::{forwarded, grpc, headers, rewrite},
@@ -32,31 +35,6 @@ use crate::{
 /// A cluster as the target of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy(Cluster);
-
-/// One request on one endpoint; counted from the choice of the endpoint to the last byte of the response.
-struct Lease {
-    core: Arc<Core>,
-    index: usize,
-    /// Its place, where there is a limit.
-    _permit: Option<Permit>,
-}
-
-impl Lease {
-    fn new(core: &Arc<Core>, index: usize, permit: Option<Permit>) -> Self {
-        core.upstream(index).enter();
-        Self {
-            core: Arc::clone(core),
-            index,
-            _permit: permit,
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.core.upstream(self.index).leave();
-    }
-}
 
 /// What a request is sent on: a connection of its own, or a stream of a shared one.
 enum Carrier {
@@ -82,7 +60,6 @@ impl Answer {
 /// One more try on the same endpoint, which is the last.
 #[derive(Clone, Copy)]
 struct Again {
-    index: usize,
     /// The number of the shared connection that was of no use.
     avoid: Option<u64>,
 }
@@ -91,6 +68,8 @@ struct Again {
 #[derive(Clone, Copy)]
 struct Asked {
     end: Option<Instant>,
+    /// Whether the client itself has less time for it than the route.
+    hurried: bool,
     /// Whether it calls by gRPC, over HTTP/2, where trailers always arrive.
     grpc: bool,
 }
@@ -99,13 +78,25 @@ impl Asked {
     fn by(parts: &Parts, policy: &Policy, started: Instant) -> Self {
         let mut limit = policy.timeout;
         let mut grpc = false;
+        let mut hurried = false;
         if respond::is_grpc(&parts.headers) {
             let patience = grpc::timeout(&parts.headers);
+            hurried = patience.is_some_and(|patience| limit.is_none_or(|limit| patience < limit));
             limit = limit.into_iter().chain(patience).min();
             grpc = parts.version == Version::HTTP_2;
         }
         let end = limit.map(|limit| started + limit);
-        Self { end, grpc }
+        Self { end, hurried, grpc }
+    }
+
+    /// What the failure of a try says about the endpoint: nothing, when the client did not want to wait any longer.
+    fn outcome(&self, error: &Error) -> Outcome {
+        let is_over = || self.end.is_some_and(|end| end <= Instant::now());
+        match error.as_failure() {
+            Some(_) if error.is_timeout() && self.hurried && is_over() => Outcome::Left,
+            Some(failure) => Outcome::Failed(failure),
+            None => Outcome::Left,
+        }
     }
 }
 
@@ -159,7 +150,8 @@ impl Proxy {
         let end = asked.end;
         let trace = parts.extensions.remove::<Trace>();
         let path = self.path(&parts, matched)?;
-        let key = core.key(&parts);
+        let caller = core.caller(&parts);
+        let secure = client.scheme() == "https";
         let upgrade = tunnel::asked(&parts, &body);
         headers::request(&mut parts.headers, client);
         if policy.forwarded {
@@ -181,16 +173,19 @@ impl Proxy {
         let mut tried = Vec::new();
         let mut retries = 0;
         let mut again: Option<Again> = None;
+        // The same try goes on when a kept connection turns out to be dead.
+        let mut kept: Option<Lease> = None;
         loop {
             let began = Instant::now();
-            let index = match again {
-                Some(again) => again.index,
-                // When all of them have failed, one of them is as good as another.
-                None => core
-                    .pick(&tried, key, began)
-                    .or_else(|| core.pick(&[], key, began))
-                    .ok_or(Failure::NoEndpoint)?,
+            let is_new = kept.is_none();
+            let mut lease = match kept.take() {
+                Some(lease) => lease,
+                None => match core.choose(&caller, &tried, spare.is_some(), began) {
+                    Ok(lease) => lease,
+                    Err(refused) => return Ok(unavailable(refused, request.headers())),
+                },
             };
+            let index = lease.index();
             let upstream = core.upstream(index);
             if let Some(trace) = &trace {
                 trace.update(|hop| {
@@ -199,8 +194,9 @@ impl Proxy {
                     hop.tries += 1;
                 });
             }
-            let permit = place(upstream, end).await?;
-            let lease = Lease::new(core, index, permit);
+            if is_new {
+                lease.hold(place(upstream, end).await?);
+            }
             // The end of this try, and of the request as a whole.
             let until = policy
                 .retry
@@ -218,9 +214,10 @@ impl Proxy {
             let carrier = match self.carrier(index, again, soonest).await {
                 Ok(carrier) => carrier,
                 Err(error) => {
+                    lease.settle(asked.outcome(&error), began.elapsed());
                     drop(lease);
                     tried.push(index);
-                    attempt.another_endpoint = core.pick(&tried, key, began).is_some();
+                    attempt.another_endpoint = core.has_another(&caller, &tried, began);
                     // Nothing was sent, so any request may be tried again.
                     self.pause(&attempt, index, error).await?;
                     (again, retries) = (None, retries + 1);
@@ -260,6 +257,7 @@ impl Proxy {
                         trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
                     }
                     let (status, after) = answer.verdict();
+                    lease.settle(Outcome::Status(status), sent.elapsed());
                     attempt.failed = Failed::Status(status, after);
                     // Only who may send the request again asks.
                     match spare.as_ref().map(|_| core.decide(&policy.retry, &attempt)) {
@@ -268,7 +266,14 @@ impl Proxy {
                             tokio::time::sleep(wait).await;
                             Error::failure(Failure::Reset)
                         }
-                        _ => return self.pass(answer, upgrade.as_ref(), lease, asked),
+                        _ => {
+                            let cookie = lease.cookie(&caller, secure);
+                            let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
+                            if let Some(cookie) = cookie {
+                                response.headers_mut().append(header::SET_COOKIE, cookie);
+                            }
+                            return Ok(response);
+                        }
                     }
                 }
                 Err(failed) => {
@@ -277,11 +282,13 @@ impl Proxy {
                     match failed.again {
                         Some(whole) if again.is_none() => {
                             request = whole;
-                            again = Some(Again { index, avoid });
+                            again = Some(Again { avoid });
+                            kept = Some(lease);
                             continue;
                         }
                         _ => {}
                     }
+                    lease.settle(asked.outcome(&failed.error), sent.elapsed());
                     attempt.failed = kind(&failed.error, until, end);
                     self.pause(&attempt, index, failed.error).await?
                 }
@@ -508,6 +515,19 @@ async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permi
         Ok(permit) => Ok(Some(permit)),
         Err(refused) => Err(Error::failure(refused.into())),
     }
+}
+
+/// The answer when no endpoint may be tried, with the time after which one may be.
+fn unavailable(refused: Unavailable, request: &HeaderMap) -> Response {
+    let mut response = respond::failure(refused.failure, respond::is_grpc(request));
+    if let Some(after) = refused.retry_after
+        && let Some(field) = response.headers_mut().get_mut(header::RETRY_AFTER)
+    {
+        // In whole seconds, and not before the time.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        *field = HeaderValue::from(seconds.max(1));
+    }
+    response
 }
 
 /// How a try failed, as the rules for retries see it.

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::Lease;
 use crate::{
     body::Body,
+    cluster::Lease,
     error::{Error, Failure},
     forward::headers,
     pool::Download,

@@ -4,10 +4,9 @@ use http::{HeaderMap, HeaderValue, Version, header, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::Lease;
 use crate::{
     body::Body,
-    cluster::Policy,
+    cluster::{Lease, Policy},
     error::{Error, Failure},
     forward::{
         headers,

@@ -153,6 +153,7 @@ pub(super) async fn serve<G: Dispatch>(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) {
+    gateway.start();
     let options = Arc::new(options);
     let tracker = Tracker::default();
     let mut shutdown = pin!(shutdown);

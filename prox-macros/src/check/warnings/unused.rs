@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenTree};
 
 use super::Warning;
 use crate::{
@@ -11,14 +11,27 @@ use crate::{
         ast::{Attr, Expr, Setup, Target},
         calls::{each_expr, each_name, plain},
         lints::allow_unused,
+        words::nearest,
     },
 };
 
 pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
     let used = used(model);
+    let known = declared(model);
+    // Of a slip in a name rustc says enough.
+    let unknown: Vec<&str> = used
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !known.contains(*name))
+        .collect();
+    let somewhere_else = model.targets().any(|target| is_unknown(target, &known));
     let is_unused = |name: &Ident, attrs: &[Attr]| {
         let text = name.to_string();
-        !text.starts_with('_') && !used.contains(plain(&text)) && !allow_unused(attrs)
+        !text.starts_with('_')
+            && !used.contains(plain(&text))
+            && !allow_unused(attrs)
+            // Names of one or two letters are near to each other.
+            && (text.len() < 3 || nearest(plain(&text), unknown.iter().copied()).is_none())
     };
     for variable in &model.env {
         let name = &variable.name;
@@ -40,6 +53,7 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
     }
     for setup in &model.setup {
         if let Setup::Backend(backend) = setup
+            && !somewhere_else
             && is_unused(&backend.name, &backend.attrs)
         {
             let name = &backend.name;
@@ -53,6 +67,51 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
             });
         }
     }
+}
+
+/// The names that the gateway itself declares.
+fn declared(model: &Model) -> HashSet<String> {
+    let mut known = HashSet::new();
+    let mut see = |name: &Ident| known.insert(plain(&name.to_string()).to_owned());
+    model.env.iter().for_each(|env| {
+        see(&env.name);
+    });
+    for field in model.named.iter().flat_map(|named| &named.fields) {
+        see(&field.name);
+    }
+    for setup in &model.setup {
+        match setup {
+            Setup::Backend(backend) => {
+                see(&backend.name);
+            }
+            Setup::Let(binding) => {
+                for token in &binding.pattern {
+                    if let TokenTree::Ident(name) = token {
+                        see(name);
+                    }
+                }
+            }
+        }
+    }
+    known
+}
+
+/// Whether a target is a name that may be a slip in that of a backend: one that the gateway does not declare.
+fn is_unknown(target: &Target, known: &HashSet<String>) -> bool {
+    let mut found = false;
+    each_expr(target, &mut |expr| {
+        let alone = match expr.tokens.get(1) {
+            None => true,
+            Some(TokenTree::Punct(punct)) => punct.as_char() == '.',
+            Some(_) => false,
+        };
+        if let (true, Some(TokenTree::Ident(name))) = (alone, expr.tokens.first()) {
+            let name = name.to_string();
+            let like_a_backend = name.starts_with(|c: char| c.is_lowercase());
+            found |= like_a_backend && !known.contains(plain(&name));
+        }
+    });
+    found
 }
 
 /// Every name that stands in an expression, but that of a backend in its own.

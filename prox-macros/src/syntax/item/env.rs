@@ -1,15 +1,18 @@
 //! Variables of the environment.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+
+use quote::quote_spanned;
 
 use super::type_until;
 use crate::syntax::{
     Parser,
     ast::{Attr, Env},
-    cursor::Cursor,
+    cursor::{Cursor, tokens_of},
     expr::Stop,
     marks::Mark,
     sound::Use,
+    source::source,
     units::{Unit, unit},
     words::starts_line,
 };
@@ -34,6 +37,19 @@ impl Parser<'_> {
         });
         if ty.is_empty() {
             ty = self.missing_type(c, &name);
+        }
+        if let [TokenTree::Group(list)] = ty.as_slice()
+            && list.delimiter() == Delimiter::Bracket
+            && !list.to_string().contains(';')
+        {
+            let element = source(&tokens_of(list.stream()));
+            self.diag
+                .error(list.span(), "a list of a variable is a `Vec`")
+                .help(format!("write `env {name}: Vec<{element}>;`"));
+            let element = list.stream();
+            ty = quote_spanned!(Span::mixed_site()=> ::std::vec::Vec<#element>)
+                .into_iter()
+                .collect();
         }
         let mut default = None;
         if c.is_punct(0, '=') {

@@ -10,7 +10,7 @@ use self::{
     literal::characters,
     segment::{Piece, segment},
 };
-use crate::diag::Flaw;
+use crate::{diag::Flaw, syntax::words::is_method};
 
 /// A path pattern that holds nothing bad.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +84,11 @@ impl fmt::Display for Pattern {
 
 /// Reads a path pattern, or says all that is wrong with it.
 pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
+    let Some(rest) = value.strip_prefix('/') else {
+        return Err(vec![elsewhere(value).unwrap_or_else(|| no_slash(value))]);
+    };
     let mut flaws = Vec::new();
     characters(value, &mut flaws);
-    let Some(rest) = value.strip_prefix('/') else {
-        flaws.push(no_slash(value));
-        return Err(flaws);
-    };
     let mut pattern = Pattern {
         segments: Vec::new(),
         tail: if exact { Tail::Exact } else { Tail::Prefix },
@@ -139,6 +138,84 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
     } else {
         Err(flaws)
     }
+}
+
+/// What other gateways write in the place of a path.
+fn elsewhere(value: &str) -> Option<Flaw> {
+    let flaw = |message: &str, help: String| {
+        Some(Flaw {
+            at: 0..value.len(),
+            message: message.to_owned(),
+            help,
+        })
+    };
+    if let Some((host, path)) = rule(value) {
+        let path = path.unwrap_or("/").trim_end_matches('*');
+        let path = if path.len() > 1 {
+            path.trim_end_matches('/')
+        } else {
+            "/"
+        };
+        return flaw(
+            "a path is a text alone, and no rule",
+            match host {
+                Some(host) => format!("write `host \"{host}\" {{ \"{path}\" => target }}`"),
+                None => format!("write `\"{path}\"`"),
+            },
+        );
+    }
+    if matches!(value, "*" | "**") {
+        return flaw(
+            "`*` is no wildcard in a path",
+            String::from("write `\"/\"`, which takes all below it"),
+        );
+    }
+    if let Some((method, path)) = value.split_once(' ')
+        && is_method(method)
+    {
+        return flaw(
+            "the method of a route stands before the quotes",
+            format!("write `{method} \"{}\"`", path.trim_start()),
+        );
+    }
+    if let Some(path) = value.strip_prefix('=').map(str::trim_start) {
+        return flaw(
+            "a path for itself alone has the word `exact` before it",
+            format!("write `exact \"{path}\"`"),
+        );
+    }
+    if value.starts_with(['~', '^']) {
+        let plain = value.trim_start_matches(['~', '*', '^', ' ']);
+        let plain = plain.get(
+            ..plain
+                .find(['[', '(', '.', '\\', '$', '?', '+', '*'])
+                .unwrap_or(plain.len()),
+        );
+        let prefix = plain.unwrap_or_default().trim_end_matches('/');
+        return flaw(
+            "a path has no regular expressions",
+            format!(
+                "write `\"{prefix}/{{name}}\"` for any one segment, or `\"{}\"` for all below",
+                if prefix.is_empty() { "/" } else { prefix }
+            ),
+        );
+    }
+    None
+}
+
+/// The host and the path in ``Host(`a`) && PathPrefix(`/b`)``.
+pub(crate) fn rule(value: &str) -> Option<(Option<&str>, Option<&str>)> {
+    let quotes = ['`', '\'', '"'];
+    let argument = |word: &str| {
+        let (_, rest) = value.split_once(word)?;
+        let rest = rest.strip_prefix('(')?.trim_start_matches(quotes);
+        rest.split([')', ','])
+            .next()
+            .map(|text| text.trim_end_matches(quotes))
+    };
+    let host = argument("Host");
+    let path = argument("PathPrefix").or_else(|| argument("Path"));
+    (host.is_some() || path.is_some()).then_some((host, path))
 }
 
 fn no_slash(value: &str) -> Flaw {

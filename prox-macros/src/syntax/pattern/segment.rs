@@ -135,6 +135,14 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
             format!("write `{{*{name}}}`"),
         );
     }
+    if let Some(name) = inner.strip_prefix("**") {
+        let name = name.replace('-', "_");
+        let name = if is_name(&name) { &name } else { "rest" };
+        return flaw(
+            String::from("the rest of a path is written `{*name}`"),
+            format!("write `{{*{name}}}`"),
+        );
+    }
     if let Some((name, kind)) = inner.split_once(':') {
         return flaw(
             format!("a parameter has a name only, not a type or a pattern such as `{kind}`"),

@@ -5,10 +5,16 @@
 //! makes the list of a balancer of them.
 
 pub(crate) mod active;
+pub(crate) mod check;
+pub(crate) mod http;
 pub(crate) mod passive;
 pub(crate) mod slow_start;
+pub(crate) mod tcp;
+pub(crate) mod watch;
 
-use http::StatusCode;
+use ::http::StatusCode;
+
+use crate::error::{Error, Failure, Origin};
 
 /// How a request ended, as far as it says something about the endpoint or the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,14 @@ impl Outcome {
             Self::Bad
         } else {
             Self::Good
+        }
+    }
+
+    /// What it says that there was no answer: only what an upstream does to us speaks against it.
+    pub(crate) fn of_failure(failure: Failure) -> Self {
+        match Error::failure(failure).origin() {
+            Origin::Upstream => Self::Bad,
+            _ => Self::Unknown,
         }
     }
 }

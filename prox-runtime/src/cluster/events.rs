@@ -1,0 +1,173 @@
+//! Each decision as a `tracing` event and a count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{
+    Core,
+    breaker::BreakerChange,
+    health::{
+        active::Verdict,
+        passive::{Cause, Change},
+    },
+    priority::Mode,
+};
+
+macro_rules! counts {
+    ($($(#[$doc:meta])+ $name:ident)*) => {
+        /// How often a cluster has decided what, since the start: [`Cluster::counters`](crate::Cluster::counters).
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])+ pub $name: u64,)*
+        }
+
+        /// The counts as they are kept.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counts {
+            $(pub(super) $name: Count,)*
+        }
+
+        impl Counts {
+            pub(super) fn read(&self) -> Counters {
+                Counters { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+/// One of them; all workers write it, but seldom.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+counts! {
+    /// Endpoints ejected because of their answers, failed probes included.
+    ejected
+    /// Endpoints that would have been ejected, had not too many others been.
+    spared
+    /// Requests sent to ejected endpoints as probes.
+    probes
+    /// Ejected endpoints that came back.
+    returned
+    /// Endpoints that active checks took out.
+    unhealthy
+    /// Endpoints that active checks took back.
+    healthy
+    /// Times that all endpoints were ejected, and used all the same.
+    panics
+    /// Requests for which there was no endpoint.
+    no_endpoint
+    /// Times that the circuit breaker opened, again after failed probes included.
+    breaker_opened
+    /// Times that it began to probe.
+    breaker_half_open
+    /// Times that it closed.
+    breaker_closed
+    /// Requests that it refused.
+    breaker_refused
+}
+
+impl Core {
+    fn address(&self, index: usize) -> &super::Endpoint {
+        &self.upstream(index).endpoint
+    }
+
+    pub(super) fn tell_passive(&self, index: usize, change: Change) {
+        let (backend, endpoint) = (self.name(), self.address(index));
+        match change {
+            Change::Ejected { cause, length, times } => {
+                self.counts().ejected.up();
+                let reason = reason(cause);
+                tracing::warn!(target: "prox", backend, %endpoint, reason, ?length, times, "endpoint ejected");
+            }
+            Change::Spared { cause } => {
+                self.counts().spared.up();
+                let reason = reason(cause);
+                tracing::warn!(target: "prox", backend, %endpoint, reason, "endpoint fails, but too many others are ejected");
+            }
+            Change::Returned => {
+                self.counts().returned.up();
+                tracing::info!(target: "prox", backend, %endpoint, "endpoint returned");
+            }
+        }
+    }
+
+    pub(super) fn tell_probe(&self, index: usize) {
+        self.counts().probes.up();
+        tracing::info!(target: "prox", backend = self.name(), endpoint = %self.address(index), "endpoint probed");
+    }
+
+    pub(super) fn tell_checked(&self, index: usize, verdict: Verdict, reason: &str) {
+        let (backend, endpoint) = (self.name(), self.address(index));
+        match verdict {
+            Verdict::Unhealthy => {
+                self.counts().unhealthy.up();
+                tracing::warn!(target: "prox", backend, %endpoint, reason, "endpoint fails its checks");
+            }
+            Verdict::Healthy | Verdict::Unknown => {
+                self.counts().healthy.up();
+                tracing::info!(target: "prox", backend, %endpoint, "endpoint passes its checks");
+            }
+        }
+    }
+
+    pub(super) fn tell_mode(&self, old: Mode, new: Mode) {
+        let backend = self.name();
+        match new {
+            _ if new == old => {}
+            Mode::Panic { priority } => {
+                if !matches!(old, Mode::Panic { .. }) {
+                    self.counts().panics.up();
+                }
+                tracing::warn!(target: "prox", backend, priority, reason = "all are ejected", "ejected endpoints are used");
+            }
+            Mode::Usable { priority } => {
+                tracing::info!(target: "prox", backend, priority, "endpoints of this priority are used");
+            }
+            Mode::Nobody => {
+                tracing::error!(target: "prox", backend, reason = "checks fail or all are drained", "no endpoint can be used");
+            }
+        }
+    }
+
+    pub(super) fn tell_breaker(&self, change: BreakerChange) {
+        let backend = self.name();
+        match change {
+            BreakerChange::Opened { failed, of } => {
+                self.counts().breaker_opened.up();
+                tracing::warn!(target: "prox", backend, reason = "failures", failed, of, "circuit breaker opened");
+            }
+            BreakerChange::OpenedAgain => {
+                self.counts().breaker_opened.up();
+                tracing::warn!(target: "prox", backend, reason = "probe", "circuit breaker opened");
+            }
+            BreakerChange::Closed => {
+                self.counts().breaker_closed.up();
+                tracing::info!(target: "prox", backend, "circuit breaker closed");
+            }
+        }
+    }
+
+    pub(super) fn tell_half_open(&self) {
+        self.counts().breaker_half_open.up();
+        tracing::info!(target: "prox", backend = self.name(), "circuit breaker half open");
+    }
+
+    pub(super) fn tell_operator(&self, index: usize, done: &'static str, weight: Option<u32>) {
+        let (backend, endpoint) = (self.name(), self.address(index));
+        tracing::info!(target: "prox", backend, %endpoint, reason = "operator", weight, "{done}");
+    }
+}
+
+const fn reason(cause: Cause) -> &'static str {
+    match cause {
+        Cause::InARow(_) => "failures in a row",
+        Cause::Share { .. } => "share of failures",
+        Cause::Probe => "probe",
+    }
+}

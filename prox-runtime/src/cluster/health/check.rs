@@ -1,0 +1,154 @@
+//! What a check is: the trait, and where it is made.
+
+use std::{fmt, future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
+
+use super::active::CheckOptions;
+use crate::{
+    cluster::Endpoint,
+    connect::{self, Opened, Protocol},
+    error::Error,
+    tls::Connector,
+};
+
+/// Asks an endpoint whether it is well: `http("/healthz")`, `tcp()`, or a type of one's own.
+///
+/// ```
+/// use prox_runtime::{CheckOptions, CheckTarget, HealthCheck, cluster, RoundRobin};
+///
+/// /// Trusts a file that a deployment script writes.
+/// #[derive(Debug)]
+/// struct Marked;
+///
+/// impl HealthCheck for Marked {
+///     async fn check(&self, endpoint: &CheckTarget) -> Result<(), String> {
+///         let file = format!("/run/healthy/{}", endpoint.host());
+///         std::fs::metadata(file).map(|_| ()).map_err(|error| error.to_string())
+///     }
+///
+///     fn options(&self) -> CheckOptions {
+///         CheckOptions::new().fall(1)
+///     }
+/// }
+///
+/// let users = cluster(RoundRobin::new(), ["http://10.0.0.1:8080"]).health(Marked);
+/// # let _ = users;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a health check",
+    label = "this cannot tell whether an endpoint is well",
+    note = "a check is `http(\"/healthz\")`, `tcp()`, or a type that implements `prox::HealthCheck`"
+)]
+pub trait HealthCheck: Send + Sync + fmt::Debug + 'static {
+    /// Passes, or says in a few words what is wrong; they appear in the log and in the state of the endpoint.
+    ///
+    /// A check that panics has failed, and so has one that takes longer than its [time](CheckOptions::timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when its time is over, and when the gateway ends.
+    fn check(&self, endpoint: &CheckTarget) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// When it is made, and how many results count; asked once.
+    fn options(&self) -> CheckOptions {
+        CheckOptions::new()
+    }
+
+    /// What is wrong with it as it is written, said when the gateway starts.
+    fn problem(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The endpoint that is checked; it can be used like an [`Endpoint`].
+#[derive(Clone, Debug)]
+pub struct CheckTarget {
+    pub(super) endpoint: Endpoint,
+    pub(super) connector: Option<Arc<Connector>>,
+    /// What is spoken where TLS does not say.
+    pub(super) protocol: Protocol,
+    pub(super) limit: Duration,
+}
+
+impl CheckTarget {
+    /// A connection of its own, with TLS as the cluster has it.
+    pub(super) async fn open(&self) -> Result<Opened, Error> {
+        let (host, port) = (self.endpoint.host(), self.endpoint.port());
+        if let Some(connector) = &self.connector {
+            return connect::tls(connector, host, port, self.limit).await;
+        }
+        let stream = match self.endpoint.socket() {
+            Some(path) => connect::unix(path, self.limit).await?,
+            None => connect::tcp(host, port, self.limit).await?.into(),
+        };
+        Ok(Opened {
+            stream,
+            protocol: self.protocol,
+        })
+    }
+}
+
+impl Deref for CheckTarget {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+/// A check behind a pointer.
+pub(super) trait Erased: Send + Sync + fmt::Debug {
+    fn erased<'a>(
+        &'a self,
+        target: &'a CheckTarget,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+}
+
+impl<C: HealthCheck> Erased for C {
+    fn erased<'a>(
+        &'a self,
+        target: &'a CheckTarget,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(self.check(target))
+    }
+}
+
+/// The options of a check, the same on each of ours.
+macro_rules! knobs {
+    () => {
+        /// Waits so long between two checks, give or take 10 %; 10 s by default.
+        #[must_use]
+        pub fn every(mut self, interval: Duration) -> Self {
+            self.options = self.options.every(interval);
+            self
+        }
+
+        /// Waits so long between two checks while some have failed, or some have passed; 1 s by default.
+        #[must_use]
+        pub fn every_while_changing(mut self, interval: Duration) -> Self {
+            self.options = self.options.every_while_changing(interval);
+            self
+        }
+
+        /// Takes a check for failed after so long; 3 s by default.
+        #[must_use]
+        pub fn timeout(mut self, limit: Duration) -> Self {
+            self.options = self.options.timeout(limit);
+            self
+        }
+
+        /// Takes a healthy endpoint out after so many failed checks in a row; 3 by default.
+        #[must_use]
+        pub fn fall(mut self, checks: u32) -> Self {
+            self.options = self.options.fall(checks);
+            self
+        }
+
+        /// Takes an unhealthy endpoint back after so many passed checks in a row; 2 by default.
+        #[must_use]
+        pub fn rise(mut self, checks: u32) -> Self {
+            self.options = self.options.rise(checks);
+            self
+        }
+    };
+}
+pub(super) use knobs;

@@ -1,0 +1,16 @@
+//! A weight that nothing is weighed against.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(weighted, ["http://10.0.0.1:8080".weight(3)]);
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
