@@ -20,6 +20,12 @@ pub use prox_runtime::{
     SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
+#[doc(inline)]
+pub use prox_runtime::{
+    CheckTarget, Condition, Counters, EndpointState, HealthCheck, HttpCheck, LastError, TcpCheck,
+    UnknownEndpoint,
+};
+
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};

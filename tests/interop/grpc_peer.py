@@ -140,7 +140,8 @@ def deadline(channel, server):
         status = failure(lambda: [*invoke(b"", timeout=0.5)] if kind == "unary_stream" else invoke(b"", timeout=0.5))
         equal(status.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
         assert server.cancelled.wait(WAIT), "the server did not see the end"
-        assert 0 < server.deadlines[0] <= 0.5, f"the server was told {server.deadlines[0]}"
+        # What is told is rounded up on its way.
+        assert 0 < server.deadlines[0] < 0.6, f"the server was told {server.deadlines[0]}"
 
 
 def cancel(channel, server):

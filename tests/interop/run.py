@@ -227,7 +227,7 @@ def run(program, packages, folder, only):
         secure = Gateway(program, upstreams, folder, secure=True)
         stack.callback(secure.stop)
         curl_cases(cases, plain, secure, folder, upload)
-        h2load_cases(cases, plain, secure)
+        h2load_cases(cases, plain, secure, upload)
         httpx_cases(cases, plain, secure, folder)
         websockets_cases(cases, plain, secure, folder)
         undici_cases(cases, plain, secure, folder, packages)
@@ -317,6 +317,9 @@ def curl_cases(cases, plain, secure, folder, upload):
                 check(said, f"{UPLOAD} 200")
 
             def post(*more):
+                logged_post(*more)
+
+            def logged_post(*more):
                 said, log = curl(*flags, *more, "--data-binary", f"@{upload}", f"{base}/digest")
                 check(said, digest)
                 return log
@@ -327,12 +330,12 @@ def curl_cases(cases, plain, secure, folder, upload):
 
             def expect():
                 # If nobody says to continue, curl waits longer than the whole may take.
-                log = post("-H", "Expect: 100-continue", "--expect100-timeout", str(PATIENCE * 2))
+                log = logged_post("-H", "Expect: 100-continue", "--expect100-timeout", str(PATIENCE * 2))
                 check(" 100" in next(line for line in log.splitlines() if line.startswith("< HTTP/")), True)
 
             def early():
-                flags_ = [*flags, "-H", "Expect:", "-w", "%{http_code}", "--data-binary", f"@{upload}"]
-                said, _ = curl(*flags_, f"{base}/refuse")
+                body = ["-H", "Expect:", "--data-binary", f"@{upload}"]
+                said, _ = curl(*flags, *body, "-w", "%{http_code}", f"{base}/refuse")
                 check(said, "too large413")
 
             name = f"curl {kind} -> {upstream}"
@@ -344,16 +347,26 @@ def curl_cases(cases, plain, secure, folder, upload):
                 cases(f"{name}: upload without a length", chunked)
                 if "h1" in upstream:
                     cases(f"{name}: Expect: 100-continue", expect)
-            cases(f"{name}: 413 before the body", early)
+                # Over HTTP/2, curl 7.88 takes the reset after such an answer for an error, with Node's server too; h2load
+                # asks for it there.
+                cases(f"{name}: 413 before the body", early)
 
 
-def h2load_cases(cases, plain, secure):
+def h2load_cases(cases, plain, secure, upload):
     def load(url, count):
         said = command("h2load", "-n", str(count), "-c", "10", "-m", "20", url).stdout.decode()
         line = next(line for line in said.splitlines() if line.startswith("requests:"))
         check(f"{count} succeeded, 0 failed, 0 errored, 0 timeout" in line, True)
         return next(line for line in said.splitlines() if line.startswith("finished in")).split(", ")[1]
 
+    def early(url):
+        said = command("h2load", "-n", "50", "-c", "5", "-m", "2", "-d", upload, url).stdout.decode()
+        check("0 errored, 0 timeout" in said, True)
+        check("0 2xx, 0 3xx, 50 4xx, 0 5xx" in said, True)
+
+    for kind, gateway in (("h2c", plain), ("TLS", secure)):
+        for upstream in UPSTREAMS:
+            cases(f"h2load {kind} -> {upstream}: 413 before the body", early, f"{gateway.url}/{upstream}/refuse")
     cases("h2load h2c -> h2: 20 000 requests", load, f"{plain.url}/h2/hello", 20_000)
     cases("h2load h2c -> h1: 5 000 requests", load, f"{plain.url}/h1/hello", 5_000)
     cases("h2load TLS -> h2: 20 000 requests", load, f"{secure.url}/h2/hello", 20_000)
@@ -446,7 +459,7 @@ def memory_cases(cases, gateway):
         curl(*flags)
         peak = gateway.peak()
         if peak > MEMORY_LIMIT:
-            raise AssertionError(f"the peak is {peak / (1 << 20):.1f} MiB")
+            raise AssertionError(f"the peak was {peak / (1 << 20):.1f} MiB")
         return f"peak {peak / (1 << 20):.1f} MiB"
 
     def upload(flag):

@@ -42,7 +42,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ),
     (
         "cluster",
-        &["connect", "error", "forward", "pool", "sync", "time", "tls"],
+        &[
+            "connect", "error", "forward", "pool", "stream", "sync", "time", "tls",
+        ],
     ),
     (
         "proxy",

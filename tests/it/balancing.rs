@@ -91,7 +91,6 @@ async fn least_conn_leaves_busy_endpoints_alone() {
 }
 
 #[tokio::test]
-#[ignore = "the proxy does not tell the balancer how long answers took yet"]
 async fn p2c_avoids_a_slow_endpoint() {
     let origins = [
         Origin::start(Reply::new().pause(Duration::from_millis(60)).head(
@@ -174,7 +173,6 @@ fn by_path(req: &Parts) -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "the proxy does not show the client to policies yet"]
 async fn hash_keeps_a_client_at_its_endpoint() {
     let origins = three().await;
     let list = endpoints(&origins, [1; 3]);

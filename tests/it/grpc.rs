@@ -24,7 +24,7 @@ use tonic::{
     body::Body,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    metadata::{Ascii, MetadataKey, MetadataValue},
+    metadata::MetadataValue,
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tower::service_fn;
@@ -109,8 +109,10 @@ struct Upstream {
 
 impl Upstream {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port of 127.0.0.1");
+        let address = listener.local_addr().expect("a listener has an address");
         let seen = Seen::default();
         let shared = seen.clone();
         let service = service_fn(move |request: http::Request<Body>| {
@@ -121,10 +123,12 @@ impl Upstream {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let task = tokio::spawn(async move {
             let server = Server::builder().serve_with_incoming(service, incoming);
-            server.await.unwrap();
+            server.await.expect("the server does not fail");
         });
         Self {
-            endpoint: format!("http://{address}").parse().unwrap(),
+            endpoint: format!("http://{address}")
+                .parse()
+                .expect("an address makes an endpoint"),
             seen,
             task,
         }
@@ -163,16 +167,13 @@ async fn answer(request: http::Request<Body>, seen: Seen) -> http::Response<Body
     }
 }
 
-/// The message and the metadata that begin with `x-`, and the deadline that was told.
+/// The message and its metadata, and the deadline that was told.
 async fn same(request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
     let (metadata, _, message) = request.into_parts();
     let mut response = Response::new(message);
-    for name in ["x-text", "grpc-timeout"] {
+    for (name, back) in [("x-text", "x-text"), ("grpc-timeout", "x-deadline")] {
         for value in metadata.get_all(name) {
-            let name: MetadataKey<Ascii> = if name == "x-text" { name } else { "x-deadline" }
-                .parse()
-                .unwrap();
-            response.metadata_mut().append(name, value.clone());
+            response.metadata_mut().append(back, value.clone());
         }
     }
     if let Some(value) = metadata.get_bin("x-bytes-bin") {
@@ -247,9 +248,9 @@ struct Client(Grpc<Channel>);
 impl Client {
     async fn connect(gateway: &Served) -> Self {
         let url = format!("http://{}", gateway.address());
-        let channel = Channel::from_shared(url).unwrap();
+        let channel = Channel::from_shared(url).expect("a URL");
         let channel = within("a connection", channel.connect()).await;
-        Self(Grpc::new(channel.unwrap()))
+        Self(Grpc::new(channel.expect("the gateway accepts connections")))
     }
 
     async fn unary(
@@ -257,13 +258,17 @@ impl Client {
         path: &'static str,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, Status> {
-        within("the channel", self.0.ready()).await.unwrap();
+        within("the channel", self.0.ready())
+            .await
+            .expect("a channel");
         let path = PathAndQuery::from_static(path);
         within("an answer", self.0.unary(request, path, Raw)).await
     }
 
     async fn count(&mut self, request: Request<Bytes>) -> Result<Streaming<Bytes>, Status> {
-        within("the channel", self.0.ready()).await.unwrap();
+        within("the channel", self.0.ready())
+            .await
+            .expect("a channel");
         let path = PathAndQuery::from_static("/test/Count");
         let answer = self.0.server_streaming(request, path, Raw);
         Ok(within("an answer", answer).await?.into_inner())

@@ -92,7 +92,10 @@ impl Parser<'_> {
             if c.eat_punct('|') {
                 // As in an expression of Rust.
                 c.eat_punct('|');
-            } else if c.is_punct(0, ',') || (c.is_punct(0, '/') && c.ident(1).is_some()) {
+            } else if c.is_punct(0, ',')
+                || (c.is_punct(0, '/')
+                    && c.ident(1).is_some_and(|word| is_method(&word.to_string())))
+            {
                 let found = c.bump().map_or_else(String::new, ToString::to_string);
                 self.diag
                     .error(

@@ -8,7 +8,7 @@ use super::{
     cursor::Cursor,
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
-    words::{ITEMS, is_keyword, is_method, nearest, starts_line},
+    words::{ITEMS, TARGETS, is_keyword, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -87,7 +87,8 @@ impl Parser<'_> {
                 format!("methods are written in upper case: `{method} \"/users\" => target,`")
             }
             (None, Some("backend")) if c.group(2, Delimiter::Brace).is_some() => {
-                let name = c.ident(1).map_or_else(String::new, ToString::to_string);
+                let name = c.ident(1).filter(|name| is_free(name));
+                let name = name.map_or_else(|| String::from("users"), ToString::to_string);
                 format!("write `{}`", form("backend").replace("users", &name))
             }
             (None, Some(meant)) => format!("write `{}`", form(meant)),
@@ -99,7 +100,7 @@ impl Parser<'_> {
         // What the block declares is there.
         if let (Some("backend"), Some(name), Some(_)) =
             (meant, c.ident(1), c.group(2, Delimiter::Brace))
-            && !is_keyword(name)
+            && is_free(name)
         {
             self.gateway.setup.push(Setup::Backend(Backend {
                 attrs: Vec::new(),
@@ -243,6 +244,12 @@ fn opening(group: &Group) -> &'static str {
         Delimiter::Bracket => "[",
         _ => "(",
     }
+}
+
+/// Whether a backend may have the name.
+fn is_free(name: &Ident) -> bool {
+    let text = name.to_string();
+    !is_keyword(name) && !ITEMS.contains(&&*text) && !TARGETS.contains(&&*text)
 }
 
 /// Whether what follows the word is what follows the method of a route.

@@ -36,6 +36,12 @@ impl Parser<'_> {
         while let Some(found) = broken(&expr.tokens) {
             let (before, rest) = expr.tokens.split_at(found.at);
             let Some(beside) = &found.beside else {
+                if found.nested && is(&found.token, ':') {
+                    self.diag
+                        .error(found.token.span(), "an argument has no name before it")
+                        .help("write the value alone");
+                    return None;
+                }
                 self.diag
                     .error(found.token.span(), format!("unexpected `{}`", found.token))
                     .help("take it away");

@@ -555,6 +555,43 @@ fn a_variable_without_a_type_is_told_the_one_that_its_name_or_its_default_tells(
 }
 
 #[test]
+fn what_a_backend_cannot_be_followed_by_is_told_its_form() {
+    const BACKEND: &str = r#"backend users = "http://u"; "/" => "#;
+    for (target, wanted) in [
+        (
+            "users [auth, log()]",
+            "layers stand behind the word `with`\nhelp: write `users with [auth, log()]`",
+        ),
+        (
+            "users.retry(2).with([auth])",
+            "`with` stands behind the target, without a `.`\nhelp: write `users.retry(2) with [auth]`",
+        ),
+        (
+            "users.retry(2).timeout = 5s",
+            "the value of an option stands in `(..)`\nhelp: write `users.retry(2).timeout(5s)`",
+        ),
+        (
+            "users { timeout: 5s, retry: 2 }",
+            "the options of a backend stand behind a `.`\nhelp: write `users.timeout(5s).retry(2)`",
+        ),
+        (
+            "split { 1 => users(timeout = 5s) }",
+            "the options of a backend stand behind a `.`\nhelp: write `users.timeout(5s)`",
+        ),
+    ] {
+        assert_eq!(
+            messages(&format!("{BACKEND}{target}")),
+            [wanted],
+            "{target}"
+        );
+        // Of anything else the same may be right.
+        let own = target.replace("users", "mine");
+        let told = messages(&format!(r#""/" => {own}"#));
+        assert!(told.is_empty(), "{own}: {told:?}");
+    }
+}
+
+#[test]
 fn what_is_right_is_told_nothing() {
     for source in [
         super::CARD,

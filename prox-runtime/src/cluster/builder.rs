@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Balancer, BreakerOptions, Budget, Counts, BudgetOptions, Cluster, Core, Endpoint, EndpointError,
-    HealthCheck, IntoSticky, PassiveOptions, Policy, QueueOptions, RoundRobin, SlowStart, Sticky,
-    Upstream,
+    Balancer, BreakerOptions, Budget, BudgetOptions, Cluster, Core, Counts, Endpoint,
+    EndpointError, HealthCheck, IntoSticky, PassiveOptions, Policy, QueueOptions, RoundRobin,
+    SlowStart, Sticky, Upstream,
     balance::sticky::Affinity,
     breaker::Breaker,
     core,

@@ -20,7 +20,7 @@ use super::{
     rng::Rng,
     view::{View, Views},
 };
-use crate::{error::Failure, tls::Connector};
+use crate::{client::Client, error::Failure, tls::Connector};
 
 /// What all the handles of a cluster share.
 #[derive(Debug)]
@@ -50,10 +50,16 @@ enum Found {
 
 impl Core {
     /// What is asked of a request once, before its first try; it must still be as the client sent it.
-    pub(crate) fn caller(&self, parts: &Parts) -> Caller {
+    pub(crate) fn caller(&self, parts: &mut Parts, client: &Arc<Client>) -> Caller {
+        let key = if self.balancer.is_keyed() {
+            parts.extensions.insert(Arc::clone(client));
+            self.balancer.key(parts)
+        } else {
+            None
+        };
         let belongs = self.affinity.as_ref();
         Caller {
-            key: self.balancer.key(parts),
+            key,
             belongs: belongs.map_or(Belongs::Nowhere, |affinity| affinity.of(&parts.headers)),
         }
     }
@@ -161,7 +167,10 @@ impl Core {
             return Found::Seat(0);
         }
         self.pick(view, caller, tried, now)
-            .or_else(|| self.pick(view, caller, &[], now).filter(|_| !tried.is_empty()))
+            .or_else(|| {
+                self.pick(view, caller, &[], now)
+                    .filter(|_| !tried.is_empty())
+            })
             .map_or(Found::Nobody, Found::Seat)
     }
 
@@ -260,7 +269,11 @@ impl Core {
         }
         if before == active::Verdict::Unhealthy {
             state.warmth.chill(now);
-            if let Some(change) = state.passive.as_ref().and_then(|passive| passive.pardon(now)) {
+            if let Some(change) = state
+                .passive
+                .as_ref()
+                .and_then(|passive| passive.pardon(now))
+            {
                 self.tell_passive(index, change);
             }
         }

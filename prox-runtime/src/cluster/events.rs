@@ -80,7 +80,11 @@ impl Core {
     pub(super) fn tell_passive(&self, index: usize, change: Change) {
         let (backend, endpoint) = (self.name(), self.address(index));
         match change {
-            Change::Ejected { cause, length, times } => {
+            Change::Ejected {
+                cause,
+                length,
+                times,
+            } => {
                 self.counts().ejected.up();
                 let reason = reason(cause);
                 tracing::warn!(target: "prox", backend, %endpoint, reason, ?length, times, "endpoint ejected");

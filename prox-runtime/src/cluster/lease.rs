@@ -4,12 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 
-use super::{
-    Core, Permit, Upstream,
-    balance::sticky::Belongs,
-    breaker::Ticket,
-    health,
-};
+use super::{Core, Permit, Upstream, balance::sticky::Belongs, breaker::Ticket, health};
 use crate::error::{Error, Failure};
 
 /// What was asked of a request once, before its first try.
@@ -117,7 +112,8 @@ impl Lease {
             return;
         }
         let ticket = self.ticket.take();
-        self.core.settle(self.index, ticket, self.probe, outcome, after);
+        self.core
+            .settle(self.index, ticket, self.probe, outcome, after);
     }
 
     /// The `Set-Cookie` that keeps the caller at this endpoint; none when it belongs here already, or nobody asked for it.

@@ -50,8 +50,8 @@ pub use self::{
         tcp::{TcpCheck, tcp},
     },
     hedge::HedgeOptions,
-    queue::QueueOptions,
     operate::UnknownEndpoint,
+    queue::QueueOptions,
     retry::RetryOptions,
     state::{Condition, EndpointState, LastError},
 };
@@ -155,7 +155,7 @@ macro_rules! policy_methods {
         /// `504`, on another endpoint if there is one, and before anything of a response has gone to the client. Off by
         /// default, but for one more try when no connection came about. See [`RetryOptions`](crate::RetryOptions) for all
         /// of the rules.
-        pub fn retry(mut self, options: impl Into<crate::RetryOptions>) -> Self {
+        pub fn retry(mut self, options: impl Into<crate::cluster::RetryOptions>) -> Self {
             self.policy.retry = options.into();
             self
         }

@@ -38,7 +38,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(endpoint: &Endpoint, ejections: Option<&Arc<Ejections>>, now: Instant) -> Self {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        ejections: Option<&Arc<Ejections>>,
+        now: Instant,
+    ) -> Self {
         Self {
             weight: AtomicU32::new(endpoint.share()),
             drained: AtomicBool::new(false),

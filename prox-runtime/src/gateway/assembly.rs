@@ -173,7 +173,11 @@ impl Assembly {
             variables: self.variables,
             entries,
             clusters: self.clusters,
-            inline: self.inline.into_iter().filter(Cluster::is_checked).collect(),
+            inline: self
+                .inline
+                .into_iter()
+                .filter(Cluster::is_checked)
+                .collect(),
             refusals,
         })))
     }

@@ -105,9 +105,7 @@ impl UpstreamBody {
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
-            self.lease.upstream()
-                .pool
-                .put(connection);
+            self.lease.upstream().pool.put(connection);
         }
     }
 }

@@ -122,7 +122,7 @@ impl Proxy {
     pub(crate) async fn forward(
         &self,
         req: Request,
-        client: &Client,
+        client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
         let grpc = respond::is_grpc(req.headers());
@@ -138,7 +138,7 @@ impl Proxy {
     async fn exchange(
         &self,
         req: Request,
-        client: &Client,
+        client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Result<Response, Error> {
         let started = Instant::now();
@@ -150,7 +150,7 @@ impl Proxy {
         let end = asked.end;
         let trace = parts.extensions.remove::<Trace>();
         let path = self.path(&parts, matched)?;
-        let caller = core.caller(&parts);
+        let caller = core.caller(&mut parts, client);
         let secure = client.scheme() == "https";
         let upgrade = tunnel::asked(&parts, &body);
         headers::request(&mut parts.headers, client);
@@ -600,12 +600,7 @@ impl Handler for Proxy {
         // A layer may have put another body in the place of the client's.
         let length = req.body().size_hint().exact();
         headers::right_length(req.headers_mut(), length);
-        match client {
-            Some(client) => self.forward(req, &client, matched.as_ref()).await,
-            None => {
-                self.forward(req, &Client::new(None), matched.as_ref())
-                    .await
-            }
-        }
+        let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
+        self.forward(req, &client, matched.as_ref()).await
     }
 }

@@ -27,12 +27,17 @@ fn tell(rate: u32, wait: std::time::Duration, name: Option<&str>, token: u64) ->
     String::new()
 }
 
+fn urls(backend: &prox::Cluster) -> Vec<prox::Endpoint> {
+    let endpoints = backend.endpoints();
+    endpoints.map(|state| state.endpoint().clone()).collect()
+}
+
 fn main() -> ExitCode {
     match Probe::new() {
         Ok(probe) => {
             let backends = probe.backends();
-            println!("users={:?}", backends.users.endpoints().collect::<Vec<_>>());
-            println!("more={:?}", backends.more.endpoints().collect::<Vec<_>>());
+            println!("users={:?}", urls(&backends.users));
+            println!("more={:?}", urls(&backends.more));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -80,6 +80,10 @@ impl LeastConn {
 }
 
 impl Balancer for LeastConn {
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     fn pick(&self, pick: &Pick<'_>) -> Option<usize> {
         match pick.prepared::<Alias>() {
             Some(alias) => Self::sample(pick, alias),

@@ -98,6 +98,12 @@ pub trait Balancer: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Whether [`key`](Self::key) is to be asked; a policy that has none saves each request a little.
+    #[doc(hidden)]
+    fn is_keyed(&self) -> bool {
+        true
+    }
+
     /// What is wrong with the policy as it is configured; asked once, when the gateway starts.
     ///
     /// # Errors

@@ -64,6 +64,10 @@ fn latencies(pick: &Pick<'_>, first: &Seat, second: &Seat) -> (f32, f32) {
 }
 
 impl Balancer for P2c {
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     fn pick(&self, pick: &Pick<'_>) -> Option<usize> {
         let table = pick.prepared::<Table>()?;
         let draw = || table.alias.draw(pick.rng());

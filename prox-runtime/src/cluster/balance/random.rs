@@ -24,6 +24,10 @@ impl Random {
 }
 
 impl Balancer for Random {
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     fn pick(&self, pick: &Pick<'_>) -> Option<usize> {
         let alias = pick.prepared::<Alias>()?;
         pick.draw(|| alias.draw(pick.rng())).map(Seat::index)

@@ -44,6 +44,10 @@ impl RoundRobin {
 }
 
 impl Balancer for RoundRobin {
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     fn pick(&self, pick: &Pick<'_>) -> Option<usize> {
         let turn = || self.next.fetch_add(1, Ordering::Relaxed);
         let seat = match pick.prepared::<Round>() {

@@ -272,7 +272,10 @@ fn an_endpoint_is_called_by_its_address() {
 #[tokio::test(start_paused = true)]
 async fn a_lower_group_is_used_when_the_upper_is_gone() {
     let spare = "http://spare:1".weight(2).priority(1);
-    let users = built(cluster(RoundRobin::new(), ["http://a:1".priority(0), spare]));
+    let users = built(cluster(
+        RoundRobin::new(),
+        ["http://a:1".priority(0), spare],
+    ));
     assert_eq!(shares(&users, 10), [10, 0]);
     users.drain("a:1").unwrap();
     assert_eq!(shares(&users, 10), [0, 10]);
@@ -319,12 +322,19 @@ async fn the_breaker_opens_for_all_and_closes_after_three_probes() {
     assert!(choose(&users).is_ok());
     let counters = users.counters();
     assert_eq!((counters.breaker_opened, counters.breaker_closed), (1, 1));
-    assert_eq!((counters.breaker_half_open, counters.breaker_refused), (1, 2));
+    assert_eq!(
+        (counters.breaker_half_open, counters.breaker_refused),
+        (1, 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_try_without_an_endpoint_gives_its_probe_of_the_breaker_back() {
-    let users = built(four().without_passive().breaker(BreakerOptions::new().probes(1)));
+    let users = built(
+        four()
+            .without_passive()
+            .breaker(BreakerOptions::new().probes(1)),
+    );
     for _ in 0..20 {
         ask(&users, |_| BAD);
     }
@@ -364,12 +374,18 @@ async fn checks_take_out_who_fails_hangs_or_panics() {
     users.core().start();
     tokio::time::sleep(2 * SECOND).await;
     use Condition::{Healthy, Unhealthy};
-    assert_eq!(conditions(&users), [Healthy, Unhealthy, Unhealthy, Unhealthy]);
+    assert_eq!(
+        conditions(&users),
+        [Healthy, Unhealthy, Unhealthy, Unhealthy]
+    );
     let reasons: Vec<String> = users
         .endpoints()
         .filter_map(|one| Some(one.last_error()?.reason.clone()))
         .collect();
-    assert_eq!(reasons, ["no", "the check took too long", "the check panicked"]);
+    assert_eq!(
+        reasons,
+        ["no", "the check took too long", "the check panicked"]
+    );
     assert_eq!(shares(&users, 10), [10, 0, 0, 0]);
     assert_eq!(users.counters().unhealthy, 3);
 }
@@ -377,7 +393,11 @@ async fn checks_take_out_who_fails_hangs_or_panics() {
 #[tokio::test(start_paused = true)]
 async fn checks_end_with_the_cluster_and_begin_anew_with_a_request() {
     let users = built(four().health(But("b")));
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let before = tasks();
     drop(choose(&users).unwrap());
     tokio::time::sleep(SECOND).await;

@@ -36,15 +36,20 @@ pub struct HttpCheck {
 
 /// Checks the status of `GET` on this path.
 pub fn http(path: impl Into<String>) -> HttpCheck {
-    HttpCheck {
-        path: path.into(),
-        host: None,
-        expected: (200, 299),
-        options: CheckOptions::new(),
-    }
+    HttpCheck::new(path)
 }
 
 impl HttpCheck {
+    /// Checks the status of `GET` on this path.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            host: None,
+            expected: (200, 299),
+            options: CheckOptions::new(),
+        }
+    }
+
     knobs!();
 
     /// Passes with these statuses: `200..300` by default.

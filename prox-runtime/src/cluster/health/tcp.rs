@@ -17,10 +17,15 @@ pub struct TcpCheck {
 
 /// Checks whether a connection comes about.
 pub fn tcp() -> TcpCheck {
-    TcpCheck::default()
+    TcpCheck::new()
 }
 
 impl TcpCheck {
+    /// Checks whether a connection comes about.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     knobs!();
 }
 

@@ -1,0 +1,18 @@
+//! Guards joined by the operator of Rust for either.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = "http://10.0.0.1:8080";
+    backend canary = "http://10.0.0.2:8080";
+
+    "/users" if header("x-beta").is("1") || query("beta").is("1") => canary,
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}{:?}", shop.backends().users, shop.backends().canary);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

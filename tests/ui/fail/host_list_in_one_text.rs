@@ -1,0 +1,18 @@
+//! Two hosts in one pair of quotes.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = "http://10.0.0.1:8080";
+    backend canary = "http://10.0.0.2:8080";
+
+    host "api.example.com www.example.com" { "/" => users }
+    "/canary" => canary,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}{:?}", shop.backends().users, shop.backends().canary);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,18 @@
+//! Options in braces and in parentheses.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = "http://10.0.0.1:8080";
+    backend canary = "http://10.0.0.2:8080";
+
+    "/users" => users { timeout: 5s, retry: 2 },
+    "/canary" => canary(timeout = 5s),
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}{:?}", shop.backends().users, shop.backends().canary);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,18 @@
+//! Rules of another gateway in the place of a path.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = "http://10.0.0.1:8080";
+    backend canary = "http://10.0.0.2:8080";
+
+    "Host(`api.example.com`) && PathPrefix(`/v1`)" => users,
+    "PathPrefix(`/v2`)" => canary,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}{:?}", shop.backends().users, shop.backends().canary);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
