@@ -157,7 +157,7 @@ async fn answer(request: http::Request<Body>, seen: Seen) -> http::Response<Body
             grpc.unary(wait, request).await
         }
         "/test/Count" => {
-            let count = service_fn(|request| count(request, &seen));
+            let count = service_fn(|request| std::future::ready(Ok(count(&request, &seen))));
             grpc.server_streaming(count, request).await
         }
         "/test/Join" => grpc.client_streaming(service_fn(join), request).await,
@@ -194,7 +194,7 @@ async fn fail(_: Request<Bytes>) -> Result<Response<Bytes>, Status> {
 }
 
 /// Counts up to the number in the message, and ends with a failure; without a number it stands still after one message.
-async fn count(request: Request<Bytes>, seen: &Seen) -> Result<Response<Messages>, Status> {
+fn count(request: &Request<Bytes>, seen: &Seen) -> Response<Messages> {
     let text = String::from_utf8_lossy(request.get_ref()).into_owned();
     let Ok(end) = text.parse::<u32>() else {
         let waiting = seen.wait();
@@ -203,7 +203,7 @@ async fn count(request: Request<Bytes>, seen: &Seen) -> Result<Response<Messages
             let _ = &waiting;
             Ok(message)
         });
-        return Ok(Response::new(Box::pin(messages)));
+        return Response::new(Box::pin(messages));
     };
     let numbers = (0..end).map(|number| Ok(Bytes::from(number.to_string())));
     let mut status = Status::out_of_range("no more");
@@ -211,7 +211,7 @@ async fn count(request: Request<Bytes>, seen: &Seen) -> Result<Response<Messages
         .metadata_mut()
         .insert("x-counted", MetadataValue::from(end));
     let messages = tokio_stream::iter(numbers.chain([Err(status)]).collect::<Vec<_>>());
-    Ok(Response::new(Box::pin(messages)))
+    Response::new(Box::pin(messages))
 }
 
 /// All messages as one.

@@ -1,6 +1,6 @@
 //! HTTP/2 clients that do too much, too little, or wrong.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prox_tests::{
     frames::{END_HEADERS, END_STREAM, Frame, FrameClient, block, kind},
@@ -8,6 +8,7 @@ use prox_tests::{
     origin::{Origin, Reply},
     wait::eventually,
 };
+use tokio::time::Instant;
 
 const SHORT: Duration = Duration::from_millis(200);
 

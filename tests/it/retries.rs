@@ -1,6 +1,6 @@
 //! Requests that are tried again, and those that must not be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prox::RetryOptions;
 use prox_tests::{
@@ -8,6 +8,7 @@ use prox_tests::{
     gateway::Served,
     origin::{Origin, Reply},
 };
+use tokio::time::Instant;
 
 async fn named(name: &'static str) -> Origin {
     Origin::start(Reply::ok(name)).await

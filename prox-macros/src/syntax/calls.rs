@@ -90,7 +90,9 @@ fn options(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
 pub(crate) fn has_options(tokens: &[TokenTree], is_backend: &dyn Fn(&Ident) -> bool) -> bool {
     match tokens {
         [TokenTree::Ident(name), TokenTree::Group(_), ..] => name == "cluster",
-        [TokenTree::Ident(name), dot, ..] => is_backend(name) && ends_with(&[dot.clone()], '.'),
+        [TokenTree::Ident(name), dot, ..] => {
+            is_backend(name) && ends_with(std::slice::from_ref(dot), '.')
+        }
         _ => false,
     }
 }

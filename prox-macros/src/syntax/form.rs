@@ -15,6 +15,7 @@ use crate::diag::Place;
 
 impl Parser<'_> {
     /// The target as it was meant, or none if nobody knows; what is no target whatever its names mean is reported.
+    #[expect(clippy::too_many_lines, reason = "one form after the other")]
     pub(super) fn target_form(&mut self, expr: Expr) -> Option<Expr> {
         let shown = source(&expr.tokens);
         match expr.tokens.as_slice() {

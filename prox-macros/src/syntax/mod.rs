@@ -128,8 +128,11 @@ impl Parser<'_> {
                 let after_comma =
                     matches!(c.previous(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',');
                 let layers = self.with(c);
-                let of_route = after_comma && matches!(block.entries.last(), Some(Entry::Route(_)));
-                if of_route && c.eat_punct(',') {
+                if let (true, true, Some(Entry::Route(route))) =
+                    (after_comma, c.is_punct(0, ','), block.entries.last_mut())
+                {
+                    route.layers.extend(layers);
+                    c.bump();
                     self.diag
                         .error(
                             place,

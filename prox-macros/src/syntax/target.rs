@@ -191,9 +191,10 @@ impl Parser<'_> {
     /// `users: 90`, or `users => 90`.
     fn arm_turned_round(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
         let target = c.peek(0)?;
-        let signs = match c.is_arrow(1) {
-            true => 2,
-            false => usize::from(c.is_punct(1, ':') || c.is_punct(1, '=')),
+        let signs = if c.is_arrow(1) {
+            2
+        } else {
+            usize::from(c.is_punct(1, ':') || c.is_punct(1, '='))
         };
         let Some(TokenTree::Literal(weight)) = c.peek(1 + signs) else {
             return None;

@@ -196,6 +196,7 @@ impl ClusterBuilder {
     /// # Errors
     ///
     /// All that is wrong with it: no endpoints, texts that are none, the same one twice, a weight of 0.
+    #[expect(clippy::too_many_lines, reason = "a list of checks, then of parts")]
     pub fn build(self, name: &str) -> Result<Cluster, Error> {
         let mut problems = Vec::new();
         let mut endpoints: Vec<Endpoint> = Vec::with_capacity(self.endpoints.len());

@@ -71,7 +71,8 @@ impl Replay {
     }
 
     /// The whole body, if it has ended and is there.
-    pub(crate) fn whole(&self) -> Option<Bytes> {
+    #[cfg(test)]
+    fn whole(&self) -> Option<Bytes> {
         (self.state == State::Whole).then(|| Bytes::copy_from_slice(&self.copy))
     }
 

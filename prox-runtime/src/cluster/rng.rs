@@ -37,6 +37,7 @@ impl Rng {
     }
 
     /// A position in a list of `length`; 0 when it is empty.
+    #[cfg(test)]
     pub(crate) fn position(&self, length: usize) -> usize {
         // Not above `length`, which is a usize.
         usize::try_from(self.below(length as u64)).unwrap_or(0)

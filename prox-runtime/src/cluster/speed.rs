@@ -6,15 +6,17 @@ use tokio::time::Instant;
 
 use super::{
     Balancer, BreakerOptions, BudgetOptions, Hash, LeastConn, P2c, PassiveOptions, Pick, Random,
-    RoundRobin,
+    Outcome as TryOutcome, RoundRobin,
     balance::{Load, testing::Endpoints},
     breaker::{Admission, Breaker},
     budget::Budget,
+    cluster,
     health::{
         Outcome,
         passive::{Ejections, Passive},
     },
     rng::{Rng, mix},
+    upstream,
 };
 
 const BATCH: u32 = 2_000;
@@ -127,4 +129,49 @@ fn nanoseconds_of_a_record() {
     });
     let after = std::time::Duration::from_millis(20);
     time("load, answered", &|| load.answered(after, now));
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn nanoseconds_of_a_try() {
+    let urls = |count: u8| (1..=count).map(|n| format!("http://10.0.0.{n}:80"));
+    let one = upstream("http://10.0.0.1:80").build("one");
+    let rows = [
+        ("one endpoint", one),
+        ("four, rr", four(RoundRobin::new(), urls(4)).build("four")),
+        ("four, p2c", four(P2c::new(), urls(4)).build("four")),
+        (
+            "four, rr, no passive",
+            four(RoundRobin::new(), urls(4)).without_passive().build("four"),
+        ),
+        (
+            "four, rr, breaker",
+            four(RoundRobin::new(), urls(4))
+                .breaker(BreakerOptions::new())
+                .build("four"),
+        ),
+    ];
+    let mut parts = http::Request::new(()).into_parts().0;
+    let client = std::sync::Arc::new(crate::client::Client::new(None));
+    let after = std::time::Duration::from_millis(20);
+    for (name, cluster) in rows {
+        let cluster = cluster.unwrap();
+        for state in ["as written", "after a change"] {
+            let nanos = least(|| {
+                for _ in 0..BATCH {
+                    let caller = cluster.core().caller(&mut parts, &client);
+                    let now = Instant::now();
+                    let mut lease = cluster.core().choose(&caller, &[], false, now).unwrap();
+                    lease.settle(TryOutcome::Status(http::StatusCode::OK), after);
+                    black_box(&lease);
+                }
+            });
+            println!("{name:<24}{state:<16}{nanos:>8.1}");
+            cluster.undrain("10.0.0.1:80").unwrap();
+        }
+    }
+}
+
+fn four(policy: impl Balancer, urls: impl Iterator<Item = String>) -> super::ClusterBuilder {
+    cluster(policy, urls.collect::<Vec<_>>())
 }

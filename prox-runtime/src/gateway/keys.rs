@@ -48,8 +48,8 @@ impl<K: Send + Sync + 'static> HashKey for RequestKey<K> {
 
 impl HashKey for ClientIp {
     fn into_hash(self) -> Hash {
-        Hash::new(move |req| {
-            Some(match self.of(req)?.to_canonical() {
+        Hash::new(|req| {
+            Some(match Self::of(req)?.to_canonical() {
                 IpAddr::V4(ip) => key_of(&ip.octets()),
                 IpAddr::V6(ip) => key_of(&ip.octets()),
             })

@@ -31,7 +31,7 @@ struct Shared {
     body: Body,
     copy: Replay,
     /// The number of the try that may read; those before it are given up.
-    turn: u32,
+    latest: u32,
 }
 
 impl Spare {
@@ -50,11 +50,11 @@ impl Spare {
         let source = Arc::new(Mutex::new(Shared {
             body,
             copy: Replay::new(),
-            turn: 0,
+            latest: 0,
         }));
         let first = Turn {
             source: Arc::clone(&source),
-            turn: 0,
+            number: 0,
             before: Bytes::new(),
         };
         let parts = parts.clone();
@@ -76,10 +76,10 @@ impl Spare {
         };
         let mut shared = lock(source);
         let before = shared.copy.so_far()?;
-        shared.turn += 1;
+        shared.latest += 1;
         let again = Turn {
             source: Arc::clone(source),
-            turn: shared.turn,
+            number: shared.latest,
             before,
         };
         Some((self.parts.clone(), Body::boxed(again)))
@@ -98,7 +98,7 @@ impl Drop for Spare {
 /// The body of one try: what was sent before, and the rest from the client.
 struct Turn {
     source: Source,
-    turn: u32,
+    number: u32,
     before: Bytes,
 }
 
@@ -115,7 +115,7 @@ impl HttpBody for Turn {
             return Poll::Ready(Some(Ok(Frame::data(before))));
         }
         let shared = &mut *lock(&self.source);
-        if shared.turn != self.turn {
+        if shared.latest != self.number {
             return Poll::Ready(Some(Err(Error::failure(Failure::Reset))));
         }
         let frame = Pin::new(&mut shared.body).poll_frame(cx);

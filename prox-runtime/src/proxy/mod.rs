@@ -135,6 +135,10 @@ impl Proxy {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one try after the other, and all that they share"
+    )]
     async fn exchange(
         &self,
         req: Request,
@@ -260,21 +264,18 @@ impl Proxy {
                     lease.settle(Outcome::Status(status), sent.elapsed());
                     attempt.failed = Failed::Status(status, after);
                     // Only who may send the request again asks.
-                    match spare.as_ref().map(|_| core.decide(&policy.retry, &attempt)) {
-                        Some(Verdict::Retry { wait }) => {
-                            self.tell(index, status.as_str());
-                            tokio::time::sleep(wait).await;
-                            Error::failure(Failure::Reset)
+                    let verdict = spare.as_ref().map(|_| core.decide(&policy.retry, &attempt));
+                    let Some(Verdict::Retry { wait }) = verdict else {
+                        let cookie = lease.cookie(&caller, secure);
+                        let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
+                        if let Some(cookie) = cookie {
+                            response.headers_mut().append(header::SET_COOKIE, cookie);
                         }
-                        _ => {
-                            let cookie = lease.cookie(&caller, secure);
-                            let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
-                            if let Some(cookie) = cookie {
-                                response.headers_mut().append(header::SET_COOKIE, cookie);
-                            }
-                            return Ok(response);
-                        }
-                    }
+                        return Ok(response);
+                    };
+                    self.tell(index, status.as_str());
+                    tokio::time::sleep(wait).await;
+                    Error::failure(Failure::Reset)
                 }
                 Err(failed) => {
                     // The kept connection was dead already, or the upstream takes no more requests on it. This happens

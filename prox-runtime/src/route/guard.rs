@@ -189,14 +189,13 @@ impl<K> fmt::Debug for RequestKey<K> {
 /// The header `name`, compared without regard to case; its value is compared exactly. Of several such fields the first counts.
 pub fn header(name: impl AsRef<str>) -> RequestKey {
     let name = name.as_ref();
-    match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(name) => RequestKey::new(None, (), move |req| {
+    if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+        RequestKey::new(None, (), move |req| {
             req.headers.get(&name).map(HeaderValue::as_bytes)
-        }),
-        Err(_) => {
-            let problem = format!("`{name}` is no name of a header");
-            RequestKey::new(Some(problem), (), |_| None)
-        }
+        })
+    } else {
+        let problem = format!("`{name}` is no name of a header");
+        RequestKey::new(Some(problem), (), |_| None)
     }
 }
 
@@ -244,7 +243,7 @@ pub fn client_ip() -> ClientIp {
 
 impl ClientIp {
     /// The address of the client; none when it came over a Unix socket.
-    pub(crate) fn of(self, req: &Parts) -> Option<IpAddr> {
+    pub(crate) fn of(req: &Parts) -> Option<IpAddr> {
         req.extensions.get::<Arc<Client>>()?.ip()
     }
 
@@ -258,7 +257,7 @@ impl ClientIp {
                 "`{network}` is no network: write an address, or one with a prefix length such as \"10.0.0.0/8\""
             ));
         };
-        GuardFn::new(move |req| self.of(req).is_some_and(|ip| network.contains(ip)))
+        GuardFn::new(move |req| Self::of(req).is_some_and(|ip| network.contains(ip)))
     }
 }
 

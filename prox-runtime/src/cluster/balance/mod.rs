@@ -15,7 +15,6 @@
 mod alias;
 mod hash;
 mod least_conn;
-#[allow(dead_code, reason = "the proxy does not report answers yet")]
 mod load;
 mod p2c;
 mod pick;

@@ -49,7 +49,6 @@ impl Sticky {
     }
 
     /// What is wrong with it, said when the gateway starts.
-    #[allow(dead_code, reason = "clusters do not ask for it yet")]
     pub(crate) fn check(&self) -> Result<(), String> {
         let is_token =
             |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -90,7 +89,6 @@ impl fmt::Debug for Sticky {
 }
 
 /// The values of the cookie for the endpoints of one cluster.
-#[allow(dead_code, reason = "clusters do not ask for it yet")]
 #[derive(Debug)]
 pub(crate) struct Affinity {
     name: String,
@@ -99,7 +97,6 @@ pub(crate) struct Affinity {
 }
 
 /// Where a request belongs by its cookie.
-#[allow(dead_code, reason = "clusters do not ask for it yet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Belongs {
     /// It brings no cookie: balance it, and set the cookie.
@@ -110,7 +107,6 @@ pub(crate) enum Belongs {
     Gone,
 }
 
-#[allow(dead_code, reason = "clusters do not ask for it yet")]
 impl Affinity {
     /// The values for the endpoints of the backend `name`: their indices and addresses.
     pub(crate) fn new<'a>(

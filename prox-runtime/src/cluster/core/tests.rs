@@ -14,6 +14,10 @@ const OK: Outcome = Outcome::Status(StatusCode::OK);
 const BAD: Outcome = Outcome::Failed(Failure::Connect);
 const SECOND: Duration = Duration::from_secs(1);
 
+fn asked(core: &Arc<Core>, mut parts: Parts) -> Caller {
+    core.caller(&mut parts, &Arc::new(Client::new(None)))
+}
+
 fn four() -> ClusterBuilder {
     cluster(RoundRobin::new(), URLS)
 }
@@ -33,7 +37,7 @@ fn request(cookie: Option<&str>) -> Parts {
 }
 
 fn caller(cluster: &Cluster) -> Caller {
-    cluster.core().caller(&request(None))
+    asked(cluster.core(), request(None))
 }
 
 fn choose(cluster: &Cluster) -> Result<Lease, Unavailable> {
@@ -292,7 +296,7 @@ async fn a_client_keeps_its_endpoint_until_that_is_gone() {
     let cookie = lease.cookie(&first, true).unwrap();
     let cookie = cookie.to_str().unwrap();
     assert!(cookie.ends_with("; Secure"));
-    let bound = core.caller(&request(cookie.split(';').next()));
+    let bound = asked(core, request(cookie.split(';').next()));
     let ask = || core.choose(&bound, &[], true, Instant::now()).unwrap();
     for _ in 0..10 {
         assert_eq!(ask().index(), lease.index());
@@ -446,7 +450,7 @@ fn workers_see_a_change_at_once() {
 fn a_cookie_field_of_nobody_is_no_affinity() {
     let users = built(four());
     let mut parts = request(Some("shop=0"));
-    assert_eq!(users.core().caller(&parts).belongs, Belongs::Nowhere);
+    assert_eq!(asked(users.core(), parts.clone()).belongs, Belongs::Nowhere);
     parts.headers = HeaderMap::new();
-    assert_eq!(users.core().caller(&parts).key, None);
+    assert_eq!(asked(users.core(), parts.clone()).key, None);
 }

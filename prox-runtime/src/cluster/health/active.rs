@@ -125,6 +125,7 @@ impl ActiveCheck {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
     }

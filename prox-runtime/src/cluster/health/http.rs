@@ -202,4 +202,36 @@ mod tests {
             assert!(wrong.problem().is_some(), "{wrong:?}");
         }
     }
+
+    /// Answers each request on HTTP/2 with a status that its path says.
+    #[cfg(feature = "http2")]
+    #[tokio::test]
+    async fn a_check_speaks_http2_where_the_cluster_does() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    assert_eq!(request.uri().host(), Some("app.example"));
+                    let status = request.uri().path().trim_start_matches('/').parse::<u16>();
+                    let mut response = http::Response::new(());
+                    *response.status_mut() = StatusCode::from_u16(status.unwrap()).unwrap();
+                    respond.send_response(response, true).unwrap();
+                }
+            }
+        });
+        let target = CheckTarget {
+            endpoint: format!("http://127.0.0.1:{port}").parse().unwrap(),
+            connector: None,
+            protocol: Protocol::Http2,
+            limit: Duration::from_secs(10),
+        };
+        let check = |path| http(path).host("app.example");
+        assert_eq!(check("/204").check(&target).await, Ok(()));
+        let failed = check("/500").check(&target).await;
+        assert_eq!(failed, Err("status 500".to_owned()));
+        server.abort();
+    }
 }

@@ -126,6 +126,7 @@ impl Ejections {
     }
 
     /// How many are ejected.
+    #[cfg(test)]
     pub(crate) fn ejected(&self) -> usize {
         self.ejected.load(Ordering::Relaxed)
     }
