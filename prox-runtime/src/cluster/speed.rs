@@ -5,8 +5,8 @@ use std::hint::black_box;
 use tokio::time::Instant;
 
 use super::{
-    Balancer, BreakerOptions, BudgetOptions, Hash, LeastConn, P2c, PassiveOptions, Pick, Random,
-    Outcome as TryOutcome, RoundRobin,
+    Balancer, BreakerOptions, BudgetOptions, Hash, LeastConn, Outcome as TryOutcome, P2c,
+    PassiveOptions, Pick, Random, RoundRobin,
     balance::{Load, testing::Endpoints},
     breaker::{Admission, Breaker},
     budget::Budget,
@@ -142,7 +142,9 @@ fn nanoseconds_of_a_try() {
         ("four, p2c", four(P2c::new(), urls(4)).build("four")),
         (
             "four, rr, no passive",
-            four(RoundRobin::new(), urls(4)).without_passive().build("four"),
+            four(RoundRobin::new(), urls(4))
+                .without_passive()
+                .build("four"),
         ),
         (
             "four, rr, breaker",

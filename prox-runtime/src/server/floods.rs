@@ -140,7 +140,8 @@ mod tests {
     }
 
     fn data(length: usize) -> Vec<u8> {
-        let mut frame = vec![0, (length >> 8) as u8, length as u8, 0, 0, 0, 0, 0, 1];
+        let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+        let mut frame = vec![0, high, low, 0, 0, 0, 0, 0, 1];
         frame.resize(HEADER + length, 0);
         frame
     }

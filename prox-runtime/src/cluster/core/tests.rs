@@ -3,6 +3,8 @@ use std::{sync::Weak, time::Duration};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use tokio::time::{Instant, advance};
 
+use Condition::{Healthy, Unhealthy};
+
 use super::*;
 use crate::cluster::{
     BreakerOptions, CheckOptions, CheckTarget, Cluster, ClusterBuilder, Condition, Endpoint,
@@ -343,9 +345,13 @@ async fn a_try_without_an_endpoint_gives_its_probe_of_the_breaker_back() {
         ask(&users, |_| BAD);
     }
     advance(5 * SECOND).await;
-    URLS.iter().for_each(|url| users.drain(url).unwrap());
+    for url in URLS {
+        users.drain(url).unwrap();
+    }
     assert_eq!(choose(&users).unwrap_err().failure, Failure::NoEndpoint);
-    URLS.iter().for_each(|url| users.undrain(url).unwrap());
+    for url in URLS {
+        users.undrain(url).unwrap();
+    }
     ask(&users, |_| OK);
     assert_eq!(users.counters().breaker_closed, 1);
 }
@@ -377,7 +383,6 @@ async fn checks_take_out_who_fails_hangs_or_panics() {
     let users = built(cluster(RoundRobin::new(), urls).health(But("b")));
     users.core().start();
     tokio::time::sleep(2 * SECOND).await;
-    use Condition::{Healthy, Unhealthy};
     assert_eq!(
         conditions(&users),
         [Healthy, Unhealthy, Unhealthy, Unhealthy]
