@@ -43,7 +43,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
-            "connect", "error", "forward", "pool", "stream", "sync", "time", "tls",
+            "client", "connect", "error", "forward", "pool", "stream", "sync", "time", "tls",
         ],
     ),
     (

@@ -3,7 +3,6 @@
 #![deny(warnings)]
 
 use prox::{Balancer, Handler, Pick, Request, Response};
-use std::time::Duration;
 
 /// A policy that is called as another gateway calls one of its own.
 #[derive(Debug)]
