@@ -59,7 +59,7 @@ fn main() -> prox::Result {
         backend second = cluster(RoundRobin, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
         "/first" => first,
-        "/second" => second.connect_timeout(Duration::from_secs(1)),
+        "/second" => second.response_timeout(Duration::from_secs(1)),
         "/mine" => mine.timeout(30).every("5"),
         "/both" => both[1].clone().timeout(30),
         "/list" => [Mine(1), Mine(2)][0].clone(),
