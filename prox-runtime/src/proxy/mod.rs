@@ -509,9 +509,6 @@ async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permi
     let Some(queue) = upstream.queue() else {
         return Ok(None);
     };
-    if let Some(permit) = queue.try_enter() {
-        return Ok(Some(permit));
-    }
     match queue.enter(end).await {
         Ok(permit) => Ok(Some(permit)),
         Err(refused) => Err(Error::failure(refused.into())),
