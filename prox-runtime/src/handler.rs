@@ -280,10 +280,11 @@ into_response!("application/octet-stream": Bytes, Vec<u8>, &'static [u8]);
 /// This is the seam between `server` and the gateway; users meet [`Handler`] instead.
 #[doc(hidden)]
 pub trait Dispatch: Clone + Send + Sync + 'static {
-    /// Answers one request of `client`.
+    /// Answers one request of `client`, and takes of it what it needs: a request is large, and each hand that it passes
+    /// through by value copies it.
     fn dispatch(
         &self,
-        req: Request,
+        req: &mut Request,
         client: &Arc<crate::client::Client>,
     ) -> impl Future<Output = Response> + Send;
 

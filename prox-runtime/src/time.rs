@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Default)]
 pub(crate) struct LazyTimer {
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whom the alarm wakes.
+    wakes: Option<Waker>,
 }
 
 impl LazyTimer {
@@ -26,6 +28,11 @@ impl LazyTimer {
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if alarm.deadline() > deadline {
             alarm.as_mut().reset(deadline);
+        } else if !alarm.is_elapsed()
+            && let Some(wakes) = &self.wakes
+            && wakes.will_wake(cx.waker())
+        {
+            return Poll::Pending;
         }
         while alarm.as_mut().poll(cx).is_ready() {
             if alarm.deadline() >= deadline || Instant::now() >= deadline {
@@ -33,6 +40,7 @@ impl LazyTimer {
             }
             alarm.as_mut().reset(deadline);
         }
+        self.wakes = Some(cx.waker().clone());
         Poll::Pending
     }
 }

@@ -49,6 +49,11 @@ enum Found {
 }
 
 impl Core {
+    /// Whether it matters who sends a request; if not, [`Caller::ANYBODY`] has sent it.
+    pub(crate) fn tells_callers_apart(&self) -> bool {
+        self.affinity.is_some() || self.balancer.is_keyed()
+    }
+
     /// What is asked of a request once, before its first try; it must still be as the client sent it.
     pub(crate) fn caller(&self, parts: &mut Parts, client: &Arc<Client>) -> Caller {
         let key = if self.balancer.is_keyed() {
@@ -214,8 +219,7 @@ impl Core {
         if verdict == Bad {
             upstream.state.failed(outcome.to_string());
         }
-        let is_watched = upstream.state.passive.is_some() || self.upstreams.len() > 1;
-        if !is_watched && ticket.is_none() {
+        if !self.is_watched(upstream) && ticket.is_none() {
             return;
         }
         let now = Instant::now();
@@ -242,6 +246,11 @@ impl Core {
         {
             self.tell_breaker(change);
         }
+    }
+
+    /// Whether the choice between endpoints depends on how this one answers.
+    pub(super) fn is_watched(&self, upstream: &Upstream) -> bool {
+        upstream.state.passive.is_some() || self.upstreams.len() > 1
     }
 
     /// An endpoint was ejected, or is back.

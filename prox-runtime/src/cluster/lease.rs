@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode};
+use tokio::time::Instant;
 
 use super::{Core, Permit, Upstream, balance::sticky::Belongs, breaker::Ticket, health};
 use crate::error::{Error, Failure};
@@ -14,6 +15,13 @@ pub(crate) struct Caller {
     pub(super) key: Option<u64>,
     /// Where its cookie says that it belongs.
     pub(super) belongs: Belongs,
+}
+
+impl Caller {
+    pub(crate) const ANYBODY: Self = Self {
+        key: None,
+        belongs: Belongs::Nowhere,
+    };
 }
 
 /// Why a request gets no endpoint.
@@ -97,6 +105,15 @@ impl Lease {
 
     pub(crate) fn upstream(&self) -> &Upstream {
         self.core.upstream(self.index)
+    }
+
+    /// How long the endpoint has taken since then, where anybody goes by it: a clock is not read for nothing.
+    pub(crate) fn since(&self, sent: Instant) -> Duration {
+        if self.ticket.is_some() || self.core.is_watched(self.upstream()) {
+            sent.elapsed()
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Keeps the place that the request was given at the endpoint for as long as the lease lives.

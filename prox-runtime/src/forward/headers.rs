@@ -15,7 +15,10 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// The fields that the rules are about, as bits, so that one pass over a message tells which of them it has.
+/// Which of the fields that decide about a message it has, found in one pass over their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Present(u16);
+
 mod field {
     pub(super) const CONNECTION: u16 = 1;
     pub(super) const KEEP_ALIVE: u16 = 1 << 1;
@@ -27,6 +30,8 @@ mod field {
     pub(super) const HTTP2_SETTINGS: u16 = 1 << 7;
     pub(super) const TE: u16 = 1 << 8;
     pub(super) const FORWARDED: u16 = 1 << 9;
+    pub(super) const CONTENT_TYPE: u16 = 1 << 10;
+    pub(super) const EXPECT: u16 = 1 << 11;
 }
 
 /// Fields that belong to one connection, and never pass.
@@ -41,10 +46,12 @@ const HOP_BY_HOP: [(u16, HeaderName); 8] = [
     (field::HTTP2_SETTINGS, HTTP2_SETTINGS),
 ];
 
-fn present(headers: &HeaderMap) -> u16 {
-    headers
-        .keys()
-        .map(|name| match name.as_str() {
+/// All of them.
+const HOPS: u16 = (field::HTTP2_SETTINGS << 1) - 1;
+
+impl Present {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let bits = headers.keys().map(|name| match name.as_str() {
             "connection" => field::CONNECTION,
             "keep-alive" => field::KEEP_ALIVE,
             "proxy-connection" => field::PROXY_CONNECTION,
@@ -55,22 +62,43 @@ fn present(headers: &HeaderMap) -> u16 {
             "http2-settings" => field::HTTP2_SETTINGS,
             "te" => field::TE,
             "forwarded" => field::FORWARDED,
+            "content-type" => field::CONTENT_TYPE,
+            "expect" => field::EXPECT,
             _ => 0,
-        })
-        .fold(0, |all, one| all | one)
+        });
+        Self(bits.fold(0, |all, one| all | one))
+    }
+
+    fn has(self, field: u16) -> bool {
+        self.0 & field != 0
+    }
+
+    /// Whether it says of which type its content is.
+    pub(crate) fn has_content_type(self) -> bool {
+        self.has(field::CONTENT_TYPE)
+    }
+
+    /// Whether it asks for another protocol.
+    pub(crate) fn has_upgrade(self) -> bool {
+        self.has(field::UPGRADE)
+    }
+
+    /// Whether it expects something of its receiver.
+    pub(crate) fn has_expect(self) -> bool {
+        self.has(field::EXPECT)
+    }
 }
 
 /// Makes a request's headers fit for the upstream: hop-by-hop fields gone, the client named.
 ///
 /// `Host` is left to whoever knows the endpoint; what the client sent is kept in `X-Forwarded-Host`. Where a trusted proxy
-/// has said who the client is, that is repeated instead.
-pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
-    let present = present(headers);
+/// has said who the client is, that is repeated instead. `present` is of these same headers.
+pub(crate) fn request(headers: &mut HeaderMap, present: Present, client: &Client) {
     strip(headers, present);
-    if present & field::TE != 0 {
+    if present.has(field::TE) {
         keep_te_trailers(headers);
     }
-    if present & field::FORWARDED != 0 {
+    if present.has(field::FORWARDED) {
         headers.remove(FORWARDED);
     }
     match client.forwarded_for() {
@@ -89,12 +117,12 @@ pub(crate) fn request(headers: &mut HeaderMap, client: &Client) {
 ///
 /// A length beside a transfer coding is dropped: the coding frames the message, the length is a lie or an attack.
 pub(crate) fn response(headers: &mut HeaderMap) {
-    let present = present(headers);
-    if present & field::TRANSFER_ENCODING != 0 {
+    let present = Present::of(headers);
+    if present.has(field::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
     strip(headers, present);
-    if present & field::TE != 0 {
+    if present.has(field::TE) {
         headers.remove(header::TE);
     }
 }
@@ -117,7 +145,7 @@ pub(crate) fn right_length(headers: &mut HeaderMap, body: Option<u64>) {
 
 /// Removes from trailers what must not stand there (RFC 9110, 6.5.1).
 pub(crate) fn trailers(headers: &mut HeaderMap) {
-    strip(headers, present(headers));
+    strip(headers, Present::of(headers));
     for name in [
         header::TE,
         header::HOST,
@@ -130,12 +158,15 @@ pub(crate) fn trailers(headers: &mut HeaderMap) {
     }
 }
 
-fn strip(headers: &mut HeaderMap, present: u16) {
-    if present & field::CONNECTION != 0 {
+fn strip(headers: &mut HeaderMap, present: Present) {
+    if present.0 & HOPS == 0 {
+        return;
+    }
+    if present.has(field::CONNECTION) {
         strip_listed(headers);
     }
     for (bit, name) in HOP_BY_HOP {
-        if present & bit != 0 {
+        if present.has(bit) {
             headers.remove(name);
         }
     }

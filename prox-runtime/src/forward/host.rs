@@ -37,6 +37,9 @@ pub(crate) fn of<'r>(
 }
 
 fn canonical(authority: &str) -> Option<Cow<'_, str>> {
+    if is_plain(authority) {
+        return Some(Cow::Borrowed(authority));
+    }
     let host = without_port(authority)?;
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -44,6 +47,12 @@ fn canonical(authority: &str) -> Option<Cow<'_, str>> {
     } else {
         Some(Cow::Borrowed(host))
     }
+}
+
+/// Whether it is its own canonical form already, as it nearly always is.
+fn is_plain(authority: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+    authority.bytes().all(plain) && !authority.is_empty() && !authority.ends_with('.')
 }
 
 /// Cuts the port off, and refuses what is neither a name, an IPv4 address nor an IPv6 address in brackets.

@@ -1,7 +1,7 @@
 //! Which requests ask for another protocol, and which responses agree to it (RFC 9110, 7.8; RFC 8441).
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, request, response,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header, response,
 };
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -15,11 +15,11 @@ impl Asked {
     ///
     /// Protocols that are HTTP again, or wrap it, are never passed on: an upstream that speaks HTTP behind a tunnel answers
     /// requests that the gateway has not seen.
-    pub(crate) fn by(parts: &request::Parts) -> Option<Self> {
-        let headers = &parts.headers;
+    pub(crate) fn by<B>(req: &Request<B>) -> Option<Self> {
+        let headers = req.headers();
         let asked = single(headers, header::UPGRADE)?;
-        let fit = parts.method == Method::GET
-            && parts.version >= Version::HTTP_11
+        let fit = *req.method() == Method::GET
+            && req.version() >= Version::HTTP_11
             && lists(headers, header::CONNECTION, b"upgrade")
             && !headers.contains_key(HTTP2_SETTINGS)
             && items(asked).all(is_protocol)
@@ -134,12 +134,12 @@ fn is_http(item: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn request(method: &str, version: Version, fields: &[(&str, &str)]) -> request::Parts {
+    fn request(method: &str, version: Version, fields: &[(&str, &str)]) -> Request<()> {
         let mut builder = http::Request::builder().method(method).version(version);
         for (name, value) in fields {
             builder = builder.header(*name, *value);
         }
-        builder.body(()).unwrap().into_parts().0
+        builder.body(()).unwrap()
     }
 
     fn asked(fields: &[(&str, &str)]) -> Option<Asked> {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn headers(fields: &[(&str, &str)]) -> HeaderMap {
-        request("GET", Version::HTTP_11, fields).headers
+        std::mem::take(request("GET", Version::HTTP_11, fields).headers_mut())
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let (mut method, mut fields) = (Method::CONNECT, HeaderMap::new());
         assert!(from_connect(&mut method, &mut fields, "websocket"));
         let mut parts = request("GET", Version::HTTP_2, &[]);
-        parts.headers = fields;
+        *parts.headers_mut() = fields;
         assert_eq!(method, Method::GET);
         assert!(Asked::by(&parts).is_some());
         for protocol in ["", "h2c", "a b"] {

@@ -22,8 +22,39 @@ pub(super) const fn is_space(byte: u8) -> bool {
 
 /// How many bytes of a token `bytes` begins with.
 pub(super) fn token(bytes: &[u8]) -> usize {
-    let end = bytes.iter().position(|&byte| !is_token(byte));
-    end.unwrap_or(bytes.len())
+    let begin = letters_or_hyphens(bytes);
+    match bytes.get(begin) {
+        // What ends nearly every token that is looked at.
+        Some(b':' | b' ') => begin,
+        _ => {
+            let rest = bytes.get(begin..).unwrap_or_default();
+            let end = rest.iter().position(|&byte| !is_token(byte));
+            begin + end.unwrap_or(rest.len())
+        }
+    }
+}
+
+/// How many bytes of a token `bytes` begins with, as far as it is whole words of letters and hyphens, and the word in which
+/// it ends; most names of fields are made of nothing else.
+fn letters_or_hyphens(bytes: &[u8]) -> usize {
+    // What has to be added to a byte below 0x80 for its high bit to say that it is not below `a`, or that it is above `z`.
+    const FROM_A: u64 = (0x80 - b'a' as u64) * LOW;
+    const ABOVE_Z: u64 = (0x7f - b'z' as u64) * LOW;
+    const HYPHENS: u64 = b'-' as u64 * LOW;
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // Without high bits nothing is carried from one byte to the next.
+        let low = word & !HIGH;
+        let lower = low | 0x20 * LOW;
+        let is_letter = (lower + FROM_A) & !(lower + ABOVE_Z);
+        let is_other_than_hyphen = (low ^ HYPHENS) + !HIGH;
+        let found = (!(is_letter | !is_other_than_hyphen) | word) & HIGH;
+        if found != 0 {
+            return index * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    words.len() * 8
 }
 
 /// How many bytes of a text `bytes` begins with.
@@ -43,10 +74,12 @@ pub(super) fn target(bytes: &[u8]) -> usize {
     below_or_delete(bytes, b' ' + 1)
 }
 
+/// Each byte one, and the high bit of each byte.
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// The place of the first byte below `limit`, or of the first delete.
 fn below_or_delete(bytes: &[u8], limit: u8) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     const DELETE: u64 = 0x7f * LOW;
     let limits = u64::from(limit) * LOW;
     let (words, rest) = bytes.as_chunks::<8>();

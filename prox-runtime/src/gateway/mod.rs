@@ -224,23 +224,25 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
 }
 
 impl Dispatch for Gateway {
-    async fn dispatch(&self, mut req: Request, client: &Arc<Client>) -> Response {
+    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
         let inner = &*self.0;
-        let entry = match inner.route(&mut req, client) {
+        let entry = match inner.route(req, client) {
             Ok(index) => inner.entries.get(index).map(|entry| (index, &entry.end)),
-            Err(refusal) => return inner.refuse(req, refusal, client).await,
+            Err(refusal) => return inner.refuse(std::mem::take(req), refusal, client).await,
         };
         let Some((index, end)) = entry else {
-            return inner.refuse(req, Failure::NoRoute.into(), client).await;
+            let refusal = Failure::NoRoute.into();
+            return inner.refuse(std::mem::take(req), refusal, client).await;
         };
         match end {
             End::Proxy(proxy) => {
                 // Without layers nobody but a rewrite asks how the route matched.
-                let matched = proxy.needs_match().then(|| inner.matched(&req, index));
+                let matched = proxy.needs_match().then(|| inner.matched(req, index));
                 proxy.forward(req, client, matched.flatten().as_ref()).await
             }
             End::Chain(chain) => {
-                let matched = inner.matched(&req, index);
+                let matched = inner.matched(req, index);
+                let mut req = std::mem::take(req);
                 let extensions = req.extensions_mut();
                 extensions.insert(Arc::clone(client));
                 if let Some(matched) = matched {
@@ -364,7 +366,7 @@ where
             let client = req.extensions().get::<Arc<Client>>().cloned();
             let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
             let head = *req.method() == Method::HEAD;
-            let mut response = gateway.dispatch(req, &client).await;
+            let mut response = gateway.dispatch(&mut req, &client).await;
             joint.join(&mut response);
             if head {
                 response.map(|_| Body::empty())

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Method, Response, header};
+use http::{Method, Response};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -107,6 +107,11 @@ impl Connection {
         self.is_open() && self.sender.is_ready() && lock(&self.tape).is_reusable()
     }
 
+    /// Whether it has carried a request before.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since
     }
@@ -156,7 +161,8 @@ impl Connection {
     ) -> Result<Response<Incoming>, SendFailure> {
         // A connection that was opened for this request fails for a reason that a second one would meet as well.
         let kept = self.used;
-        lock(&self.tape).rewind(kept && is_repeatable(&request), asked(&request));
+        let asked = asked(request.method(), self.asks);
+        lock(&self.tape).rewind(kept && is_repeatable(&request), asked);
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
         let (driver, timer) = (&mut self.driver, &mut self.timer);
         let (switched, asks) = (&mut self.switched, self.asks);
@@ -225,11 +231,11 @@ fn drive(
 }
 
 /// What the end of the response depends on.
-fn asked(request: &Request) -> Asked {
-    match *request.method() {
+fn asked(method: &Method, to_switch: bool) -> Asked {
+    match *method {
         Method::HEAD => Asked::Head,
         Method::CONNECT => Asked::Connect,
-        _ if request.headers().contains_key(header::UPGRADE) => Asked::Upgrade,
+        _ if to_switch => Asked::Upgrade,
         _ => Asked::Other,
     }
 }

@@ -13,13 +13,13 @@ use crate::{
     body::Body,
     cluster::Replay,
     error::{Error, Failure},
-    handler::Parts,
+    handler::Request,
     sync::lock,
 };
 
 /// What it takes to send a request again: its head, and its body as far as it was sent.
 pub(super) struct Spare {
-    parts: Parts,
+    head: Request,
     /// None when there is no body.
     source: Option<Source>,
 }
@@ -35,18 +35,18 @@ struct Shared {
 }
 
 impl Spare {
-    /// Keeps what is needed of a request, and gives the body for its first try.
+    /// Keeps what is needed of a request, whose body is from now on that of its first try.
     ///
     /// A body that says it is too long to be kept is not, and then the request is sent once.
-    pub(super) fn of(parts: &Parts, body: Body) -> (Option<Self>, Body) {
-        if body.is_end_stream() {
-            let parts = parts.clone();
-            let source = None;
-            return (Some(Self { parts, source }), body);
+    pub(super) fn of(req: &mut Request) -> Option<Self> {
+        let head = head(req);
+        if req.body().is_end_stream() {
+            return Some(Self { head, source: None });
         }
-        if !Replay::is_worthwhile(body.size_hint().exact()) {
-            return (None, body);
+        if !Replay::is_worthwhile(req.body().size_hint().exact()) {
+            return None;
         }
+        let body = std::mem::take(req.body_mut());
         let source = Arc::new(Mutex::new(Shared {
             body,
             copy: Replay::new(),
@@ -57,9 +57,9 @@ impl Spare {
             number: 0,
             before: Bytes::new(),
         };
-        let parts = parts.clone();
+        *req.body_mut() = Body::boxed(first);
         let source = Some(source);
-        (Some(Self { parts, source }), Body::boxed(first))
+        Some(Self { head, source })
     }
 
     /// Whether all of the request can be sent again.
@@ -70,9 +70,9 @@ impl Spare {
     }
 
     /// The request for another try; whatever is left of the one before reads no more of the client's body.
-    pub(super) fn take(&self) -> Option<(Parts, Body)> {
+    pub(super) fn take(&self) -> Option<Request> {
         let Some(source) = &self.source else {
-            return Some((self.parts.clone(), Body::empty()));
+            return Some(head(&self.head));
         };
         let mut shared = lock(source);
         let before = shared.copy.so_far()?;
@@ -82,8 +82,20 @@ impl Spare {
             number: shared.latest,
             before,
         };
-        Some((self.parts.clone(), Body::boxed(again)))
+        let mut request = head(&self.head);
+        *request.body_mut() = Body::boxed(again);
+        Some(request)
     }
+}
+
+/// The same request without a body.
+fn head(req: &Request) -> Request {
+    let mut head = Request::default();
+    head.method_mut().clone_from(req.method());
+    head.uri_mut().clone_from(req.uri());
+    head.headers_mut().clone_from(req.headers());
+    *head.version_mut() = req.version();
+    head
 }
 
 impl Drop for Spare {
@@ -153,42 +165,48 @@ mod tests {
 
     use super::*;
 
-    fn parts() -> Parts {
-        http::Request::new(()).into_parts().0
+    fn spare(body: Body) -> (Option<Spare>, Body) {
+        let mut request = Request::new(body);
+        let spare = Spare::of(&mut request);
+        (spare, request.into_body())
+    }
+
+    fn again(spare: &Spare) -> Body {
+        spare.take().unwrap().into_body()
     }
 
     #[tokio::test]
     async fn a_body_is_sent_again_from_its_first_byte() {
-        let (spare, mut first) = Spare::of(&parts(), Body::from("hello"));
+        let (spare, mut first) = spare(Body::from("hello"));
         let spare = spare.unwrap();
         assert_eq!(first.size_hint().exact(), Some(5));
         let frame = first.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "hello");
-        let (_, second) = spare.take().unwrap();
+        let second = again(&spare);
         assert_eq!(second.size_hint().exact(), Some(5));
         assert_eq!(second.bytes(9).await.unwrap(), "hello");
-        let (_, third) = spare.take().unwrap();
+        let third = again(&spare);
         assert_eq!(third.bytes(9).await.unwrap(), "hello");
     }
 
     #[tokio::test]
     async fn a_try_that_was_given_up_reads_no_more() {
-        let (spare, first) = Spare::of(&parts(), Body::from("hello"));
-        let (_, second) = spare.unwrap().take().unwrap();
+        let (spare, first) = spare(Body::from("hello"));
+        let second = again(&spare.unwrap());
         assert!(first.bytes(9).await.is_err());
         assert_eq!(second.bytes(9).await.unwrap(), "hello");
     }
 
     #[tokio::test]
     async fn a_body_that_is_too_long_is_sent_once() {
-        let (spare, first) = Spare::of(&parts(), Body::from(vec![1; 70_000]));
+        let (spare, first) = spare(Body::from(vec![1; 70_000]));
         assert!(spare.is_none());
         assert_eq!(first.bytes(70_000).await.unwrap().len(), 70_000);
     }
 
     #[tokio::test]
     async fn a_body_of_unknown_length_that_grows_too_long_is_not_kept() {
-        let (spare, first) = Spare::of(&parts(), Body::new(Chunks(3)));
+        let (spare, first) = spare(Body::new(Chunks(3)));
         let spare = spare.unwrap();
         assert!(spare.is_whole());
         assert_eq!(first.bytes(90_000).await.unwrap().len(), 90_000);

@@ -8,7 +8,7 @@ mod upload;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -16,16 +16,19 @@ use self::{
     again::Spare, body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload,
 };
 use crate::{
-    body::Body,
     client::Client,
     cluster::{
-        Attempt, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter, Unavailable,
+        Attempt, Caller, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter, Unavailable,
         Upstream, Verdict,
     },
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
-    forward::{forwarded, grpc, headers, rewrite},
-    handler::{Handler, Parts, Request, Response},
+    forward::{
+        forwarded, grpc,
+        headers::{self, Present},
+        rewrite,
+    },
+    handler::{Handler, Request, Response},
     observe::Trace,
     pool::{Connection, Download, Granted, Stream},
     respond,
@@ -48,12 +51,29 @@ enum Answer {
     Http2(http::Response<()>, Download),
 }
 
-impl Answer {
-    fn verdict(&self) -> (StatusCode, RetryAfter) {
+impl Carrier {
+    /// Whether nobody had to wait for it.
+    fn is_at_hand(&self) -> bool {
         match self {
-            Self::Http1(response, _) => (response.status(), RetryAfter::of(response.headers())),
-            Self::Http2(response, _) => (response.status(), RetryAfter::of(response.headers())),
+            Self::Http1(connection) => connection.is_used(),
+            Self::Http2(_) => false,
         }
+    }
+}
+
+impl Answer {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Http1(response, _) => response.status(),
+            Self::Http2(response, _) => response.status(),
+        }
+    }
+
+    fn retry_after(&self) -> RetryAfter {
+        RetryAfter::of(match self {
+            Self::Http1(response, _) => response.headers(),
+            Self::Http2(response, _) => response.headers(),
+        })
     }
 }
 
@@ -75,16 +95,16 @@ struct Asked {
 }
 
 impl Asked {
-    fn by(parts: &Parts, policy: &Policy, started: Instant) -> Self {
+    /// `grpc`: whether the request is one of gRPC.
+    fn by(req: &Request, grpc: bool, policy: &Policy, started: Instant) -> Self {
         let mut limit = policy.timeout;
-        let mut grpc = false;
         let mut hurried = false;
-        if respond::is_grpc(&parts.headers) {
-            let patience = grpc::timeout(&parts.headers);
+        if grpc {
+            let patience = grpc::timeout(req.headers());
             hurried = patience.is_some_and(|patience| limit.is_none_or(|limit| patience < limit));
             limit = limit.into_iter().chain(patience).min();
-            grpc = parts.version == Version::HTTP_2;
         }
+        let grpc = grpc && req.version() == Version::HTTP_2;
         let end = limit.map(|limit| started + limit);
         Self { end, hurried, grpc }
     }
@@ -114,19 +134,20 @@ impl Proxy {
         self.0.policy().rewrite.is_some()
     }
 
-    /// Answers a request with the response of an upstream, or with one from the failure table.
+    /// Answers a request, which it takes, with the response of an upstream, or with one from the failure table.
     ///
     /// # Cancel safety
     ///
     /// When the future or the response's body is dropped, the upstream's connection is closed.
     pub(crate) async fn forward(
         &self,
-        req: Request,
+        req: &mut Request,
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
-        let grpc = respond::is_grpc(req.headers());
-        match self.exchange(req, client, matched).await {
+        let present = Present::of(req.headers());
+        let grpc = present.has_content_type() && respond::is_grpc(req.headers());
+        match self.exchange(req, present, grpc, client, matched).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::debug!(backend = self.0.name(), ?error, "no response from upstream");
@@ -141,7 +162,9 @@ impl Proxy {
     )]
     async fn exchange(
         &self,
-        req: Request,
+        req: &mut Request,
+        present: Present,
+        grpc: bool,
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Result<Response, Error> {
@@ -149,44 +172,48 @@ impl Proxy {
         let policy = self.0.policy();
         let core = self.0.core();
         core.deposit(started);
-        let (mut parts, body) = req.into_parts();
-        let asked = Asked::by(&parts, policy, started);
+        let asked = Asked::by(req, grpc, policy, started);
         let end = asked.end;
-        let trace = parts.extensions.remove::<Trace>();
-        let path = self.path(&parts, matched)?;
-        let caller = core.caller(&mut parts, client);
-        let secure = client.scheme() == "https";
-        let upgrade = tunnel::asked(&parts, &body);
-        headers::request(&mut parts.headers, client);
+        let trace = req.extensions_mut().remove::<Trace>();
+        let caller = if core.tells_callers_apart() {
+            caller(core, req, client)
+        } else {
+            Caller::ANYBODY
+        };
+        let upgrade = present
+            .has_upgrade()
+            .then(|| tunnel::asked(req))
+            .flatten();
+        headers::request(req.headers_mut(), present, client);
         if policy.forwarded {
-            forwarded::add(&mut parts.headers, client);
+            forwarded::add(req.headers_mut(), client);
         }
         if let Some(upgrade) = &upgrade {
-            upgrade.ask(&mut parts.headers);
+            upgrade.ask(req.headers_mut());
         }
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        let (spare, body) = if upgrade.is_none() && policy.retry.keeps_bodies_of(&parts.method) {
-            Spare::of(&parts, body)
-        } else {
-            (None, body)
-        };
-        let method = parts.method.clone();
-        let (mut request, mut upload) = outgoing(parts, body);
+        *req.version_mut() = Version::HTTP_11;
+        req.extensions_mut().clear();
+        let spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
+            .then(|| Spare::of(req))
+            .flatten();
+        let method = req.method().clone();
+        let mut upload = outgoing(req, present.has_expect());
 
+        // The path and the query as the route has them, once an endpoint needs others than the client has sent.
+        let mut path = None;
         let mut tried = Vec::new();
         let mut retries = 0;
         let mut again: Option<Again> = None;
         // The same try goes on when a kept connection turns out to be dead.
         let mut kept: Option<Lease> = None;
+        let mut began = started;
         loop {
-            let began = Instant::now();
             let is_new = kept.is_none();
             let mut lease = match kept.take() {
                 Some(lease) => lease,
                 None => match core.choose(&caller, &tried, spare.is_some(), began) {
                     Ok(lease) => lease,
-                    Err(refused) => return Ok(unavailable(refused, request.headers())),
+                    Err(refused) => return Ok(unavailable(refused, grpc)),
                 },
             };
             let index = lease.index();
@@ -225,19 +252,24 @@ impl Proxy {
                     // Nothing was sent, so any request may be tried again.
                     self.pause(&attempt, index, error).await?;
                     (again, retries) = (None, retries + 1);
+                    began = Instant::now();
                     continue;
                 }
             };
             if let Some(trace) = &trace {
                 trace.update(|hop| hop.connect = started.elapsed());
             }
-            self.address(&mut request, index, &path)?;
-            let sent = Instant::now();
+            self.address(req, index, &mut path, matched)?;
+            let sent = if carrier.is_at_hand() && upstream.queue().is_none() {
+                began
+            } else {
+                Instant::now()
+            };
             let deadline = || upload.deadline(sent, policy, soonest);
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
                     connection.asks_to_switch(upgrade.is_some());
-                    match connection.send(request, deadline).await {
+                    match connection.send(std::mem::take(req), deadline).await {
                         Ok(response) => (Ok(Answer::Http1(response, connection)), None),
                         Err(failed) => (Err(failed), None),
                     }
@@ -245,10 +277,10 @@ impl Proxy {
                 Carrier::Http2(stream) => {
                     let number = stream.number();
                     if let Some(upgrade) = &upgrade {
-                        upgrade.ask_for_one(request.headers_mut());
+                        upgrade.ask_for_one(req.headers_mut());
                     }
                     let secure = upstream.endpoint.is_secure();
-                    match stream.send(request, secure, deadline).await {
+                    match stream.send(std::mem::take(req), secure, deadline).await {
                         Ok((head, download)) => (Ok(Answer::Http2(head, download)), None),
                         Err(failed) => (Err(failed), Some(number)),
                     }
@@ -260,13 +292,16 @@ impl Proxy {
                     if let Some(trace) = &trace {
                         trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
                     }
-                    let (status, after) = answer.verdict();
-                    lease.settle(Outcome::Status(status), sent.elapsed());
-                    attempt.failed = Failed::Status(status, after);
+                    let status = answer.status();
+                    let after = lease.since(sent);
+                    lease.settle(Outcome::Status(status), after);
                     // Only who may send the request again asks.
-                    let verdict = spare.as_ref().map(|_| core.decide(&policy.retry, &attempt));
+                    let verdict = spare.as_ref().map(|_| {
+                        attempt.failed = Failed::Status(status, answer.retry_after());
+                        core.decide(&policy.retry, &attempt)
+                    });
                     let Some(Verdict::Retry { wait }) = verdict else {
-                        let cookie = lease.cookie(&caller, secure);
+                        let cookie = lease.cookie(&caller, client.scheme() == "https");
                         let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
                         if let Some(cookie) = cookie {
                             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -282,9 +317,10 @@ impl Proxy {
                     // once, and is no try of its own.
                     match failed.again {
                         Some(whole) if again.is_none() => {
-                            request = whole;
+                            *req = whole;
                             again = Some(Again { avoid });
                             kept = Some(lease);
+                            began = Instant::now();
                             continue;
                         }
                         _ => {}
@@ -295,12 +331,14 @@ impl Proxy {
                 }
             };
             drop(lease);
-            let Some((parts, body)) = spare.as_ref().and_then(Spare::take) else {
+            let Some(once_more) = spare.as_ref().and_then(Spare::take) else {
                 return Err(error);
             };
+            *req = once_more;
+            upload = outgoing(req, present.has_expect());
             tried.push(index);
-            (request, upload) = outgoing(parts, body);
             (again, retries) = (None, retries + 1);
+            began = Instant::now();
         }
     }
 
@@ -357,12 +395,12 @@ impl Proxy {
     }
 
     /// The path and the query that the upstream gets, but for its own base path.
-    fn path(&self, parts: &Parts, matched: Option<&Matched>) -> Result<PathAndQuery, Error> {
-        let sent = parts.uri.path_and_query();
+    fn path(&self, uri: &Uri, matched: Option<&Matched>) -> Result<PathAndQuery, Error> {
+        let sent = uri.path_and_query();
         let Some(template) = &self.0.policy().rewrite else {
             return Ok(sent.cloned().unwrap_or(PathAndQuery::from_static("/")));
         };
-        let query = parts.uri.query();
+        let query = uri.query();
         let path = match matched {
             Some(matched) => {
                 let remainder = if matched.route().exact {
@@ -442,18 +480,31 @@ impl Proxy {
         }
     }
 
-    /// Puts the endpoint's name and path on the request.
+    /// Puts the endpoint's name and path on the request. `path` is that of the route, once it is known.
     fn address(
         &self,
         request: &mut Request,
         index: usize,
-        path: &PathAndQuery,
+        path: &mut Option<PathAndQuery>,
+        matched: Option<&Matched>,
     ) -> Result<(), Error> {
         let upstream = self.0.core().upstream(index);
-        let target = upstream
-            .target(path)
-            .map_err(|error| Error::caused(Failure::Internal, error))?;
-        *request.uri_mut() = Uri::from(target);
+        // As a rule the target is what the client has sent already.
+        let is_fit = path.is_none()
+            && self.0.policy().rewrite.is_none()
+            && upstream.endpoint.base().is_empty()
+            && request.uri().authority().is_none()
+            && request.uri().path_and_query().is_some();
+        if !is_fit {
+            let path = match path {
+                Some(path) => path,
+                None => path.insert(self.path(request.uri(), matched)?),
+            };
+            let target = upstream
+                .target(path)
+                .map_err(|error| Error::caused(Failure::Internal, error))?;
+            *request.uri_mut() = Uri::from(target);
+        }
         if !self.0.policy().preserve_host || !request.headers().contains_key(header::HOST) {
             request
                 .headers_mut()
@@ -516,8 +567,8 @@ async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permi
 }
 
 /// The answer when no endpoint may be tried, with the time after which one may be.
-fn unavailable(refused: Unavailable, request: &HeaderMap) -> Response {
-    let mut response = respond::failure(refused.failure, respond::is_grpc(request));
+fn unavailable(refused: Unavailable, grpc: bool) -> Response {
+    let mut response = respond::failure(refused.failure, grpc);
     if let Some(after) = refused.retry_after
         && let Some(field) = response.headers_mut().get_mut(header::RETRY_AFTER)
     {
@@ -545,19 +596,31 @@ fn kind(error: &Error, until: Option<Instant>, end: Option<Instant>) -> Failed {
     }
 }
 
-/// The request for an upstream, whose body is watched on its way.
-fn outgoing(mut parts: Parts, body: Body) -> (Request, Upload) {
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+/// Has the body of a request watched on its way to an upstream.
+fn outgoing(request: &mut Request, expects: bool) -> Upload {
+    if request.body().is_end_stream() {
+        return Upload::nothing();
+    }
+    if request.body().size_hint().exact().is_none() {
         // Said aloud, because for some methods nobody would expect a body, and it would be dropped.
         let chunked = HeaderValue::from_static("chunked");
-        parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
     }
-    let (body, upload) = Upload::track(body);
-    let mut request = Request::from_parts(parts, body);
-    if request.headers().contains_key(header::EXPECT) && !request.body().is_end_stream() {
-        upload::hold(&mut request);
+    let (body, upload) = Upload::track(std::mem::take(request.body_mut()));
+    *request.body_mut() = body;
+    if expects {
+        upload::hold(request);
     }
-    (request, upload)
+    upload
+}
+
+/// Who sends a request, for clusters that tell that apart.
+#[cold]
+fn caller(core: &Core, req: &mut Request, client: &Arc<Client>) -> Caller {
+    let (mut parts, body) = std::mem::take(req).into_parts();
+    let caller = core.caller(&mut parts, client);
+    *req = Request::from_parts(parts, body);
+    caller
 }
 
 /// Opens a stream to an endpoint within `limit`.
@@ -599,6 +662,6 @@ impl Handler for Proxy {
         let length = req.body().size_hint().exact();
         headers::right_length(req.headers_mut(), length);
         let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-        self.forward(req, &client, matched.as_ref()).await
+        self.forward(&mut req, &client, matched.as_ref()).await
     }
 }

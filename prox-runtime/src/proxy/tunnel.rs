@@ -12,7 +12,7 @@ use crate::{
         headers,
         upgrade::{self, Asked},
     },
-    handler::{Parts, Response},
+    handler::{Request, Response},
     pool::{Connection, Download},
     stream::Stream,
     tunnel::{Switchable, Switched, Tunnel},
@@ -27,10 +27,10 @@ pub(super) struct Upgrade {
 }
 
 /// What a request asks for, if its client could be switched, and nothing else is to be sent before.
-pub(super) fn asked(parts: &Parts, body: &Body) -> Option<Upgrade> {
-    parts.extensions.get::<Switchable>()?;
-    let asked = body.is_end_stream().then(|| Asked::by(parts)).flatten()?;
-    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+pub(super) fn asked(req: &Request) -> Option<Upgrade> {
+    req.extensions().get::<Switchable>()?;
+    let asked = req.body().is_end_stream().then(|| Asked::by(req)).flatten()?;
+    let key = req.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
     Some(Upgrade { asked, key })
 }
 

@@ -52,11 +52,13 @@ struct Tracked {
 }
 
 impl Upload {
-    /// Watches a body; one without bytes is not worth it.
+    /// That of a request without a body.
+    pub(super) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Watches a body.
     pub(super) fn track(body: Body) -> (Body, Self) {
-        if body.is_end_stream() {
-            return (body, Self(None));
-        }
         let progress = Arc::new(Progress {
             start: Instant::now(),
             state: AtomicU8::new(UPSTREAM),

@@ -52,7 +52,7 @@ pub(super) struct Switch {
 
 impl<G: Dispatch> Shared<G> {
     /// Answers one request.
-    pub(super) async fn dispatch(&self, mut req: Request) -> Response {
+    pub(super) async fn dispatch(&self, req: &mut Request) -> Response {
         let behind;
         let client = match &self.options.trusted {
             Some(proxies) if self.is_trusted => {
@@ -63,6 +63,7 @@ impl<G: Dispatch> Shared<G> {
         };
         if let Some(via) = &self.options.via {
             if via.has(req.headers()) {
+                let req = std::mem::take(req);
                 let mut response = Box::pin(self.gateway.refuse(req, Failure::Loop, client)).await;
                 via.add(response.headers_mut(), Version::HTTP_11);
                 return response;

@@ -78,8 +78,8 @@ async fn answer<G: Dispatch>(
 ) -> Result<Response, Infallible> {
     let exchange = shared.watch.exchange();
     let connect = *req.method() == Method::CONNECT;
-    let req = request(req, &shared.watch);
-    let mut response = shared.dispatch(req).await;
+    let mut req = request(req, &shared.watch);
+    let mut response = shared.dispatch(&mut req).await;
     if let Some(tunnel) = tunnel(&mut response) {
         left.begin();
         *lock(&shared.switch) = Some(Switch { tunnel, exchange });

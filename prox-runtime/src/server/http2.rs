@@ -160,7 +160,8 @@ async fn answer<G: Dispatch>(
     let mut exchanges = Some((watch.exchange(), shared.watch.exchange()));
     let mut response = match like_http1(&mut req, max_headers) {
         Ok(connect) => {
-            let mut response = shared.dispatch(request(req, &watch)).await;
+            let mut req = request(req, &watch);
+            let mut response = shared.dispatch(&mut req).await;
             match (connect, switching) {
                 (Some(connect), Some(switching)) => {
                     exchanges = exchanges
