@@ -34,6 +34,9 @@ enum Look {
 
 /// One pass over the bytes that tells whether anything has to be done at all.
 fn look(path: &[u8]) -> Result<Look, Failure> {
+    if path.iter().fold(true, |plain, &byte| plain & PLAIN[byte as usize]) {
+        return Ok(Look::Canonical);
+    }
     let mut previous = 0;
     let mut rewrite = false;
     for &byte in path {
@@ -51,6 +54,17 @@ fn look(path: &[u8]) -> Result<Look, Failure> {
         Look::Canonical
     })
 }
+
+/// The bytes that mean nothing else wherever they stand.
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b' ' as usize + 1;
+    while byte < 0x7f {
+        table[byte] = !matches!(byte as u8, b'\\' | b'%' | b'.');
+        byte += 1;
+    }
+    table
+};
 
 fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::with_capacity(path.len());

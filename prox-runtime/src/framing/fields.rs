@@ -17,6 +17,7 @@ pub(super) enum Framing {
 
 impl Framing {
     /// The field of this name, if it frames a message.
+    #[inline]
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         // Most names are told apart by their length alone.
         match name.len() {

@@ -22,46 +22,27 @@ pub(super) const fn is_space(byte: u8) -> bool {
 
 /// How many bytes of a token `bytes` begins with.
 pub(super) fn token(bytes: &[u8]) -> usize {
-    let begin = letters_or_hyphens(bytes);
-    match bytes.get(begin) {
-        // What ends nearly every token that is looked at.
-        Some(b':' | b' ') => begin,
-        _ => {
-            let rest = bytes.get(begin..).unwrap_or_default();
-            let end = rest.iter().position(|&byte| !is_token(byte));
-            begin + end.unwrap_or(rest.len())
-        }
-    }
-}
-
-/// How many bytes of a token `bytes` begins with, as far as it is whole words of letters and hyphens, and the word in which
-/// it ends; most names of fields are made of nothing else.
-fn letters_or_hyphens(bytes: &[u8]) -> usize {
-    // What has to be added to a byte below 0x80 for its high bit to say that it is not below `a`, or that it is above `z`.
-    const FROM_A: u64 = (0x80 - b'a' as u64) * LOW;
-    const ABOVE_Z: u64 = (0x7f - b'z' as u64) * LOW;
-    const HYPHENS: u64 = b'-' as u64 * LOW;
-    let (words, _) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // Without high bits nothing is carried from one byte to the next.
-        let low = word & !HIGH;
-        let lower = low | 0x20 * LOW;
-        let is_letter = (lower + FROM_A) & !(lower + ABOVE_Z);
-        let is_other_than_hyphen = (low ^ HYPHENS) + !HIGH;
-        let found = (!(is_letter | !is_other_than_hyphen) | word) & HIGH;
+    let mut at = 0;
+    // Most names of fields are made of letters and hyphens.
+    while let Some(word) = word(bytes, at) {
+        let found = other_than_letters_and_hyphens(word);
         if found != 0 {
-            return index * 8 + (found.trailing_zeros() / 8) as usize;
+            at += first(found);
+            break;
         }
+        at += 8;
     }
-    words.len() * 8
+    while bytes.get(at).is_some_and(|&byte| is_token(byte)) {
+        at += 1;
+    }
+    at
 }
 
 /// How many bytes of a text `bytes` begins with.
 pub(super) fn text(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        at += below_or_delete(&bytes[at..], b' ');
+        at = below_or_delete(bytes, at, b' ');
         if bytes.get(at) != Some(&b'\t') {
             return at;
         }
@@ -71,30 +52,70 @@ pub(super) fn text(bytes: &[u8]) -> usize {
 
 /// How many bytes of a request target `bytes` begins with: text without white space.
 pub(super) fn target(bytes: &[u8]) -> usize {
-    below_or_delete(bytes, b' ' + 1)
+    below_or_delete(bytes, 0, b' ' + 1)
+}
+
+/// The place of the first byte below `limit` from `at` on, or of the first delete.
+#[inline]
+fn below_or_delete(bytes: &[u8], mut at: usize, limit: u8) -> usize {
+    let is_end = |byte: u8| byte < limit || byte == 0x7f;
+    // Without a way out in its middle, a compiler makes a few instructions of this loop that look at all bytes at once.
+    let has_end = |block: &[u8; BLOCK]| block.iter().fold(false, |end, &byte| end | is_end(byte));
+    while block(bytes, at).is_some_and(|block| !has_end(block)) {
+        at += BLOCK;
+    }
+    let limits = u64::from(limit) * LOW;
+    while let Some(word) = word(bytes, at) {
+        // The high bit of each byte that is below the limit; a borrow can only add one above the first such byte.
+        let below = word.wrapping_sub(limits);
+        let delete = (word & !HIGH) + LOW;
+        let found = (below | delete) & !word & HIGH;
+        if found != 0 {
+            return at + first(found);
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| !is_end(byte)) {
+        at += 1;
+    }
+    at
+}
+
+/// The high bit of each byte that is neither a letter nor a hyphen.
+fn other_than_letters_and_hyphens(word: u64) -> u64 {
+    // What has to be added to a byte below 0x80 for its high bit to say that it is not below `a`, or that it is above `z`.
+    const FROM_A: u64 = (0x80 - b'a' as u64) * LOW;
+    const ABOVE_Z: u64 = (0x7f - b'z' as u64) * LOW;
+    // Without high bits nothing is carried from one byte to the next.
+    let low = word & !HIGH;
+    let lower = low | 0x20 * LOW;
+    let letter = (lower + FROM_A) & !(lower + ABOVE_Z);
+    let hyphen = !((low ^ u64::from(b'-') * LOW) + !HIGH);
+    (!(letter | hyphen) | word) & HIGH
 }
 
 /// Each byte one, and the high bit of each byte.
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The place of the first byte below `limit`, or of the first delete.
-fn below_or_delete(bytes: &[u8], limit: u8) -> usize {
-    const DELETE: u64 = 0x7f * LOW;
-    let limits = u64::from(limit) * LOW;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is below the limit; a borrow can only add one above the first such byte.
-        let below = word.wrapping_sub(limits) & !word & HIGH;
-        let delete = (word ^ DELETE).wrapping_sub(LOW) & !(word ^ DELETE) & HIGH;
-        let found = below | delete;
-        if found != 0 {
-            return index * 8 + (found.trailing_zeros() / 8) as usize;
-        }
-    }
-    let end = rest.iter().position(|&byte| byte < limit || byte == 0x7f);
-    words.len() * 8 + end.unwrap_or(rest.len())
+const BLOCK: usize = 16;
+
+#[inline]
+fn block(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// Eight bytes from `at` on, the first of them the lowest.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let word = bytes.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*word))
+}
+
+/// The place of the first byte whose high bit is set.
+#[inline]
+fn first(found: u64) -> usize {
+    (found.trailing_zeros() / 8) as usize
 }
 
 static TOKEN: [bool; 256] = {

@@ -18,7 +18,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{task::coop::unconstrained, time::Instant};
 
-use super::socket::{SharedTape, Socket};
+use super::{
+    gate::Gate,
+    socket::{SharedTape, Socket},
+};
 use crate::{
     body::Body,
     error::{Error, Failure},
@@ -43,6 +46,9 @@ pub(crate) struct Connection {
     asks: bool,
     /// What is left of a connection that has ended while such a request was under way.
     switched: Option<Stream>,
+    gate: Arc<Gate>,
+    /// Wakes through the gate.
+    waker: Waker,
     timer: LazyTimer,
     opened: Instant,
     idle_since: Instant,
@@ -76,7 +82,10 @@ impl Connection {
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;
+        let gate = Arc::new(Gate::default());
         Ok(Box::new(Self {
+            waker: Waker::from(Arc::clone(&gate)),
+            gate,
             sender,
             driver: Some(driver),
             tape,
@@ -95,14 +104,14 @@ impl Connection {
 
     /// Looks whether the upstream has closed it meanwhile.
     pub(crate) fn is_alive(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.drive_alone();
         self.is_open()
     }
 
     /// Whether the exchange is over, both ways, and another may begin.
     pub(crate) fn is_reusable(&mut self) -> bool {
         if !self.sender.is_ready() {
-            self.drive(&mut Context::from_waker(Waker::noop()));
+            self.drive_alone();
         }
         self.is_open() && self.sender.is_ready() && lock(&self.tape).is_reusable()
     }
@@ -128,7 +137,39 @@ impl Connection {
 
     /// Moves bytes both ways, as far as the sockets allow.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, &mut self.switched, self.asks, cx);
+        self.gate.lead_to(Some(cx.waker()));
+        self.drive_through_gate();
+    }
+
+    /// Moves bytes both ways, and has nobody woken when more can be moved.
+    fn drive_alone(&mut self) {
+        self.gate.lead_to(None);
+        self.drive_through_gate();
+    }
+
+    fn drive_through_gate(&mut self) {
+        let Some(driver) = &mut self.driver else {
+            return;
+        };
+        // How it ended is told to the request that was under way, or does not matter.
+        let Poll::Ready(result) = Pin::new(driver).poll(&mut Context::from_waker(&self.waker))
+        else {
+            return;
+        };
+        let driver = self.driver.take();
+        if self.asks && result.is_ok() {
+            self.switched = driver.map(|driver| {
+                let parts = driver.into_parts();
+                let mut stream = parts.io.into_inner().into_stream();
+                stream.unread(parts.read_buf);
+                stream
+            });
+        }
+    }
+
+    /// Runs `f`, which tells the driver something that nobody has to be woken for; it has to be driven afterwards.
+    pub(crate) fn tell<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.gate.shut(f)
     }
 
     /// Says whether the next request asks for another protocol: then the stream is kept when HTTP ends on it.
@@ -138,8 +179,8 @@ impl Connection {
 
     /// The stream behind a `101`, from its first byte on, if that was asked for.
     pub(crate) fn into_stream(mut self: Box<Self>) -> Option<Stream> {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.switched
+        self.drive_alone();
+        self.switched.take()
     }
 
     /// Whether `deadline` has passed; else the task is woken when it does.
@@ -163,11 +204,10 @@ impl Connection {
         let kept = self.used;
         let asked = asked(request.method(), self.asks);
         lock(&self.tape).rewind(kept && is_repeatable(&request), asked);
-        let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
-        let (driver, timer) = (&mut self.driver, &mut self.timer);
-        let (switched, asks) = (&mut self.switched, self.asks);
+        let response = self.gate.shut(|| self.sender.try_send_request(request));
+        let mut response = pin!(unconstrained(response));
         let result = poll_fn(|cx| {
-            drive(driver, switched, asks, cx);
+            self.drive(cx);
             // Only the driver, polled just before, makes the response ready: nobody else needs to be woken for it, and
             // the cooperative budget must not hide it.
             let mut quiet = Context::from_waker(Waker::noop());
@@ -179,11 +219,11 @@ impl Connection {
                 }
                 Poll::Pending => {}
             }
-            if driver.is_none() {
+            if self.driver.is_none() {
                 return Poll::Ready(Err((Error::failure(Failure::Reset), None)));
             }
             match deadline() {
-                Some((at, failure)) if timer.poll(cx, at).is_ready() => {
+                Some((at, failure)) if self.timer.poll(cx, at).is_ready() => {
                     Poll::Ready(Err((Error::failure(failure), None)))
                 }
                 _ => Poll::Pending,
@@ -205,28 +245,6 @@ impl Connection {
             };
             SendFailure { error, again }
         })
-    }
-}
-
-fn drive(
-    slot: &mut Option<Driver>,
-    switched: &mut Option<Stream>,
-    asks: bool,
-    cx: &mut Context<'_>,
-) {
-    let Some(driver) = slot else { return };
-    // How it ended is told to the request that was under way, or does not matter.
-    let Poll::Ready(result) = Pin::new(driver).poll(cx) else {
-        return;
-    };
-    let driver = slot.take();
-    if asks && result.is_ok() {
-        *switched = driver.map(|driver| {
-            let parts = driver.into_parts();
-            let mut stream = parts.io.into_inner().into_stream();
-            stream.unread(parts.read_buf);
-            stream
-        });
     }
 }
 

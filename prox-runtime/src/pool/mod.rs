@@ -7,6 +7,7 @@
 #[cfg(not(feature = "http2"))]
 mod absent;
 mod connection;
+mod gate;
 #[cfg(feature = "http2")]
 mod http2;
 mod socket;

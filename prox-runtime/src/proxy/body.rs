@@ -61,6 +61,18 @@ impl UpstreamBody {
         }
     }
 
+    /// Takes what has arrived, before the connection is driven.
+    fn arrived_before(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.connection.take() {
+            Some(connection) => {
+                let frame = connection.tell(|| self.arrived());
+                self.connection = Some(connection);
+                frame
+            }
+            None => self.arrived(),
+        }
+    }
+
     /// Takes what has arrived. Only driving the connection makes more arrive, so that nobody needs to be woken for it,
     /// and the cooperative budget must not hide it.
     fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -122,7 +134,7 @@ impl HttpBody for UpstreamBody {
         if let Some(error) = this.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        if let Poll::Ready(frame) = this.arrived() {
+        if let Poll::Ready(frame) = this.arrived_before() {
             return this.pass(cx, frame);
         }
         if let Some(connection) = &mut this.connection {
