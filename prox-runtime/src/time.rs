@@ -49,7 +49,7 @@ impl fmt::Debug for LazyTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazyTimer")
             .field("alarm", &self.alarm.as_ref().map(|alarm| alarm.deadline()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -34,7 +34,10 @@ enum Look {
 
 /// One pass over the bytes that tells whether anything has to be done at all.
 fn look(path: &[u8]) -> Result<Look, Failure> {
-    if path.iter().fold(true, |plain, &byte| plain & PLAIN[byte as usize]) {
+    if path
+        .iter()
+        .fold(true, |plain, &byte| plain & PLAIN[byte as usize])
+    {
         return Ok(Look::Canonical);
     }
     let mut previous = 0;
@@ -58,9 +61,9 @@ fn look(path: &[u8]) -> Result<Look, Failure> {
 /// The bytes that mean nothing else wherever they stand.
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
-    let mut byte = b' ' as usize + 1;
+    let mut byte = b' ' + 1;
     while byte < 0x7f {
-        table[byte] = !matches!(byte as u8, b'\\' | b'%' | b'.');
+        table[byte as usize] = !matches!(byte, b'\\' | b'%' | b'.');
         byte += 1;
     }
     table

@@ -88,9 +88,9 @@ fn other_than_letters_and_hyphens(word: u64) -> u64 {
     const ABOVE_Z: u64 = (0x7f - b'z' as u64) * LOW;
     // Without high bits nothing is carried from one byte to the next.
     let low = word & !HIGH;
-    let lower = low | 0x20 * LOW;
+    let lower = low | (0x20 * LOW);
     let letter = (lower + FROM_A) & !(lower + ABOVE_Z);
-    let hyphen = !((low ^ u64::from(b'-') * LOW) + !HIGH);
+    let hyphen = !((low ^ (u64::from(b'-') * LOW)) + !HIGH);
     (!(letter | hyphen) | word) & HIGH
 }
 

@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Moves bytes both ways, and has nobody woken when more can be moved.
-    fn drive_alone(&mut self) {
+    pub(crate) fn drive_alone(&mut self) {
         self.gate.lead_to(None);
         self.drive_through_gate();
     }

@@ -20,8 +20,15 @@ use crate::{
     pool::{self, Connection},
 };
 
+/// A body of up to so many bytes that came together with its head is passed on as a whole.
+const SMALL: u64 = 16 * 1024;
+
+type Arrived = Option<Result<Frame<Bytes>, hyper::Error>>;
+
 pub(super) struct UpstreamBody {
     incoming: Incoming,
+    /// What was taken before anybody asked.
+    ahead: Option<Arrived>,
     /// Gone once the exchange is over: back in the pool, or closed.
     connection: Option<Box<Connection>>,
     lease: Lease,
@@ -42,6 +49,7 @@ impl UpstreamBody {
     ) -> Self {
         Self {
             incoming,
+            ahead: None,
             connection: Some(connection),
             lease,
             idle,
@@ -51,18 +59,44 @@ impl UpstreamBody {
         }
     }
 
-    /// The body for the client; one that is empty costs nothing more.
+    /// The body for the client; one that is empty costs nothing more, and one that is there already not much.
     pub(super) fn into_body(mut self) -> Body {
         if self.incoming.is_end_stream() {
             self.finish();
-            Body::empty()
-        } else {
-            Body::boxed(self)
+            return Body::empty();
+        }
+        match self.at_hand() {
+            Some(whole) => Body::from(whole),
+            None => Body::boxed(self),
+        }
+    }
+
+    /// All of a small body, if it has come.
+    fn at_hand(&mut self) -> Option<Bytes> {
+        let length = self.incoming.size_hint().exact();
+        length.filter(|&length| length <= SMALL)?;
+        let mut frame = self.arrived_before();
+        if frame.is_pending() {
+            self.connection.as_mut()?.drive_alone();
+            frame = self.arrived();
+        }
+        let Poll::Ready(frame) = frame else {
+            return None;
+        };
+        match frame {
+            Some(Ok(frame)) if self.incoming.is_end_stream() && frame.is_data() => {
+                self.finish();
+                frame.into_data().ok()
+            }
+            other => {
+                self.ahead = Some(other);
+                None
+            }
         }
     }
 
     /// Takes what has arrived, before the connection is driven.
-    fn arrived_before(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn arrived_before(&mut self) -> Poll<Arrived> {
         match self.connection.take() {
             Some(connection) => {
                 let frame = connection.tell(|| self.arrived());
@@ -75,7 +109,7 @@ impl UpstreamBody {
 
     /// Takes what has arrived. Only driving the connection makes more arrive, so that nobody needs to be woken for it,
     /// and the cooperative budget must not hide it.
-    fn arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn arrived(&mut self) -> Poll<Arrived> {
         let incoming = &mut self.incoming;
         let next = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx));
         pin!(unconstrained(next)).poll(&mut Context::from_waker(Waker::noop()))
@@ -84,7 +118,7 @@ impl UpstreamBody {
     fn pass(
         &mut self,
         cx: &mut Context<'_>,
-        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+        frame: Arrived,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match frame {
             Some(Ok(mut frame)) => {
@@ -134,6 +168,9 @@ impl HttpBody for UpstreamBody {
         if let Some(error) = this.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
+        if let Some(frame) = this.ahead.take() {
+            return this.pass(cx, frame);
+        }
         if let Poll::Ready(frame) = this.arrived_before() {
             return this.pass(cx, frame);
         }
@@ -157,16 +194,25 @@ impl HttpBody for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.ahead.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let rest = self.incoming.size_hint();
+        match (&self.ahead, rest.exact()) {
+            // Nothing is taken ahead of a body whose length is not known.
+            (Some(Some(Ok(frame))), Some(rest)) => {
+                let ahead = frame.data_ref().map_or(0, Bytes::len);
+                SizeHint::with_exact(rest.saturating_add(ahead as u64))
+            }
+            _ => rest,
+        }
     }
 }
 
 impl Drop for UpstreamBody {
     fn drop(&mut self) {
+        // What was taken ahead and not asked for is of no use to the next request, and no harm.
         if self.incoming.is_end_stream() {
             self.finish();
         }

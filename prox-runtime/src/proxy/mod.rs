@@ -18,8 +18,8 @@ use self::{
 use crate::{
     client::Client,
     cluster::{
-        Attempt, Caller, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter, Unavailable,
-        Upstream, Verdict,
+        Attempt, Caller, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter,
+        Unavailable, Upstream, Verdict,
     },
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
@@ -180,10 +180,7 @@ impl Proxy {
         } else {
             Caller::ANYBODY
         };
-        let upgrade = present
-            .has_upgrade()
-            .then(|| tunnel::asked(req))
-            .flatten();
+        let upgrade = present.has_upgrade().then(|| tunnel::asked(req)).flatten();
         headers::request(req.headers_mut(), present, client);
         if policy.forwarded {
             forwarded::add(req.headers_mut(), client);
@@ -604,7 +601,9 @@ fn outgoing(request: &mut Request, expects: bool) -> Upload {
     if request.body().size_hint().exact().is_none() {
         // Said aloud, because for some methods nobody would expect a body, and it would be dropped.
         let chunked = HeaderValue::from_static("chunked");
-        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+        request
+            .headers_mut()
+            .insert(header::TRANSFER_ENCODING, chunked);
     }
     let (body, upload) = Upload::track(std::mem::take(request.body_mut()));
     *request.body_mut() = body;

@@ -29,7 +29,11 @@ pub(super) struct Upgrade {
 /// What a request asks for, if its client could be switched, and nothing else is to be sent before.
 pub(super) fn asked(req: &Request) -> Option<Upgrade> {
     req.extensions().get::<Switchable>()?;
-    let asked = req.body().is_end_stream().then(|| Asked::by(req)).flatten()?;
+    let asked = req
+        .body()
+        .is_end_stream()
+        .then(|| Asked::by(req))
+        .flatten()?;
     let key = req.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
     Some(Upgrade { asked, key })
 }
