@@ -37,8 +37,8 @@ pub(crate) fn of<'r>(
 }
 
 fn canonical(authority: &str) -> Option<Cow<'_, str>> {
-    if is_plain(authority) {
-        return Some(Cow::Borrowed(authority));
+    if let Some(plain) = plain(authority) {
+        return Some(Cow::Borrowed(plain));
     }
     let host = without_port(authority)?;
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -49,10 +49,16 @@ fn canonical(authority: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether it is its own canonical form already, as it nearly always is.
-fn is_plain(authority: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
-    authority.bytes().all(plain) && !authority.is_empty() && !authority.ends_with('.')
+/// The host of an authority that is in its canonical form but for the port, as nearly all are; in one pass.
+fn plain(authority: &str) -> Option<&str> {
+    let is_plain = |&byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+    let length = authority.bytes().take_while(is_plain).count();
+    let (host, port) = authority.split_at_checked(length)?;
+    let is_port = |port: &str| {
+        (1..=4).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let ends = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (ends && !host.is_empty() && !host.ends_with('.')).then_some(host)
 }
 
 /// Cuts the port off, and refuses what is neither a name, an IPv4 address nor an IPv6 address in brackets.

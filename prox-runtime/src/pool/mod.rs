@@ -57,6 +57,8 @@ impl PoolOptions {
     }
 
     /// Keeps at most so many idle connections for each endpoint and worker; 0 keeps none.
+    ///
+    /// While more requests than that are under way at the endpoint, as many are kept, for 1 s to 2 s.
     #[must_use]
     pub fn max_idle(mut self, count: usize) -> Self {
         self.max_idle = count;
@@ -91,6 +93,14 @@ impl PoolOptions {
         self
     }
 
+    /// How many are kept while so many requests are under way; with none to keep, none ever is.
+    fn most_idle(&self, under_way: usize) -> usize {
+        match self.max_idle {
+            0 => 0,
+            most => most.max(under_way),
+        }
+    }
+
     /// Whether a connection that was opened then may be used on.
     fn is_young(&self, opened: Instant, now: Instant) -> bool {
         self.lifetime.is_none_or(|lifetime| now < opened + lifetime)
@@ -107,6 +117,9 @@ impl Default for PoolOptions {
         }
     }
 }
+
+/// How long a connection beyond the limit is kept when it is not used.
+const SURPLUS: Duration = Duration::from_secs(1);
 
 /// The idle connections to one endpoint; the one used last is used first, so that a spare one can grow old.
 #[derive(Debug, Default)]
@@ -196,7 +209,10 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request, unless there are enough.
-    pub(crate) fn put(self: &Arc<Self>, mut connection: Box<Connection>) {
+    ///
+    /// While more requests than that are under way, there will be use for as many in a moment: what is too much then is left
+    /// to the sweeper, lest a crowd opens and closes connections all the time.
+    pub(crate) fn put(self: &Arc<Self>, mut connection: Box<Connection>, under_way: usize) {
         connection.rest();
         if !self
             .options
@@ -205,7 +221,7 @@ impl Pool {
             return;
         }
         let mut shard = self.shards.local();
-        if shard.idle.len() >= self.options.max_idle {
+        if shard.idle.len() >= self.options.most_idle(under_way) {
             return;
         }
         shard.idle.push(connection);
@@ -226,6 +242,16 @@ impl Pool {
                 && now < connection.idle_since() + limit
                 && self.options.is_young(connection.opened(), now)
         });
+        // Those that were used last are at the end.
+        let surplus = shard.idle.len().saturating_sub(self.options.max_idle);
+        let rested = |connection: &Connection| now >= connection.idle_since() + SURPLUS;
+        let surplus = shard
+            .idle
+            .iter()
+            .take(surplus)
+            .take_while(|one| rested(one))
+            .count();
+        shard.idle.drain(..surplus);
         shard.swept = !shard.idle.is_empty();
         shard.swept
     }

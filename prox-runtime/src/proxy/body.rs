@@ -151,7 +151,8 @@ impl UpstreamBody {
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
-            self.lease.upstream().pool.put(connection);
+            let upstream = self.lease.upstream();
+            upstream.pool.put(connection, upstream.load.active());
         }
     }
 }

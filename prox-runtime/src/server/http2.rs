@@ -263,7 +263,10 @@ impl HttpBody for StreamBody {
         // hyper asks for more only when the window of the stream is open.
         self.watch.wrote(false);
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(_))) = frame {
+        // Behind the last frame nothing waits for the client.
+        if let Poll::Ready(Some(Ok(_))) = frame
+            && !self.body.is_end_stream()
+        {
             self.watch.wrote(true);
         }
         frame
