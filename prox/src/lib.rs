@@ -14,16 +14,16 @@ pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
     ClientCert, Cluster, ClusterBuilder, Cookie, Describe, Description, Endpoint, EndpointError,
     EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, Hash, HashKey, HedgeOptions,
-    IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware, Next, Origin, P2c,
-    Parts, PassiveOptions, Pick, PoolOptions, Prepared, QueueOptions, Random, Request, RequestExt,
-    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server,
-    SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
+    IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware, MirrorOptions, Next,
+    Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared, QueueOptions, Random, Request,
+    RequestExt, RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat,
+    Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
 #[doc(inline)]
 pub use prox_runtime::{
-    CheckTarget, Condition, Counters, EndpointState, HealthCheck, HttpCheck, LastError, TcpCheck,
-    UnknownEndpoint,
+    CheckTarget, Condition, Counters, EndpointState, GrpcCheck, HealthCheck, HttpCheck, LastError,
+    TcpCheck, UnknownEndpoint, readiness,
 };
 
 #[cfg(feature = "tls")]

@@ -42,6 +42,7 @@ pub struct ClusterBuilder {
     breaker: Option<BreakerOptions>,
     sticky: Option<Sticky>,
     health: Option<Checks>,
+    required: bool,
     policy: Policy,
 }
 
@@ -73,6 +74,7 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         breaker: None,
         sticky: None,
         health: None,
+        required: false,
         policy: Policy::default(),
     }
 }
@@ -147,6 +149,17 @@ impl ClusterBuilder {
         self
     }
 
+    /// Makes the gateway unready while no endpoint of this backend is well; see [`Gateway::is_ready`](crate::Gateway::is_ready).
+    /// Off by default.
+    ///
+    /// It is well when one of its endpoints is neither drained nor ejected and, where there are [checks](Self::health), has
+    /// passed one. A backend that all gateways share should rather not be required: when it fails, all of them are unready, and
+    /// the routes that do without it are lost as well.
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
     /// Keeps a client at the endpoint that it was given first: `.sticky(cookie("name"))`. Off by default.
     pub fn sticky(mut self, sticky: impl IntoSticky) -> Self {
         self.sticky = Some(sticky.into_sticky());
@@ -218,7 +231,8 @@ impl ClusterBuilder {
         }
         problems.extend(self.balancer.check().err());
         problems.extend(self.sticky.as_ref().and_then(|sticky| sticky.check().err()));
-        problems.extend(self.health.as_ref().and_then(Checks::problem));
+        let checks = self.health.as_ref();
+        problems.extend(checks.and_then(|checks| checks.problem(self.http2)));
         if endpoints.is_empty() && problems.is_empty() {
             problems.push("there are no endpoints".into());
         }
@@ -238,6 +252,7 @@ impl ClusterBuilder {
         {
             problems.push(problem);
         }
+        problems.extend(self.policy.problem());
         let connector = match connector(self.tls, &endpoints, self.http2) {
             Ok(connector) => connector,
             Err(found) => {
@@ -302,6 +317,8 @@ impl ClusterBuilder {
                 upstreams,
                 connect_timeout: self.connect_timeout,
                 connector: connector.map(Arc::new),
+                required: self.required,
+                warm: self.pool.warmed(),
             }),
             policy: self.policy,
         })

@@ -37,6 +37,10 @@ pub(crate) struct Core {
     pub(super) budget: Budget,
     pub(super) connect_timeout: Duration,
     pub(super) connector: Option<Arc<Connector>>,
+    /// Whether the gateway is not ready without it.
+    pub(super) required: bool,
+    /// How many connections to each endpoint are opened at the start.
+    pub(super) warm: usize,
 }
 
 /// Who gets a try.
@@ -204,6 +208,17 @@ impl Core {
             .is_some()
     }
 
+    /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it.
+    pub(super) fn answered(&self, index: usize, sent: Instant) {
+        let upstream = self.upstream(index);
+        // A clock is not read for nothing.
+        if self.is_watched(upstream) {
+            let now = Instant::now();
+            let after = now.saturating_duration_since(sent);
+            upstream.load.answered(after, now);
+        }
+    }
+
     /// Says what became of a try: for the endpoint, the breaker, and the policies that go by latency.
     pub(super) fn settle(
         &self,
@@ -211,9 +226,8 @@ impl Core {
         ticket: Option<Ticket>,
         probe: bool,
         outcome: Outcome,
-        after: Duration,
     ) {
-        use health::Outcome::{Bad, Good, Unknown};
+        use health::Outcome::Bad;
         let verdict = outcome.verdict();
         let upstream = self.upstream(index);
         if verdict == Bad {
@@ -223,10 +237,8 @@ impl Core {
             return;
         }
         let now = Instant::now();
-        match verdict {
-            Good => upstream.load.answered(after, now),
-            Bad => upstream.load.failed(now),
-            Unknown => {}
+        if verdict == Bad {
+            upstream.load.failed(now);
         }
         if let Some(passive) = &upstream.state.passive {
             let change = if probe {
@@ -327,6 +339,15 @@ impl Core {
 
     pub(crate) fn upstream(&self, index: usize) -> &Upstream {
         &self.upstreams[index]
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.upstreams.len()
+    }
+
+    /// How many connections to each endpoint each worker opens at its start.
+    pub(crate) fn warm(&self) -> usize {
+        self.warm
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

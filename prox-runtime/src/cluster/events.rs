@@ -70,6 +70,10 @@ counts! {
     breaker_closed
     /// Requests that it refused.
     breaker_refused
+    /// Requests that a mirror got as well.
+    mirrored
+    /// Requests that a mirror should have got, but there were too many copies under way, or the body was too long.
+    not_mirrored
 }
 
 impl Core {
@@ -160,6 +164,16 @@ impl Core {
     pub(super) fn tell_half_open(&self) {
         self.counts().breaker_half_open.up();
         tracing::info!(target: "prox", backend = self.name(), "circuit breaker half open");
+    }
+
+    /// A request that is to be mirrored was, or was not.
+    pub(crate) fn mirrored(&self, was: bool) {
+        if was {
+            self.counts().mirrored.up();
+        } else {
+            self.counts().not_mirrored.up();
+            tracing::debug!(target: "prox", backend = self.name(), "not mirrored");
+        }
     }
 
     pub(super) fn tell_operator(&self, index: usize, done: &'static str, weight: Option<u32>) {

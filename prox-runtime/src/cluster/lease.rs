@@ -72,7 +72,7 @@ impl fmt::Display for Outcome {
 
 /// One request on one endpoint; the endpoint counts it as under way until this is dropped.
 ///
-/// When nobody [settles](Self::settle) it, the client has left, and that is what dropping it says.
+/// When nobody [settles](Self::settle) it, and there was no answer, the client has left: that is what dropping it says.
 #[must_use = "the endpoint counts a request for as long as this lives"]
 pub(crate) struct Lease {
     core: Arc<Core>,
@@ -83,7 +83,19 @@ pub(crate) struct Lease {
     ticket: Option<Ticket>,
     probe: bool,
     settled: bool,
+    /// What counts for the try unless the response breaks off.
+    answered: Option<Answered>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    status: StatusCode,
+    /// When it was, for a probe.
+    since: Option<Instant>,
+}
+
+/// How long the response to a probe goes on until it counts as one that will: it may be a stream without an end.
+const PROBED: Duration = Duration::from_secs(1);
 
 impl Lease {
     pub(super) fn new(core: &Arc<Core>, index: usize, ticket: Option<Ticket>, probe: bool) -> Self {
@@ -95,6 +107,7 @@ impl Lease {
             ticket,
             probe,
             settled: false,
+            answered: None,
         }
     }
 
@@ -107,30 +120,60 @@ impl Lease {
         self.core.upstream(self.index)
     }
 
-    /// How long the endpoint has taken since then, where anybody goes by it: a clock is not read for nothing.
-    pub(crate) fn since(&self, sent: Instant) -> Duration {
-        if self.ticket.is_some() || self.core.is_watched(self.upstream()) {
-            sent.elapsed()
-        } else {
-            Duration::ZERO
-        }
-    }
-
     /// Keeps the place that the request was given at the endpoint for as long as the lease lives.
     pub(crate) fn hold(&mut self, permit: Option<Permit>) {
         self.permit = permit;
     }
 
-    /// Says what became of the try, once: the first word counts. `after` is how long the endpoint took to answer.
+    /// Says what became of the try, once: the first word counts.
     ///
     /// The endpoint goes on counting the request until the lease is dropped.
-    pub(crate) fn settle(&mut self, outcome: Outcome, after: Duration) {
+    pub(crate) fn settle(&mut self, outcome: Outcome) {
+        self.answered = None;
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
         let ticket = self.ticket.take();
-        self.core
-            .settle(self.index, ticket, self.probe, outcome, after);
+        self.core.settle(self.index, ticket, self.probe, outcome);
+    }
+
+    /// Says what the endpoint answered to a request that was `sent` then. A good answer counts once its response has ended,
+    /// since until then it may [break off](Self::broke_off).
+    pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant) {
+        let outcome = Outcome::Status(status);
+        if outcome.verdict() == health::Outcome::Bad {
+            return self.settle(outcome);
+        }
+        self.core.answered(self.index, sent);
+        let since = self.probe.then(Instant::now);
+        self.answered = Some(Answered { status, since });
+    }
+
+    /// More of the response has come.
+    pub(crate) fn goes_on(&mut self) {
+        if let Some(Answered {
+            since: Some(since), ..
+        }) = self.answered
+            && since.elapsed() >= PROBED
+        {
+            self.conclude();
+        }
+    }
+
+    /// The response broke off. That counts instead of its status, if it is the endpoint's doing.
+    pub(crate) fn broke_off(&mut self, error: &Error) {
+        if let Some(failure) = error.as_failure()
+            && Outcome::Failed(failure).verdict() == health::Outcome::Bad
+        {
+            self.settle(Outcome::Failed(failure));
+        }
+    }
+
+    /// The response has ended, or can no longer break off: its status counts. A client that left before its end changes nothing.
+    pub(crate) fn conclude(&mut self) {
+        if let Some(Answered { status, .. }) = self.answered.take() {
+            self.settle(Outcome::Status(status));
+        }
     }
 
     /// The `Set-Cookie` that keeps the caller at this endpoint; none when it belongs here already, or nobody asked for it.
@@ -147,7 +190,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Before the place is given to who waits for it.
         self.upstream().load.leave();
-        self.settle(Outcome::Left, Duration::ZERO);
+        self.conclude();
+        self.settle(Outcome::Left);
     }
 }
 
@@ -159,3 +203,6 @@ impl fmt::Debug for Lease {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

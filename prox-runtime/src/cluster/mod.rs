@@ -13,10 +13,12 @@ mod health;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod hedge;
 mod lease;
+mod mirror;
 mod operate;
 mod priority;
 #[allow(dead_code, reason = "the proxy does not ask yet")]
 mod queue;
+mod readiness;
 mod replay;
 mod retry;
 mod rng;
@@ -29,6 +31,18 @@ mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::{
+    balance::sticky::{Affinity, Belongs},
+    budget::Budget,
+    core::Core,
+    endpoint::Upstream,
+    events::Counts,
+    lease::{Caller, Lease, Outcome, Unavailable},
+    mirror::Mirror,
+    queue::Permit,
+    replay::Replay,
+    retry::{Attempt, Failed, RetryAfter, Verdict},
+};
 pub use self::{
     balance::{
         Balancer, Hash, IntoSticky, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, Seat,
@@ -44,26 +58,18 @@ pub use self::{
     health::{
         active::CheckOptions,
         check::{CheckTarget, HealthCheck},
+        grpc::{GrpcCheck, grpc},
         http::{HttpCheck, http},
         passive::PassiveOptions,
         slow_start::SlowStart,
         tcp::{TcpCheck, tcp},
     },
     hedge::HedgeOptions,
+    mirror::MirrorOptions,
     operate::UnknownEndpoint,
     queue::QueueOptions,
     retry::RetryOptions,
     state::{Condition, EndpointState, LastError},
-};
-pub(crate) use self::{
-    budget::Budget,
-    core::Core,
-    endpoint::Upstream,
-    events::Counts,
-    lease::{Caller, Lease, Outcome, Unavailable},
-    queue::Permit,
-    replay::Replay,
-    retry::{Attempt, Failed, RetryAfter, Verdict},
 };
 
 #[cfg(feature = "testing")]
@@ -92,6 +98,7 @@ pub(crate) struct Policy {
     pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
     pub(crate) retry: RetryOptions,
+    pub(crate) mirror: Option<Arc<Mirror>>,
 }
 
 impl Default for Policy {
@@ -104,6 +111,7 @@ impl Default for Policy {
             forwarded: false,
             rewrite: None,
             retry: RetryOptions::default(),
+            mirror: None,
         }
     }
 }
@@ -160,6 +168,28 @@ macro_rules! policy_methods {
             self
         }
 
+        /// Sends a share of the requests to another backend as well, and drops its answers: `.mirror(canary, 0.1)`, or
+        /// `.mirror(canary, MirrorOptions::new(0.1).at_once(16))`.
+        ///
+        /// The request itself never waits for its copy, and neither the answer of the copy nor its failure is seen by anybody:
+        /// they count for the health and the limits of the other backend alone. The copy is what the other backend would get
+        /// from a route to it, by its own `Host`, its own rewrite and its own options, without retries; it has no mark beyond
+        /// that. A request whose body is over 64 KiB, or has trailers, is not copied, and neither are upgrades, nor requests
+        /// beyond [`MirrorOptions::at_once`](crate::MirrorOptions::at_once). Copies are of every method: the other backend must
+        /// be one to which a `POST` may come that its client knows nothing of. They end with the gateway, and no drain waits for
+        /// them.
+        ///
+        /// With a share that is not from 0.0 to 1.0, or the backend itself as its mirror, the gateway does not start; literals
+        /// and names in [`gateway!`](https://docs.rs/prox/latest/prox/macro.gateway.html) do not compile.
+        pub fn mirror(
+            mut self,
+            to: $crate::cluster::Cluster,
+            options: impl Into<$crate::cluster::MirrorOptions>,
+        ) -> Self {
+            self.policy.mirror = Some($crate::cluster::Mirror::new(to, options.into()));
+            self
+        }
+
         /// Sends another path to the upstream: a template with the parameters of the route, such as `"/people/{id}"`.
         ///
         /// What a prefix route matched beyond its own pattern is kept behind it, and so is the query. In a gateway, a
@@ -172,6 +202,13 @@ macro_rules! policy_methods {
 }
 pub(crate) use policy_methods;
 
+impl Policy {
+    /// What is wrong with it, wherever it is used.
+    fn problem(&self) -> Option<String> {
+        self.mirror.as_ref().and_then(|mirror| mirror.problem())
+    }
+}
+
 impl Cluster {
     policy_methods!();
 
@@ -180,10 +217,29 @@ impl Cluster {
         &self.core.name
     }
 
+    /// What is wrong with the options of this handle, whatever its route.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let mirror = self.policy.mirror.as_ref();
+        let itself = mirror.is_some_and(|mirror| Arc::ptr_eq(mirror.cluster().core(), &self.core));
+        let itself =
+            itself.then(|| "it mirrors to itself: name another backend in `.mirror(..)`".into());
+        itself
+            .or_else(|| self.policy.problem())
+            .map(|problem: String| format!("backend `{}`: {problem}", self.name()))
+    }
+
+    /// Whether it has to be told how the route matched.
+    pub(crate) fn needs_match(&self) -> bool {
+        let mirror = self.policy.mirror.as_ref();
+        self.policy.rewrite.is_some() || mirror.is_some_and(|mirror| mirror.cluster().needs_match())
+    }
+
     /// What is wrong with the rewrite on a route of this path.
     pub(crate) fn check_rewrite(&self, path: &str) -> Vec<String> {
+        let mirror = self.policy.mirror.as_ref();
+        let mirrored = mirror.map_or_else(Vec::new, |mirror| mirror.cluster().check_rewrite(path));
         let Some(template) = &self.policy.rewrite else {
-            return Vec::new();
+            return mirrored;
         };
         let names: Vec<&str> = path
             .split('/')
@@ -199,12 +255,13 @@ impl Cluster {
                     template.text()
                 )
             });
-        template.check().err().into_iter().chain(unknown).collect()
+        let problems = template.check().err().into_iter().chain(unknown);
+        problems.chain(mirrored).collect()
     }
 
-    /// Whether its endpoints are checked, so that there is something to start.
-    pub(crate) fn is_checked(&self) -> bool {
-        self.core.checks.is_some()
+    /// Whether there is something to do beside the requests: checks, connections to be opened, readiness to be asked for.
+    pub(crate) fn is_looked_after(&self) -> bool {
+        self.core.checks.is_some() || self.core.required || self.core.warm > 0
     }
 
     pub(crate) fn policy(&self) -> &Policy {

@@ -38,7 +38,7 @@ impl Standing {
         self.weight > 0 && !self.drained && self.checked != Verdict::Unhealthy
     }
 
-    fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         self.is_possible() && !self.ejected
     }
 

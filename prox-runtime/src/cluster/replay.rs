@@ -70,6 +70,11 @@ impl Replay {
         self.copy = BytesMut::new();
     }
 
+    /// Whether there is no copy any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
     /// The whole body, if it has ended and is there.
     #[cfg(test)]
     fn whole(&self) -> Option<Bytes> {

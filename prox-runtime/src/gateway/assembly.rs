@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target, target::Kind};
+use super::{
+    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target, readiness::Question,
+    target::Kind,
+};
 use crate::{
     cluster::{Cluster, upstream},
     env::{FromEnv, Reader},
@@ -103,11 +106,12 @@ impl Assembly {
             self.problems.push(format!("{error:?}"));
         });
         let Ok(target) = target else { return };
-        if let (Some(info), Some(cluster)) = (info, target.cluster()) {
-            self.problems.extend(cluster.check_rewrite(info.path));
+        for cluster in target.clusters() {
+            let problems = info.map(|info| cluster.check_rewrite(info.path));
+            self.problems.extend(problems.unwrap_or_default());
+            // One that is named elsewhere as well is the same all the same.
+            self.inline.push(cluster.clone());
         }
-        // One that is named elsewhere as well is the same all the same.
-        self.inline.extend(target.cluster().cloned());
         if let Some(part) = self.parts.get_mut(index) {
             part.target = Some(target);
             part.layers = layers.iter().map(|&layer| layer.clone()).collect();
@@ -156,6 +160,14 @@ impl Assembly {
         if let Some(error) = self.error() {
             return Err(error);
         }
+        let question = Question::new(self.clusters.iter().chain(&self.inline));
+        let targets = self.parts.iter().filter_map(|part| part.target.as_ref());
+        for target in targets {
+            if let Kind::Readiness(_, pending) = &target.0 {
+                // Nobody but this has it to set.
+                let _ = pending.set(question.clone());
+            }
+        }
         let entries = self
             .parts
             .into_iter()
@@ -176,9 +188,10 @@ impl Assembly {
             inline: self
                 .inline
                 .into_iter()
-                .filter(Cluster::is_checked)
+                .filter(Cluster::is_looked_after)
                 .collect(),
             refusals,
+            question,
         })))
     }
 }

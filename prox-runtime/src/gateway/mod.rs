@@ -3,6 +3,7 @@
 mod assembly;
 mod explain;
 mod keys;
+mod readiness;
 mod split;
 mod target;
 mod upgrade;
@@ -20,10 +21,12 @@ use std::{
 use http::{Method, StatusCode, header, uri::PathAndQuery};
 use http_body::Body as _;
 
+use self::readiness::Question;
 pub use self::{
     assembly::Assembly,
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
+    readiness::{Readiness, readiness},
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
@@ -34,7 +37,7 @@ use crate::{
     error::{BoxError, Failure, Result},
     forward::{headers, host, path},
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
-    proxy::Proxy,
+    proxy::{self, Proxy},
     respond as responses,
     route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
     server::Server,
@@ -60,6 +63,7 @@ struct Inner {
     inline: Vec<Cluster>,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
+    question: Question,
 }
 
 /// One route at run time.
@@ -107,6 +111,20 @@ impl Gateway {
             .clusters
             .iter()
             .find(|cluster| cluster.name() == name)
+    }
+
+    /// Whether it should get requests: every backend that it [requires](crate::ClusterBuilder::required) is
+    /// [ready](Cluster::is_ready), and no server of it has begun to drain. [`readiness`](crate::readiness()) is a target that
+    /// says so.
+    ///
+    /// Without a required backend it is ready from its start.
+    pub fn is_ready(&self) -> bool {
+        self.0.question.is_ready()
+    }
+
+    /// The names of the required backends that are not ready.
+    pub fn unready(&self) -> impl Iterator<Item = &str> {
+        self.0.question.unready()
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -260,7 +278,12 @@ impl Dispatch for Gateway {
     fn start(&self) {
         for cluster in self.0.clusters.iter().chain(&self.0.inline) {
             cluster.core().start();
+            proxy::warm(cluster);
         }
+    }
+
+    fn drain(&self) {
+        self.0.question.drain();
     }
 
     fn summary(&self) -> String {

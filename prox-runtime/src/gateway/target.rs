@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::Split;
+use super::{Split, readiness::Pending};
 use crate::{
     body::Body,
     cluster::{Cluster, ClusterBuilder, Endpoint, upstream},
@@ -19,20 +19,28 @@ pub struct Target(pub(super) Kind);
 pub(super) enum Kind {
     Proxy(Proxy),
     Handler(BoxHandler),
+    /// One of several targets, and the clusters among them.
+    Split(BoxHandler, Vec<Cluster>),
+    /// Says whether the gateway is ready, once it knows.
+    Readiness(BoxHandler, Pending),
 }
 
 impl Target {
     pub(super) fn into_handler(self) -> BoxHandler {
         match self.0 {
             Kind::Proxy(proxy) => BoxHandler::new(proxy),
-            Kind::Handler(handler) => handler,
+            Kind::Handler(handler) | Kind::Split(handler, _) | Kind::Readiness(handler, _) => {
+                handler
+            }
         }
     }
 
-    pub(super) fn cluster(&self) -> Option<&Cluster> {
+    /// The clusters that may get its requests.
+    pub(super) fn clusters(&self) -> &[Cluster] {
         match &self.0 {
-            Kind::Proxy(proxy) => Some(proxy.cluster()),
-            Kind::Handler(_) => None,
+            Kind::Proxy(proxy) => std::slice::from_ref(proxy.cluster()),
+            Kind::Split(_, clusters) => clusters,
+            Kind::Handler(_) | Kind::Readiness(..) => &[],
         }
     }
 }
@@ -67,6 +75,9 @@ impl IntoTarget for ClusterBuilder {
 
 impl IntoTarget for Cluster {
     fn into_target(self, _: &str) -> Result<Target> {
+        if let Some(problem) = self.problem() {
+            return Err(Error::config(problem));
+        }
         Ok(Target(Kind::Proxy(Proxy::new(self))))
     }
 }
@@ -118,7 +129,10 @@ impl IntoBackend for Endpoint {
 
 impl IntoBackend for Cluster {
     fn into_backend(self, _: &str) -> Result<Cluster> {
-        Ok(self)
+        match self.problem() {
+            Some(problem) => Err(Error::config(problem)),
+            None => Ok(self),
+        }
     }
 }
 

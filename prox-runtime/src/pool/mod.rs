@@ -43,6 +43,7 @@ pub struct PoolOptions {
     max_idle: usize,
     idle_timeout: Duration,
     lifetime: Option<Duration>,
+    warm: usize,
     #[cfg_attr(
         not(feature = "http2"),
         expect(dead_code, reason = "only shared connections have streams")
@@ -82,6 +83,22 @@ impl PoolOptions {
         self
     }
 
+    /// Opens so many connections to each endpoint when a worker starts, so that the first requests need not; none by default.
+    ///
+    /// No more than [`max_idle`](Self::max_idle) are opened, one after the other, and one if the upstream speaks HTTP/2. They are
+    /// kept like any other: those that nobody uses are closed after the [`idle_timeout`](Self::idle_timeout). An endpoint that
+    /// cannot be reached is an event, and nothing waits for it.
+    #[must_use]
+    pub fn warm(mut self, connections: usize) -> Self {
+        self.warm = connections;
+        self
+    }
+
+    /// How many connections are opened at the start.
+    pub(crate) fn warmed(&self) -> usize {
+        self.warm.min(self.max_idle)
+    }
+
     /// Opens one more HTTP/2 connection, for each endpoint and worker, when each has so many streams under way; 64 by default.
     ///
     /// An upstream that allows fewer streams gets no more of them than it allows. It changes nothing without
@@ -113,6 +130,7 @@ impl Default for PoolOptions {
             max_idle: 128,
             idle_timeout: Duration::from_mins(1),
             lifetime: None,
+            warm: 0,
             streams: 64,
         }
     }

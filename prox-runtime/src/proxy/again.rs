@@ -89,7 +89,7 @@ impl Spare {
 }
 
 /// The same request without a body.
-fn head(req: &Request) -> Request {
+pub(super) fn head(req: &Request) -> Request {
     let mut head = Request::default();
     head.method_mut().clone_from(req.method());
     head.uri_mut().clone_from(req.uri());

@@ -123,6 +123,7 @@ impl UpstreamBody {
         match frame {
             Some(Ok(mut frame)) => {
                 self.waiting = None;
+                self.lease.goes_on();
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::trailers(trailers);
                     // Nothing comes after trailers, and so nobody asks again.
@@ -135,7 +136,9 @@ impl UpstreamBody {
             Some(Err(error)) => {
                 self.connection = None;
                 // The server drops what it has not written yet when a body fails, so let it write that first.
-                self.failed = Some(pool::classify(error).after_send());
+                let error = pool::classify(error).after_send();
+                self.lease.broke_off(&error);
+                self.failed = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -148,6 +151,7 @@ impl UpstreamBody {
 
     /// Gives the connection back if the exchange is over both ways; else it is closed.
     fn finish(&mut self) {
+        self.lease.conclude();
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
@@ -189,6 +193,10 @@ impl HttpBody for UpstreamBody {
         if connection.poll_deadline(cx, deadline).is_ready() {
             this.connection = None;
             let error = Error::failure(Failure::ResponseTimeout).after_send();
+            // That a long response met the end of the request's time says nothing of the endpoint.
+            if deadline == stalled {
+                this.lease.broke_off(&error);
+            }
             return Poll::Ready(Some(Err(error)));
         }
         Poll::Pending

@@ -2,16 +2,19 @@
 
 mod again;
 mod body;
+mod mirror;
 mod streamed;
 mod tunnel;
 mod upload;
+mod warm;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+pub(crate) use self::warm::warm;
 use self::{
     again::Spare, body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload,
 };
@@ -92,6 +95,8 @@ struct Asked {
     hurried: bool,
     /// Whether it calls by gRPC, over HTTP/2, where trailers always arrive.
     grpc: bool,
+    /// Whether the upstream is told, as `grpc-timeout`, how much time is left.
+    timed: bool,
 }
 
 impl Asked {
@@ -99,14 +104,30 @@ impl Asked {
     fn by(req: &Request, grpc: bool, policy: &Policy, started: Instant) -> Self {
         let mut limit = policy.timeout;
         let mut hurried = false;
+        let mut timed = false;
         if grpc {
             let patience = grpc::timeout(req.headers());
             hurried = patience.is_some_and(|patience| limit.is_none_or(|limit| patience < limit));
             limit = limit.into_iter().chain(patience).min();
+            timed = limit.is_some();
         }
         let grpc = grpc && req.version() == Version::HTTP_2;
         let end = limit.map(|limit| started + limit);
-        Self { end, hurried, grpc }
+        Self {
+            end,
+            hurried,
+            grpc,
+            timed,
+        }
+    }
+
+    /// Tells the upstream of a gRPC call how much of its time is left for a try that is sent now.
+    fn tell(&self, headers: &mut HeaderMap, now: Instant) {
+        if self.timed
+            && let Some(end) = self.end
+        {
+            grpc::set_timeout(headers, end.saturating_duration_since(now));
+        }
     }
 
     /// What the failure of a try says about the endpoint: nothing, when the client did not want to wait any longer.
@@ -131,7 +152,7 @@ impl Proxy {
 
     /// Whether it has to be told how the route matched.
     pub(crate) fn needs_match(&self) -> bool {
-        self.0.policy().rewrite.is_some()
+        self.0.needs_match()
     }
 
     /// Answers a request, which it takes, with the response of an upstream, or with one from the failure table.
@@ -145,6 +166,9 @@ impl Proxy {
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
+        if let Some(mirror) = &self.0.policy().mirror {
+            mirror::tap(mirror, &self.0, req, client, matched);
+        }
         let present = Present::of(req.headers());
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());
         match self.exchange(req, present, grpc, client, matched).await {
@@ -242,7 +266,7 @@ impl Proxy {
             let carrier = match self.carrier(index, again, soonest).await {
                 Ok(carrier) => carrier,
                 Err(error) => {
-                    lease.settle(asked.outcome(&error), began.elapsed());
+                    lease.settle(asked.outcome(&error));
                     drop(lease);
                     tried.push(index);
                     attempt.another_endpoint = core.has_another(&caller, &tried, began);
@@ -262,6 +286,7 @@ impl Proxy {
             } else {
                 Instant::now()
             };
+            asked.tell(req.headers_mut(), sent);
             let deadline = || upload.deadline(sent, policy, soonest);
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
@@ -290,8 +315,7 @@ impl Proxy {
                         trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
                     }
                     let status = answer.status();
-                    let after = lease.since(sent);
-                    lease.settle(Outcome::Status(status), after);
+                    lease.answered(status, sent);
                     // Only who may send the request again asks.
                     let verdict = spare.as_ref().map(|_| {
                         attempt.failed = Failed::Status(status, answer.retry_after());
@@ -322,7 +346,7 @@ impl Proxy {
                         }
                         _ => {}
                     }
-                    lease.settle(asked.outcome(&failed.error), sent.elapsed());
+                    lease.settle(asked.outcome(&failed.error));
                     attempt.failed = kind(&failed.error, until, end);
                     self.pause(&attempt, index, failed.error).await?
                 }

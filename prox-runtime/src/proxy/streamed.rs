@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct StreamedBody {
     /// Gone once it has ended: the stream is closed then, or reset.
     download: Option<Download>,
-    _lease: Lease,
+    lease: Lease,
     idle: Duration,
     waiting: Option<Instant>,
     end: Option<Instant>,
@@ -42,7 +42,7 @@ impl StreamedBody {
     ) -> Self {
         Self {
             download: Some(download),
-            _lease: lease,
+            lease,
             idle,
             waiting: None,
             end,
@@ -58,6 +58,11 @@ impl StreamedBody {
         } else {
             Body::boxed(self)
         }
+    }
+
+    fn end(&mut self) {
+        self.download = None;
+        self.lease.conclude();
     }
 
     fn timed_out(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -90,27 +95,34 @@ impl HttpBody for StreamedBody {
         match download.poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 this.waiting = None;
+                this.lease.goes_on();
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::trailers(trailers);
-                    this.download = None;
+                    this.end();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
                 this.download = None;
+                this.lease.broke_off(&error);
                 // The server drops what it has not written yet when a body fails, so let it write that first.
                 this.failed = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             Poll::Ready(None) => {
-                this.download = None;
+                this.end();
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
                 let deadline = this.end.map_or(stalled, |end| end.min(stalled));
                 if download.poll_deadline(cx, deadline).is_ready() {
+                    // That a long response met the end of the request's time says nothing of the endpoint.
+                    if deadline == stalled {
+                        let error = Error::failure(Failure::ResponseTimeout);
+                        this.lease.broke_off(&error);
+                    }
                     return this.timed_out();
                 }
                 Poll::Pending

@@ -98,7 +98,14 @@ pub(super) fn respond_streamed(
     Ok(switched(head, stream, lease, policy))
 }
 
-fn switched(mut head: response::Parts, stream: Stream, lease: Lease, policy: &Policy) -> Response {
+fn switched(
+    mut head: response::Parts,
+    stream: Stream,
+    mut lease: Lease,
+    policy: &Policy,
+) -> Response {
+    // How a tunnel ends is the business of those who talk through it.
+    lease.conclude();
     head.version = Version::HTTP_11;
     head.extensions.clear();
     let tunnel = Tunnel::new(stream, policy.idle_timeout, lease);

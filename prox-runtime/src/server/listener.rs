@@ -180,6 +180,7 @@ pub(super) async fn serve<G: Dispatch>(
             Some(Err(error)) => refused(&error).await,
         }
     }
+    gateway.drain();
     tracker.drain();
     // Whoever the kernel has let in already is served as well.
     for listener in listeners {

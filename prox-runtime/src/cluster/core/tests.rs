@@ -50,7 +50,7 @@ fn choose(cluster: &Cluster) -> Result<Lease, Unavailable> {
 /// One request, which ends as `outcome` says for its endpoint.
 fn ask(cluster: &Cluster, outcome: impl Fn(usize) -> Outcome) -> usize {
     let mut lease = choose(cluster).unwrap();
-    lease.settle(outcome(lease.index()), SECOND);
+    lease.settle(outcome(lease.index()));
     lease.index()
 }
 
@@ -95,7 +95,7 @@ async fn one_probe_brings_it_back_and_it_starts_slowly() {
     assert_eq!(probe.index(), 0);
     // One at a time.
     assert!((0..8).all(|_| ask(&users, |_| OK) != 0));
-    probe.settle(OK, SECOND);
+    probe.settle(OK);
     assert_eq!(conditions(&users)[0], Condition::Warming);
     let tenth = shares(&users, 310);
     assert_eq!(tenth.iter().sum::<usize>(), 310);
@@ -185,7 +185,7 @@ async fn requests_under_way_are_counted_until_the_lease_is_dropped() {
     let users = built(four());
     let mut lease = choose(&users).unwrap();
     let active = || users.endpoints().map(|one| one.active()).sum::<usize>();
-    lease.settle(OK, SECOND);
+    lease.settle(OK);
     assert_eq!(active(), 1);
     drop(lease);
     assert_eq!(active(), 0);
@@ -323,7 +323,7 @@ async fn the_breaker_opens_for_all_and_closes_after_three_probes() {
     let mut probes: Vec<Lease> = (0..3).map(|_| choose(&users).unwrap()).collect();
     assert!(choose(&users).is_err());
     for probe in &mut probes {
-        probe.settle(OK, SECOND);
+        probe.settle(OK);
     }
     assert!(choose(&users).is_ok());
     let counters = users.counters();

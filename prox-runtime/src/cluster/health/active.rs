@@ -31,6 +31,8 @@ pub struct CheckOptions {
     timeout: Duration,
     fall: u32,
     rise: u32,
+    /// Whether the check can be made over HTTP/2 alone.
+    http2: bool,
 }
 
 /// How much earlier or later than on time a check is made, in percent.
@@ -45,6 +47,7 @@ impl CheckOptions {
             timeout: Duration::from_secs(3),
             fall: 3,
             rise: 2,
+            http2: false,
         }
     }
 
@@ -83,6 +86,16 @@ impl CheckOptions {
     pub fn rise(mut self, checks: u32) -> Self {
         self.rise = checks.max(1);
         self
+    }
+
+    /// Can be made over HTTP/2 alone.
+    pub(crate) fn over_http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
+    pub(crate) fn is_over_http2(&self) -> bool {
+        self.http2
     }
 
     /// How long one check may take.

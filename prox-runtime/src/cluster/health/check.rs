@@ -10,7 +10,7 @@ use crate::{
     tls::Connector,
 };
 
-/// Asks an endpoint whether it is well: `http("/healthz")`, `tcp()`, or a type of one's own.
+/// Asks an endpoint whether it is well: `http("/healthz")`, `tcp()`, `grpc()`, or a type of one's own.
 ///
 /// ```
 /// use prox_runtime::{CheckOptions, CheckTarget, HealthCheck, cluster, RoundRobin};
@@ -36,7 +36,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a health check",
     label = "this cannot tell whether an endpoint is well",
-    note = "a check is `http(\"/healthz\")`, `tcp()`, or a type that implements `prox::HealthCheck`"
+    note = "a check is `http(\"/healthz\")`, `tcp()`, `grpc()`, or a type that implements `prox::HealthCheck`"
 )]
 pub trait HealthCheck: Send + Sync + fmt::Debug + 'static {
     /// Passes, or says in a few words what is wrong; they appear in the log and in the state of the endpoint.

@@ -128,7 +128,7 @@ impl HealthCheck for HttpCheck {
     }
 }
 
-fn text(error: impl Display) -> String {
+pub(super) fn text(error: impl Display) -> String {
     error.to_string()
 }
 
@@ -145,6 +145,18 @@ async fn ask_http2(
     request: Request<()>,
     secure: bool,
 ) -> Result<StatusCode, String> {
+    let request = absolute(request, secure).map_err(text)?;
+    let (mut sender, driver) = h2::client::handshake(stream).await.map_err(text)?;
+    let exchange = async {
+        let (response, _) = sender.send_request(request, true).map_err(text)?;
+        response.await.map_err(text)
+    };
+    Ok(beside(driver, exchange).await?.status())
+}
+
+/// The request in the form of HTTP/2, which has its authority in the URL.
+#[cfg(feature = "http2")]
+pub(super) fn absolute(request: Request<()>, secure: bool) -> Result<Request<()>, http::Error> {
     let (mut parts, ()) = request.into_parts();
     let host = parts.headers.remove(header::HOST);
     let authority = host.as_ref().and_then(|host| host.to_str().ok());
@@ -153,17 +165,9 @@ async fn ask_http2(
         .scheme(if secure { "https" } else { "http" })
         .authority(authority.unwrap_or_default())
         .path_and_query(path)
-        .build()
-        .map_err(text)?;
+        .build()?;
     parts.version = http::Version::HTTP_2;
-    let (mut sender, driver) = h2::client::handshake(stream).await.map_err(text)?;
-    let exchange = async {
-        let (response, _) = sender
-            .send_request(Request::from_parts(parts, ()), true)
-            .map_err(text)?;
-        response.await.map_err(text)
-    };
-    Ok(beside(driver, exchange).await?.status())
+    Ok(Request::from_parts(parts, ()))
 }
 
 #[cfg(not(feature = "http2"))]
@@ -173,7 +177,7 @@ async fn ask_http2(_: Stream, _: Request<()>, _: bool) -> Result<StatusCode, Str
 }
 
 /// Drives a connection while an exchange on it is under way; when the connection ends, the exchange finds out by itself.
-async fn beside<T>(driver: impl Future, exchange: impl Future<Output = T>) -> T {
+pub(super) async fn beside<T>(driver: impl Future, exchange: impl Future<Output = T>) -> T {
     let (mut driver, mut exchange) = (pin!(driver), pin!(exchange));
     let mut ended = false;
     poll_fn(|cx| {

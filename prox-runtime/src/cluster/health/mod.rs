@@ -6,6 +6,7 @@
 
 pub(crate) mod active;
 pub(crate) mod check;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod passive;
 pub(crate) mod slow_start;

@@ -44,9 +44,12 @@ impl Checks {
         }
     }
 
-    /// What is wrong with the check as it is written.
-    pub(crate) fn problem(&self) -> Option<String> {
-        self.problem.clone()
+    /// What is wrong with the check as it is written, for endpoints that are spoken to in HTTP/2 or not.
+    pub(crate) fn problem(&self, http2: bool) -> Option<String> {
+        let unspoken = self.options.is_over_http2() && !http2;
+        self.problem.clone().or_else(|| {
+            unspoken.then(|| "this check is made over HTTP/2: write `.http2()` too".into())
+        })
     }
 
     /// Begins, unless it is running already, or no runtime is here to run it.

@@ -1,0 +1,30 @@
+//! Whether a backend can do its work, for who asks whether the gateway can.
+
+use tokio::time::Instant;
+
+use super::{Cluster, Core, health::active::Verdict};
+
+impl Core {
+    fn is_ready(&self) -> bool {
+        let (checked, now) = (self.checks.is_some(), Instant::now());
+        self.upstreams.iter().any(|upstream| {
+            let group = upstream.endpoint.group();
+            let standing = upstream.state.standing(group, &self.slow_start, now);
+            standing.is_usable() && (!checked || standing.checked == Verdict::Healthy)
+        })
+    }
+}
+
+impl Cluster {
+    /// Whether one of its endpoints is well: not drained, not ejected and, where there are checks, one that has passed one.
+    ///
+    /// Before the first check has come back this is false, although requests are sent on already.
+    pub fn is_ready(&self) -> bool {
+        self.core().is_ready()
+    }
+
+    /// Whether the gateway is not ready without it; see [`ClusterBuilder::required`](crate::ClusterBuilder::required).
+    pub fn is_required(&self) -> bool {
+        self.core().required
+    }
+}

@@ -1,0 +1,155 @@
+//! The copy of a request for a second backend, whose answer nobody sees.
+//!
+//! The body is copied as it passes on its way to the first backend, so the request waits for nothing. The copy leaves once the
+//! body has ended; when it grows too long, or breaks off, there is none.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::header;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::{Proxy, again::head, tunnel};
+use crate::{
+    body::Body,
+    client::Client,
+    cluster::{Cluster, Core, Mirror, Replay},
+    error::Error,
+    forward::headers,
+    handler::Request,
+    route::Matched,
+};
+
+/// Takes the copy of a request for the first backend, if there is to be one.
+pub(super) fn tap(
+    mirror: &Arc<Mirror>,
+    first: &Cluster,
+    req: &mut Request,
+    client: &Arc<Client>,
+    matched: Option<&Matched>,
+) {
+    // A tunnel has two sides that talk to each other, and cannot have three.
+    if !mirror.draws() || tunnel::asked(req).is_some() {
+        return;
+    }
+    let mut copy = Copy {
+        mirror: Arc::clone(mirror),
+        core: Arc::clone(first.core()),
+        head: head(req),
+        client: Arc::clone(client),
+        matched: matched.cloned(),
+    };
+    if req.body().is_end_stream() {
+        return copy.leave(Body::empty());
+    }
+    if !Replay::is_worthwhile(req.body().size_hint().exact()) {
+        return copy.core.mirrored(false);
+    }
+    // The server sends no `100 Continue` for it, since it has the body already.
+    copy.head.headers_mut().remove(header::EXPECT);
+    let tapped = Tapped {
+        body: std::mem::take(req.body_mut()),
+        copy: Some((copy, Replay::new())),
+    };
+    *req.body_mut() = Body::boxed(tapped);
+}
+
+/// All of a copy but its body.
+struct Copy {
+    mirror: Arc<Mirror>,
+    core: Arc<Core>,
+    head: Request,
+    client: Arc<Client>,
+    matched: Option<Matched>,
+}
+
+impl Copy {
+    fn leave(mut self, body: Body) {
+        let length = body.size_hint().exact();
+        headers::right_length(self.head.headers_mut(), length);
+        *self.head.body_mut() = body;
+        let cluster = self.mirror.cluster().clone();
+        let begun = self
+            .mirror
+            .begin(shadow(cluster, self.head, self.client, self.matched));
+        self.core.mirrored(begun);
+    }
+}
+
+/// Sends a copy, and reads its answer, so that the connection can be used again.
+///
+/// Behind a pointer, since the future of a request is part of itself otherwise.
+fn shadow(
+    cluster: Cluster,
+    mut request: Request,
+    client: Arc<Client>,
+    matched: Option<Matched>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let proxy = Proxy::new(cluster);
+        let response = proxy.forward(&mut request, &client, matched.as_ref()).await;
+        let mut body = response.into_body();
+        while let Some(Ok(_)) = body.frame().await {}
+    })
+}
+
+/// A body that is copied on its way, as long as it is short enough.
+struct Tapped {
+    body: Body,
+    copy: Option<(Copy, Replay)>,
+}
+
+impl Tapped {
+    fn seen(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        let Some((_, replay)) = &mut self.copy else {
+            return;
+        };
+        match frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => replay.push(data),
+                None => replay.lose(),
+            },
+            Some(Err(_)) => replay.lose(),
+            None => {}
+        }
+        if replay.is_lost() {
+            let copy = self.copy.take();
+            copy.inspect(|(copy, _)| copy.core.mirrored(false));
+        } else if (frame.is_none() || self.body.is_end_stream())
+            && let Some((copy, mut replay)) = self.copy.take()
+        {
+            replay.finish();
+            copy.leave(replay.so_far().map_or_else(Body::empty, Body::from));
+        }
+    }
+}
+
+impl HttpBody for Tapped {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(frame) = &frame {
+            self.seen(frame.as_ref());
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
