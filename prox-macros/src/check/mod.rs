@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod clusters;
 mod expect;
 mod hosts;
+pub(crate) mod mirrors;
 mod names;
 pub(crate) mod options;
 pub(crate) mod policies;
@@ -29,6 +30,7 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     upstreams::check(model, diag);
     options::check(model, diag);
     times::check(model, diag);
+    mirrors::check(model, diag);
     answers::check(model, forest, diag);
     position::check(model, diag);
     rewrites::check(model, diag);

@@ -7,7 +7,7 @@ use quote::quote_spanned;
 
 use super::{Context, mirror};
 use crate::{
-    check::{clusters, options, policies, position},
+    check::{clusters, mirrors, options, policies, position},
     syntax::{
         ast::{Expr, Split, Target},
         calls::{self, each_name, is_health_check, is_method},
@@ -139,6 +139,13 @@ impl Rewriting<'_> {
                     && options::lacks_unit(name, literal) =>
             {
                 self.millis(0, literal.span())
+            }
+            // A share that is none has been reported; none at all keeps the types right.
+            (Some(TokenTree::Ident(name)), _)
+                if self.options && self.mirror.is_none() && mirrors::is_wrong(name, group) =>
+            {
+                let to = mirrors::to(group).map(|to| self.tokens(&to.tokens));
+                quote_spanned!(at(group.span())=> #to, 0.0)
             }
             _ => {
                 let inside = Self {
@@ -343,7 +350,8 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
                 let target = self::target(context, &arm.target);
                 quote_spanned!(at(target_span(&arm.target))=> .arm(#weight, #target))
             });
-            quote_spanned!(at(split.span)=> __p::Split::new()#(#arms)*)
+            let options = split.options.as_ref().map(|options| expr(context, options));
+            quote_spanned!(at(split.span)=> __p::Split::new()#(#arms)*#options)
         }
     }
 }

@@ -118,10 +118,12 @@ pub(crate) enum Target {
     Expr(Expr),
 }
 
-/// `split { 95 => users, 5 => canary }`
+/// `split { 95 => users, 5 => canary }.sticky(cookie("variant"))`
 pub(crate) struct Split {
     pub(crate) span: Span,
     pub(crate) arms: Vec<Arm>,
+    /// What stands behind the braces, from its `.` on.
+    pub(crate) options: Option<Expr>,
 }
 
 pub(crate) struct Arm {

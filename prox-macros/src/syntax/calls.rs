@@ -211,7 +211,7 @@ fn is_part(character: char) -> bool {
     character == '_' || character.is_alphanumeric()
 }
 
-/// Shows every expression of a target: itself, or those of its arms.
+/// Shows every expression of a target: itself, or those of its arms and what stands behind them.
 pub(crate) fn each_expr<'a>(target: &'a Target, seen: &mut dyn FnMut(&'a Expr)) {
     match target {
         Target::Url(_) => {}
@@ -219,6 +219,9 @@ pub(crate) fn each_expr<'a>(target: &'a Target, seen: &mut dyn FnMut(&'a Expr)) 
         Target::Split(split) => {
             for arm in &split.arms {
                 each_expr(&arm.target, seen);
+            }
+            if let Some(options) = &split.options {
+                seen(options);
             }
         }
     }

@@ -16,6 +16,7 @@ pub(crate) mod marks;
 mod socket;
 mod sound;
 pub(crate) mod source;
+mod split;
 mod target;
 pub(crate) mod units;
 pub(crate) mod words;

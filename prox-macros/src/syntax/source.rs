@@ -22,7 +22,9 @@ pub(crate) fn target_text(target: &Target) -> String {
                 .iter()
                 .map(|arm| format!("{} => {}", arm.weight, target_text(&arm.target)))
                 .collect();
-            format!("split {{ {} }}", arms.join(", "))
+            let options = split.options.as_ref();
+            let options = options.map_or_else(String::new, |options| source(&options.tokens));
+            format!("split {{ {} }}{options}", arms.join(", "))
         }
     }
 }

@@ -5,11 +5,12 @@ use quote::quote_spanned;
 
 use super::{
     Parser,
-    ast::{Arm, Expr, Split, Target, Text},
-    cursor::{Cursor, text_of, tokens_of},
+    ast::{Expr, Target, Text},
+    cursor::{Cursor, text_of},
     expr::{Stop, ends_operand},
     marks::Slot,
     sound::Use,
+    split::is_shares,
     words::starts_line,
 };
 
@@ -19,7 +20,7 @@ impl Parser<'_> {
         let place = c.span_before();
         if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() || is_shares(c) {
             self.mark_word(Slot::Target, c);
-            return Some(Target::Split(self.split(c)));
+            return Some(Target::Split(self.split(c, stop)));
         }
         if let Some(scheme) = commented(c) {
             self.diag
@@ -94,137 +95,6 @@ impl Parser<'_> {
         let urls = urls.iter();
         Target::Expr(cluster(&quote_spanned!(Span::mixed_site()=> [#(#urls),*])))
     }
-
-    fn split(&mut self, c: &mut Cursor<'_>) -> Split {
-        const FORM: &str = "write `split { 95 => users, 5 => canary }`";
-        let span = c.span();
-        if let Some(word) = c.ident(0).filter(|word| *word != "split") {
-            self.diag
-                .error(
-                    word,
-                    format!("unknown word `{word}` before the shares of targets"),
-                )
-                .help("write `split`");
-        } else if c.group(1, Delimiter::Brace).is_none() {
-            self.diag
-                .error(span, "the arms of a split stand in braces")
-                .help(FORM);
-        }
-        c.bump();
-        let mut arms = Vec::new();
-        if let Some(TokenTree::Group(group)) = c.bump() {
-            let tokens = tokens_of(group.stream());
-            if tokens.is_empty() {
-                self.diag
-                    .error(span, "a split without arms can answer nothing")
-                    .help(FORM);
-            }
-            let mut inner = Cursor::new(&tokens, group.span_close());
-            while !inner.is_end() {
-                let left = inner.rest().len();
-                arms.extend(self.arm(&mut inner));
-                if inner.rest().len() == left {
-                    inner.bump();
-                }
-            }
-        }
-        Split { span, arms }
-    }
-
-    fn arm(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
-        if c.eat_punct(',') || c.eat_punct(';') {
-            return None;
-        }
-        if let Some(arm) = self.arm_turned_round(c) {
-            return Some(arm);
-        }
-        let weight = match c.peek(0) {
-            Some(TokenTree::Literal(literal)) if !c.is_string(0) && c.is_arrow(1) => {
-                literal.clone()
-            }
-            Some(TokenTree::Literal(literal)) if c.is_punct(1, '%') && c.is_arrow(2) => {
-                let literal = literal.clone();
-                c.bump();
-                self.diag
-                    .error(
-                        c.span(),
-                        "a weight has no `%`: it is relative to the others",
-                    )
-                    .help(format!("write `{literal} =>`"));
-                literal
-            }
-            _ => {
-                self.diag
-                    .error(c.span(), "expected a weight and `=>`")
-                    .help("write `split { 95 => users, 5 => canary }`");
-                while !c.is_end() && !c.eat_punct(',') {
-                    c.bump();
-                }
-                return None;
-            }
-        };
-        c.skip(3);
-        let target = self.target(c, Stop::Comma)?;
-        if !c.is_end() && !c.eat_punct(',') {
-            let found = if c.is_punct(0, ';') {
-                ", found `;`"
-            } else {
-                ""
-            };
-            let place = if found.is_empty() {
-                c.span_before()
-            } else {
-                c.span()
-            };
-            self.diag
-                .error(
-                    place,
-                    format!("expected `,` between the arms of a split{found}"),
-                )
-                .help("write `split { 95 => users, 5 => canary }`");
-        }
-        Some(Arm { weight, target })
-    }
-}
-
-impl Parser<'_> {
-    /// `users: 90`, or `users => 90`.
-    fn arm_turned_round(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
-        let target = c.peek(0)?;
-        let signs = if c.is_arrow(1) {
-            2
-        } else {
-            usize::from(c.is_punct(1, ':') || c.is_punct(1, '='))
-        };
-        let Some(TokenTree::Literal(weight)) = c.peek(1 + signs) else {
-            return None;
-        };
-        let percent = usize::from(c.is_punct(2 + signs, '%'));
-        let behind = 2 + signs + percent;
-        let ends = c
-            .peek(behind)
-            .is_none_or(|token| is(token, ',') || is(token, ';'));
-        let named = c.ident(0).is_some() || c.is_string(0);
-        if signs == 0 || !named || !ends || c.is_string(1 + signs) {
-            return None;
-        }
-        self.diag
-            .error(
-                target.span(),
-                "the weight of an arm stands before its target",
-            )
-            .help(format!("write `{weight} => {target}`"));
-        let weight = weight.clone();
-        let target = match c.text(0) {
-            Some(url) => Target::Url(url),
-            None => Target::Expr(Expr {
-                tokens: vec![target.clone()],
-            }),
-        };
-        c.skip(behind);
-        c.eat_punct(',');
-        Some(Arm { weight, target })
-    }
 }
 
 /// Where a guard begins that was written behind the target: an `if` that follows a whole operand is no Rust.
@@ -236,16 +106,6 @@ fn late_guard(expr: &Expr) -> Option<usize> {
             _ => false,
         })
         .map(|at| at + 1)
-}
-
-/// Whether what follows is a word and `{ 95 => target, .. }`, or the same in other brackets.
-fn is_shares(c: &Cursor<'_>) -> bool {
-    let Some(TokenTree::Group(group)) = c.ident(0).and(c.peek(1)) else {
-        return false;
-    };
-    let tokens = tokens_of(group.stream());
-    let inner = Cursor::new(&tokens, group.span_close());
-    matches!(inner.peek(0), Some(TokenTree::Literal(_))) && !inner.is_string(0) && inner.is_arrow(1)
 }
 
 /// `301`, before a location.

@@ -235,6 +235,20 @@ fn targets_are_checked_where_they_are_literal() {
             r#"backend a = split { 1 => "http://a" }; "/" => a"#,
             &["a backend cannot be a split"],
         ),
+        (
+            r#""/a" => split { 1 => "http://a" }.sticky(cookie("v")) with [log], "/b" => split { 1 => a }.timeout(3s), "/c" => split { 1 => a }.sticky"#,
+            &["a split has no `timeout`", "`sticky` has a cookie"],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]); backend b = cluster(rr, ["http://b"]).mirror(a, 1.5); "/a" => b.mirror(a, 10), "/b" => b.mirror(b, 0.1), "/c" => b.mirror(a, -0.5), "/d" => b.mirror(a, 5%), "/e" => b.mirror(a, 0.0), "/f" => b.mirror(a, SHARE)"#,
+            &[
+                "`1.5` is no share of the requests",
+                "`10` is no share of the requests",
+                "`b` cannot be its own mirror",
+                "`-0.5` is no share of the requests",
+                "`5%` is no share of the requests",
+            ],
+        ),
     ]);
 }
 

@@ -66,7 +66,7 @@ const CARD: &str = r#"
             GET "/{id}" if header("x-beta").is("1") => canary,
             POST exact "/"               => users.timeout(10s),
         }
-        "/checkout" => split { 95 => users, 5 => canary },
+        "/checkout" => split { 95 => users.mirror(canary, 0.1), 5 => canary }.sticky(cookie("variant")),
         GET "/hello" => handler(hello),
         "/admin"  => service(axum_router(db)),
         "/old"    => redirect(308, "/v1"),

@@ -61,6 +61,9 @@ fn opaque_one(target: &mut Target) {
             for arm in &mut split.arms {
                 opaque_one(&mut arm.target);
             }
+            if split.options.is_some() {
+                split.options = Some(opaque());
+            }
         }
         Target::Url(_) => {}
     }

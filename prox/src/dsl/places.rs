@@ -20,6 +20,11 @@ pub fn endpoints<T>(_: T) -> [crate::Endpoint; 0] {
     []
 }
 
+/// What stands for a split: its options are the methods of this.
+pub fn shares() -> crate::__private::Split {
+    crate::__private::Split::new()
+}
+
 macro_rules! places {
     ($($(#[$doc:meta])* $place:ident { $($words:tt)* })*) => {$(
         $(#[$doc])*

@@ -1,0 +1,110 @@
+//! `.mirror(canary, 0.1)`: the share, and who gets it.
+
+use proc_macro2::{Group, Ident, Literal, TokenTree};
+
+use crate::{
+    diag::{Diagnostics, Place},
+    model::Model,
+    syntax::{
+        ast::Expr,
+        calls::{Call, each_expr, each_option},
+        cursor::tokens_of,
+        expr_list,
+    },
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    let is_backend = |name: &Ident| model.is_backend(name);
+    for target in model.targets() {
+        each_expr(target, &mut |expr| {
+            each_option(&expr.tokens, &is_backend, &mut |call| {
+                mirror(expr, call, diag);
+            });
+        });
+    }
+}
+
+fn mirror(expr: &Expr, call: &Call<'_>, diag: &mut Diagnostics) {
+    if call.name != "mirror" {
+        return;
+    }
+    let args = call.args();
+    if let (Some(TokenTree::Ident(first)), Some(to)) = (expr.tokens.first(), args.first())
+        && let Some(to) = to.only_ident().filter(|to| *to == first)
+    {
+        diag.error(to, format!("`{to}` cannot be its own mirror"))
+            .help("name the backend that gets the copies");
+    }
+    let Some(share) = args.get(1) else { return };
+    let (Some(wrong), Some(first)) = (Share::of(share), share.tokens.first()) else {
+        return;
+    };
+    let place = Place::of(&share.tokens, first.span());
+    let text: String = share.tokens.iter().map(ToString::to_string).collect();
+    match wrong {
+        Share::Right => {}
+        Share::Percent(percent) => {
+            diag.error(place, format!("`{text}` is no share of the requests"))
+                .help(format!("write `{:?}` for {percent} %", percent / 100.0));
+        }
+        Share::Outside => {
+            diag.error(place, format!("`{text}` is no share of the requests"))
+                .help("write one from 0.0 to 1.0: `0.1` copies every tenth");
+        }
+    }
+}
+
+/// What a literal says of a share.
+enum Share {
+    Right,
+    /// A whole number, with `%` or without, for which a percentage was most likely meant.
+    Percent(f64),
+    Outside,
+}
+
+impl Share {
+    /// None if it is no literal, and so for rustc, or for the start.
+    fn of(share: &Expr) -> Option<Self> {
+        let number = |literal: &Literal| literal.to_string().replace('_', "").parse::<f64>().ok();
+        match share.tokens.as_slice() {
+            [TokenTree::Literal(literal)] => {
+                let number = number(literal)?;
+                let whole = !literal.to_string().contains('.');
+                Some(match number {
+                    1.0..=100.0 if whole => {
+                        Self::Percent(if number == 1.0 { 100.0 } else { number })
+                    }
+                    0.0..=1.0 if !whole => Self::Right,
+                    _ => Self::Outside,
+                })
+            }
+            [TokenTree::Literal(literal), TokenTree::Punct(percent)]
+                if percent.as_char() == '%' =>
+            {
+                Some(Self::Percent(number(literal)?))
+            }
+            [TokenTree::Punct(minus), TokenTree::Literal(literal)] if minus.as_char() == '-' => {
+                number(literal).map(|_| Self::Outside)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the arguments have a share that has been reported.
+pub(crate) fn is_wrong(option: &Ident, group: &Group) -> bool {
+    let share = (option == "mirror")
+        .then(|| arguments(group))
+        .unwrap_or_default();
+    let share = share.get(1).and_then(Share::of);
+    matches!(share, Some(Share::Percent(_) | Share::Outside))
+}
+
+/// Who gets the copies.
+pub(crate) fn to(group: &Group) -> Option<Expr> {
+    arguments(group).into_iter().next()
+}
+
+fn arguments(group: &Group) -> Vec<Expr> {
+    expr_list(&tokens_of(group.stream()), group.span_close())
+}
