@@ -42,6 +42,9 @@ pub mod docs {
     #[doc = include_str!("../docs/balancing.md")]
     pub mod balancing {}
 
+    #[doc = include_str!("../docs/resilience.md")]
+    pub mod resilience {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     pub mod tls {}

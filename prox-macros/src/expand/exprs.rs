@@ -52,7 +52,7 @@ pub(super) fn mirrored(
     context: &Context<'_>,
     tokens: &[TokenTree],
     target: bool,
-    policies: &mut Vec<Ident>,
+    policies: &mut Vec<(Slot, Ident)>,
 ) -> TokenStream {
     let noted = RefCell::default();
     let rewriting = Rewriting {
@@ -97,8 +97,8 @@ struct Rewriting<'a> {
     context: &'a Context<'a>,
     /// Whether the methods are the options of a target.
     options: bool,
-    /// Where policies are noted, for the mirror.
-    mirror: Option<&'a RefCell<Vec<Ident>>>,
+    /// Where policies and checks are noted, for the mirror.
+    mirror: Option<&'a RefCell<Vec<(Slot, Ident)>>>,
 }
 
 impl Rewriting<'_> {
@@ -115,14 +115,42 @@ impl Rewriting<'_> {
                 }
                 // Reported.
                 TokenTree::Punct(_) if options::is_sign(tokens, place) => {}
+                TokenTree::Ident(name) if self.is_check(tokens, place) => {
+                    out.extend(self.check(name));
+                }
                 TokenTree::Ident(_) | TokenTree::Punct(_) => out.extend([token.clone()]),
             }
         }
         out
     }
 
+    /// Whether a health check is called here, and not something of the user's own.
+    fn is_check(&self, tokens: &[TokenTree], place: usize) -> bool {
+        let before = tokens.get(..place).unwrap_or_default();
+        is_health_check(tokens.get(place..).unwrap_or_default())
+            && !is_method(before)
+            && !calls::is_in_path(before)
+            && !matches!(tokens.get(place), Some(TokenTree::Ident(name)) if self.context.binds(name))
+    }
+
+    /// The name of a check, which no import brings in scope: variables often have such names.
+    fn check(&self, name: &Ident) -> TokenStream {
+        match self.mirror {
+            Some(_) => mirror::path(Slot::Health, Some(name)),
+            None => quote_spanned!(Span::mixed_site()=> __p::places::health::#name),
+        }
+    }
+
     fn group(&self, before: &[TokenTree], group: &Group) -> TokenStream {
         let inner = tokens_of(group.stream());
+        if let (Some(noted), Some((TokenTree::Ident(name), earlier))) =
+            (self.mirror, before.split_last())
+            && self.options
+            && name == "health"
+            && is_method(earlier)
+        {
+            return self.mirrored_health(&inner, noted);
+        }
         if is_cluster(before, group) {
             return self.cluster(&inner, group);
         }
@@ -202,7 +230,11 @@ impl Rewriting<'_> {
     }
 
     /// As it is written, with the policy on a path if it is a name or could be one.
-    fn mirrored_cluster(&self, inner: &[TokenTree], policies: &RefCell<Vec<Ident>>) -> TokenStream {
+    fn mirrored_cluster(
+        &self,
+        inner: &[TokenTree],
+        policies: &RefCell<Vec<(Slot, Ident)>>,
+    ) -> TokenStream {
         let is_end = |token: Option<&TokenTree>| match token {
             None => true,
             Some(TokenTree::Punct(punct)) => punct.as_char() == ',',
@@ -210,7 +242,7 @@ impl Rewriting<'_> {
         };
         match inner {
             [TokenTree::Ident(name), rest @ ..] if is_end(rest.first()) && !is_keyword(name) => {
-                policies.borrow_mut().push(name.clone());
+                policies.borrow_mut().push((Slot::Policy, name.clone()));
                 let mut out = mirror::path(Slot::Policy, Some(name));
                 out.extend(self.endpoint_list(rest));
                 out
@@ -221,6 +253,33 @@ impl Rewriting<'_> {
                 out
             }
             tokens => self.endpoint_list(tokens),
+        }
+    }
+
+    /// As it is written, with the check on a path if it is a name or a call, or could be one.
+    fn mirrored_health(
+        &self,
+        inner: &[TokenTree],
+        noted: &RefCell<Vec<(Slot, Ident)>>,
+    ) -> TokenStream {
+        let inside = Self {
+            options: is_health_check(inner),
+            ..*self
+        };
+        match inner {
+            [] => mirror::path(Slot::Health, None),
+            [TokenTree::Ident(name), rest @ ..]
+                if !is_keyword(name)
+                    && matches!(rest.first(), None | Some(TokenTree::Group(_))) =>
+            {
+                if rest.is_empty() {
+                    noted.borrow_mut().push((Slot::Health, name.clone()));
+                }
+                let mut out = mirror::path(Slot::Health, Some(name));
+                out.extend(inside.tokens(rest));
+                out
+            }
+            tokens => inside.tokens(tokens),
         }
     }
 

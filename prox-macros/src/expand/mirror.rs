@@ -14,7 +14,7 @@ use crate::syntax::{
     ast::{Backend, Expr},
     marks::{Mark, Slot},
     source::target_text,
-    words::is_keyword,
+    words::{CHECKS, is_keyword},
 };
 
 /// The statements, with the local module of words at their end.
@@ -167,16 +167,16 @@ fn mirrored(
     context: &Context<'_>,
     tokens: &[TokenTree],
     target: bool,
-) -> (TokenStream, Vec<Ident>) {
+) -> (TokenStream, Vec<(Slot, Ident)>) {
     let mut policies = Vec::new();
     let value = exprs::mirrored(context, tokens, target, &mut policies);
     (value, policies)
 }
 
-/// Policies of the user's own, which no module of words has.
-fn policies(context: &Context<'_>, policies: Vec<Ident>, out: &mut TokenStream) {
-    for name in policies {
-        if !is_word(context, Slot::Policy, &name) {
+/// Policies and checks of the user's own, which no module of words has.
+fn policies(context: &Context<'_>, policies: Vec<(Slot, Ident)>, out: &mut TokenStream) {
+    for (slot, name) in policies {
+        if !is_word(context, slot, &name) {
             expression(context, &[TokenTree::Ident(name)], false, out);
         }
     }
@@ -190,6 +190,7 @@ fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
         ],
         Slot::Guard => &["client_ip", "cookie", "header", "query"],
         Slot::Policy => &["hash", "least_conn", "p2c", "random", "rr", "weighted"],
+        Slot::Health => &CHECKS,
         _ => &[],
     };
     let backends = matches!(slot, Slot::Target | Slot::Outcome);

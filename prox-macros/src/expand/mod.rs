@@ -12,14 +12,17 @@ mod warnings;
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::{
     check::warnings::Warning,
     diag::Diagnostics,
     model::{Model, tree::Forest},
-    syntax::ast::{Backend, Setup},
+    syntax::{
+        ast::{Backend, Setup},
+        calls::mentions,
+    },
 };
 
 /// What every part of the expansion reads.
@@ -58,6 +61,15 @@ impl<'a> Context<'a> {
             }
         }
         context
+    }
+
+    /// Whether the gateway itself gives the name to something.
+    fn binds(&self, name: &Ident) -> bool {
+        let mut setup = self.model.setup.iter();
+        setup.any(|setup| match setup {
+            Setup::Backend(backend) => backend.name == *name,
+            Setup::Let(binding) => mentions(&binding.pattern, name),
+        })
     }
 }
 

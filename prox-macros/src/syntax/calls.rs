@@ -6,6 +6,7 @@ use super::{
     ast::{Expr, Target},
     cursor::{text_of, tokens_of},
     expr::list,
+    words::CHECKS,
 };
 
 /// `name(..)` or `.name(..)`.
@@ -101,7 +102,7 @@ pub(crate) fn has_options(tokens: &[TokenTree], is_backend: &dyn Fn(&Ident) -> b
 pub(crate) fn is_health_check(tokens: &[TokenTree]) -> bool {
     match tokens {
         [TokenTree::Ident(name), TokenTree::Group(_), ..] => {
-            ["http", "tcp", "grpc"].iter().any(|check| name == check)
+            CHECKS.iter().any(|check| name == check)
         }
         _ => false,
     }

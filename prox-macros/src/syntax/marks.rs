@@ -41,6 +41,7 @@ pub(crate) enum Slot {
     Target,
     Guard,
     Policy,
+    Health,
     Outcome,
     /// Only for what is there, as `r#if`.
     Keyword,
@@ -58,6 +59,7 @@ impl Slot {
             Self::Target => "target",
             Self::Guard => "guard",
             Self::Policy => "policy",
+            Self::Health => "health",
             Self::Outcome => "outcome",
             Self::Keyword => "keyword",
         }

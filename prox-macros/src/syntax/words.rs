@@ -7,6 +7,9 @@ use super::cursor::Cursor;
 /// The balancing policies that are a word alone; `hash(key)` is one more.
 pub(crate) const POLICIES: [&str; 5] = ["rr", "weighted", "least_conn", "p2c", "random"];
 
+/// The health checks that are words.
+pub(crate) const CHECKS: [&str; 3] = ["grpc", "http", "tcp"];
+
 /// The words that are functions or values in scope behind `=>`, where no backend can have their names.
 pub(crate) const TARGETS: [&str; 12] = [
     "cluster",

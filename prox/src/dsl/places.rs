@@ -10,8 +10,8 @@
 /// Everything that is in scope where the macro takes an expression.
 pub mod scope {
     pub use crate::dsl::{
-        Duration, Endpoint, Weighted, client_ip, cluster, cookie, grpc, handler, hash, header,
-        http, least_conn, p2c, query, random, redirect, respond, rr, service, tcp, weighted,
+        Duration, Endpoint, Weighted, client_ip, cluster, cookie, handler, hash, header,
+        least_conn, p2c, query, random, redirect, respond, rr, service, weighted,
     };
 }
 
@@ -73,6 +73,10 @@ places! {
     /// The first thing in `cluster(..)`.
     policy {
         pub use crate::dsl::policy::words::*;
+    }
+    /// The first thing in `.health(..)`. Elsewhere they are words only where they are called: as names they are too common.
+    health {
+        pub use crate::dsl::health::*;
     }
     /// The outcome of an `expect`, beside the backends.
     outcome {}

@@ -22,7 +22,9 @@ use super::Word;
 ///
 /// ```text
 /// "/checkout" => split { 95 => users, 5 => canary },
+/// "/checkout" => split { 95 => users, 5 => canary }.sticky(cookie("variant")),
 /// ```
 ///
-/// A weight is a number from 1 on; they need not add up to 100. An arm is any other target.
+/// A weight is a number from 1 on; they need not add up to 100. An arm is any other target. With `.sticky(cookie("name"))` a
+/// client stays where it was first; see [`Split::sticky`](prox_runtime::Split::sticky).
 pub const split: Word = Word;

@@ -43,7 +43,10 @@ prox::gateway! {
     let ratelimit = RateLimit::per_second(RATE).burst(20);
 
     /// Whoever buys.
-    backend users = cluster(least_conn, [USERS_URL, "http://10.0.0.2:8080".weight(3)]).timeout(3s);
+    backend users = cluster(least_conn, [USERS_URL, "http://10.0.0.2:8080".weight(3)])
+        .health(http("/healthz").every(5s).timeout(1s))
+        .retry(2)
+        .timeout(3s);
     backend canary = cluster(rr, ["http://10.0.1.1:8080"]);
 
     with [AccessLog::json(), Recover::new()];

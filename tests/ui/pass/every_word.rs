@@ -35,7 +35,8 @@ prox::gateway! {
 
     backend alone = "http://10.0.0.1:8080/base";
     backend shared = cluster(random, URLS).connect_timeout(WAIT).idle_timeout(60s).response_timeout(5s);
-    backend kept = cluster(rr, ["http://[::1]:8080", "http://b".weight(2)]).preserve_host();
+    backend kept = cluster(rr, ["http://[::1]:8080", "http://b".weight(2)]).preserve_host().health(tcp().every(2s)).required();
+    backend called = cluster(p2c, ["http://c:50051"]).http2().health(grpc().service("shop.Orders").every(5s).timeout(1s));
 
     with [Recover::new()];
     with [RequestId::new(), |req: prox::Request, next: prox::Next| next.run(req),];
@@ -68,7 +69,12 @@ prox::gateway! {
         GET "/closure" if |parts: &prox::Parts| parts.uri.path().len() > 9 => respond(414, "too long"),
         GET "/" => respond(200, text),
     }
-    host _ { "/any" => kept, }
+    host _ {
+        "/any" => kept,
+        "/both/again" => split { 1 => kept.mirror(alone, 0.5), 2 => called }.sticky(cookie("side")) with [RequestId::new()],
+        "/mirrored" => kept.mirror(called, prox::MirrorOptions::new(1.0).at_once(3).timeout(250ms)),
+        "/readyz" => prox::readiness()
+    }
 
     expect GET "/both" => alone;
     expect HEAD "/both/more" => shared;
