@@ -29,7 +29,8 @@ fn condition(users: &Cluster, index: usize) -> Condition {
 async fn cut(gateway: &Served, count: usize) -> usize {
     let mut cut = 0;
     for _ in 0..count {
-        let answer = gateway.get("/").await.expect(200);
+        let answer = gateway.get("/").await;
+        assert_eq!(answer.status, 200);
         cut += usize::from(answer.body.end == End::Cut);
     }
     cut

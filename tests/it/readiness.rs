@@ -12,7 +12,7 @@ use prox::{PoolOptions, Server};
 use prox_tests::{
     client::head,
     gateway::Served,
-    origin::{Accept, Origin, Reply},
+    origin::{Origin, Reply},
     ports::Refused,
     wait::{Gate, eventually},
 };
@@ -140,7 +140,6 @@ async fn a_warm_connection_that_died_costs_no_request() {
 #[tokio::test]
 async fn warming_up_ends_with_the_gateway() {
     let origin = Origin::start(Reply::ok("one")).await;
-    origin.accepts(Accept::Ignore);
     let url = origin.endpoint();
     let gateway = prox::gateway! {
         backend users = cluster(rr, [url]).pool(PoolOptions::new().warm(2));

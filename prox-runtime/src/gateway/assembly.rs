@@ -109,7 +109,6 @@ impl Assembly {
         for cluster in target.clusters() {
             let problems = info.map(|info| cluster.check_rewrite(info.path));
             self.problems.extend(problems.unwrap_or_default());
-            // One that is named elsewhere as well is the same all the same.
             self.inline.push(cluster.clone());
         }
         if let Some(part) = self.parts.get_mut(index) {
@@ -168,6 +167,14 @@ impl Assembly {
                 let _ = pending.set(question.clone());
             }
         }
+        let is_same = |one: &Cluster, other: &Cluster| Arc::ptr_eq(one.core(), other.core());
+        let mut inline: Vec<Cluster> = Vec::new();
+        for cluster in self.inline {
+            let mut known = self.clusters.iter().chain(&inline);
+            if cluster.is_looked_after() && !known.any(|known| is_same(known, &cluster)) {
+                inline.push(cluster);
+            }
+        }
         let entries = self
             .parts
             .into_iter()
@@ -185,11 +192,7 @@ impl Assembly {
             variables: self.variables,
             entries,
             clusters: self.clusters,
-            inline: self
-                .inline
-                .into_iter()
-                .filter(Cluster::is_looked_after)
-                .collect(),
+            inline,
             refusals,
             question,
         })))
