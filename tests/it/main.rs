@@ -22,6 +22,7 @@ mod grpc_deadlines;
 mod grpc_health;
 mod half_a_body;
 mod health;
+mod hedging;
 mod http2_clients;
 mod http2_flow;
 mod http2_pool;

@@ -91,18 +91,18 @@ impl Share {
     }
 }
 
-/// Whether the arguments have a share that has been reported.
-pub(crate) fn is_wrong(option: &Ident, group: &Group) -> bool {
-    let share = (option == "mirror")
-        .then(|| arguments(group))
-        .unwrap_or_default();
-    let share = share.get(1).and_then(Share::of);
-    matches!(share, Some(Share::Percent(_) | Share::Outside))
-}
-
-/// Who gets the copies.
-pub(crate) fn to(group: &Group) -> Option<Expr> {
-    arguments(group).into_iter().next()
+/// Whether something of these arguments has been reported; `first` is the begin of the chain that they stand in.
+pub(crate) fn is_wrong(option: &Ident, first: Option<&TokenTree>, group: &Group) -> bool {
+    if option != "mirror" {
+        return false;
+    }
+    let args = arguments(group);
+    let itself = match (first, args.first().and_then(Expr::only_ident)) {
+        (Some(TokenTree::Ident(first)), Some(to)) => to == first,
+        _ => false,
+    };
+    let share = args.get(1).and_then(Share::of);
+    itself || matches!(share, Some(Share::Percent(_) | Share::Outside))
 }
 
 fn arguments(group: &Group) -> Vec<Expr> {

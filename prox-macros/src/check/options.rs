@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The options of targets that take a duration.
-const DURATIONS: [&str; 10] = [
+const DURATIONS: [&str; 11] = [
     "timeout",
     "connect_timeout",
     "response_timeout",
@@ -24,6 +24,7 @@ const DURATIONS: [&str; 10] = [
     "slow_start",
     "keep_alive",
     "eject_for",
+    "hedge",
 ];
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {

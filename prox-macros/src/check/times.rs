@@ -17,10 +17,11 @@ use crate::{
 
 /// What has to be under the time of a request as a whole, and what it bounds. `idle_timeout` is none: it bounds tunnels, too,
 /// which outlast their requests.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("connect_timeout", "the time until a connection is there"),
     ("response_timeout", "the wait for the response"),
     ("per_try_timeout", "the time of one try"),
+    ("hedge", "how long the first try is the only one"),
 ];
 
 /// The options of a chain that are literal durations, the last of each name.

@@ -4,7 +4,11 @@ use super::messages;
 
 #[test]
 fn a_part_is_under_the_whole() {
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 10] = [
+        (
+            r#""/" => cluster(rr, [A]).timeout(1s).hedge(2s)"#,
+            &["`.hedge(2s)` never runs out: `.timeout(1s)` ends the request before"],
+        ),
         (
             r#"backend users = "http://u"; "/" => users.connect_timeout(5s).timeout(3s)"#,
             &["`.connect_timeout(5s)` never runs out: `.timeout(3s)` ends the request before"],

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Core,
+    Core, Endpoint,
     breaker::BreakerChange,
     health::{
         active::Verdict,
         passive::{Cause, Change},
     },
+    hedge::NoHedge,
     priority::Mode,
 };
 
@@ -70,6 +71,12 @@ counts! {
     breaker_closed
     /// Requests that it refused.
     breaker_refused
+    /// Requests that were sent to a second endpoint because the first was slow.
+    hedged
+    /// Those of them that the second endpoint answered.
+    hedges_won
+    /// Slow requests that were not, for want of another endpoint, of a whole body, of time or of budget.
+    not_hedged
     /// Requests that a mirror got as well.
     mirrored
     /// Requests that a mirror should have got, but there were too many copies under way, or the body was too long.
@@ -164,6 +171,23 @@ impl Core {
     pub(super) fn tell_half_open(&self) {
         self.counts().breaker_half_open.up();
         tracing::info!(target: "prox", backend = self.name(), "circuit breaker half open");
+    }
+
+    /// A request is sent to a second endpoint, since there is no answer from this one.
+    pub(crate) fn hedged(&self, slow: &Endpoint) {
+        self.counts().hedged.up();
+        tracing::info!(target: "prox", backend = self.name(), endpoint = %slow, "hedged");
+    }
+
+    /// The second endpoint has answered first.
+    pub(crate) fn hedge_won(&self) {
+        self.counts().hedges_won.up();
+    }
+
+    /// A slow request goes on alone.
+    pub(crate) fn not_hedged(&self, reason: NoHedge) {
+        self.counts().not_hedged.up();
+        tracing::debug!(target: "prox", backend = self.name(), reason = reason.name(), "not hedged");
     }
 
     /// A request that is to be mirrored was, or was not.

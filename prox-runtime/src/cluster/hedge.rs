@@ -1,6 +1,6 @@
 //! Whether a slow request is sent a second time, to another endpoint.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use tokio::time::Instant;
@@ -10,13 +10,17 @@ use super::{
     budget::{Budget, BudgetOptions},
 };
 
-/// Sends a request that takes long to a second endpoint too, and uses the first answer: `.hedge(HedgeOptions::after(50ms))`.
-/// Off by default.
+/// Sends a request that takes long to a second endpoint too, and uses the first answer: `.hedge(50ms)`, or
+/// `.hedge(HedgeOptions::after(50ms).budget(..))`. Off by default.
 ///
 /// It cuts the longest waits, where they come from one slow endpoint, at the price of a few more requests. A good delay is the
-/// 95th percentile of the latency. Only idempotent requests whose body is empty or can be sent again are hedged, once, and within
-/// a budget of its own: 5 % of the requests and 1 a second, unless [`budget`](Self::budget) says otherwise. The slower of the
-/// two is cancelled.
+/// 95th percentile of the latency. Only idempotent requests (RFC 9110, 9.2.2) are hedged, once, with a body of at most 64 KiB that
+/// has arrived whole by then, and within a budget of its own: 5 % of the requests and 1 a second, unless
+/// [`budget`](Self::budget) says otherwise. The first answer counts that is not `5xx`, and the other try is cancelled; when both
+/// fail, it is the failure of the first. Upgrades are not hedged, and neither is a client that its cookie keeps at an endpoint.
+///
+/// Both tries wait for their turn, and end with the time of the request. Each counts for its endpoint, and for the breaker; one
+/// that was cancelled says nothing against anybody.
 ///
 /// ```
 /// use prox_runtime::HedgeOptions;
@@ -76,6 +80,28 @@ impl HedgeOptions {
     }
 }
 
+impl From<Duration> for HedgeOptions {
+    fn from(delay: Duration) -> Self {
+        Self::after(delay)
+    }
+}
+
+/// The options of a route, and what is left of its budget.
+#[derive(Debug)]
+pub(crate) struct Hedging {
+    pub(crate) options: HedgeOptions,
+    pub(crate) budget: Budget,
+}
+
+impl Hedging {
+    pub(super) fn new(options: HedgeOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            budget: options.new_budget(Instant::now()),
+        })
+    }
+}
+
 /// What becomes of a request that is due to be hedged; an event and a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hedge {
@@ -90,10 +116,24 @@ pub(crate) enum Hedge {
 pub(crate) enum NoHedge {
     /// There is no other endpoint that may be used.
     Alone,
+    /// The client has not sent all of its body yet, or it is too long to be kept.
+    Body,
     /// The request's time has run out.
     NoTime,
     /// The budget is used up.
     Budget,
+}
+
+impl NoHedge {
+    /// The stable name, for events.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Body => "body",
+            Self::NoTime => "no_time",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ impl Caller {
         key: None,
         belongs: Belongs::Nowhere,
     };
+
+    /// Whether its cookie keeps it at an endpoint.
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self.belongs, Belongs::To(_))
+    }
 }
 
 /// Why a request gets no endpoint.

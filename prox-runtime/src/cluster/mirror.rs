@@ -96,6 +96,7 @@ impl Mirror {
         // A copy is no request that anybody waits for, and what mirrors in a circle would never end.
         cluster.policy.retry = RetryOptions::default();
         cluster.policy.mirror = None;
+        cluster.policy.hedge = None;
         Arc::new(Self {
             cluster,
             options,

@@ -10,13 +10,11 @@ mod core;
 mod endpoint;
 mod events;
 mod health;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod hedge;
 mod lease;
 mod mirror;
 mod operate;
 mod priority;
-#[allow(dead_code, reason = "the proxy does not ask yet")]
 mod queue;
 mod readiness;
 mod replay;
@@ -37,6 +35,7 @@ pub(crate) use self::{
     core::Core,
     endpoint::Upstream,
     events::Counts,
+    hedge::{Hedge, Hedging, NoHedge},
     lease::{Caller, Lease, Outcome, Unavailable},
     mirror::Mirror,
     queue::Permit,
@@ -99,6 +98,7 @@ pub(crate) struct Policy {
     pub(crate) rewrite: Option<Template>,
     pub(crate) retry: RetryOptions,
     pub(crate) mirror: Option<Arc<Mirror>>,
+    pub(crate) hedge: Option<Arc<Hedging>>,
 }
 
 impl Default for Policy {
@@ -112,6 +112,7 @@ impl Default for Policy {
             rewrite: None,
             retry: RetryOptions::default(),
             mirror: None,
+            hedge: None,
         }
     }
 }
@@ -165,6 +166,16 @@ macro_rules! policy_methods {
         /// of the rules.
         pub fn retry(mut self, options: impl Into<crate::cluster::RetryOptions>) -> Self {
             self.policy.retry = options.into();
+            self
+        }
+
+        /// Sends a request that has no answer after so long to a second endpoint too, and uses the answer that is first:
+        /// `.hedge(50ms)`, or `.hedge(HedgeOptions::after(50ms).budget(..))`.
+        ///
+        /// Only idempotent requests, within a budget of their own: 5 % and 1 a second. Off by default. See
+        /// [`HedgeOptions`](crate::HedgeOptions) for all of the rules.
+        pub fn hedge(mut self, options: impl Into<$crate::cluster::HedgeOptions>) -> Self {
+            self.policy.hedge = Some($crate::cluster::Hedging::new(options.into()));
             self
         }
 

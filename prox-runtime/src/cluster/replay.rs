@@ -76,8 +76,7 @@ impl Replay {
     }
 
     /// The whole body, if it has ended and is there.
-    #[cfg(test)]
-    fn whole(&self) -> Option<Bytes> {
+    pub(crate) fn whole(&self) -> Option<Bytes> {
         (self.state == State::Whole).then(|| Bytes::copy_from_slice(&self.copy))
     }
 

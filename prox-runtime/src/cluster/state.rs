@@ -170,6 +170,7 @@ pub struct EndpointState {
     weight: u32,
     condition: Condition,
     active: usize,
+    waiting: usize,
     last_error: Option<LastError>,
 }
 
@@ -193,6 +194,7 @@ impl EndpointState {
             weight: standing.weight,
             condition,
             active: upstream.load.active(),
+            waiting: upstream.queue().map_or(0, |queue| queue.waiting()),
             last_error: lock(&state.last_error).clone(),
         }
     }
@@ -220,6 +222,11 @@ impl EndpointState {
     /// How many requests are under way there, from all workers.
     pub fn active(&self) -> usize {
         self.active
+    }
+
+    /// How many of them wait for a place, where there is a [limit](crate::ClusterBuilder::max_connections).
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// What went wrong there last, if anything has.

@@ -125,7 +125,7 @@ impl Tapped {
             && let Some((copy, mut replay)) = self.copy.take()
         {
             replay.finish();
-            copy.leave(replay.so_far().map_or_else(Body::empty, Body::from));
+            copy.leave(replay.whole().map_or_else(Body::empty, Body::from));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod again;
 mod body;
+mod hedge;
 mod mirror;
 mod streamed;
 mod tunnel;
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::warm::warm;
 use self::{
-    again::Spare, body::UpstreamBody, streamed::StreamedBody, tunnel::Upgrade, upload::Upload,
+    again::Spare, body::UpstreamBody, hedge::Race, streamed::StreamedBody, tunnel::Upgrade,
+    upload::Upload,
 };
 use crate::{
     client::Client,
@@ -171,7 +173,14 @@ impl Proxy {
         }
         let present = Present::of(req.headers());
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());
-        match self.exchange(req, present, grpc, client, matched).await {
+        let answer = match &self.0.policy().hedge {
+            Some(hedging) => hedge::exchange(self, hedging, req, grpc, client, matched).await,
+            None => {
+                self.exchange(req, present, grpc, client, matched, None)
+                    .await
+            }
+        };
+        match answer {
             Ok(response) => response,
             Err(error) => {
                 tracing::debug!(backend = self.0.name(), ?error, "no response from upstream");
@@ -191,11 +200,15 @@ impl Proxy {
         grpc: bool,
         client: &Arc<Client>,
         matched: Option<&Matched>,
+        race: Option<&Race>,
     ) -> Result<Response, Error> {
-        let started = Instant::now();
+        let started = race.map_or_else(Instant::now, |race| race.started);
         let policy = self.0.policy();
         let core = self.0.core();
-        core.deposit(started);
+        let avoid = race.and_then(|race| race.avoid);
+        if avoid.is_none() {
+            core.deposit(started);
+        }
         let asked = Asked::by(req, grpc, policy, started);
         let end = asked.end;
         let trace = req.extensions_mut().remove::<Trace>();
@@ -222,12 +235,12 @@ impl Proxy {
 
         // The path and the query as the route has them, once an endpoint needs others than the client has sent.
         let mut path = None;
-        let mut tried = Vec::new();
+        let mut tried: Vec<usize> = avoid.into_iter().collect();
         let mut retries = 0;
         let mut again: Option<Again> = None;
         // The same try goes on when a kept connection turns out to be dead.
         let mut kept: Option<Lease> = None;
-        let mut began = started;
+        let mut began = avoid.map_or(started, |_| Instant::now());
         loop {
             let is_new = kept.is_none();
             let mut lease = match kept.take() {
@@ -239,6 +252,9 @@ impl Proxy {
             };
             let index = lease.index();
             let upstream = core.upstream(index);
+            if let Some(race) = race {
+                race.is_at(index, &upstream.endpoint);
+            }
             if let Some(trace) = &trace {
                 trace.update(|hop| {
                     self.0.name().clone_into(&mut hop.backend);

@@ -9,7 +9,6 @@ use crate::{
     },
 };
 
-const SOON: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn two() -> ClusterBuilder {

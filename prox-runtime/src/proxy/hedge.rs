@@ -1,0 +1,242 @@
+//! A request that is sent to a second endpoint while the first has not answered.
+//!
+//! Both tries are whole exchanges, with leases, places and limits of their own, in the task of the client: whichever is dropped
+//! is cancelled, and so are both when the client leaves. All this is behind a pointer, and costs nothing where nobody hedges.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::header;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Asked, Proxy, again::head, caller, tunnel};
+use crate::{
+    body::Body,
+    client::Client,
+    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge, Replay},
+    error::Error,
+    forward::headers::Present,
+    handler::{Request, Response},
+    observe::Trace,
+    route::Matched,
+    sync::lock,
+};
+
+/// What the two tries of a request know of each other.
+#[derive(Debug)]
+pub(super) struct Race {
+    /// When the request came.
+    pub(super) started: Instant,
+    /// The endpoint that the other try is at; none for the first.
+    pub(super) avoid: Option<usize>,
+    at: Mutex<Option<(usize, Endpoint)>>,
+}
+
+impl Race {
+    fn new(started: Instant, avoid: Option<usize>) -> Self {
+        Self {
+            started,
+            avoid,
+            at: Mutex::default(),
+        }
+    }
+
+    /// Says where this try is now.
+    pub(super) fn is_at(&self, index: usize, endpoint: &Endpoint) {
+        *lock(&self.at) = Some((index, endpoint.clone()));
+    }
+
+    fn at(&self) -> Option<(usize, Endpoint)> {
+        lock(&self.at).clone()
+    }
+}
+
+/// The answer of the faster of two tries, or of the only one.
+pub(super) fn exchange<'a>(
+    proxy: &'a Proxy,
+    hedging: &'a Hedging,
+    req: &'a mut Request,
+    grpc: bool,
+    client: &'a Arc<Client>,
+    matched: Option<&'a Matched>,
+) -> Exchange<'a> {
+    Box::pin(run(proxy, hedging, req, grpc, client, matched))
+}
+
+type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
+
+async fn run(
+    proxy: &Proxy,
+    hedging: &Hedging,
+    req: &mut Request,
+    grpc: bool,
+    client: &Arc<Client>,
+    matched: Option<&Matched>,
+) -> Result<Response, Error> {
+    let (core, started) = (proxy.cluster().core(), Instant::now());
+    let present = Present::of(req.headers());
+    let caller = caller(core, req, client);
+    let again = Replay::is_worthwhile(req.body().size_hint().exact())
+        && tunnel::asked(req).is_none()
+        && !caller.is_bound();
+    let Some(due) = hedging.options.due(req.method(), again, started) else {
+        return proxy
+            .exchange(req, present, grpc, client, matched, None)
+            .await;
+    };
+    hedging.budget.deposit(started);
+    let end = Asked::by(req, grpc, proxy.cluster().policy(), started).end;
+    let trace = req.extensions().get::<Trace>().cloned();
+    let mut spare = head(req);
+    if let Some(trace) = &trace {
+        spare.extensions_mut().insert(trace.clone());
+    }
+    spare.headers_mut().remove(header::EXPECT);
+    let kept = Kept::of(req.body_mut());
+
+    let one = Race::new(started, None);
+    let mut first: Exchange<'_> =
+        Box::pin(proxy.exchange(req, present, grpc, client, matched, Some(&one)));
+    if let Ok(answer) = timeout_at(due, first.as_mut()).await {
+        return answer;
+    }
+    let now = Instant::now();
+    let (Some((index, slow)), Some(body)) = (one.at(), whole(kept.as_ref())) else {
+        core.not_hedged(NoHedge::Body);
+        return first.await;
+    };
+    let another = core.has_another(&caller, &[index], now);
+    if let Hedge::No(reason) = HedgeOptions::decide(another, end, &hedging.budget, now) {
+        core.not_hedged(reason);
+        return first.await;
+    }
+    core.hedged(&slow);
+    *spare.body_mut() = body;
+    let present = Present::of(spare.headers());
+    let two = Race::new(started, Some(index));
+    let second: Exchange<'_> =
+        Box::pin(proxy.exchange(&mut spare, present, grpc, client, matched, Some(&two)));
+    let (answer, was_second) = faster(first, second).await;
+    if was_second {
+        core.hedge_won();
+    }
+    let winner = if was_second { two.at() } else { one.at() };
+    if let (Some(trace), Some((_, endpoint))) = (trace, winner) {
+        trace.update(|hop| hop.endpoint = endpoint.to_string());
+    }
+    answer
+}
+
+/// The first answer that is no failure, and whether it is that of the second; when both fail, it is that of the first.
+async fn faster(
+    mut first: Exchange<'_>,
+    mut second: Exchange<'_>,
+) -> (Result<Response, Error>, bool) {
+    let (mut one, mut two) = (None, None);
+    poll_fn(|cx| {
+        poll(&mut first, &mut one, cx);
+        if one.as_ref().is_some_and(is_good) {
+            return Poll::Ready(one.take().map(|answer| (answer, false)));
+        }
+        poll(&mut second, &mut two, cx);
+        if two.as_ref().is_some_and(is_good) {
+            return Poll::Ready(two.take().map(|answer| (answer, true)));
+        }
+        match (&one, &two) {
+            (Some(_), Some(_)) => Poll::Ready(one.take().map(|answer| (answer, false))),
+            _ => Poll::Pending,
+        }
+    })
+    .await
+    .expect("it is ready only with an answer")
+}
+
+fn poll(
+    exchange: &mut Exchange<'_>,
+    answer: &mut Option<Result<Response, Error>>,
+    cx: &mut Context<'_>,
+) {
+    if answer.is_none()
+        && let Poll::Ready(ready) = exchange.as_mut().poll(cx)
+    {
+        *answer = Some(ready);
+    }
+}
+
+fn is_good(answer: &Result<Response, Error>) -> bool {
+    let status = answer.as_ref().map(Response::status);
+    status.is_ok_and(|status| !status.is_server_error())
+}
+
+/// A body that is kept on its way, as long as it is short enough.
+struct Kept {
+    body: Body,
+    copy: Copy,
+}
+
+type Copy = Arc<Mutex<Replay>>;
+
+impl Kept {
+    /// Keeps a body, unless it is empty.
+    fn of(body: &mut Body) -> Option<Copy> {
+        if body.is_end_stream() {
+            return None;
+        }
+        let copy = Arc::new(Mutex::new(Replay::new()));
+        let kept = Self {
+            body: std::mem::take(body),
+            copy: Arc::clone(&copy),
+        };
+        *body = Body::boxed(kept);
+        Some(copy)
+    }
+}
+
+/// The body once more, if all of it has come.
+fn whole(copy: Option<&Copy>) -> Option<Body> {
+    match copy {
+        None => Some(Body::empty()),
+        Some(copy) => lock(copy).whole().map(Body::from),
+    }
+}
+
+impl HttpBody for Kept {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let mut copy = lock(&this.copy);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(data) => copy.push(data),
+                None => copy.lose(),
+            },
+            Poll::Ready(Some(Err(_))) => copy.lose(),
+            Poll::Ready(None) => copy.finish(),
+            Poll::Pending => {}
+        }
+        if frame.is_ready() && this.body.is_end_stream() {
+            copy.finish();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
