@@ -62,7 +62,7 @@ async fn one(core: &Arc<Core>, index: usize) -> Result<More, Error> {
             // The stream itself is of no use, and gives its room back.
             Granted::Http2(_) => return Ok(More::Enough),
             Granted::Http1(Some(stream)) => {
-                pool.put(Connection::new(stream).await?);
+                pool.put(Connection::new(stream).await?, 0);
                 return Ok(More::Welcome);
             }
             Granted::Http1(None) => {}
@@ -70,7 +70,7 @@ async fn one(core: &Arc<Core>, index: usize) -> Result<More, Error> {
     }
     let opened = open(core, index, core.connect_timeout()).await?;
     if opened.protocol == Protocol::Http1 {
-        pool.put(Connection::new(opened.stream).await?);
+        pool.put(Connection::new(opened.stream).await?, 0);
     }
     Ok(More::Welcome)
 }
