@@ -212,7 +212,7 @@ impl Breaker {
         if outcome == Outcome::Unknown {
             return None;
         }
-        self.window.add(outcome == Outcome::Bad, now);
+        self.window.add(outcome.is_failure(), now);
         if outcome == Outcome::Good {
             return None;
         }
@@ -244,7 +244,7 @@ impl Breaker {
                 *sent = sent.saturating_sub(1);
                 None
             }
-            Outcome::Bad => {
+            Outcome::Bad | Outcome::Unreachable => {
                 // Still odd: the next phase of probes has an epoch of its own.
                 *phase = self.open(now);
                 Some(BreakerChange::OpenedAgain)

@@ -15,7 +15,11 @@ use super::{
     breaker::{Admission, Breaker, Ticket},
     budget::Budget,
     events::Counts,
-    health::{self, active, passive::Change, watch::Checks},
+    health::{
+        self, active,
+        passive::{Change, Passive},
+        watch::Checks,
+    },
     priority::{Mode, Standing, select},
     rng::Rng,
     view::{View, Views},
@@ -49,6 +53,8 @@ enum Found {
     Seat(usize),
     /// It is ejected, and this request shows whether it is back.
     Probe(usize),
+    /// It is ejected, and there is no other; if it answers well, it is back.
+    Trial(usize),
     Nobody,
 }
 
@@ -76,7 +82,7 @@ impl Core {
     /// An endpoint for one try. When all have been tried, one of them is as good as another.
     ///
     /// Where it may be, it is one that was not `tried`. `retryable` says whether the request can be sent again if this try
-    /// fails: such requests probe ejected endpoints.
+    /// fails, or as well as any that will come: such requests probe ejected endpoints.
     ///
     /// # Errors
     ///
@@ -94,12 +100,13 @@ impl Core {
             None => None,
         };
         match self.find(caller, tried, retryable, now) {
-            Found::Seat(index) => Ok(Lease::new(self, index, ticket, false)),
+            Found::Seat(index) => Ok(Lease::new(self, index, ticket, false, now)),
+            Found::Trial(index) => Ok(Lease::new(self, index, ticket, true, now)),
             Found::Probe(index) => {
                 self.tell_probe(index);
                 // The next probe is due at another time.
                 self.refresh(now);
-                Ok(Lease::new(self, index, ticket, true))
+                Ok(Lease::new(self, index, ticket, true, now))
             }
             Found::Nobody => {
                 if let (Some(breaker), Some(ticket)) = (&self.breaker, ticket) {
@@ -177,10 +184,29 @@ impl Core {
         }
         self.pick(view, caller, tried, now)
             .or_else(|| {
-                self.pick(view, caller, &[], now)
+                let again = || self.pick(view, caller, &[], now);
+                self.gone(view, tried)
+                    .or_else(again)
                     .filter(|_| !tried.is_empty())
             })
-            .map_or(Found::Nobody, Found::Seat)
+            .map_or(Found::Nobody, |index| {
+                let passive = self.upstream(index).state.passive.as_ref();
+                match passive {
+                    Some(passive) if passive.is_ejected() && passive.claim_trial(now) => {
+                        Found::Trial(index)
+                    }
+                    _ => Found::Seat(index),
+                }
+            })
+    }
+
+    /// The last resort of a request that has tried all others: an endpoint that could not be connected to a while ago. It may be
+    /// back, since a restart is quick, and if it is not, that is known at once.
+    fn gone(&self, view: &View, tried: &[usize]) -> Option<usize> {
+        view.ejected.iter().copied().find(|&index| {
+            let passive = self.upstream(index).state.passive.as_ref();
+            !tried.contains(&index) && passive.is_some_and(Passive::is_gone)
+        })
     }
 
     /// Takes the probe of an ejected endpoint that is due.
@@ -203,9 +229,9 @@ impl Core {
 
     /// Whether there is an endpoint for one more try that was not `tried`.
     pub(crate) fn has_another(&self, caller: &Caller, tried: &[usize], now: Instant) -> bool {
-        self.views
-            .with(|view| self.pick(view, caller, tried, now))
-            .is_some()
+        self.views.with(|view| {
+            self.pick(view, caller, tried, now).is_some() || self.gone(view, tried).is_some()
+        })
     }
 
     /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it.
@@ -225,31 +251,33 @@ impl Core {
         index: usize,
         ticket: Option<Ticket>,
         probe: bool,
+        began: Instant,
         outcome: Outcome,
     ) {
-        use health::Outcome::Bad;
         let verdict = outcome.verdict();
         let upstream = self.upstream(index);
-        if verdict == Bad {
+        if verdict.is_failure() {
             upstream.state.failed(outcome.to_string());
         }
         if !self.is_watched(upstream) && ticket.is_none() {
             return;
         }
         let now = Instant::now();
-        if verdict == Bad {
+        if verdict.is_failure() {
             upstream.load.failed(now);
         }
         if let Some(passive) = &upstream.state.passive {
             let change = if probe {
                 passive.settle(verdict, now)
             } else {
-                passive.record(verdict, now)
+                // What ran out of time shows how the endpoint was when it was asked; all else, how it is now.
+                let late = outcome == Outcome::Failed(Failure::ResponseTimeout);
+                passive.record(verdict, if late { began } else { now }, now)
             };
             match change {
                 Some(change) => self.changed(index, change, now),
                 // The next request may be the probe.
-                None if probe => self.refresh(now),
+                None if probe && verdict == health::Outcome::Unknown => self.refresh(now),
                 None => {}
             }
         }
@@ -269,11 +297,27 @@ impl Core {
     fn changed(&self, index: usize, change: Change, now: Instant) {
         self.tell_passive(index, change);
         match change {
-            Change::Returned => self.upstream(index).state.warmth.chill(now),
+            Change::Returned => {
+                self.upstream(index).state.warmth.chill(now);
+                let mode = self.views.with(|view| view.mode);
+                if matches!(mode, Mode::Panic { .. }) {
+                    self.probe_all(now);
+                }
+            }
             Change::Ejected { .. } => {}
             Change::Spared { .. } => return,
         }
         self.refresh(now);
+    }
+
+    /// The first endpoint is back after all were ejected. Whatever ailed them may be over for the others too, and the one must
+    /// not bear the load of all until their time is up.
+    fn probe_all(&self, now: Instant) {
+        for upstream in &self.upstreams {
+            if let Some(passive) = &upstream.state.passive {
+                passive.hurry(now);
+            }
+        }
     }
 
     /// An active check has changed its mind.

@@ -209,6 +209,7 @@ impl Core {
 const fn reason(cause: Cause) -> &'static str {
     match cause {
         Cause::InARow(_) => "failures in a row",
+        Cause::Unreachable(_) => "no connection, in a row",
         Cause::Share { .. } => "share of failures",
         Cause::Probe => "probe",
     }

@@ -87,6 +87,8 @@ pub(crate) struct Lease {
     /// What the breaker has to be answered with.
     ticket: Option<Ticket>,
     probe: bool,
+    /// When the endpoint was chosen.
+    began: Instant,
     settled: bool,
     /// What counts for the try unless the response breaks off.
     answered: Option<Answered>,
@@ -103,7 +105,13 @@ struct Answered {
 const PROBED: Duration = Duration::from_secs(1);
 
 impl Lease {
-    pub(super) fn new(core: &Arc<Core>, index: usize, ticket: Option<Ticket>, probe: bool) -> Self {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        index: usize,
+        ticket: Option<Ticket>,
+        probe: bool,
+        began: Instant,
+    ) -> Self {
         core.upstream(index).load.enter();
         Self {
             core: Arc::clone(core),
@@ -111,6 +119,7 @@ impl Lease {
             permit: None,
             ticket,
             probe,
+            began,
             settled: false,
             answered: None,
         }
@@ -139,7 +148,8 @@ impl Lease {
             return;
         }
         let ticket = self.ticket.take();
-        self.core.settle(self.index, ticket, self.probe, outcome);
+        let (probe, began) = (self.probe, self.began);
+        self.core.settle(self.index, ticket, probe, began, outcome);
     }
 
     /// Says what the endpoint answered to a request that was `sent` then. A good answer counts once its response has ended,

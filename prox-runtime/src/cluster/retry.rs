@@ -9,8 +9,8 @@ use super::{budget::Budget, rng::Rng};
 
 /// What is tried again: `.retry(2)`, or `.retry(RetryOptions::new(2).per_try_timeout(1s))`.
 ///
-/// A connection that could not be made is always tried once more, for any method, since nothing was sent. Everything else is
-/// tried again only when asked for, and only if all of this holds:
+/// A request for which no connection could be made always goes to another endpoint, and up to three of them if need be, for any
+/// method, since nothing was sent. Everything else is tried again only when asked for, and only if all of this holds:
 ///
 /// - the method is idempotent (RFC 9110, 9.2.2), or [`any_method`](Self::any_method) says that it does not matter;
 /// - the body is empty or can be sent again: it is not longer than 64 KiB;
@@ -40,8 +40,9 @@ pub struct RetryOptions {
     patience: Duration,
 }
 
-/// Retries for a failure to connect, without being asked for.
-const RECONNECTS: u32 = 1;
+/// Retries for a failure to connect, without being asked for, while there is an endpoint that was not tried. More than one,
+/// because several endpoints can be gone at once, and none of them knows yet.
+const RECONNECTS: u32 = 3;
 
 impl RetryOptions {
     /// Up to so many retries, after the first try.
@@ -97,6 +98,11 @@ impl RetryOptions {
         self
     }
 
+    /// Whether anything but a failure to connect is ever tried again.
+    pub(crate) fn is_on(&self) -> bool {
+        self.retries > 0
+    }
+
     /// How long a try may take that begins now, when the request as a whole must end at `end`.
     pub(crate) fn try_limit(&self, end: Option<Instant>, now: Instant) -> Option<Duration> {
         let left = end.map(|end| end.saturating_duration_since(now));
@@ -108,7 +114,7 @@ impl RetryOptions {
 
     /// Whether the body of such a request should be kept for another try; see [`Replay`](super::replay::Replay).
     pub(crate) fn keeps_bodies_of(&self, method: &Method) -> bool {
-        self.retries > 0 && (self.any_method || method.is_idempotent())
+        self.is_on() && (self.any_method || method.is_idempotent())
     }
 
     /// Decides whether a try that failed is made again; what it allows is taken from the budget.
@@ -193,7 +199,7 @@ impl From<u32> for RetryOptions {
 }
 
 impl Default for RetryOptions {
-    /// No retries but the one for a failure to connect.
+    /// No retries but those for failures to connect.
     fn default() -> Self {
         Self::new(0)
     }

@@ -105,11 +105,11 @@ fn nanoseconds_of_a_record() {
     let ejections = Ejections::new(PassiveOptions::new());
     let passive = Passive::new(&ejections, now);
     time("passive, success", &|| {
-        black_box(passive.record(Outcome::Good, now));
+        black_box(passive.record(Outcome::Good, now, now));
     });
     time("passive, failure", &|| {
-        black_box(passive.record(Outcome::Bad, now));
-        black_box(passive.record(Outcome::Good, now));
+        black_box(passive.record(Outcome::Bad, now, now));
+        black_box(passive.record(Outcome::Good, now, now));
     });
     let breaker = Breaker::new(BreakerOptions::new(), now);
     time("breaker, admit and record", &|| {

@@ -230,6 +230,8 @@ impl Proxy {
         let spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
             .then(|| Spare::of(req))
             .flatten();
+        // Where nothing is ever tried again, no request comes that is a better probe.
+        let probes = spare.is_some() || !policy.retry.is_on();
         let method = req.method().clone();
         let mut upload = outgoing(req, present.has_expect());
 
@@ -245,7 +247,7 @@ impl Proxy {
             let is_new = kept.is_none();
             let mut lease = match kept.take() {
                 Some(lease) => lease,
-                None => match core.choose(&caller, &tried, spare.is_some(), began) {
+                None => match core.choose(&caller, &tried, probes, began) {
                     Ok(lease) => lease,
                     Err(refused) => return Ok(unavailable(refused, grpc)),
                 },

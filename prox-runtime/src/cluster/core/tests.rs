@@ -13,7 +13,8 @@ use crate::cluster::{
 
 const URLS: [&str; 4] = ["http://a:1", "http://b:1", "http://c:1", "http://d:1"];
 const OK: Outcome = Outcome::Status(StatusCode::OK);
-const BAD: Outcome = Outcome::Failed(Failure::Connect);
+const BAD: Outcome = Outcome::Failed(Failure::Reset);
+const GONE: Outcome = Outcome::Failed(Failure::Connect);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn asked(core: &Arc<Core>, mut parts: Parts) -> Caller {
@@ -83,7 +84,7 @@ async fn five_failures_in_a_row_eject_an_endpoint() {
     assert_eq!(shares(&users, 300), [0, 100, 100, 100]);
     assert_eq!(users.counters().ejected, 1);
     let first = users.endpoints().next().unwrap();
-    assert_eq!(first.last_error().unwrap().reason, "connect");
+    assert_eq!(first.last_error().unwrap().reason, "reset");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +155,68 @@ async fn when_all_are_ejected_all_are_used() {
     }
     assert_eq!(conditions(&users), [Condition::Ejected; 4]);
     assert_eq!(users.counters().panics, 1);
+    let mut shares = [0; 4];
+    for _ in 0..40 {
+        shares[ask(&users, |_| BAD)] += 1;
+    }
+    assert_eq!(shares, [10; 4]);
+    assert_eq!(users.counters().ejected, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_cannot_be_connected_to_are_all_ejected() {
+    let users = built(four());
+    for _ in 0..100 {
+        ask(&users, |index| if index == 3 { OK } else { GONE });
+    }
+    assert_eq!(users.counters().ejected, 3);
+    assert_eq!(shares(&users, 40), [0, 0, 0, 40]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_tried_all_others_tries_one_that_could_not_be_connected_to() {
+    let users = built(four());
+    let (core, caller) = (users.core(), caller(&users));
+    for _ in 0..100 {
+        ask(&users, |index| match index {
+            0 | 1 => GONE,
+            2 => BAD,
+            _ => OK,
+        });
+    }
+    use Condition::Ejected;
+    assert_eq!(conditions(&users)[..2], [Ejected, Ejected]);
+    assert!(core.has_another(&caller, &[2, 3], Instant::now()));
+    let choose = |tried: &[usize]| core.choose(&caller, tried, true, Instant::now()).unwrap();
+    let mut resort = choose(&[2, 3]);
+    assert_eq!(resort.index(), 0);
+    assert_eq!(choose(&[0, 2, 3]).index(), 1);
+    assert!(!core.has_another(&caller, &[0, 1, 2, 3], Instant::now()));
+    assert!(choose(&[0, 1, 2, 3]).index() > 1);
+    resort.settle(OK, SECOND);
+    assert_eq!(conditions(&users)[0], Condition::Warming);
+    // Who never tried gets none of them.
+    assert!((0..40).all(|_| ask(&users, |_| OK) != 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_success_in_panic_ends_it_and_the_others_are_probed_at_once() {
+    let users = built(four());
+    for _ in 0..100 {
+        ask(&users, |_| GONE);
+    }
+    assert_eq!(conditions(&users), [Condition::Ejected; 4]);
+    let first = ask(&users, |_| OK);
+    assert_eq!(conditions(&users)[first], Condition::Warming);
+    let mut probed: Vec<usize> = (0..3).map(|_| ask(&users, |_| OK)).collect();
+    probed.push(first);
+    probed.sort_unstable();
+    assert_eq!(probed, [0, 1, 2, 3]);
+    assert_eq!(conditions(&users), [Condition::Warming; 4]);
     assert_eq!(shares(&users, 40), [10; 4]);
+    let counters = users.counters();
+    assert_eq!((counters.panics, counters.probes), (1, 3));
+    assert_eq!((counters.ejected, counters.returned), (4, 4));
 }
 
 #[tokio::test(start_paused = true)]

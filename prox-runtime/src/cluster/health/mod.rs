@@ -22,8 +22,10 @@ use crate::error::{Error, Failure, Origin};
 pub(crate) enum Outcome {
     /// The endpoint did its work, whatever the answer was.
     Good,
-    /// It could not be reached, reset the connection, answered too late, not in HTTP, or with a failure of its own.
+    /// It reset the connection, answered too late, not in HTTP, or with a failure of its own.
     Bad,
+    /// No connection to it came about: it was asked for nothing, and does nothing.
+    Unreachable,
     /// Nothing can be said: the client left, or the gateway gave up for a reason of its own.
     Unknown,
 }
@@ -45,10 +47,18 @@ impl Outcome {
 
     /// What it says that there was no answer: only what an upstream does to us speaks against it.
     pub(crate) fn of_failure(failure: Failure) -> Self {
-        match Error::failure(failure).origin() {
-            Origin::Upstream => Self::Bad,
+        match failure {
+            Failure::Dns | Failure::Connect | Failure::ConnectTimeout | Failure::Tls => {
+                Self::Unreachable
+            }
+            _ if Error::failure(failure).origin() == Origin::Upstream => Self::Bad,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether it speaks against the endpoint.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::Bad | Self::Unreachable)
     }
 }
 
@@ -71,5 +81,11 @@ mod tests {
                 .iter()
                 .all(|o| *o == Outcome::Bad)
         );
+        let without = Outcome::of_failure;
+        assert_eq!(without(Failure::Connect), Outcome::Unreachable);
+        assert_eq!(without(Failure::ConnectTimeout), Outcome::Unreachable);
+        assert_eq!(without(Failure::Reset), Outcome::Bad);
+        assert_eq!(without(Failure::ResponseTimeout), Outcome::Bad);
+        assert_eq!(without(Failure::ClientGone), Outcome::Unknown);
     }
 }

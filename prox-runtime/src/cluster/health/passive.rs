@@ -19,17 +19,22 @@ use crate::{
 /// When an endpoint is ejected because of its answers, and for how long: `.passive(..)`. On by default.
 ///
 /// A failure is a connection that cannot be made or is reset, an answer that is late or is not HTTP, and a status of 5xx other
-/// than 501 and 505.
+/// than 501 and 505. One of a request that was sent longer ago than the window lasts (10 s) counts only if the endpoint has
+/// answered nothing well in the meantime: it may have recovered since.
 ///
 /// | what | default |
 /// |---|---|
 /// | failures in a row | 5 |
 /// | or share of failures | 50 % of at least 20 requests in 10 s |
-/// | ejected for | 5 s, doubling up to 300 s |
+/// | ejected for | 5 s, doubling up to 300 s, or to 30 s while no connection comes about |
 /// | ejected at most | half of the endpoints, rounded down: never the only one |
 ///
 /// When the time is over, one request is sent as a probe; if it succeeds the endpoint is back (and starts slowly), else it is
 /// ejected for twice as long. An endpoint that then stays for 300 s has a clean slate.
+///
+/// An endpoint to which no connection comes about, so many times in a row, is ejected however many others are: it does nothing,
+/// so that nobody is spared by asking it. When all are ejected, all are used, and the first that answers well is back at
+/// once; the others are then probed at once.
 ///
 /// ```
 /// use prox_runtime::PassiveOptions;
@@ -87,6 +92,8 @@ impl PassiveOptions {
     }
 
     /// Never ejects more than `percent` of the endpoints at a time; 50 by default, 100 at most.
+    ///
+    /// Endpoints to which no connection comes about are ejected beyond it, unless it is 0, which ejects nobody.
     #[must_use]
     pub fn at_most(mut self, percent: u32) -> Self {
         self.most = percent.min(100);
@@ -94,13 +101,23 @@ impl PassiveOptions {
     }
 
     /// The length of the ejection number `times`, counted from 1.
-    fn length(&self, times: u32) -> Duration {
+    ///
+    /// A probe that finds nobody costs no request, since that goes elsewhere; so there the wait need not grow long.
+    fn length(&self, times: u32, unreachable: bool) -> Duration {
         let factor = 1_u32
             .checked_shl(times.saturating_sub(1))
             .unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.longest)
+        let longest = if unreachable {
+            self.longest.min(self.first.max(UNREACHABLE))
+        } else {
+            self.longest
+        };
+        self.first.saturating_mul(factor).min(longest)
     }
 }
+
+/// The longest ejection of an endpoint that cannot be connected to, unless the first is longer.
+const UNREACHABLE: Duration = Duration::from_secs(30);
 
 impl Default for PassiveOptions {
     fn default() -> Self {
@@ -131,10 +148,14 @@ impl Ejections {
         self.ejected.load(Ordering::Relaxed)
     }
 
-    /// Takes one of the ejections that are allowed at a time.
-    fn reserve(&self) -> bool {
+    /// Takes one of the ejections that are allowed at a time; who is `unreachable` is always allowed one, if anybody is.
+    fn reserve(&self, unreachable: bool) -> bool {
         let endpoints = self.endpoints.load(Ordering::Relaxed);
-        let most = endpoints.saturating_mul(self.options.most as usize) / 100;
+        let most = if unreachable && self.options.most > 0 {
+            endpoints
+        } else {
+            endpoints.saturating_mul(self.options.most as usize) / 100
+        };
         self.ejected
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ejected| {
                 (ejected < most).then_some(ejected + 1)
@@ -148,6 +169,8 @@ impl Ejections {
 pub(crate) enum Cause {
     /// So many failures in a row.
     InARow(u32),
+    /// So many times in a row no connection came about.
+    Unreachable(u32),
     /// So many failures among all requests in the window.
     Share { failed: u64, of: u64 },
     /// The probe failed.
@@ -176,6 +199,8 @@ pub(crate) enum Change {
 pub(crate) struct Passive {
     cluster: Arc<Ejections>,
     streak: AtomicU32,
+    /// The part of the streak, from its end, in which no connection came about.
+    unreachable: AtomicU32,
     window: Window,
     /// The same as in `state`, to be read without the lock.
     ejected: AtomicBool,
@@ -187,14 +212,25 @@ struct State {
     phase: Phase,
     /// How often it was ejected without a long stay in between.
     times: u32,
+    /// Whether no connection came about when it was ejected last.
+    unreachable: bool,
     returned: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Admitted,
-    Ejected { until: Instant },
-    Probing { since: Instant },
+    Ejected {
+        until: Instant,
+    },
+    Probing {
+        since: Instant,
+    },
+    /// There is no other, and a request tries it out; if that fails, nothing has changed.
+    Trying {
+        since: Instant,
+        until: Instant,
+    },
 }
 
 impl Passive {
@@ -204,11 +240,13 @@ impl Passive {
         Self {
             cluster: Arc::clone(cluster),
             streak: AtomicU32::new(0),
+            unreachable: AtomicU32::new(0),
             window: Window::new(cluster.options.window, now),
             ejected: AtomicBool::new(false),
             state: Mutex::new(State {
                 phase: Phase::Admitted,
                 times: 0,
+                unreachable: false,
                 returned: now,
             }),
         }
@@ -219,33 +257,53 @@ impl Passive {
         self.ejected.load(Ordering::Relaxed)
     }
 
-    /// Records how a request other than a probe ended.
+    /// Whether it is ejected because no connection came about.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_ejected() && lock(&self.state).unreachable
+    }
+
+    /// Records how a request other than a probe ended that began then.
     ///
-    /// While it is ejected that says nothing: such requests were begun before, or sent in panic.
-    pub(crate) fn record(&self, outcome: Outcome, now: Instant) -> Option<Change> {
+    /// While it is ejected that says nothing: such requests were begun before, or sent in panic. And what runs out of time
+    /// now, but was sent long ago, tells of an endpoint that may be well again: so it is, if it has answered since.
+    pub(crate) fn record(&self, outcome: Outcome, began: Instant, now: Instant) -> Option<Change> {
         if outcome == Outcome::Unknown || self.is_ejected() {
             return None;
         }
-        let bad = outcome == Outcome::Bad;
-        self.window.add(bad, now);
-        if bad {
-            return self.failed(now);
+        let failed = outcome.is_failure();
+        if failed && now.saturating_duration_since(began) >= self.cluster.options.window {
+            let tally = self.window.tally(now);
+            if tally.all > tally.marked {
+                return None;
+            }
+        }
+        self.window.add(failed, now);
+        if failed {
+            return self.failed(outcome == Outcome::Unreachable, now);
         }
         // Most of the time it is zero, and reading it leaves the cache line with all who share it.
         if self.streak.load(Ordering::Relaxed) != 0 {
             self.streak.store(0, Ordering::Relaxed);
+            self.unreachable.store(0, Ordering::Relaxed);
         }
         None
     }
 
-    fn failed(&self, now: Instant) -> Option<Change> {
+    fn failed(&self, unreachable: bool, now: Instant) -> Option<Change> {
         let options = &self.cluster.options;
-        let streak = self
-            .streak
-            .fetch_add(1, Ordering::Relaxed)
-            .saturating_add(1);
+        let more = |count: &AtomicU32| count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let streak = more(&self.streak);
+        let unreached = if unreachable {
+            more(&self.unreachable)
+        } else {
+            self.unreachable.store(0, Ordering::Relaxed);
+            0
+        };
         // With a remainder, so that an endpoint that was spared is judged anew only after as many failures more.
-        let cause = if options.in_a_row > 0 && streak.is_multiple_of(options.in_a_row) {
+        let reaches = |count: u32| options.in_a_row > 0 && count.is_multiple_of(options.in_a_row);
+        let cause = if unreachable && reaches(unreached) {
+            Cause::Unreachable(unreached)
+        } else if reaches(streak) {
             Cause::InARow(streak)
         } else {
             let tally = self.window.tally(now);
@@ -261,7 +319,8 @@ impl Passive {
         if state.phase != Phase::Admitted {
             return None;
         }
-        if !self.cluster.reserve() {
+        let gone = matches!(cause, Cause::Unreachable(_));
+        if !self.cluster.reserve(gone) {
             if matches!(cause, Cause::Share { .. }) {
                 self.window.clear();
             }
@@ -270,12 +329,13 @@ impl Passive {
         if now.saturating_duration_since(state.returned) >= options.longest {
             state.times = 0;
         }
-        Some(self.eject(&mut state, cause, now))
+        Some(self.eject(&mut state, cause, unreachable, now))
     }
 
-    fn eject(&self, state: &mut State, cause: Cause, now: Instant) -> Change {
+    fn eject(&self, state: &mut State, cause: Cause, unreachable: bool, now: Instant) -> Change {
         state.times = state.times.saturating_add(1);
-        let length = self.cluster.options.length(state.times);
+        state.unreachable = unreachable;
+        let length = self.cluster.options.length(state.times, unreachable);
         state.phase = Phase::Ejected {
             until: now + length,
         };
@@ -294,7 +354,9 @@ impl Passive {
         match lock(&self.state).phase {
             Phase::Admitted => None,
             Phase::Ejected { until } => Some(until),
-            Phase::Probing { since } => Some(since + self.cluster.options.longest),
+            Phase::Probing { since } | Phase::Trying { since, .. } => {
+                Some(since + self.cluster.options.longest)
+            }
         }
     }
 
@@ -313,7 +375,7 @@ impl Passive {
             Phase::Admitted => return false,
             Phase::Ejected { until } if retried => until,
             Phase::Ejected { until } => until + options.first,
-            Phase::Probing { since } => since + options.longest,
+            Phase::Probing { since } | Phase::Trying { since, .. } => since + options.longest,
         };
         if now < due {
             return false;
@@ -322,19 +384,43 @@ impl Passive {
         true
     }
 
+    /// Lets a request that has no other endpoint bring this one back; whoever gets `true` says with [`settle`](Self::settle)
+    /// how it ended. One at a time; if it fails, the ejection goes on as it was.
+    pub(crate) fn claim_trial(&self, now: Instant) -> bool {
+        let mut state = lock(&self.state);
+        let Phase::Ejected { until } = state.phase else {
+            return false;
+        };
+        state.phase = Phase::Trying { since: now, until };
+        true
+    }
+
+    /// Lets an ejected endpoint be probed at once.
+    pub(crate) fn hurry(&self, now: Instant) {
+        let mut state = lock(&self.state);
+        if let Phase::Ejected { until } | Phase::Trying { until, .. } = &mut state.phase {
+            *until = now.min(*until);
+        }
+    }
+
     /// Says how a probe ended. When nothing can be said, the next request may be the probe.
     pub(crate) fn settle(&self, outcome: Outcome, now: Instant) -> Option<Change> {
         let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Probing { .. }) {
-            return None;
-        }
-        match outcome {
-            Outcome::Unknown => {
+        match (state.phase, outcome) {
+            (Phase::Admitted | Phase::Ejected { .. }, _) => None,
+            (_, Outcome::Good) => Some(self.admit(&mut state, now)),
+            (Phase::Trying { until, .. }, _) => {
+                state.phase = Phase::Ejected { until };
+                None
+            }
+            (Phase::Probing { .. }, Outcome::Unknown) => {
                 state.phase = Phase::Ejected { until: now };
                 None
             }
-            Outcome::Bad => Some(self.eject(&mut state, Cause::Probe, now)),
-            Outcome::Good => Some(self.admit(&mut state, now)),
+            (Phase::Probing { .. }, _) => {
+                let unreachable = outcome == Outcome::Unreachable;
+                Some(self.eject(&mut state, Cause::Probe, unreachable, now))
+            }
         }
     }
 
@@ -348,6 +434,7 @@ impl Passive {
         state.phase = Phase::Admitted;
         state.returned = now;
         self.streak.store(0, Ordering::Relaxed);
+        self.unreachable.store(0, Ordering::Relaxed);
         self.window.clear();
         self.cluster.ejected.fetch_sub(1, Ordering::Relaxed);
         self.ejected.store(false, Ordering::Relaxed);

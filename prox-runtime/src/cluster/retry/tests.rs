@@ -44,7 +44,7 @@ fn status(code: u16) -> Failed {
 }
 
 #[test]
-fn without_being_asked_only_a_failure_to_connect_is_tried_again_once() {
+fn without_being_asked_only_a_failure_to_connect_is_tried_again_elsewhere() {
     let case = Case::new(RetryOptions::default());
     let connect = |attempt: &mut Attempt<'static>| {
         attempt.failed = Failed::Connect;
@@ -52,12 +52,16 @@ fn without_being_asked_only_a_failure_to_connect_is_tried_again_once() {
         attempt.body_again = false;
     };
     let wait = Duration::ZERO;
-    assert_eq!(case.decide(connect), Verdict::Retry { wait });
-    let again = case.decide(|attempt| {
-        connect(attempt);
-        attempt.retries = 1;
-    });
-    assert_eq!(again, Verdict::GiveUp(Reason::Off));
+    let after = |retries| {
+        case.decide(|attempt| {
+            connect(attempt);
+            attempt.retries = retries;
+        })
+    };
+    for retries in 0..3 {
+        assert_eq!(after(retries), Verdict::Retry { wait });
+    }
+    assert_eq!(after(3), Verdict::GiveUp(Reason::Off));
     let alone = case.decide(|attempt| {
         connect(attempt);
         attempt.another_endpoint = false;

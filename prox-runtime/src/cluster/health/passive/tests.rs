@@ -17,17 +17,17 @@ fn endpoints(count: usize) -> (Vec<Passive>, Instant) {
 
 /// Records outcomes until something changes.
 fn fail(endpoint: &Passive, times: usize, now: Instant) -> Option<Change> {
-    (0..times).find_map(|_| endpoint.record(Bad, now))
+    (0..times).find_map(|_| endpoint.record(Bad, now, now))
 }
 
 #[test]
 fn five_failures_in_a_row_eject() {
     let (endpoints, now) = endpoints(2);
     assert_eq!(fail(&endpoints[0], 4, now), None);
-    endpoints[0].record(Good, now);
+    endpoints[0].record(Good, now, now);
     assert_eq!(fail(&endpoints[0], 4, now), None);
-    assert_eq!(endpoints[0].record(Unknown, now), None);
-    let change = endpoints[0].record(Bad, now);
+    assert_eq!(endpoints[0].record(Unknown, now, now), None);
+    let change = endpoints[0].record(Bad, now, now);
     let (cause, length) = (Cause::InARow(5), seconds(5));
     assert_eq!(
         change,
@@ -46,7 +46,7 @@ fn half_of_twenty_requests_eject_within_ten_seconds_only() {
     let run = |endpoint: &Passive, step: Duration| {
         (0..20).find_map(|turn| {
             let outcome = if turn % 2 == 0 { Good } else { Bad };
-            endpoint.record(outcome, start + step * turn)
+            endpoint.record(outcome, start + step * turn, start + step * turn)
         })
     };
     assert_eq!(run(&endpoints[1], seconds(1)), None);
@@ -67,6 +67,108 @@ fn half_of_the_endpoints_stay() {
         assert_eq!(spared.count(), count - most);
         assert_eq!(endpoints[0].cluster.ejected(), most);
     }
+}
+
+fn lose(endpoint: &Passive, times: usize, now: Instant) -> Option<Change> {
+    (0..times).find_map(|_| endpoint.record(Unreachable, now, now))
+}
+
+#[test]
+fn who_cannot_be_connected_to_is_ejected_beyond_the_half() {
+    let (endpoints, now) = endpoints(4);
+    for endpoint in &endpoints[..3] {
+        let Some(Change::Ejected { cause, .. }) = lose(endpoint, 5, now) else {
+            panic!("it stayed");
+        };
+        assert_eq!(cause, Cause::Unreachable(5));
+    }
+    // The last one fails in other ways, and so bears the load.
+    assert!(matches!(
+        fail(&endpoints[3], 5, now),
+        Some(Change::Spared { .. })
+    ));
+    assert_eq!(lose(&endpoints[3], 4, now), None);
+    endpoints[3].record(Good, now, now);
+    assert_eq!(lose(&endpoints[3], 4, now), None);
+    assert!(lose(&endpoints[3], 1, now).is_some());
+    assert_eq!(endpoints[0].cluster.ejected(), 4);
+
+    let nobody = Ejections::new(PassiveOptions::new().at_most(0));
+    let endpoint = Passive::new(&nobody, now);
+    lose(&endpoint, 100, now);
+    assert!(!endpoint.is_ejected());
+}
+
+#[test]
+fn who_cannot_be_connected_to_is_probed_every_thirty_seconds_at_least() {
+    let (endpoints, mut now) = endpoints(2);
+    let endpoint = &endpoints[0];
+    lose(endpoint, 5, now);
+    let mut probe = |outcome| {
+        now = endpoint.probe_due().unwrap();
+        assert!(endpoint.claim_probe(true, now));
+        match endpoint.settle(outcome, now) {
+            Some(Change::Ejected { length, .. }) => length,
+            other => panic!("{other:?}"),
+        }
+    };
+    for expected in [10, 20, 30, 30] {
+        assert_eq!(probe(Unreachable), seconds(expected));
+    }
+    // It is there again, and fails: its probes cost requests now.
+    assert_eq!(probe(Bad), seconds(160));
+}
+
+#[test]
+fn a_trial_in_panic_brings_an_endpoint_back_or_changes_nothing() {
+    let (endpoints, now) = endpoints(2);
+    let endpoint = &endpoints[0];
+    assert!(!endpoint.claim_trial(now));
+    lose(endpoint, 5, now);
+    let due = endpoint.probe_due();
+    for outcome in [Bad, Unreachable, Unknown] {
+        assert!(endpoint.claim_trial(now));
+        assert!(!endpoint.claim_trial(now));
+        assert!(!endpoint.claim_probe(true, now));
+        assert_eq!(endpoint.settle(outcome, now), None);
+        assert_eq!(endpoint.probe_due(), due);
+    }
+    assert!(endpoint.claim_trial(now));
+    assert_eq!(endpoint.settle(Good, now), Some(Change::Returned));
+    assert!(!endpoint.is_ejected());
+}
+
+#[test]
+fn an_ejected_endpoint_that_is_hurried_is_probed_at_once() {
+    let (endpoints, now) = endpoints(2);
+    endpoints[0].hurry(now);
+    assert_eq!(endpoints[0].probe_due(), None);
+    fail(&endpoints[0], 5, now);
+    let later = now + seconds(1);
+    endpoints[0].hurry(later);
+    assert!(endpoints[0].claim_probe(true, later));
+    // A probe that is under way goes on.
+    endpoints[0].hurry(later);
+    assert!(!endpoints[0].claim_probe(true, later));
+}
+
+#[test]
+fn what_was_sent_long_ago_speaks_against_nobody_who_has_answered_since() {
+    let (endpoints, start) = endpoints(2);
+    let now = start + seconds(30);
+    let late = |endpoint: &Passive| (0..9).find_map(|_| endpoint.record(Bad, start, now));
+    endpoints[0].record(Good, now, now);
+    assert_eq!(late(&endpoints[0]), None);
+    assert_eq!(fail(&endpoints[0], 4, now), None);
+    // Without an answer in the last ten seconds it does.
+    endpoints[1].record(Good, start, start + seconds(15));
+    assert!(matches!(
+        late(&endpoints[1]),
+        Some(Change::Ejected {
+            cause: Cause::InARow(5),
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -103,7 +205,7 @@ fn one_probe_is_sent_when_the_time_is_over() {
     assert!(endpoint.claim_probe(true, due));
     assert!(!endpoint.claim_probe(true, due));
     // What was begun before the ejection says nothing about the probe.
-    assert_eq!(endpoint.record(Good, due), None);
+    assert_eq!(endpoint.record(Good, due, due), None);
     assert!(endpoint.is_ejected());
     assert_eq!(endpoint.settle(Unknown, due), None);
     assert!(endpoint.claim_probe(true, due));
@@ -165,16 +267,21 @@ enum Step {
     Record(usize, Outcome),
     Claim(usize, bool),
     Settle(usize, Outcome),
+    Trial(usize),
+    Hurry(usize),
     Pardon(usize),
     Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let outcome = || prop_oneof![Just(Good), Just(Bad), Just(Bad), Just(Unknown)];
+    let outcome =
+        || prop_oneof![3 => Just(Good), 6 => Just(Bad), 3 => Just(Unknown), 1 => Just(Unreachable)];
     prop_oneof![
         8 => (0..4_usize, outcome()).prop_map(|(at, outcome)| Step::Record(at, outcome)),
         3 => (0..4_usize, any::<bool>()).prop_map(|(at, retried)| Step::Claim(at, retried)),
         2 => (0..4_usize, outcome()).prop_map(|(at, outcome)| Step::Settle(at, outcome)),
+        1 => (0..4_usize).prop_map(Step::Trial),
+        1 => (0..4_usize).prop_map(Step::Hurry),
         1 => (0..4_usize).prop_map(Step::Pardon),
         2 => (0..400_u64).prop_map(Step::Wait),
     ]
@@ -187,11 +294,18 @@ proptest! {
     ) {
         let (endpoints, mut now) = endpoints(4);
         let mut probing = [false; 4];
+        let mut unreachable = 0;
         for step in steps {
             match step {
                 Step::Record(at, outcome) => {
-                    endpoints[at].record(outcome, now);
+                    let change = endpoints[at].record(outcome, now, now);
+                    let gone = |cause| matches!(cause, Cause::Unreachable(_));
+                    if matches!(change, Some(Change::Ejected { cause, .. }) if gone(cause)) {
+                        unreachable += 1;
+                    }
                 }
+                Step::Trial(at) => probing[at] |= endpoints[at].claim_trial(now),
+                Step::Hurry(at) => endpoints[at].hurry(now),
                 Step::Claim(at, retried) => {
                     let due = endpoints[at].probe_due();
                     let claimed = endpoints[at].claim_probe(retried, now);
@@ -212,7 +326,7 @@ proptest! {
             }
             let out = endpoints.iter().filter(|endpoint| endpoint.is_ejected()).count();
             prop_assert_eq!(out, endpoints[0].cluster.ejected());
-            prop_assert!(out <= 2);
+            prop_assert!(out <= 2 + unreachable);
             for endpoint in &endpoints {
                 prop_assert_eq!(endpoint.is_ejected(), endpoint.probe_due().is_some());
                 let due = endpoint.probe_due();
