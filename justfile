@@ -16,6 +16,11 @@ soak *ARGS:
     {{ programs }}
     python3 tests/peers/run.py --soak 600 {{ ARGS }}
 
+# Upstreams that are killed, stopped, restarted, or misbehave under load, behind Prox, HAProxy and nginx (`--short`: a minute).
+faults *ARGS:
+    cargo build --release -p prox-tests --bin fault_prox --bin fault_origin --bin steady
+    python3 tests/peers/faults.py {{ ARGS }}
+
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}

@@ -12,6 +12,7 @@ mod desync;
 mod embedding;
 mod env;
 mod failures;
+mod faults;
 mod forwarding;
 #[path = "../../prox-runtime/src/framing/cases.rs"]
 mod framing_cases;

@@ -169,7 +169,14 @@ def contenders(programs):
         Prox("Prox, told", [*ours, *told]),
         Haproxy("HAProxy", ["haproxy", "-db", "-q", "-f", "{config}"], HAPROXY),
         Nginx("nginx", ["nginx", "-c", "{config}", "-e", "stderr"], NGINX),
+        # Measured when they are asked for: the defaults, but for the policy.
+        Prox("Prox, p2c", [*ours, "--policy", "p2c"]),
+        Prox("Prox, least_conn", [*ours, "--policy", "least_conn"]),
     ]
+
+
+# What is measured when nothing else is said.
+USUAL = ("Prox", "Prox, told", "HAProxy", "nginx")
 
 
 # A child that is being started has a copy of each socket for a moment, and so of one that only looks for a free port.
@@ -516,7 +523,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="less of everything, in a minute")
     parser.add_argument("--rate", type=positive, default=300, help="requests a second for each proxy (300)")
-    parser.add_argument("--only", default="", help="proxies, for example Prox,nginx; `told` is Prox with retries and checks")
+    parser.add_argument("--only", default="", help="proxies, for example prox,nginx; `told` is Prox with retries and checks, `p2c` and `least_conn` are policies")
     parser.add_argument("--fault", default="", help="only faults whose name has this in it")
     parser.add_argument("--skip-missing", action="store_true", help="go on without the proxies that are not installed")
     parser.add_argument("--configurations", action="store_true", help="print what the other proxies are told, and do nothing")
@@ -531,11 +538,11 @@ def arguments():
 def choose(options):
     """The proxies to measure, all of which can be started."""
     every = contenders(options.programs)
-    words = {"told" if "told" in one.name else one.name.lower(): one for one in every}
+    words = {one.name.lower().replace("prox, ", ""): one for one in every}
     only = [word.strip().lower() for word in options.only.split(",") if word.strip()]
     if unknown := [word for word in only if word not in words]:
         raise Failure(f"no such proxy: {', '.join(unknown)}; there are {', '.join(words)}")
-    selected = [words[word] for word in only] or every
+    selected = [words[word] for word in only] or [one for one in every if one.name in USUAL]
     built = [f"{options.programs}/{name}" for name in ("fault_prox", "fault_origin", "steady")]
     if missing := [program for program in built if not shutil.which(program)]:
         raise Failure(f"missing: {', '.join(missing)}; build with: {BUILD}")
