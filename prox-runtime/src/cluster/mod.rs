@@ -162,7 +162,7 @@ macro_rules! policy_methods {
         ///
         /// Only idempotent methods (RFC 9110, 9.2.2), with a body of at most 64 KiB, after a reset or a `502`, `503` or
         /// `504`, on another endpoint if there is one, and before anything of a response has gone to the client. Off by
-        /// default, but for one more try when no connection came about. See [`RetryOptions`](crate::RetryOptions) for all
+        /// default, but for other endpoints when no connection came about. See [`RetryOptions`](crate::RetryOptions) for all
         /// of the rules.
         pub fn retry(mut self, options: impl Into<crate::cluster::RetryOptions>) -> Self {
             self.policy.retry = options.into();

@@ -41,7 +41,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What is to be other than the default.
 struct Flags {
-    response_timeout: Option<Duration>,
     retry: Option<RetryOptions>,
     check: Option<HttpCheck>,
 }
@@ -67,7 +66,6 @@ impl Flags {
         };
         let retries = flag("retries", Some(0))?;
         Ok(Self {
-            response_timeout: millis("response-timeout-ms")?,
             retry: (retries > 0).then(|| retry(retries)),
             check: millis("check-ms")?
                 .map(|every| HttpCheck::new("/healthz").every(every).timeout(every)),
@@ -75,9 +73,6 @@ impl Flags {
     }
 
     fn apply(self, mut users: ClusterBuilder) -> ClusterBuilder {
-        if let Some(limit) = self.response_timeout {
-            users = users.response_timeout(limit);
-        }
         if let Some(options) = self.retry {
             users = users.retry(options);
         }

@@ -26,7 +26,7 @@ use crate::{
 /// |---|---|
 /// | failures in a row | 5 |
 /// | or share of failures | 50 % of at least 20 requests in 10 s |
-/// | ejected for | 5 s, doubling up to 300 s, or to 30 s while no connection comes about |
+/// | ejected for | 5 s, doubling up to 300 s, or to 10 s while no connection comes about |
 /// | ejected at most | half of the endpoints, rounded down: never the only one |
 ///
 /// When the time is over, one request is sent as a probe; if it succeeds the endpoint is back (and starts slowly), else it is
@@ -117,7 +117,7 @@ impl PassiveOptions {
 }
 
 /// The longest ejection of an endpoint that cannot be connected to, unless the first is longer.
-const UNREACHABLE: Duration = Duration::from_secs(30);
+const UNREACHABLE: Duration = Duration::from_secs(10);
 
 impl Default for PassiveOptions {
     fn default() -> Self {
