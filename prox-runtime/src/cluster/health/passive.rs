@@ -26,7 +26,7 @@ use crate::{
 /// |---|---|
 /// | failures in a row | 5 |
 /// | or share of failures | 50 % of at least 20 requests in 10 s |
-/// | ejected for | 5 s, doubling up to 300 s, or to 10 s while no connection comes about |
+/// | ejected for | 5 s, doubling up to 300 s; always 5 s while no connection comes about |
 /// | ejected at most | half of the endpoints, rounded down: never the only one |
 ///
 /// When the time is over, one request is sent as a probe; if it succeeds the endpoint is back (and starts slowly), else it is
@@ -83,7 +83,8 @@ impl PassiveOptions {
         self
     }
 
-    /// Ejects for `first`, and for twice as long each time, up to `longest`; 5 s and 300 s by default.
+    /// Ejects for `first`, and for twice as long each time, up to `longest`; 5 s and 300 s by default. While no connection comes
+    /// about it is always `first`.
     #[must_use]
     pub fn eject_for(mut self, first: Duration, longest: Duration) -> Self {
         self.first = first.min(FOREVER);
@@ -102,22 +103,17 @@ impl PassiveOptions {
 
     /// The length of the ejection number `times`, counted from 1.
     ///
-    /// A probe that finds nobody costs no request, since that goes elsewhere; so there the wait need not grow long.
+    /// A probe that finds nobody costs no request, since that goes elsewhere; so there the wait need not grow.
     fn length(&self, times: u32, unreachable: bool) -> Duration {
+        if unreachable {
+            return self.first;
+        }
         let factor = 1_u32
             .checked_shl(times.saturating_sub(1))
             .unwrap_or(u32::MAX);
-        let longest = if unreachable {
-            self.longest.min(self.first.max(UNREACHABLE))
-        } else {
-            self.longest
-        };
-        self.first.saturating_mul(factor).min(longest)
+        self.first.saturating_mul(factor).min(self.longest)
     }
 }
-
-/// The longest ejection of an endpoint that cannot be connected to, unless the first is longer.
-const UNREACHABLE: Duration = Duration::from_secs(10);
 
 impl Default for PassiveOptions {
     fn default() -> Self {
@@ -333,7 +329,9 @@ impl Passive {
     }
 
     fn eject(&self, state: &mut State, cause: Cause, unreachable: bool, now: Instant) -> Change {
-        state.times = state.times.saturating_add(1);
+        if !unreachable || state.times == 0 {
+            state.times = state.times.saturating_add(1);
+        }
         state.unreachable = unreachable;
         let length = self.cluster.options.length(state.times, unreachable);
         state.phase = Phase::Ejected {
