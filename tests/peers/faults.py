@@ -22,6 +22,7 @@ import http.client
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -629,6 +630,17 @@ def missed(scenario, result, options):
         yield f"{result.tries - len(result.requests)} extra tries, and the budget is {budget:.0f}"
 
 
+def write(table):
+    """Puts the table, and what the other proxies are told, in the place of those of the page."""
+    page = REPOSITORY / "docs" / "faults.md"
+    text = re.sub(r"(\| fault \| proxy \|.*\n)(\|.*\n)+", lambda _: table + "\n", page.read_text(), count=1)
+    for name, config, kind in (("nginx", NGINX, Nginx), ("haproxy", HAPROXY, Haproxy)):
+        servers = (kind.endpoint.format(host="127.0.0.1", port=9000 + number, number=number) for number in range(UPSTREAMS))
+        config = config.format(directory="/run", listen=8080, upstream="\n".join(servers))
+        text = re.sub(f"```{name}\n(.*?)```", lambda _: f"```{name}\n{config}```", text, flags=re.DOTALL)
+    page.write_text(text)
+
+
 def arguments():
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -637,7 +649,7 @@ def arguments():
     parser.add_argument("--only", default="", help="proxies, for example prox,nginx; `told` is Prox with retries and checks, `p2c` and `least_conn` are policies")
     parser.add_argument("--fault", default="", help="only faults whose name has this in it")
     parser.add_argument("--skip-missing", action="store_true", help="go on without the proxies that are not installed")
-    parser.add_argument("--configurations", action="store_true", help="print what the other proxies are told, and do nothing")
+    parser.add_argument("--write", action="store_true", help="write the table and the configurations to docs/faults.md, too")
     parser.add_argument("--programs", help="where the built programs are (target/release)")
     options = parser.parse_args()
     target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
@@ -669,10 +681,6 @@ def choose(options):
 def main():
     """Runs what the command line asks for; the exit code is 1 when Prox misses a target."""
     options = arguments()
-    if options.configurations:
-        print(NGINX.format(directory="/run", listen=8080, upstream="        server 127.0.0.1:9000; ..."))
-        print(HAPROXY.format(directory="/run", listen=8080, upstream="    server upstream0 127.0.0.1:9000 ..."))
-        return 0
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -692,8 +700,10 @@ def main():
                     note(rows[-1])
                     if "told" in contender.name:
                         problems += [f"{scenario.name}: {problem}" for problem in missed(scenario, result, options)]
-        print(HEAD)
-        print("\n".join(rows))
+        table = "\n".join([HEAD, *rows])
+        print(table)
+        if options.write:
+            write(table)
         for problem in problems:
             note(f"missed: {problem}")
         return 1 if problems else 0
