@@ -410,7 +410,7 @@ def scenarios(short):
             lambda _: None,
             each(Origin.leave),
             hurt=(0, 1),
-            during=3,
+            during=6,
             counts=False,
             named=True,
         ),

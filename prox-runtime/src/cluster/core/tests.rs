@@ -184,8 +184,7 @@ async fn who_has_tried_all_others_tries_one_that_could_not_be_connected_to() {
             _ => OK,
         });
     }
-    use Condition::Ejected;
-    assert_eq!(conditions(&users)[..2], [Ejected, Ejected]);
+    assert_eq!(conditions(&users)[..2], [Condition::Ejected; 2]);
     assert!(core.has_another(&caller, &[2, 3], Instant::now()));
     let choose = |tried: &[usize]| core.choose(&caller, tried, true, Instant::now()).unwrap();
     let mut resort = choose(&[2, 3]);
