@@ -192,7 +192,7 @@ async fn who_has_tried_all_others_tries_one_that_could_not_be_connected_to() {
     assert_eq!(choose(&[0, 2, 3]).index(), 1);
     assert!(!core.has_another(&caller, &[0, 1, 2, 3], Instant::now()));
     assert!(choose(&[0, 1, 2, 3]).index() > 1);
-    resort.settle(OK, SECOND);
+    resort.settle(OK);
     assert_eq!(conditions(&users)[0], Condition::Warming);
     // Who never tried gets none of them.
     assert!((0..40).all(|_| ask(&users, |_| OK) != 1));
