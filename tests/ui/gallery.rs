@@ -46,6 +46,8 @@ const SECTIONS: [(&str, &[&str]); 17] = [
             "option_negative",
             "option_never",
             "option_without",
+            "health",
+            "mirror",
             "unit",
             "rewrite",
         ],

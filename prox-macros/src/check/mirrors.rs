@@ -43,6 +43,10 @@ fn mirror(expr: &Expr, call: &Call<'_>, diag: &mut Diagnostics) {
     let text: String = share.tokens.iter().map(ToString::to_string).collect();
     match wrong {
         Share::Right => {}
+        Share::One => {
+            diag.error(place, format!("`{text}` is no share of the requests"))
+                .help("write `1.0` for all of them, or `0.01` for 1 %");
+        }
         Share::Percent(percent) => {
             diag.error(place, format!("`{text}` is no share of the requests"))
                 .help(format!("write `{:?}` for {percent} %", percent / 100.0));
@@ -57,6 +61,8 @@ fn mirror(expr: &Expr, call: &Call<'_>, diag: &mut Diagnostics) {
 /// What a literal says of a share.
 enum Share {
     Right,
+    /// All of them, or a hundredth.
+    One,
     /// A whole number, with `%` or without, for which a percentage was most likely meant.
     Percent(f64),
     Outside,
@@ -68,12 +74,11 @@ impl Share {
         let number = |literal: &Literal| literal.to_string().replace('_', "").parse::<f64>().ok();
         match share.tokens.as_slice() {
             [TokenTree::Literal(literal)] => {
-                let number = number(literal)?;
-                let whole = !literal.to_string().contains('.');
+                let (number, text) = (number(literal)?, literal.to_string());
+                let whole = !text.contains('.');
                 Some(match number {
-                    1.0..=100.0 if whole => {
-                        Self::Percent(if number == 1.0 { 100.0 } else { number })
-                    }
+                    _ if text == "1" => Self::One,
+                    1.0..=100.0 if whole => Self::Percent(number),
                     0.0..=1.0 if !whole => Self::Right,
                     _ => Self::Outside,
                 })
@@ -102,7 +107,7 @@ pub(crate) fn is_wrong(option: &Ident, first: Option<&TokenTree>, group: &Group)
         _ => false,
     };
     let share = args.get(1).and_then(Share::of);
-    itself || matches!(share, Some(Share::Percent(_) | Share::Outside))
+    itself || share.is_some_and(|share| !matches!(share, Share::Right))
 }
 
 fn arguments(group: &Group) -> Vec<Expr> {

@@ -135,9 +135,10 @@ impl Rewriting<'_> {
 
     /// The name of a check, which no import brings in scope: variables often have such names.
     fn check(&self, name: &Ident) -> TokenStream {
-        match self.mirror {
-            Some(_) => mirror::path(Slot::Health, Some(name)),
-            None => quote_spanned!(Span::mixed_site()=> __p::places::health::#name),
+        if self.mirror.is_some() {
+            mirror::path(Slot::Health, Some(name))
+        } else {
+            quote_spanned!(Span::mixed_site()=> __p::places::health::#name)
         }
     }
 

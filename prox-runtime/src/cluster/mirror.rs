@@ -185,8 +185,8 @@ mod tests {
         let (held, mirror) = (Arc::new(()), mirror(MirrorOptions::new(1.0)));
         let inside = Arc::clone(&held);
         assert!(mirror.begin(async move {
-            let _inside = inside;
             pending::<()>().await;
+            drop(inside);
         }));
         drop(mirror);
         while Arc::strong_count(&held) > 1 {

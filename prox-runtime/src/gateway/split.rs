@@ -106,7 +106,8 @@ fn name_of(target: &Target, earlier: &[String]) -> String {
         [cluster] => cluster.name(),
         _ => "",
     };
-    (0..)
+    // One of so many is not among the earlier ones.
+    (0..=earlier.len())
         .map(|count| format!("{name}#{count}"))
         .find(|name| !earlier.contains(name))
         .unwrap_or_default()

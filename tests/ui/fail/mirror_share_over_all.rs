@@ -10,6 +10,7 @@ prox::gateway! {
     "/orders" => users.mirror(canary, 10),
     "/carts" => users.mirror(canary, 10%),
     "/items" => users.mirror(canary, -0.1),
+    "/all" => users.mirror(canary, 1),
 }
 
 fn main() -> prox::Result {

@@ -214,11 +214,14 @@ mod call {
     }
 
     fn put_varint(out: &mut BytesMut, mut value: u64) {
-        while value >= 0x80 {
-            out.put_u8((value & 0x7f) as u8 | 0x80);
+        loop {
+            let [low, ..] = value.to_le_bytes();
             value >>= 7;
+            if value == 0 {
+                return out.put_u8(low);
+            }
+            out.put_u8(low | 0x80);
         }
-        out.put_u8(value as u8);
     }
 
     /// The status of a `HealthCheckResponse { ServingStatus status = 1; }`, 0 if it has none; nothing for what is no such answer.
@@ -315,5 +318,16 @@ mod tests {
     fn a_check_that_cannot_pass_is_refused() {
         assert_eq!(grpc().service("a.B").host("a:80").problem(), None);
         assert!(grpc().host("a b").problem().is_some());
+    }
+}
+
+#[cfg(all(test, not(feature = "http2")))]
+mod without_http2 {
+    use super::*;
+
+    #[test]
+    fn a_check_says_which_feature_it_needs() {
+        let problem = grpc().problem();
+        assert!(problem.is_some_and(|problem| problem.contains("the feature `http2`")));
     }
 }
