@@ -174,6 +174,23 @@ async fn endpoints_that_cannot_be_connected_to_are_all_ejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_runs_out_of_time_ejects_nobody_who_has_answered_since_and_a_reset_does() {
+    let late = Outcome::Failed(Failure::ResponseTimeout);
+    for (outcome, answers, ejected) in [(late, true, 0), (late, false, 4), (BAD, true, 4)] {
+        let users = built(four().passive(PassiveOptions::new().at_most(100)));
+        let mut old: Vec<Lease> = (0..20).map(|_| choose(&users).unwrap()).collect();
+        advance(30 * SECOND).await;
+        if answers {
+            assert_eq!(shares(&users, 4), [1; 4]);
+        }
+        for lease in &mut old {
+            lease.settle(outcome);
+        }
+        assert_eq!(users.counters().ejected, ejected, "{outcome}, {answers}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_tried_all_others_tries_one_that_could_not_be_connected_to() {
     let users = built(four());
     let (core, caller) = (users.core(), caller(&users));
