@@ -37,7 +37,6 @@ impl<T> Sharded<T> {
     }
 
     /// Every shard, one after the other.
-    #[cfg(any(feature = "http2", test))]
     pub(crate) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
         self.0.iter().map(|shard| lock(&shard.0))
     }

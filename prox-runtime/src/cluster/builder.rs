@@ -1,24 +1,32 @@
 //! How a cluster is written: `cluster(policy, endpoints)` and what may follow it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    slice,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 use super::{
-    Balancer, BreakerOptions, Budget, BudgetOptions, Cluster, Core, Counts, Endpoint,
-    EndpointError, HealthCheck, IntoSticky, PassiveOptions, Policy, QueueOptions, RoundRobin,
-    SlowStart, Sticky, Upstream,
+    Balancer, BreakerOptions, Budget, BudgetOptions, Cluster, Core, Counts, Endpoint, Endpoints,
+    HealthCheck, IntoEndpoint, IntoEndpoints, IntoSticky, PassiveOptions, Policy, QueueOptions,
+    RoundRobin, SlowStart, Sticky,
     balance::sticky::Affinity,
     breaker::Breaker,
     core,
+    discover::Discovery,
+    endpoint::Blueprint,
     health::{passive::Ejections, watch::Checks},
+    list::Written,
+    members::Members,
     policy_methods,
     view::Views,
 };
 use crate::{
     error::Error,
     forward::rewrite::Template,
-    pool::{Pool, PoolOptions},
+    pool::PoolOptions,
     tls::{self, Connector, UpstreamTls},
 };
 
@@ -29,7 +37,7 @@ use crate::{
 #[must_use = "a cluster does nothing until it is the target of a route"]
 pub struct ClusterBuilder {
     balancer: Box<dyn Balancer>,
-    endpoints: Vec<Result<Endpoint, NoEndpoint>>,
+    endpoints: Endpoints,
     connect_timeout: Duration,
     pool: PoolOptions,
     max_connections: Option<usize>,
@@ -45,9 +53,6 @@ pub struct ClusterBuilder {
     required: bool,
     policy: Policy,
 }
-
-/// A text that is no endpoint, and why.
-pub type NoEndpoint = (String, EndpointError);
 
 /// Several endpoints that do the same work, and the policy that chooses between them.
 ///
@@ -212,8 +217,12 @@ impl ClusterBuilder {
     #[expect(clippy::too_many_lines, reason = "a list of checks, then of parts")]
     pub fn build(self, name: &str) -> Result<Cluster, Error> {
         let mut problems = Vec::new();
-        let mut endpoints: Vec<Endpoint> = Vec::with_capacity(self.endpoints.len());
-        for endpoint in self.endpoints {
+        let (list, source) = match self.endpoints.0 {
+            Written::List(list) => (list, None),
+            Written::Found(source) => (Vec::new(), Some(source)),
+        };
+        let mut endpoints: Vec<Endpoint> = Vec::with_capacity(list.len());
+        for endpoint in list {
             match endpoint {
                 Err((text, error)) => problems.push(format!("{text:?} is no upstream: {error}")),
                 Ok(endpoint) if endpoint.share() == 0 => {
@@ -233,7 +242,8 @@ impl ClusterBuilder {
         problems.extend(self.sticky.as_ref().and_then(|sticky| sticky.check().err()));
         let checks = self.health.as_ref();
         problems.extend(checks.and_then(|checks| checks.problem(self.http2)));
-        if endpoints.is_empty() && problems.is_empty() {
+        problems.extend(source.as_ref().and_then(|source| source.problem.clone()));
+        if endpoints.is_empty() && source.is_none() && problems.is_empty() {
             problems.push("there are no endpoints".into());
         }
         if self.max_connections == Some(0) {
@@ -253,7 +263,10 @@ impl ClusterBuilder {
             problems.push(problem);
         }
         problems.extend(self.policy.problem());
-        let connector = match connector(self.tls, &endpoints, self.http2) {
+        let likeness = source.as_ref().and_then(|source| source.likeness.as_ref());
+        let examples = likeness.map_or(&*endpoints, slice::from_ref);
+        let anything = source.is_some() && likeness.is_none();
+        let connector = match connector(self.tls, examples, anything, self.http2) {
             Ok(connector) => connector,
             Err(found) => {
                 problems.extend(found);
@@ -273,66 +286,59 @@ impl ClusterBuilder {
             );
         }
         let now = Instant::now();
-        let total = Arc::default();
+        let balances = endpoints.len() > 1 || source.is_some();
         // The only one there is is never ejected.
-        let ejections = self
-            .passive
-            .filter(|_| endpoints.len() > 1)
-            .map(Ejections::new);
-        let queue = self.queue.unwrap_or_default();
-        let upstreams: Vec<Upstream> = endpoints
-            .into_iter()
-            .map(|endpoint| {
-                let pool = Pool::new(self.pool.clone());
-                let pool = if self.http2 {
-                    pool.http2(self.connect_timeout)
-                } else {
-                    pool
-                };
-                Upstream::new(endpoint, pool, &total, ejections.as_ref())
-                    .limited(self.max_connections, &queue)
-            })
-            .collect();
+        let ejections = self.passive.filter(|_| balances).map(Ejections::new);
+        let warm = self.pool.warmed();
+        let blueprint = Blueprint {
+            pool: self.pool,
+            http2: self.http2.then_some(self.connect_timeout),
+            total: Arc::default(),
+            ejections,
+            max_connections: self.max_connections,
+            queue: self.queue.unwrap_or_default(),
+            connector: connector
+                .map(Arc::new)
+                .map_or_else(OnceLock::new, OnceLock::from),
+            affinity: self.sticky.map(|sticky| Affinity::new(&sticky, name)),
+        };
+        let upstreams = endpoints.into_iter().enumerate();
+        let upstreams = upstreams.map(|(index, endpoint)| blueprint.make(index, endpoint, now));
+        let members = Arc::new(Members::new(upstreams));
         let slow_start = self.slow_start.unwrap_or_default();
-        let view = core::survey(&upstreams, &*self.balancer, &slow_start, None, now);
-        let affinity = self.sticky.map(|sticky| {
-            let addresses: Vec<String> = upstreams
-                .iter()
-                .map(|upstream| upstream.endpoint.to_string())
-                .collect();
-            let addresses = addresses.iter().map(String::as_str).enumerate();
-            Affinity::new(&sticky, name, addresses)
-        });
+        let view = core::survey(&members, &*self.balancer, &slow_start, None, now);
         Ok(Cluster {
             core: Arc::new(Core {
                 name: name.to_owned(),
                 balancer: self.balancer,
                 views: Views::new(view),
+                discovery: source.map(Discovery::new),
+                balances,
+                blueprint,
                 slow_start,
-                affinity,
                 checks: self.health,
                 counts: Counts::default(),
                 breaker: self.breaker.map(|options| Breaker::new(options, now)),
                 budget: Budget::new(self.retry_budget, now),
-                upstreams,
                 connect_timeout: self.connect_timeout,
-                connector: connector.map(Arc::new),
                 required: self.required,
-                warm: self.pool.warmed(),
+                warm,
             }),
             policy: self.policy,
         })
     }
 }
 
-/// TLS for those endpoints that speak it; nothing when none does.
+/// TLS for those endpoints that speak it; nothing when none does. When they are found later and may be `anything`, it is made
+/// ready if there are options for it.
 fn connector(
     options: Option<UpstreamTls>,
     endpoints: &[Endpoint],
+    anything: bool,
     http2: bool,
 ) -> Result<Option<Connector>, Vec<String>> {
     let secure: Vec<&Endpoint> = endpoints.iter().filter(|one| one.is_secure()).collect();
-    if secure.is_empty() {
+    if secure.is_empty() && !(anything && options.is_some()) {
         return if options.is_some() && !endpoints.is_empty() {
             Err(vec![
                 "`.tls(..)` changes nothing, since no endpoint is https: write `https://`".into(),
@@ -344,127 +350,11 @@ fn connector(
     let connector = tls::connector(options, http2)?;
     let refused: Vec<String> = secure
         .iter()
-        .filter_map(|endpoint| connector.refuses(endpoint.host()))
+        .filter_map(|endpoint| connector.refuses(endpoint.name()))
         .collect();
     if refused.is_empty() {
         Ok(Some(connector))
     } else {
         Err(refused)
-    }
-}
-
-/// What may stand in the list of a cluster: a URL, or an [`Endpoint`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an endpoint",
-    label = "expected a URL or a `prox::Endpoint`",
-    note = "write \"http://host:port\", with `.weight(3)` behind it if need be, or declare `env NAME: Endpoint;`"
-)]
-pub trait IntoEndpoint {
-    /// Makes the endpoint, or says why there is none.
-    ///
-    /// # Errors
-    ///
-    /// The text, and what is wrong with it.
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint>;
-}
-
-impl IntoEndpoint for Endpoint {
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint> {
-        Ok(self)
-    }
-}
-
-impl IntoEndpoint for &str {
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint> {
-        self.parse().map_err(|error| (self.to_owned(), error))
-    }
-}
-
-impl IntoEndpoint for String {
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint> {
-        self.parse().map_err(|error| (self, error))
-    }
-}
-
-impl IntoEndpoint for &String {
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint> {
-        self.as_str().into_endpoint()
-    }
-}
-
-impl IntoEndpoint for Result<Endpoint, NoEndpoint> {
-    fn into_endpoint(self) -> Result<Endpoint, NoEndpoint> {
-        self
-    }
-}
-
-/// What may be the second argument of [`cluster`]: an array or a vector of what may be an endpoint.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a list of endpoints",
-    label = "expected a list",
-    note = "write `[\"http://10.0.0.1:8080\", ..]`, or declare `env URLS: Vec<Endpoint>;` and write `URLS`"
-)]
-pub trait IntoEndpoints {
-    /// Makes the endpoints, or says of each why there is none.
-    fn into_endpoints(self) -> Vec<Result<Endpoint, NoEndpoint>>;
-}
-
-impl<E: IntoEndpoint, const N: usize> IntoEndpoints for [E; N] {
-    fn into_endpoints(self) -> Vec<Result<Endpoint, NoEndpoint>> {
-        self.into_iter().map(E::into_endpoint).collect()
-    }
-}
-
-impl<E: IntoEndpoint> IntoEndpoints for Vec<E> {
-    fn into_endpoints(self) -> Vec<Result<Endpoint, NoEndpoint>> {
-        self.into_iter().map(E::into_endpoint).collect()
-    }
-}
-
-/// Gives a URL its weight or its failover group in place: `"http://10.0.0.2:8080".weight(3)`, `"http://b:80".priority(1)`.
-pub trait Weighted {
-    /// Sets the share of requests, relative to the weights of the other endpoints.
-    ///
-    /// # Errors
-    ///
-    /// When the text is no endpoint; reported when the gateway starts.
-    fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint>;
-
-    /// Sets the failover group: it is used when no endpoint with a lower number may be; 0 by default.
-    ///
-    /// # Errors
-    ///
-    /// When the text is no endpoint; reported when the gateway starts.
-    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint>;
-}
-
-impl Weighted for &str {
-    fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
-        Ok(self.into_endpoint()?.weight(weight))
-    }
-
-    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
-        Ok(self.into_endpoint()?.priority(number))
-    }
-}
-
-impl Weighted for String {
-    fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
-        self.as_str().weight(weight)
-    }
-
-    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
-        self.as_str().priority(number)
-    }
-}
-
-/// So that one may stand behind the other: `"http://b:80".weight(3).priority(1)`.
-impl Weighted for Result<Endpoint, NoEndpoint> {
-    fn weight(self, weight: u32) -> Result<Endpoint, NoEndpoint> {
-        Ok(self?.weight(weight))
-    }
-
-    fn priority(self, number: u8) -> Result<Endpoint, NoEndpoint> {
-        Ok(self?.priority(number))
     }
 }

@@ -6,41 +6,47 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use super::{
-    Attempt, Balancer, Caller, Lease, Outcome, Pick, RetryOptions, SlowStart, Unavailable,
-    Upstream, Verdict,
+    Attempt, Balancer, Caller, Endpoint, Lease, Outcome, Pick, RetryOptions, SlowStart,
+    Unavailable, Upstream, Verdict,
     balance::{
         FULL, Roster,
         sticky::{Affinity, Belongs},
     },
     breaker::{Admission, Breaker, Ticket},
     budget::Budget,
+    discover::Discovery,
+    endpoint::Blueprint,
     events::Counts,
     health::{
         self, active,
-        passive::{Change, Passive},
+        passive::{self, Passive},
         watch::Checks,
     },
+    lease::Hold,
+    members::{Change, Members},
     priority::{Mode, Standing, select},
     rng::Rng,
     view::{View, Views},
 };
-use crate::{client::Client, error::Failure, tls::Connector};
+use crate::{client::Client, error::Failure};
 
 /// What all the handles of a cluster share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) name: String,
     pub(super) balancer: Box<dyn Balancer>,
-    pub(super) upstreams: Vec<Upstream>,
     pub(super) views: Views,
+    /// Whether there is, or may be, more than one endpoint.
+    pub(super) balances: bool,
+    pub(super) blueprint: Blueprint,
     pub(super) slow_start: SlowStart,
     pub(super) breaker: Option<Breaker>,
-    pub(super) affinity: Option<Affinity>,
     pub(super) checks: Option<Checks>,
+    /// Where endpoints come and go; where they do not, those of the first view are there for ever.
+    pub(super) discovery: Option<Discovery>,
     pub(super) counts: Counts,
     pub(super) budget: Budget,
     pub(super) connect_timeout: Duration,
-    pub(super) connector: Option<Arc<Connector>>,
     /// Whether the gateway is not ready without it.
     pub(super) required: bool,
     /// How many connections to each endpoint are opened at the start.
@@ -48,20 +54,19 @@ pub(crate) struct Core {
 }
 
 /// Who gets a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    Seat(usize),
+    Seat(Hold),
     /// It is ejected, and this request shows whether it is back.
-    Probe(usize),
+    Probe(Hold),
     /// It is ejected, and there is no other; if it answers well, it is back.
-    Trial(usize),
+    Trial(Hold),
     Nobody,
 }
 
 impl Core {
     /// Whether it matters who sends a request; if not, [`Caller::ANYBODY`] has sent it.
     pub(crate) fn tells_callers_apart(&self) -> bool {
-        self.affinity.is_some() || self.balancer.is_keyed()
+        self.affinity().is_some() || self.balancer.is_keyed()
     }
 
     /// What is asked of a request once, before its first try; it must still be as the client sent it.
@@ -72,10 +77,15 @@ impl Core {
         } else {
             None
         };
-        let belongs = self.affinity.as_ref();
+        let belongs = |affinity: &Affinity| {
+            self.views.with(|view| {
+                let known = |value| view.members.bound(value).is_some();
+                affinity.of(&parts.headers, known)
+            })
+        };
         Caller {
             key,
-            belongs: belongs.map_or(Belongs::Nowhere, |affinity| affinity.of(&parts.headers)),
+            belongs: self.affinity().map_or(Belongs::Nowhere, belongs),
         }
     }
 
@@ -100,13 +110,14 @@ impl Core {
             None => None,
         };
         match self.find(caller, tried, retryable, now) {
-            Found::Seat(index) => Ok(Lease::new(self, index, ticket, false, now)),
-            Found::Trial(index) => Ok(Lease::new(self, index, ticket, true, now)),
-            Found::Probe(index) => {
-                self.tell_probe(index);
+            Found::Seat(hold) => Ok(Lease::new(self, hold, ticket, false, now)),
+            Found::Trial(hold) => Ok(Lease::new(self, hold, ticket, true, now)),
+            Found::Probe(hold) => {
+                let lease = Lease::new(self, hold, ticket, true, now);
+                self.tell_probe(lease.upstream());
                 // The next probe is due at another time.
                 self.refresh(now);
-                Ok(Lease::new(self, index, ticket, true, now))
+                Ok(lease)
             }
             Found::Nobody => {
                 if let (Some(breaker), Some(ticket)) = (&self.breaker, ticket) {
@@ -122,8 +133,12 @@ impl Core {
         }
     }
 
-    /// Begins with active checks, if there are any and nobody has. Needs a runtime around it; without one, it does nothing.
+    /// Begins to find endpoints and to check them, if it has to and nobody has. Needs a runtime around it; without one, it does
+    /// nothing.
     pub(crate) fn start(self: &Arc<Self>) {
+        if let Some(discovery) = &self.discovery {
+            discovery.start(self);
+        }
         if let Some(checks) = &self.checks {
             checks.start(self);
         }
@@ -155,7 +170,7 @@ impl Core {
             .with(|view| (!view.is_due(now)).then(|| look(view)));
         found.unwrap_or_else(|| {
             self.views
-                .replace(|old| old.is_due(now).then(|| self.survey(Some(old), now)));
+                .replace(|old| old.is_due(now).then(|| self.survey(old, now)));
             self.views.with(look)
         })
     }
@@ -168,54 +183,57 @@ impl Core {
         retryable: bool,
         now: Instant,
     ) -> Found {
-        if let Belongs::To(index) = caller.belongs
+        let hold = |index| self.hold(view, index);
+        if let Belongs::To(value) = caller.belongs
+            && let Some(index) = view.members.bound(value)
             && view.roster.seat(index).is_some()
             && !tried.contains(&index)
         {
-            return Found::Seat(index);
+            return hold(index).map_or(Found::Nobody, Found::Seat);
         }
         if view.probe_due.is_some_and(|due| now >= due)
-            && let Some(index) = self.probe(view, tried, retryable, now)
+            && let Some(index) = probe(view, tried, retryable, now)
         {
-            return Found::Probe(index);
+            return hold(index).map_or(Found::Nobody, Found::Probe);
         }
-        if let ([_], [_], []) = (&*self.upstreams, view.roster.seats(), tried) {
-            return Found::Seat(0);
+        if let (1, [seat], []) = (view.members.count(), view.roster.seats(), tried) {
+            return hold(seat.index()).map_or(Found::Nobody, Found::Seat);
         }
         self.pick(view, caller, tried, now)
             .or_else(|| {
                 let again = || self.pick(view, caller, &[], now);
-                self.gone(view, tried)
+                gone(view, tried)
                     .or_else(again)
                     .filter(|_| !tried.is_empty())
             })
-            .map_or(Found::Nobody, |index| {
-                let passive = self.upstream(index).state.passive.as_ref();
-                match passive {
+            .and_then(|index| {
+                let passive = view.members.find(index)?.state.passive.as_ref();
+                let hold = hold(index)?;
+                Some(match passive {
                     Some(passive) if passive.is_ejected() && passive.claim_trial(now) => {
-                        Found::Trial(index)
+                        Found::Trial(hold)
                     }
-                    _ => Found::Seat(index),
-                }
+                    _ => Found::Seat(hold),
+                })
             })
+            .unwrap_or(Found::Nobody)
     }
 
-    /// The last resort of a request that has tried all others: an endpoint that could not be connected to a while ago. It may be
-    /// back, since a restart is quick, and if it is not, that is known at once.
-    fn gone(&self, view: &View, tried: &[usize]) -> Option<usize> {
-        view.ejected.iter().copied().find(|&index| {
-            let passive = self.upstream(index).state.passive.as_ref();
-            !tried.contains(&index) && passive.is_some_and(Passive::is_gone)
-        })
+    /// Keeps an endpoint of this view for a try, wherever the cluster may be when that ends.
+    fn hold(&self, view: &View, index: usize) -> Option<Hold> {
+        if self.discovery.is_some() {
+            view.members.find(index).cloned().map(Hold::Moving)
+        } else {
+            Some(Hold::Fixed(index))
+        }
     }
 
-    /// Takes the probe of an ejected endpoint that is due.
-    fn probe(&self, view: &View, tried: &[usize], retryable: bool, now: Instant) -> Option<usize> {
-        view.ejected.iter().copied().find(|&index| {
-            let passive = self.upstream(index).state.passive.as_ref();
-            !tried.contains(&index)
-                && passive.is_some_and(|passive| passive.claim_probe(retryable, now))
-        })
+    /// The endpoint with this number in a cluster whose endpoints never change.
+    pub(super) fn fixed(&self, index: usize) -> &Arc<Upstream> {
+        let members = &self.views.first().members;
+        members
+            .find(index)
+            .expect("a number that was chosen is that of an endpoint, and all of them stay")
     }
 
     fn pick(&self, view: &View, caller: &Caller, tried: &[usize], now: Instant) -> Option<usize> {
@@ -230,13 +248,12 @@ impl Core {
     /// Whether there is an endpoint for one more try that was not `tried`.
     pub(crate) fn has_another(&self, caller: &Caller, tried: &[usize], now: Instant) -> bool {
         self.views.with(|view| {
-            self.pick(view, caller, tried, now).is_some() || self.gone(view, tried).is_some()
+            self.pick(view, caller, tried, now).is_some() || gone(view, tried).is_some()
         })
     }
 
     /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it.
-    pub(super) fn answered(&self, index: usize, sent: Instant) {
-        let upstream = self.upstream(index);
+    pub(super) fn answered(&self, upstream: &Upstream, sent: Instant) {
         // A clock is not read for nothing.
         if self.is_watched(upstream) {
             let now = Instant::now();
@@ -248,14 +265,13 @@ impl Core {
     /// Says what became of a try: for the endpoint, the breaker, and the policies that go by latency.
     pub(super) fn settle(
         &self,
-        index: usize,
+        upstream: &Upstream,
         ticket: Option<Ticket>,
         probe: bool,
         began: Instant,
         outcome: Outcome,
     ) {
         let verdict = outcome.verdict();
-        let upstream = self.upstream(index);
         if verdict.is_failure() {
             upstream.state.failed(outcome.to_string());
         }
@@ -275,7 +291,7 @@ impl Core {
                 passive.record(verdict, if late { began } else { now }, now)
             };
             match change {
-                Some(change) => self.changed(index, change, now),
+                Some(change) => self.changed(upstream, change, now),
                 // The next request may be the probe.
                 None if probe && verdict == health::Outcome::Unknown => self.refresh(now),
                 None => {}
@@ -290,22 +306,22 @@ impl Core {
 
     /// Whether the choice between endpoints depends on how this one answers.
     pub(super) fn is_watched(&self, upstream: &Upstream) -> bool {
-        upstream.state.passive.is_some() || self.upstreams.len() > 1
+        upstream.state.passive.is_some() || self.balances
     }
 
     /// An endpoint was ejected, or is back.
-    fn changed(&self, index: usize, change: Change, now: Instant) {
-        self.tell_passive(index, change);
+    fn changed(&self, upstream: &Upstream, change: passive::Change, now: Instant) {
+        self.tell_passive(upstream, change);
         match change {
-            Change::Returned => {
-                self.upstream(index).state.warmth.chill(now);
+            passive::Change::Returned => {
+                upstream.state.warmth.chill(now);
                 let mode = self.views.with(|view| view.mode);
                 if matches!(mode, Mode::Panic { .. }) {
                     self.probe_all(now);
                 }
             }
-            Change::Ejected { .. } => {}
-            Change::Spared { .. } => return,
+            passive::Change::Ejected { .. } => {}
+            passive::Change::Spared { .. } => return,
         }
         self.refresh(now);
     }
@@ -313,7 +329,7 @@ impl Core {
     /// The first endpoint is back after all were ejected. Whatever ailed them may be over for the others too, and the one must
     /// not bear the load of all until their time is up.
     fn probe_all(&self, now: Instant) {
-        for upstream in &self.upstreams {
+        for upstream in self.members().iter() {
             if let Some(passive) = &upstream.state.passive {
                 passive.hurry(now);
             }
@@ -321,16 +337,16 @@ impl Core {
     }
 
     /// An active check has changed its mind.
-    pub(super) fn checked(&self, index: usize, verdict: active::Verdict, reason: &str) {
+    pub(super) fn checked(&self, upstream: &Upstream, verdict: active::Verdict, reason: &str) {
         let now = Instant::now();
-        let state = &self.upstream(index).state;
+        let state = &upstream.state;
         let before = state.set_checked(verdict);
         if before == verdict {
             return;
         }
         // The first check that passes is no news.
         if before != active::Verdict::Unknown || verdict == active::Verdict::Unhealthy {
-            self.tell_checked(index, verdict, reason);
+            self.tell_checked(upstream, verdict, reason);
         }
         if before == active::Verdict::Unhealthy {
             state.warmth.chill(now);
@@ -339,23 +355,113 @@ impl Core {
                 .as_ref()
                 .and_then(|passive| passive.pardon(now))
             {
-                self.tell_passive(index, change);
+                self.tell_passive(upstream, change);
             }
         }
         self.refresh(now);
     }
 
-    /// Makes a new list of who may be chosen, after something has changed.
-    pub(super) fn refresh(&self, now: Instant) {
-        self.views.replace(|old| Some(self.survey(Some(old), now)));
+    /// Whether its endpoints are still to be found.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let discovery = self.discovery.as_ref();
+        discovery.is_some_and(|discovery| !discovery.has_found())
     }
 
-    fn survey(&self, old: Option<&View>, now: Instant) -> View {
-        let view = survey(&self.upstreams, &*self.balancer, &self.slow_start, old, now);
-        if let Some(old) = old {
-            self.tell_mode(old.mode, view.mode);
+    /// Waits until its first endpoints are found, for so long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Whoever does not wait any more changes nothing.
+    pub(crate) async fn found(self: &Arc<Self>, limit: Duration) {
+        if let Some(discovery) = &self.discovery {
+            discovery.start(self);
+            discovery.first(limit).await;
         }
+    }
+
+    /// Puts these endpoints in the place of those that it has.
+    ///
+    /// # Errors
+    ///
+    /// Why they stay.
+    pub(super) fn install(&self, endpoints: &[Endpoint]) -> Result<(), String> {
+        if endpoints.is_empty() {
+            return Err("there are no endpoints".into());
+        }
+        self.blueprint.prepare(endpoints)?;
+        let mut change = None;
+        self.views.replace(|old| {
+            let (view, changed) = self.moved(old, endpoints, Instant::now())?;
+            change = Some(changed);
+            Some(view)
+        });
+        if let Some(change) = change {
+            for upstream in &change.left {
+                upstream.pool.close();
+            }
+            self.tell_members(&change);
+        }
+        if let Some(discovery) = &self.discovery
+            && discovery.succeeded()
+        {
+            self.tell_discovered();
+        }
+        Ok(())
+    }
+
+    /// The view of another set of endpoints, if something has changed.
+    fn moved(&self, old: &View, endpoints: &[Endpoint], now: Instant) -> Option<(View, Change)> {
+        let is_first = old.members.count() == 0;
+        let change = old.members.changed(endpoints, |index, endpoint| {
+            let upstream = self.blueprint.make(index, endpoint, now);
+            if !is_first {
+                upstream.state.warmth.chill(now);
+            }
+            upstream
+        });
+        if change.is_none() {
+            return None;
+        }
+        for upstream in &change.left {
+            upstream.state.leave();
+        }
+        let view = survey(
+            &change.members,
+            &*self.balancer,
+            &self.slow_start,
+            Some(old),
+            now,
+        );
+        self.tell_mode(old.mode, view.mode);
+        Some((view, change))
+    }
+
+    /// Its endpoints cannot be found at the moment.
+    pub(super) fn undiscovered(&self, reason: &str) {
+        let news = self.discovery.as_ref().is_some_and(Discovery::failed);
+        self.tell_undiscovered(reason, news);
+    }
+
+    /// Makes a new list of who may be chosen, after something has changed.
+    pub(super) fn refresh(&self, now: Instant) {
+        self.views.replace(|old| Some(self.survey(old, now)));
+    }
+
+    fn survey(&self, old: &View, now: Instant) -> View {
+        let view = survey(
+            &old.members,
+            &*self.balancer,
+            &self.slow_start,
+            Some(old),
+            now,
+        );
+        self.tell_mode(old.mode, view.mode);
         view
+    }
+
+    /// The endpoints that it has now.
+    pub(crate) fn members(&self) -> Arc<Members> {
+        self.views.with(|view| Arc::clone(&view.members))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -367,7 +473,7 @@ impl Core {
     }
 
     pub(super) fn affinity(&self) -> Option<&Affinity> {
-        self.affinity.as_ref()
+        self.blueprint.affinity.as_ref()
     }
 
     /// A request has come.
@@ -381,14 +487,6 @@ impl Core {
         Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng))
     }
 
-    pub(crate) fn upstream(&self, index: usize) -> &Upstream {
-        &self.upstreams[index]
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.upstreams.len()
-    }
-
     /// How many connections to each endpoint each worker opens at its start.
     pub(crate) fn warm(&self) -> usize {
         self.warm
@@ -397,45 +495,58 @@ impl Core {
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }
+}
 
-    /// How TLS is spoken with this endpoint; nothing when it speaks none.
-    pub(crate) fn connector(&self, index: usize) -> Option<&Arc<Connector>> {
-        self.connector
-            .as_ref()
-            .filter(|_| self.upstream(index).endpoint.is_secure())
-    }
+/// Takes the probe of an ejected endpoint that is due.
+fn probe(view: &View, tried: &[usize], retryable: bool, now: Instant) -> Option<usize> {
+    view.ejected.iter().copied().find(|&index| {
+        let claim = |upstream: &Arc<Upstream>| {
+            let passive = upstream.state.passive.as_ref();
+            passive.is_some_and(|passive| passive.claim_probe(retryable, now))
+        };
+        !tried.contains(&index) && view.members.find(index).is_some_and(claim)
+    })
+}
+
+/// The last resort of a request that has tried all others: an endpoint that could not be connected to a while ago. It may be
+/// back, since a restart is quick, and if it is not, that is known at once.
+fn gone(view: &View, tried: &[usize]) -> Option<usize> {
+    view.ejected.iter().copied().find(|&index| {
+        let is_gone = |upstream: &Arc<Upstream>| {
+            let passive = upstream.state.passive.as_ref();
+            passive.is_some_and(Passive::is_gone)
+        };
+        !tried.contains(&index) && view.members.find(index).is_some_and(is_gone)
+    })
 }
 
 /// Looks at all endpoints, and lists those that may be chosen. What the balancer has prepared is kept if they are the same.
 pub(super) fn survey(
-    upstreams: &[Upstream],
+    members: &Arc<Members>,
     balancer: &dyn Balancer,
     slow_start: &SlowStart,
     old: Option<&View>,
     now: Instant,
 ) -> View {
-    let standings: Vec<Standing> = upstreams
-        .iter()
-        .map(|upstream| {
-            upstream
-                .state
-                .standing(upstream.endpoint.group(), slow_start, now)
-        })
-        .collect();
+    let mut standings = vec![Standing::nobody(); members.end()];
+    for upstream in members.iter() {
+        standings[upstream.index()] = upstream.state.standing(slow_start, now);
+    }
     let (mode, seats) = select(&standings);
-    let same = |roster: &Roster| {
-        let known = roster.seats().iter();
-        known
-            .map(|seat| (seat.index(), seat.weight()))
-            .eq(seats.iter().copied())
+    let same = |old: &View| {
+        let known = old.roster.seats().iter();
+        Arc::ptr_eq(&old.members, members)
+            && known
+                .map(|seat| (seat.index(), seat.weight()))
+                .eq(seats.iter().copied())
     };
     let roster = match old {
-        Some(old) if same(&old.roster) => Arc::clone(&old.roster),
+        Some(old) if same(old) => Arc::clone(&old.roster),
         _ => {
             let seats = seats
                 .iter()
-                .map(|&(index, weight)| upstreams[index].seat(index, weight));
-            Arc::new(Roster::new(upstreams.len(), seats.collect(), balancer))
+                .filter_map(|&(index, weight)| Some(members.find(index)?.seat(weight)));
+            Arc::new(Roster::new(members.end(), seats.collect(), balancer))
         }
     };
     // A group that nobody uses is left in peace, until it is needed.
@@ -449,8 +560,9 @@ pub(super) fn survey(
         .filter(|(_, standing)| standing.is_possible() && standing.ejected && is_near(standing))
         .map(|(index, _)| index)
         .collect();
-    let due = |&index: &usize| upstreams[index].state.passive.as_ref()?.probe_due();
+    let due = |&index: &usize| members.find(index)?.state.passive.as_ref()?.probe_due();
     View {
+        members: Arc::clone(members),
         probe_due: ejected.iter().filter_map(due).min(),
         ejected,
         step_due: standings

@@ -1,18 +1,28 @@
 //! One place that does the work: its address, and what is known of it at run time.
 
-use std::{fmt, path::Path, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use super::{
     QueueOptions,
-    balance::{Load, Seat, Total, key_of},
+    balance::{Load, Seat, Total, key_of, sticky::Affinity},
     health::passive::Ejections,
     queue::Queue,
     state::State,
 };
-use crate::{pool::Pool, tls};
+use crate::{
+    pool::{Pool, PoolOptions},
+    tls::{self, Connector},
+};
 
 /// The URL of an upstream: `http://host[:port][/base]`, or `https://` with the feature `tls`, with a weight.
 ///
@@ -36,14 +46,23 @@ pub struct Endpoint {
     priority: u8,
 }
 
-#[derive(PartialEq, Eq)]
-struct Inner {
+/// Where an endpoint is, and what it is called there; two that are equal are the same place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Inner {
     secure: bool,
     socket: Option<Box<Path>>,
     host: String,
     port: u16,
     authority: HeaderValue,
+    /// What it is called, if not by its address.
+    name: Option<Name>,
     base: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Name {
+    host: String,
+    authority: HeaderValue,
 }
 
 /// Why a text is no [`Endpoint`].
@@ -75,6 +94,57 @@ impl Endpoint {
     pub fn priority(mut self, number: u8) -> Self {
         self.priority = number;
         self
+    }
+
+    /// Calls it by a name: `Host` says the name, and over `https://` the certificate has to be for it. The address stays.
+    ///
+    /// For endpoints that somebody finds by their addresses, and that know themselves by a name; those that
+    /// [`dns`](crate::dns()) finds have theirs already. The port of the URL stands behind the name in `Host`, but for 80, or 443
+    /// for `https://`.
+    ///
+    /// ```
+    /// use prox_runtime::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "http://10.0.0.7:8080".parse()?;
+    /// let endpoint = endpoint.named("users.internal")?;
+    /// assert_eq!((endpoint.host(), endpoint.name()), ("10.0.0.7", "users.internal"));
+    /// # Ok::<(), prox_runtime::EndpointError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When this is no name of a host.
+    pub fn named(mut self, name: &str) -> Result<Self, EndpointError> {
+        let named: Self = format!("http://{name}").parse()?;
+        if named.has_port() || !named.base().is_empty() || name.ends_with('/') {
+            return Err(EndpointError("a name has neither a port nor a path"));
+        }
+        let inner = Arc::make_mut(&mut self.inner);
+        inner.name = Some(inner.called(name));
+        Ok(self)
+    }
+
+    /// What it is called: the name that it was [given](Self::named), or its host.
+    pub fn name(&self) -> &str {
+        match &self.inner.name {
+            Some(name) => &name.host,
+            None => &self.inner.host,
+        }
+    }
+
+    /// The same, at this address, and called by its own name.
+    pub(super) fn located(&self, address: IpAddr, port: u16) -> Self {
+        let mut inner = Inner {
+            host: address.to_string(),
+            port,
+            authority: text(&SocketAddr::new(address, port).to_string()),
+            ..Inner::clone(&self.inner)
+        };
+        inner.name = Some(inner.called(self.name()));
+        Self {
+            inner: Arc::new(inner),
+            ..*self
+        }
     }
 
     /// The path of the Unix socket, when it is one.
@@ -122,7 +192,17 @@ impl Endpoint {
 
     /// What `Host` says to this upstream.
     pub(crate) fn authority(&self) -> HeaderValue {
-        self.inner.authority.clone()
+        match &self.inner.name {
+            Some(name) => name.authority.clone(),
+            None => self.inner.authority.clone(),
+        }
+    }
+
+    /// Whether a port was written.
+    pub(super) fn has_port(&self) -> bool {
+        // That of an IPv6 address is not in brackets here.
+        let authority = self.inner.authority.as_bytes();
+        authority.len() > self.host().len() + 2 * usize::from(authority.starts_with(b"["))
     }
 
     /// What is put before every path; empty or without a trailing slash.
@@ -130,10 +210,37 @@ impl Endpoint {
         &self.inner.base
     }
 
+    /// Where it is, which two can be compared by.
+    pub(super) fn place(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Whether both are the same place.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         self.inner == other.inner
     }
+}
+
+impl Inner {
+    /// A name, with the port as it stands in `Host`.
+    fn called(&self, name: &str) -> Name {
+        let host = name.strip_suffix('.').unwrap_or(name).to_owned();
+        let authority = if self.has_default_port() {
+            text(&host)
+        } else {
+            text(&format!("{host}:{}", self.port))
+        };
+        Name { host, authority }
+    }
+
+    fn has_default_port(&self) -> bool {
+        self.port == if self.secure { 443 } else { 80 }
+    }
+}
+
+/// An address, or a host that is in a header's value already, perhaps with a port.
+fn text(authority: &str) -> HeaderValue {
+    HeaderValue::from_str(authority).expect("digits, colons, and what is in a header's value")
 }
 
 impl FromStr for Endpoint {
@@ -197,6 +304,7 @@ impl FromStr for Endpoint {
                 port,
                 authority: HeaderValue::from_str(written)
                     .map_err(|_| EndpointError("the host has a character that no host has"))?,
+                name: None,
                 base,
             }),
             weight: 1,
@@ -243,6 +351,7 @@ fn on_socket(place: &str) -> Result<Endpoint, EndpointError> {
             host: "localhost".into(),
             port: 80,
             authority: HeaderValue::from_static("localhost"),
+            name: None,
             base,
         }),
         weight: 1,
@@ -283,31 +392,83 @@ pub(crate) struct Upstream {
     pub(crate) pool: Arc<Pool>,
     pub(crate) load: Arc<Load>,
     pub(super) state: State,
+    index: usize,
     queue: Option<Arc<Queue>>,
+    connector: Option<Arc<Connector>>,
+    /// What stands for it in the cookie of a client that sticks to it.
+    cookie: Option<u64>,
 }
 
-impl Upstream {
-    /// An endpoint that may be ejected for what its answers show, if `ejections` are counted.
-    pub(super) fn new(
-        endpoint: Endpoint,
-        pool: Pool,
-        total: &Arc<Total>,
-        ejections: Option<&Arc<Ejections>>,
-    ) -> Self {
-        let now = Instant::now();
-        Self {
-            state: State::new(&endpoint, ejections, now),
-            endpoint,
-            pool: Arc::new(pool),
-            load: Arc::new(Load::new(total, now)),
-            queue: None,
+/// What all endpoints of a cluster are made with.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    pub(super) pool: PoolOptions,
+    /// Over HTTP/2, where a connection must be there within this time.
+    pub(super) http2: Option<Duration>,
+    pub(super) total: Arc<Total>,
+    /// None where nothing is ever ejected.
+    pub(super) ejections: Option<Arc<Ejections>>,
+    pub(super) max_connections: Option<usize>,
+    pub(super) queue: QueueOptions,
+    /// Made with the first `https://` endpoint, where endpoints are found.
+    pub(super) connector: OnceLock<Arc<Connector>>,
+    pub(super) affinity: Option<Affinity>,
+}
+
+impl Blueprint {
+    /// Gets ready to make these endpoints.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be spoken with one of them.
+    pub(super) fn prepare(&self, endpoints: &[Endpoint]) -> Result<(), String> {
+        let mut secure = endpoints.iter().filter(|one| one.is_secure()).peekable();
+        if secure.peek().is_none() {
+            return Ok(());
+        }
+        let connector = if let Some(connector) = self.connector.get() {
+            connector
+        } else {
+            let made = tls::connector(None, self.http2.is_some())
+                .map_err(|problems| problems.join("; "))?;
+            self.connector.get_or_init(|| Arc::new(made))
+        };
+        match secure.find_map(|endpoint| connector.refuses(endpoint.name())) {
+            Some(problem) => Err(problem),
+            None => Ok(()),
         }
     }
 
-    /// Bounds what is under way there, if there is a limit.
-    pub(crate) fn limited(mut self, limit: Option<usize>, queue: &QueueOptions) -> Self {
-        self.queue = limit.map(|limit| Arc::new(Queue::new(limit, queue.clone())));
-        self
+    /// The endpoint with this number.
+    pub(super) fn make(&self, index: usize, endpoint: Endpoint, now: Instant) -> Upstream {
+        let pool = Pool::new(self.pool.clone());
+        let pool = match self.http2 {
+            Some(connect_timeout) => pool.http2(connect_timeout),
+            None => pool,
+        };
+        let queue = |limit| Arc::new(Queue::new(limit, self.queue.clone()));
+        let cookie = |affinity: &Affinity| affinity.value(&endpoint.to_string());
+        Upstream {
+            state: State::new(&endpoint, self.ejections.as_ref(), now),
+            pool: Arc::new(pool),
+            load: Arc::new(Load::new(&self.total, now)),
+            index,
+            queue: self.max_connections.map(queue),
+            connector: self
+                .connector
+                .get()
+                .filter(|_| endpoint.is_secure())
+                .cloned(),
+            cookie: self.affinity.as_ref().map(cookie),
+            endpoint,
+        }
+    }
+}
+
+impl Upstream {
+    /// Its number in the cluster, which it keeps for as long as it is there.
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// Where a request gets its place; `None` without a limit.
@@ -315,10 +476,25 @@ impl Upstream {
         self.queue.as_ref()
     }
 
+    /// How TLS is spoken with it; nothing when it speaks none.
+    pub(crate) fn connector(&self) -> Option<&Arc<Connector>> {
+        self.connector.as_ref()
+    }
+
+    /// Whether it is no longer in the cluster.
+    pub(crate) fn has_left(&self) -> bool {
+        self.state.has_left()
+    }
+
+    /// What stands for it in the cookie of a client that sticks to it, if clients do.
+    pub(super) fn cookie(&self) -> Option<u64> {
+        self.cookie
+    }
+
     /// What a balancer sees of it; the weight is in thousandths.
-    pub(super) fn seat(&self, index: usize, weight: u64) -> Seat {
+    pub(super) fn seat(&self, weight: u64) -> Seat {
         let identity = key_of(self.endpoint.to_string().as_bytes());
-        Seat::new(index, weight, identity, Arc::clone(&self.load))
+        Seat::new(self.index, weight, identity, Arc::clone(&self.load))
     }
 
     /// The target of a request to this endpoint: its base path, then the path and the query.

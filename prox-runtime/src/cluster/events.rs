@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Core, Endpoint,
+    Core, Endpoint, Upstream,
     breaker::BreakerChange,
     health::{
         active::Verdict,
-        passive::{Cause, Change},
+        passive::{self, Cause},
     },
     hedge::NoHedge,
+    members::Change,
     priority::Mode,
 };
 
@@ -63,6 +64,14 @@ counts! {
     panics
     /// Requests for which there was no endpoint.
     no_endpoint
+    /// Endpoints that were found while the gateway runs, those of the first set included.
+    came
+    /// Endpoints that were found to be gone.
+    left
+    /// Times that endpoints could not be found, so that they stayed as they were.
+    discovery_failed
+    /// Times that they were found again after that.
+    discovery_recovered
     /// Times that the circuit breaker opened, again after failed probes included.
     breaker_opened
     /// Times that it began to probe.
@@ -84,14 +93,10 @@ counts! {
 }
 
 impl Core {
-    fn address(&self, index: usize) -> &super::Endpoint {
-        &self.upstream(index).endpoint
-    }
-
-    pub(super) fn tell_passive(&self, index: usize, change: Change) {
-        let (backend, endpoint) = (self.name(), self.address(index));
+    pub(super) fn tell_passive(&self, upstream: &Upstream, change: passive::Change) {
+        let (backend, endpoint) = (self.name(), &upstream.endpoint);
         match change {
-            Change::Ejected {
+            passive::Change::Ejected {
                 cause,
                 length,
                 times,
@@ -100,25 +105,25 @@ impl Core {
                 let reason = reason(cause);
                 tracing::warn!(target: "prox", backend, %endpoint, reason, ?length, times, "endpoint ejected");
             }
-            Change::Spared { cause } => {
+            passive::Change::Spared { cause } => {
                 self.counts().spared.up();
                 let reason = reason(cause);
                 tracing::warn!(target: "prox", backend, %endpoint, reason, "endpoint fails, but too many others are ejected");
             }
-            Change::Returned => {
+            passive::Change::Returned => {
                 self.counts().returned.up();
                 tracing::info!(target: "prox", backend, %endpoint, "endpoint returned");
             }
         }
     }
 
-    pub(super) fn tell_probe(&self, index: usize) {
+    pub(super) fn tell_probe(&self, upstream: &Upstream) {
         self.counts().probes.up();
-        tracing::info!(target: "prox", backend = self.name(), endpoint = %self.address(index), "endpoint probed");
+        tracing::info!(target: "prox", backend = self.name(), endpoint = %upstream.endpoint, "endpoint probed");
     }
 
-    pub(super) fn tell_checked(&self, index: usize, verdict: Verdict, reason: &str) {
-        let (backend, endpoint) = (self.name(), self.address(index));
+    pub(super) fn tell_checked(&self, upstream: &Upstream, verdict: Verdict, reason: &str) {
+        let (backend, endpoint) = (self.name(), &upstream.endpoint);
         match verdict {
             Verdict::Unhealthy => {
                 self.counts().unhealthy.up();
@@ -129,6 +134,34 @@ impl Core {
                 tracing::info!(target: "prox", backend, %endpoint, "endpoint passes its checks");
             }
         }
+    }
+
+    pub(super) fn tell_members(&self, change: &Change) {
+        let backend = self.name();
+        for upstream in &change.came {
+            self.counts().came.up();
+            tracing::info!(target: "prox", backend, endpoint = %upstream.endpoint, weight = upstream.endpoint.share(), "endpoint came");
+        }
+        for upstream in &change.left {
+            self.counts().left.up();
+            tracing::info!(target: "prox", backend, endpoint = %upstream.endpoint, active = upstream.load.active(), "endpoint left");
+        }
+    }
+
+    /// It is counted each time, and told when it is `news`.
+    pub(super) fn tell_undiscovered(&self, reason: &str, news: bool) {
+        self.counts().discovery_failed.up();
+        let backend = self.name();
+        if news {
+            tracing::warn!(target: "prox", backend, reason, "endpoints cannot be found; those that are known stay");
+        } else {
+            tracing::debug!(target: "prox", backend, reason, "endpoints cannot be found");
+        }
+    }
+
+    pub(super) fn tell_discovered(&self) {
+        self.counts().discovery_recovered.up();
+        tracing::info!(target: "prox", backend = self.name(), "endpoints are found again");
     }
 
     pub(super) fn tell_mode(&self, old: Mode, new: Mode) {
@@ -200,8 +233,13 @@ impl Core {
         }
     }
 
-    pub(super) fn tell_operator(&self, index: usize, done: &'static str, weight: Option<u32>) {
-        let (backend, endpoint) = (self.name(), self.address(index));
+    pub(super) fn tell_operator(
+        &self,
+        upstream: &Upstream,
+        done: &'static str,
+        weight: Option<u32>,
+    ) {
+        let (backend, endpoint) = (self.name(), &upstream.endpoint);
         tracing::info!(target: "prox", backend, %endpoint, reason = "operator", weight, "{done}");
     }
 }

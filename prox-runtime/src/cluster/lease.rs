@@ -75,13 +75,22 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// How a lease keeps its endpoint.
+#[derive(Debug)]
+pub(super) enum Hold {
+    /// By its number: the cluster itself keeps all that it has.
+    Fixed(usize),
+    /// By itself: it may leave the cluster before the request ends.
+    Moving(Arc<Upstream>),
+}
+
 /// One request on one endpoint; the endpoint counts it as under way until this is dropped.
 ///
 /// When nobody [settles](Self::settle) it, and there was no answer, the client has left: that is what dropping it says.
 #[must_use = "the endpoint counts a request for as long as this lives"]
 pub(crate) struct Lease {
     core: Arc<Core>,
-    index: usize,
+    hold: Hold,
     /// Its place, where there is a limit.
     permit: Option<Permit>,
     /// What the breaker has to be answered with.
@@ -107,31 +116,38 @@ const PROBED: Duration = Duration::from_secs(1);
 impl Lease {
     pub(super) fn new(
         core: &Arc<Core>,
-        index: usize,
+        hold: Hold,
         ticket: Option<Ticket>,
         probe: bool,
         began: Instant,
     ) -> Self {
-        core.upstream(index).load.enter();
-        Self {
+        let lease = Self {
             core: Arc::clone(core),
-            index,
+            hold,
             permit: None,
             ticket,
             probe,
             began,
             settled: false,
             answered: None,
-        }
+        };
+        lease.upstream().load.enter();
+        lease
     }
 
     /// The number of the endpoint in its cluster.
     pub(crate) fn index(&self) -> usize {
-        self.index
+        match &self.hold {
+            Hold::Fixed(index) => *index,
+            Hold::Moving(upstream) => upstream.index(),
+        }
     }
 
-    pub(crate) fn upstream(&self) -> &Upstream {
-        self.core.upstream(self.index)
+    pub(crate) fn upstream(&self) -> &Arc<Upstream> {
+        match &self.hold {
+            Hold::Fixed(index) => self.core.fixed(*index),
+            Hold::Moving(upstream) => upstream,
+        }
     }
 
     /// Keeps the place that the request was given at the endpoint for as long as the lease lives.
@@ -149,7 +165,8 @@ impl Lease {
         }
         let ticket = self.ticket.take();
         let (probe, began) = (self.probe, self.began);
-        self.core.settle(self.index, ticket, probe, began, outcome);
+        self.core
+            .settle(self.upstream(), ticket, probe, began, outcome);
     }
 
     /// Says what the endpoint answered to a request that was `sent` then. A good answer counts once its response has ended,
@@ -159,7 +176,7 @@ impl Lease {
         if outcome.verdict() == health::Outcome::Bad {
             return self.settle(outcome);
         }
-        self.core.answered(self.index, sent);
+        self.core.answered(self.upstream(), sent);
         let since = self.probe.then(Instant::now);
         self.answered = Some(Answered { status, since });
     }
@@ -194,10 +211,11 @@ impl Lease {
     /// The `Set-Cookie` that keeps the caller at this endpoint; none when it belongs here already, or nobody asked for it.
     pub(crate) fn cookie(&self, caller: &Caller, secure: bool) -> Option<HeaderValue> {
         let affinity = self.core.affinity()?;
-        if caller.belongs == Belongs::To(self.index) {
+        let value = self.upstream().cookie()?;
+        if caller.belongs == Belongs::To(value) {
             return None;
         }
-        affinity.bind(self.index, secure)
+        affinity.bind(value, secure)
     }
 }
 

@@ -2,16 +2,20 @@
 //!
 //! One type serves every proxied target; a URL is a cluster of one endpoint.
 
+mod background;
 mod balance;
 mod breaker;
 mod budget;
 mod builder;
 mod core;
+mod discover;
 mod endpoint;
 mod events;
 mod health;
 mod hedge;
 mod lease;
+mod list;
+mod members;
 mod mirror;
 mod operate;
 mod priority;
@@ -49,9 +53,8 @@ pub use self::{
     },
     breaker::BreakerOptions,
     budget::BudgetOptions,
-    builder::{
-        ClusterBuilder, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted, cluster, upstream,
-    },
+    builder::{ClusterBuilder, cluster, upstream},
+    discover::{Discover, Dns, EndpointSet, dns, srv},
     endpoint::{Endpoint, EndpointError},
     events::Counters,
     health::{
@@ -64,6 +67,7 @@ pub use self::{
         tcp::{TcpCheck, tcp},
     },
     hedge::HedgeOptions,
+    list::{Endpoints, IntoEndpoint, IntoEndpoints, NoEndpoint, Weighted},
     mirror::MirrorOptions,
     operate::UnknownEndpoint,
     queue::QueueOptions,
@@ -270,9 +274,11 @@ impl Cluster {
         problems.chain(mirrored).collect()
     }
 
-    /// Whether there is something to do beside the requests: checks, connections to be opened, readiness to be asked for.
+    /// Whether there is something to do beside the requests: endpoints to be found, checks, connections to be opened, readiness
+    /// to be asked for.
     pub(crate) fn is_looked_after(&self) -> bool {
-        self.core.checks.is_some() || self.core.required || self.core.warm > 0
+        let core = &*self.core;
+        core.discovery.is_some() || core.checks.is_some() || core.required || core.warm > 0
     }
 
     pub(crate) fn policy(&self) -> &Policy {

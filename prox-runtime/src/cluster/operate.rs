@@ -31,13 +31,16 @@ impl std::error::Error for UnknownEndpoint {}
 /// What an operator may do. An address is `host:port`, the URL as it is shown, or the path of a Unix socket; when several
 /// endpoints have it, which is so when they differ in their base paths, it means all of them.
 impl Cluster {
-    /// The endpoints as they stand at the moment, in the order in which they were written.
+    /// The endpoints as they stand at the moment, in the order in which they were written. Those that are [found](crate::Discover)
+    /// while the gateway runs keep their order too, but a new one may stand where one was that is gone.
     pub fn endpoints(&self) -> impl ExactSizeIterator<Item = EndpointState> {
         let core = self.core();
-        let slow_start = &core.slow_start;
-        core.upstreams
+        let states = core.members();
+        let states: Vec<EndpointState> = states
             .iter()
-            .map(|upstream| EndpointState::of(upstream, slow_start))
+            .map(|upstream| EndpointState::of(upstream, &core.slow_start))
+            .collect();
+        states.into_iter()
     }
 
     /// How often this cluster has decided what, since the start.
@@ -47,7 +50,8 @@ impl Cluster {
 
     /// Gives the endpoint no new requests, probes included; those under way are finished, tunnels as well.
     ///
-    /// Clients that stick to it are balanced anew. When all endpoints are drained, requests get `503`.
+    /// Clients that stick to it are balanced anew. When all endpoints are drained, requests get `503`. An endpoint that leaves
+    /// the cluster and comes back is a new one, and not drained.
     ///
     /// ```
     /// # fn doc(users: &prox_runtime::Cluster) -> Result<(), prox_runtime::UnknownEndpoint> {
@@ -96,15 +100,16 @@ impl Cluster {
     ) -> Result<(), UnknownEndpoint> {
         let core = self.core();
         let mut found = false;
-        for (index, upstream) in core.upstreams.iter().enumerate() {
+        let members = core.members();
+        for upstream in members.iter() {
             if upstream.endpoint.is_called(address) {
                 found = true;
                 act(upstream);
-                core.tell_operator(index, done, weight);
+                core.tell_operator(upstream, done, weight);
             }
         }
         if !found {
-            let known = core.upstreams.iter();
+            let known = members.iter();
             return Err(UnknownEndpoint {
                 backend: self.name().to_owned(),
                 address: address.to_owned(),

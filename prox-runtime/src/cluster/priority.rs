@@ -33,6 +33,14 @@ impl Default for Standing {
 }
 
 impl Standing {
+    /// That of a number which no endpoint has.
+    pub(super) fn nobody() -> Self {
+        Self {
+            weight: 0,
+            ..Self::default()
+        }
+    }
+
     /// Whether it may be used if need be: only its answers speak against it.
     pub(super) fn is_possible(&self) -> bool {
         self.weight > 0 && !self.drained && self.checked != Verdict::Unhealthy

@@ -7,9 +7,8 @@ use super::{Cluster, Core, health::active::Verdict};
 impl Core {
     fn is_ready(&self) -> bool {
         let (checked, now) = (self.checks.is_some(), Instant::now());
-        self.upstreams.iter().any(|upstream| {
-            let group = upstream.endpoint.group();
-            let standing = upstream.state.standing(group, &self.slow_start, now);
+        self.members().iter().any(|upstream| {
+            let standing = upstream.state.standing(&self.slow_start, now);
             standing.is_usable() && (!checked || standing.checked == Verdict::Healthy)
         })
     }

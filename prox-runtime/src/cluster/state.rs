@@ -28,7 +28,11 @@ use crate::sync::lock;
 #[derive(Debug)]
 pub(crate) struct State {
     weight: AtomicU32,
+    /// The weight that it was written or found with last, whatever an operator has made of it.
+    written: AtomicU32,
+    priority: AtomicU8,
     drained: AtomicBool,
+    left: AtomicBool,
     /// A [`Verdict`] as a number.
     checked: AtomicU8,
     /// None where nothing is ever ejected.
@@ -45,6 +49,9 @@ impl State {
     ) -> Self {
         Self {
             weight: AtomicU32::new(endpoint.share()),
+            written: AtomicU32::new(endpoint.share()),
+            priority: AtomicU8::new(endpoint.group()),
+            left: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             checked: AtomicU8::new(number(Verdict::Unknown)),
             passive: ejections.map(|ejections| Passive::new(ejections, now)),
@@ -55,6 +62,31 @@ impl State {
 
     pub(super) fn set_weight(&self, weight: u32) -> u32 {
         self.weight.swap(weight, Ordering::Relaxed)
+    }
+
+    /// Takes over the weight and the priority that the endpoint was found with again, and says whether something has changed.
+    ///
+    /// What an operator has set holds until another weight is found.
+    pub(super) fn set_found(&self, endpoint: &Endpoint) -> bool {
+        let (weight, priority) = (endpoint.share(), endpoint.group());
+        let other_weight = self.written.swap(weight, Ordering::Relaxed) != weight;
+        if other_weight {
+            self.set_weight(weight);
+        }
+        self.priority.swap(priority, Ordering::Relaxed) != priority || other_weight
+    }
+
+    /// It is no longer in the cluster, and does not count among the endpoints of which some may be ejected.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        if let Some(passive) = &self.passive {
+            passive.leave();
+        }
+    }
+
+    /// Whether it is no longer in the cluster.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// Whether it was drained before.
@@ -79,10 +111,10 @@ impl State {
     }
 
     /// All that decides whether it may be chosen.
-    pub(super) fn standing(&self, priority: u8, slow_start: &SlowStart, now: Instant) -> Standing {
+    pub(super) fn standing(&self, slow_start: &SlowStart, now: Instant) -> Standing {
         Standing {
             weight: self.weight.load(Ordering::Relaxed),
-            priority,
+            priority: self.priority.load(Ordering::Relaxed),
             checked: verdict_of(self.checked.load(Ordering::Relaxed)),
             ejected: self.is_ejected(),
             drained: self.drained.load(Ordering::Relaxed),
@@ -177,7 +209,7 @@ pub struct EndpointState {
 impl EndpointState {
     pub(super) fn of(upstream: &Upstream, slow_start: &SlowStart) -> Self {
         let state = &upstream.state;
-        let standing = state.standing(upstream.endpoint.group(), slow_start, Instant::now());
+        let standing = state.standing(slow_start, Instant::now());
         let condition = if standing.drained {
             Condition::Draining
         } else if standing.checked == Verdict::Unhealthy {
@@ -190,7 +222,7 @@ impl EndpointState {
             Condition::Healthy
         };
         Self {
-            endpoint: upstream.endpoint.clone(),
+            endpoint: upstream.endpoint.clone().priority(standing.priority),
             weight: standing.weight,
             condition,
             active: upstream.load.active(),

@@ -7,12 +7,13 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-use super::{balance::Roster, priority::Mode};
+use super::{balance::Roster, members::Members, priority::Mode};
 use crate::sync::{Sharded, lock};
 
 /// The endpoints of a cluster as they stood when somebody looked last.
 #[derive(Debug)]
 pub(crate) struct View {
+    pub(crate) members: Arc<Members>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) mode: Mode,
     /// Endpoints that get no requests but probes.
@@ -57,6 +58,11 @@ impl Views {
             copies: Sharded::default(),
             first,
         }
+    }
+
+    /// The view that was there first.
+    pub(crate) fn first(&self) -> &View {
+        &self.first
     }
 
     /// Reads the view that holds.

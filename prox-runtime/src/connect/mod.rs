@@ -36,7 +36,8 @@ pub(crate) async fn tcp(host: &str, port: u16, limit: Duration) -> Result<TcpStr
     }
 }
 
-/// As [`tcp`], with a TLS handshake behind it, which is part of `limit`, and tells what is spoken.
+/// As [`tcp`], with a TLS handshake behind it, which is part of `limit`, and tells what is spoken. The certificate has to be
+/// for `name`.
 ///
 /// # Errors
 ///
@@ -45,12 +46,13 @@ pub(crate) async fn tls(
     connector: &Connector,
     host: &str,
     port: u16,
+    name: &str,
     limit: Duration,
 ) -> Result<Opened, Error> {
     let connected = async {
         let stream = open(host, port).await?;
         let (stream, http2) = connector
-            .connect(stream.into(), host)
+            .connect(stream.into(), name)
             .await
             .map_err(|error| Error::caused(Failure::Tls, error))?;
         let protocol = if http2 {

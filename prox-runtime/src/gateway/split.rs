@@ -85,9 +85,10 @@ impl Split {
             )));
         }
         let affinity = self.sticky.map(|sticky| {
-            let names = names.iter().map(String::as_str).enumerate();
             // Not by the name of the target, which has the shares in it.
-            Affinity::new(&sticky, "split", names)
+            let affinity = Affinity::new(&sticky, "split");
+            let values = names.iter().map(|name| affinity.value(name)).collect();
+            (affinity, values)
         });
         let handler = BoxHandler::new(Splitter {
             arms,
@@ -119,7 +120,8 @@ struct Splitter {
     total: u64,
     stride: u64,
     next: AtomicU64,
-    affinity: Option<Affinity>,
+    /// What stands for each arm in the cookie.
+    affinity: Option<(Affinity, Vec<u64>)>,
 }
 
 impl Splitter {
@@ -141,10 +143,12 @@ impl Splitter {
 
 impl Handler for Splitter {
     async fn call(&self, req: Request) -> Response {
-        let Some(affinity) = &self.affinity else {
+        let Some((affinity, values)) = &self.affinity else {
             return self.ask(self.pick(), req).await;
         };
-        if let Belongs::To(index) = affinity.of(req.headers())
+        let arm = |value| values.iter().position(|&known| known == value);
+        if let Belongs::To(value) = affinity.of(req.headers(), |value| arm(value).is_some())
+            && let Some(index) = arm(value)
             && self.arms.get(index).is_some_and(|&(_, shared, _)| shared)
         {
             return self.ask(index, req).await;
@@ -153,7 +157,8 @@ impl Handler for Splitter {
         let client = req.extensions().get::<Arc<Client>>();
         let secure = client.is_some_and(|client| client.scheme() == "https");
         let mut response = self.ask(index, req).await;
-        if let Some(cookie) = affinity.bind(index, secure) {
+        let value = values.get(index);
+        if let Some(cookie) = value.and_then(|&value| affinity.bind(value, secure)) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response

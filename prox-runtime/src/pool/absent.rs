@@ -38,6 +38,10 @@ impl Streams {
         match *self {}
     }
 
+    pub(crate) fn close(&self) {
+        match *self {}
+    }
+
     pub(crate) fn reconsider(&self) {
         match *self {}
     }

@@ -14,7 +14,10 @@ mod socket;
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -87,7 +90,7 @@ impl PoolOptions {
     ///
     /// No more than [`max_idle`](Self::max_idle) are opened, one after the other, and one if the upstream speaks HTTP/2. They are
     /// kept like any other: those that nobody uses are closed after the [`idle_timeout`](Self::idle_timeout). An endpoint that
-    /// cannot be reached is an event, and nothing waits for it.
+    /// cannot be reached is an event, and nothing waits for it. Endpoints that are [found](crate::Discover) later are not warmed up.
     #[must_use]
     pub fn warm(mut self, connections: usize) -> Self {
         self.warm = connections;
@@ -145,6 +148,7 @@ pub(crate) struct Pool {
     options: PoolOptions,
     shards: Sharded<Shard>,
     streams: Option<Streams>,
+    closed: AtomicBool,
 }
 
 /// What carries a request to an HTTP/2 upstream.
@@ -201,6 +205,7 @@ impl Pool {
             options,
             shards: Sharded::default(),
             streams: None,
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -239,7 +244,9 @@ impl Pool {
             return;
         }
         let mut shard = self.shards.local();
-        if shard.idle.len() >= self.options.most_idle(under_way) {
+        // Read under the lock, so that nothing is left behind by who closes the pool.
+        let closed = self.closed.load(Ordering::Relaxed);
+        if closed || shard.idle.len() >= self.options.most_idle(under_way) {
             return;
         }
         shard.idle.push(connection);
@@ -248,6 +255,17 @@ impl Pool {
         {
             shard.swept = true;
             runtime.spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Closes the idle connections, and keeps none from now on: the endpoint is not in use any more. What is under way goes on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        for mut shard in self.shards.all() {
+            shard.idle.clear();
+        }
+        if let Some(streams) = &self.streams {
+            streams.close();
         }
     }
 

@@ -23,8 +23,8 @@ use self::{
 use crate::{
     client::Client,
     cluster::{
-        Attempt, Caller, Cluster, Core, Failed, Lease, Outcome, Permit, Policy, RetryAfter,
-        Unavailable, Upstream, Verdict,
+        Attempt, Caller, Cluster, Core, Endpoint, Failed, Lease, Outcome, Permit, Policy,
+        RetryAfter, Unavailable, Upstream, Verdict,
     },
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
@@ -211,6 +211,11 @@ impl Proxy {
         }
         let asked = Asked::by(req, grpc, policy, started);
         let end = asked.end;
+        let mut began = avoid.map_or(started, |_| Instant::now());
+        if core.is_awaited() {
+            Box::pin(core.found(self.patience(end))).await;
+            began = Instant::now();
+        }
         let trace = req.extensions_mut().remove::<Trace>();
         let caller = if core.tells_callers_apart() {
             caller(core, req, client)
@@ -242,7 +247,6 @@ impl Proxy {
         let mut again: Option<Again> = None;
         // The same try goes on when a kept connection turns out to be dead.
         let mut kept: Option<Lease> = None;
-        let mut began = avoid.map_or(started, |_| Instant::now());
         loop {
             let is_new = kept.is_none();
             let mut lease = match kept.take() {
@@ -253,19 +257,24 @@ impl Proxy {
                 },
             };
             let index = lease.index();
-            let upstream = core.upstream(index);
             if let Some(race) = race {
-                race.is_at(index, &upstream.endpoint);
+                race.is_at(index, &lease.upstream().endpoint);
             }
             if let Some(trace) = &trace {
                 trace.update(|hop| {
                     self.0.name().clone_into(&mut hop.backend);
-                    hop.endpoint = upstream.endpoint.to_string();
+                    hop.endpoint = lease.upstream().endpoint.to_string();
                     hop.tries += 1;
                 });
             }
             if is_new {
-                lease.hold(place(upstream, end).await?);
+                let permit = place(lease.upstream(), end).await?;
+                if permit.is_some() && lease.upstream().has_left() {
+                    // While it waited in line; nothing was sent.
+                    began = Instant::now();
+                    continue;
+                }
+                lease.hold(permit);
             }
             // The end of this try, and of the request as a whole.
             let until = policy
@@ -281,15 +290,16 @@ impl Proxy {
                 another_endpoint: false,
                 end,
             };
-            let carrier = match self.carrier(index, again, soonest).await {
+            let carrier = match self.carrier(lease.upstream(), again, soonest).await {
                 Ok(carrier) => carrier,
                 Err(error) => {
                     lease.settle(asked.outcome(&error));
+                    let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
                     tried.push(index);
                     attempt.another_endpoint = core.has_another(&caller, &tried, began);
                     // Nothing was sent, so any request may be tried again.
-                    self.pause(&attempt, index, error).await?;
+                    self.pause(&attempt, &endpoint, error).await?;
                     (again, retries) = (None, retries + 1);
                     began = Instant::now();
                     continue;
@@ -298,8 +308,8 @@ impl Proxy {
             if let Some(trace) = &trace {
                 trace.update(|hop| hop.connect = started.elapsed());
             }
-            self.address(req, index, &mut path, matched)?;
-            let sent = if carrier.is_at_hand() && upstream.queue().is_none() {
+            self.address(req, lease.upstream(), &mut path, matched)?;
+            let sent = if carrier.is_at_hand() && lease.upstream().queue().is_none() {
                 began
             } else {
                 Instant::now()
@@ -319,7 +329,7 @@ impl Proxy {
                     if let Some(upgrade) = &upgrade {
                         upgrade.ask_for_one(req.headers_mut());
                     }
-                    let secure = upstream.endpoint.is_secure();
+                    let secure = lease.upstream().endpoint.is_secure();
                     match stream.send(std::mem::take(req), secure, deadline).await {
                         Ok((head, download)) => (Ok(Answer::Http2(head, download)), None),
                         Err(failed) => (Err(failed), Some(number)),
@@ -347,7 +357,7 @@ impl Proxy {
                         }
                         return Ok(response);
                     };
-                    self.tell(index, status.as_str());
+                    self.tell(&lease.upstream().endpoint, status.as_str());
                     tokio::time::sleep(wait).await;
                     Error::failure(Failure::Reset)
                 }
@@ -366,7 +376,8 @@ impl Proxy {
                     }
                     lease.settle(asked.outcome(&failed.error));
                     attempt.failed = kind(&failed.error, until, end);
-                    self.pause(&attempt, index, failed.error).await?
+                    let endpoint = &lease.upstream().endpoint;
+                    self.pause(&attempt, endpoint, failed.error).await?
                 }
             };
             drop(lease);
@@ -389,13 +400,13 @@ impl Proxy {
     async fn pause(
         &self,
         attempt: &Attempt<'_>,
-        index: usize,
+        endpoint: &Endpoint,
         error: Error,
     ) -> Result<Error, Error> {
         match self.0.core().decide(&self.0.policy().retry, attempt) {
             Verdict::Retry { wait } => {
                 let failure = error.as_failure().unwrap_or(Failure::Internal);
-                self.tell(index, failure.name());
+                self.tell(endpoint, failure.name());
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
                 }
@@ -412,8 +423,7 @@ impl Proxy {
         }
     }
 
-    fn tell(&self, index: usize, reason: &str) {
-        let endpoint = &self.0.core().upstream(index).endpoint;
+    fn tell(&self, endpoint: &Endpoint, reason: &str) {
         tracing::info!(backend = self.0.name(), %endpoint, reason, "tried again");
     }
 
@@ -457,19 +467,18 @@ impl Proxy {
     /// A connection or a stream for one request, kept or new.
     async fn carrier(
         &self,
-        index: usize,
+        upstream: &Arc<Upstream>,
         again: Option<Again>,
         end: Option<Instant>,
     ) -> Result<Carrier, Error> {
-        let core = self.0.core();
-        let pool = &core.upstream(index).pool;
+        let pool = &upstream.pool;
         loop {
             if let Some(streams) = pool.streams() {
                 let connect = {
-                    let core = Arc::clone(core);
+                    let (upstream, limit) = (Arc::clone(upstream), self.0.core().connect_timeout());
                     move || {
-                        let core = Arc::clone(&core);
-                        async move { open(&core, index, core.connect_timeout()).await }
+                        let upstream = Arc::clone(&upstream);
+                        async move { open(&upstream, limit).await }
                     }
                 };
                 let avoid = again.and_then(|again| again.avoid);
@@ -493,7 +502,7 @@ impl Proxy {
             {
                 return Ok(Carrier::Http1(kept));
             }
-            let opened = open(core, index, self.patience(end)).await;
+            let opened = open(upstream, self.patience(end)).await;
             match (opened, pool.streams()) {
                 // The upstream has changed its mind.
                 (Ok(opened), Some(streams)) if opened.protocol == Protocol::Http2 => {
@@ -523,11 +532,10 @@ impl Proxy {
     fn address(
         &self,
         request: &mut Request,
-        index: usize,
+        upstream: &Upstream,
         path: &mut Option<PathAndQuery>,
         matched: Option<&Matched>,
     ) -> Result<(), Error> {
-        let upstream = self.0.core().upstream(index);
         // As a rule the target is what the client has sent already.
         let is_fit = path.is_none()
             && self.0.policy().rewrite.is_none()
@@ -665,12 +673,11 @@ fn caller(core: &Core, req: &mut Request, client: &Arc<Client>) -> Caller {
 }
 
 /// Opens a stream to an endpoint within `limit`.
-async fn open(core: &Core, index: usize, limit: Duration) -> Result<Opened, Error> {
-    let upstream = core.upstream(index);
+async fn open(upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
     let endpoint = &upstream.endpoint;
     let (host, port) = (endpoint.host(), endpoint.port());
-    if let Some(connector) = core.connector(index) {
-        return connect::tls(connector, host, port, limit).await;
+    if let Some(connector) = upstream.connector() {
+        return connect::tls(connector, host, port, endpoint.name(), limit).await;
     }
     let stream = match endpoint.socket() {
         Some(path) => connect::unix(path, limit).await?,

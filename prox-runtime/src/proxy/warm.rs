@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::open;
 use crate::{
-    cluster::{Cluster, Core},
+    cluster::{Cluster, Core, Upstream},
     connect::Protocol,
     error::Error,
     pool::{Connection, Granted},
@@ -22,17 +22,21 @@ pub(crate) fn warm(cluster: &Cluster) {
     if core.warm() == 0 {
         return;
     }
-    for index in 0..core.count() {
+    // Those that are found later are not warmed up.
+    for upstream in core.members().iter() {
+        let upstream = Arc::downgrade(upstream);
         let (core, name) = (Arc::downgrade(core), cluster.name().to_owned());
         let count = cluster.core().warm();
         runtime.spawn(async move {
             for _ in 0..count {
-                let Some(core) = core.upgrade() else { return };
-                match one(&core, index).await {
+                let (Some(core), Some(upstream)) = (core.upgrade(), upstream.upgrade()) else {
+                    return;
+                };
+                match one(&core, &upstream).await {
                     Ok(More::Welcome) => {}
                     Ok(More::Enough) => return,
                     Err(error) => {
-                        let endpoint = &core.upstream(index).endpoint;
+                        let endpoint = &upstream.endpoint;
                         tracing::warn!(target: "prox", backend = name, %endpoint, ?error, "not warmed up");
                         return;
                     }
@@ -48,14 +52,14 @@ enum More {
     Enough,
 }
 
-async fn one(core: &Arc<Core>, index: usize) -> Result<More, Error> {
-    let pool = &core.upstream(index).pool;
+async fn one(core: &Core, upstream: &Arc<Upstream>) -> Result<More, Error> {
+    let (pool, limit) = (&upstream.pool, core.connect_timeout());
     if let Some(streams) = pool.streams() {
         let connect = {
-            let core = Arc::clone(core);
+            let upstream = Arc::clone(upstream);
             move || {
-                let core = Arc::clone(&core);
-                async move { open(&core, index, core.connect_timeout()).await }
+                let upstream = Arc::clone(&upstream);
+                async move { open(&upstream, limit).await }
             }
         };
         match streams.take(connect).await? {
@@ -68,7 +72,7 @@ async fn one(core: &Arc<Core>, index: usize) -> Result<More, Error> {
             Granted::Http1(None) => {}
         }
     }
-    let opened = open(core, index, core.connect_timeout()).await?;
+    let opened = open(upstream, limit).await?;
     if opened.protocol == Protocol::Http1 {
         pool.put(Connection::new(opened.stream).await?, 0);
     }

@@ -41,7 +41,8 @@ impl<'a> Pick<'a> {
         }
     }
 
-    /// How many endpoints the cluster has, whether they are available or not.
+    /// A number above every index: how many endpoints the cluster has, whether they are available or not, and how many gaps
+    /// those have left that are gone.
     pub fn count(&self) -> usize {
         self.roster.count()
     }

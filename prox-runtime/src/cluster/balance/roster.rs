@@ -30,7 +30,7 @@ impl Seat {
     /// What [`Balancer::pick`] returns for this endpoint.
     ///
     /// An endpoint keeps its index while it is in the cluster. Indices can have gaps: those of endpoints that may not be
-    /// chosen.
+    /// chosen, or have left. One that has left can have its index given to another, when no request is under way on it.
     pub fn index(&self) -> usize {
         self.index
     }

@@ -88,12 +88,11 @@ impl fmt::Debug for Sticky {
     }
 }
 
-/// The values of the cookie for the endpoints of one cluster.
+/// The cookie of one cluster, and how its value follows from an address.
 #[derive(Debug)]
 pub(crate) struct Affinity {
     name: String,
-    /// Value and index, sorted by value.
-    values: Box<[(u64, usize)]>,
+    key: [u64; 2],
 }
 
 /// Where a request belongs by its cookie.
@@ -101,32 +100,28 @@ pub(crate) struct Affinity {
 pub(crate) enum Belongs {
     /// It brings no cookie: balance it, and set the cookie.
     Nowhere,
-    /// To the endpoint of this index: use it if that may be used, else balance and set the cookie anew.
-    To(usize),
+    /// To the endpoint that this value stands for: use it if that may be used, else balance and set the cookie anew.
+    To(u64),
     /// To an endpoint that is no longer there, or the cookie is forged: balance, and set the cookie anew.
     Gone,
 }
 
 impl Affinity {
-    /// The values for the endpoints of the backend `name`: their indices and addresses.
-    pub(crate) fn new<'a>(
-        sticky: &Sticky,
-        name: &str,
-        endpoints: impl Iterator<Item = (usize, &'a str)>,
-    ) -> Self {
-        let key = sticky.secret.unwrap_or_else(|| key_from(name.as_bytes()));
-        let mut values: Vec<(u64, usize)> = endpoints
-            .map(|(index, address)| (siphash(key, address.as_bytes()), index))
-            .collect();
-        values.sort_unstable();
+    /// The cookie of the backend `name`.
+    pub(crate) fn new(sticky: &Sticky, name: &str) -> Self {
         Self {
             name: sticky.name.clone(),
-            values: values.into(),
+            key: sticky.secret.unwrap_or_else(|| key_from(name.as_bytes())),
         }
     }
 
-    /// Where the request belongs. Of several cookies of the name, the first that names an endpoint counts.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Belongs {
+    /// What stands for the endpoint of this address.
+    pub(crate) fn value(&self, address: &str) -> u64 {
+        siphash(self.key, address.as_bytes())
+    }
+
+    /// Where the request belongs. Of several cookies of the name, the first whose value is `known` counts.
+    pub(crate) fn of(&self, headers: &HeaderMap, known: impl Fn(u64) -> bool) -> Belongs {
         let mut belongs = Belongs::Nowhere;
         for field in headers.get_all(header::COOKIE) {
             for pair in field.as_bytes().split(|&byte| byte == b';') {
@@ -137,8 +132,8 @@ impl Affinity {
                 else {
                     continue;
                 };
-                match self.find(value) {
-                    Some(index) => return Belongs::To(index),
+                match read(value).filter(|&value| known(value)) {
+                    Some(value) => return Belongs::To(value),
                     None => belongs = Belongs::Gone,
                 }
             }
@@ -146,19 +141,8 @@ impl Affinity {
         belongs
     }
 
-    fn find(&self, value: &[u8]) -> Option<usize> {
-        // 16 hexadecimal digits and nothing else; `from_str_radix` would take a sign.
-        if value.len() != 16 || !value.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        let value = u64::from_str_radix(str::from_utf8(value).ok()?, 16).ok()?;
-        let place = self.values.binary_search_by_key(&value, |entry| entry.0);
-        Some(self.values[place.ok()?].1)
-    }
-
-    /// The `Set-Cookie` that binds a client to the endpoint; `None` when there is no such endpoint.
-    pub(crate) fn bind(&self, index: usize, secure: bool) -> Option<HeaderValue> {
-        let (value, _) = self.values.iter().find(|entry| entry.1 == index)?;
+    /// The `Set-Cookie` that binds a client to the endpoint that `value` stands for.
+    pub(crate) fn bind(&self, value: u64, secure: bool) -> Option<HeaderValue> {
         let secure = if secure { "; Secure" } else { "" };
         let text = format!(
             "{}={value:016x}; Path=/; HttpOnly; SameSite=Lax{secure}",
@@ -166,6 +150,14 @@ impl Affinity {
         );
         HeaderValue::try_from(text).ok()
     }
+}
+
+/// Reads 16 hexadecimal digits and nothing else; `from_str_radix` would take a sign.
+fn read(value: &[u8]) -> Option<u64> {
+    if value.len() != 16 || !value.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u64::from_str_radix(str::from_utf8(value).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -179,7 +171,12 @@ mod tests {
     ];
 
     fn affinity(sticky: &Sticky) -> Affinity {
-        Affinity::new(sticky, "users", ADDRESSES.into_iter().enumerate())
+        Affinity::new(sticky, "users")
+    }
+
+    fn of(affinity: &Affinity, headers: &HeaderMap) -> Belongs {
+        let values = ADDRESSES.map(|address| affinity.value(address));
+        affinity.of(headers, |value| values.contains(&value))
     }
 
     fn with_cookies(cookies: &[&str]) -> HeaderMap {
@@ -190,7 +187,8 @@ mod tests {
     }
 
     fn value(affinity: &Affinity, index: usize) -> String {
-        let cookie = affinity.bind(index, false).unwrap();
+        let value = affinity.value(ADDRESSES[index]);
+        let cookie = affinity.bind(value, false).unwrap();
         cookie
             .to_str()
             .unwrap()
@@ -203,24 +201,21 @@ mod tests {
     #[test]
     fn a_client_comes_back_to_its_endpoint() {
         let affinity = affinity(&Sticky::cookie("shop"));
-        for index in 0..3 {
+        for (index, address) in ADDRESSES.into_iter().enumerate() {
             let cookie = format!("a=b; {}; c", value(&affinity, index));
-            assert_eq!(affinity.of(&with_cookies(&[&cookie])), Belongs::To(index));
+            let belongs = of(&affinity, &with_cookies(&[&cookie]));
+            assert_eq!(belongs, Belongs::To(affinity.value(address)));
         }
-        assert_eq!(affinity.of(&HeaderMap::new()), Belongs::Nowhere);
-        assert_eq!(
-            affinity.of(&with_cookies(&["shopping=1; sho=2"])),
-            Belongs::Nowhere
-        );
+        assert_eq!(of(&affinity, &HeaderMap::new()), Belongs::Nowhere);
+        let others = with_cookies(&["shopping=1; sho=2"]);
+        assert_eq!(of(&affinity, &others), Belongs::Nowhere);
     }
 
     #[test]
     fn the_cookie_is_kept_from_scripts_and_other_sites() {
         let affinity = affinity(&Sticky::cookie("shop"));
-        let (plain, secure) = (
-            affinity.bind(1, false).unwrap(),
-            affinity.bind(1, true).unwrap(),
-        );
+        let bind = |secure| affinity.bind(1, secure).unwrap();
+        let (plain, secure) = (bind(false), bind(true));
         let (start, attributes) = plain.to_str().unwrap().split_at(5 + 16);
         assert!(start.starts_with("shop="));
         assert_eq!(attributes, "; Path=/; HttpOnly; SameSite=Lax");
@@ -228,7 +223,6 @@ mod tests {
             secure.to_str().unwrap(),
             format!("{start}{attributes}; Secure")
         );
-        assert_eq!(affinity.bind(9, true), None);
     }
 
     #[test]
@@ -249,12 +243,12 @@ mod tests {
             )]
             .into_iter()
             .collect();
-            assert_eq!(affinity.of(&headers), Belongs::Gone, "{forged}");
+            assert_eq!(of(&affinity, &headers), Belongs::Gone, "{forged}");
         }
         let right = value(&affinity, 2);
         assert_eq!(
-            affinity.of(&with_cookies(&["shop=x", &right])),
-            Belongs::To(2)
+            of(&affinity, &with_cookies(&["shop=x", &right])),
+            Belongs::To(affinity.value(ADDRESSES[2]))
         );
     }
 

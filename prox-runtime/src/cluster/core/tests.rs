@@ -501,12 +501,16 @@ async fn an_endpoint_that_passes_again_is_pardoned_and_starts_slowly() {
     use crate::cluster::health::active::Verdict::{Healthy, Unhealthy};
     let users = built(four());
     eject_first(&users);
-    users.core().checked(0, Unhealthy, "status 500");
+    let checked = |index: usize, verdict, reason| {
+        let upstream = Arc::clone(users.core().fixed(index));
+        users.core().checked(&upstream, verdict, reason);
+    };
+    checked(0, Unhealthy, "status 500");
     assert_eq!(conditions(&users)[0], Condition::Unhealthy);
-    users.core().checked(0, Healthy, "");
+    checked(0, Healthy, "");
     assert_eq!(conditions(&users)[0], Condition::Warming);
     for index in 0..4 {
-        users.core().checked(index, Unhealthy, "status 500");
+        checked(index, Unhealthy, "status 500");
     }
     assert_eq!(choose(&users).unwrap_err().failure, Failure::NoEndpoint);
 }

@@ -74,7 +74,8 @@ impl CheckTarget {
     pub(super) async fn open(&self) -> Result<Opened, Error> {
         let (host, port) = (self.endpoint.host(), self.endpoint.port());
         if let Some(connector) = &self.connector {
-            return connect::tls(connector, host, port, self.limit).await;
+            let name = self.endpoint.name();
+            return connect::tls(connector, host, port, name, self.limit).await;
         }
         let stream = match self.endpoint.socket() {
             Some(path) => connect::unix(path, self.limit).await?,

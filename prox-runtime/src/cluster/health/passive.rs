@@ -147,6 +147,10 @@ impl Ejections {
     /// Takes one of the ejections that are allowed at a time; who is `unreachable` is always allowed one, if anybody is.
     fn reserve(&self, unreachable: bool) -> bool {
         let endpoints = self.endpoints.load(Ordering::Relaxed);
+        // The only one there is is never ejected.
+        if endpoints <= 1 {
+            return false;
+        }
         let most = if unreachable && self.options.most > 0 {
             endpoints
         } else {
@@ -216,6 +220,8 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Admitted,
+    /// It is no longer in the cluster, and nothing counts any more.
+    Left,
     Ejected {
         until: Instant,
     },
@@ -350,7 +356,7 @@ impl Passive {
     /// A probe without a verdict is taken for lost after as long as an ejection can last.
     pub(crate) fn probe_due(&self) -> Option<Instant> {
         match lock(&self.state).phase {
-            Phase::Admitted => None,
+            Phase::Admitted | Phase::Left => None,
             Phase::Ejected { until } => Some(until),
             Phase::Probing { since } | Phase::Trying { since, .. } => {
                 Some(since + self.cluster.options.longest)
@@ -370,7 +376,7 @@ impl Passive {
         let mut state = lock(&self.state);
         let options = &self.cluster.options;
         let due = match state.phase {
-            Phase::Admitted => return false,
+            Phase::Admitted | Phase::Left => return false,
             Phase::Ejected { until } if retried => until,
             Phase::Ejected { until } => until + options.first,
             Phase::Probing { since } | Phase::Trying { since, .. } => since + options.longest,
@@ -405,7 +411,7 @@ impl Passive {
     pub(crate) fn settle(&self, outcome: Outcome, now: Instant) -> Option<Change> {
         let mut state = lock(&self.state);
         match (state.phase, outcome) {
-            (Phase::Admitted | Phase::Ejected { .. }, _) => None,
+            (Phase::Admitted | Phase::Left | Phase::Ejected { .. }, _) => None,
             (_, Outcome::Good) => Some(self.admit(&mut state, now)),
             (Phase::Trying { until, .. }, _) => {
                 state.phase = Phase::Ejected { until };
@@ -425,7 +431,21 @@ impl Passive {
     /// Ends an ejection early: an active check has seen the endpoint recover, or an operator says so.
     pub(crate) fn pardon(&self, now: Instant) -> Option<Change> {
         let mut state = lock(&self.state);
-        (state.phase != Phase::Admitted).then(|| self.admit(&mut state, now))
+        let is_out = !matches!(state.phase, Phase::Admitted | Phase::Left);
+        is_out.then(|| self.admit(&mut state, now))
+    }
+
+    /// The endpoint is no longer in the cluster: it gives its ejection free, and is not one of those of which some may be ejected.
+    pub(crate) fn leave(&self) {
+        let mut state = lock(&self.state);
+        let phase = std::mem::replace(&mut state.phase, Phase::Left);
+        if phase == Phase::Left {
+            return;
+        }
+        self.cluster.endpoints.fetch_sub(1, Ordering::Relaxed);
+        if phase != Phase::Admitted {
+            self.cluster.ejected.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn admit(&self, state: &mut State, now: Instant) -> Change {
@@ -442,10 +462,7 @@ impl Passive {
 
 impl Drop for Passive {
     fn drop(&mut self) {
-        self.cluster.endpoints.fetch_sub(1, Ordering::Relaxed);
-        if self.is_ejected() {
-            self.cluster.ejected.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.leave();
     }
 }
 

@@ -1,36 +1,35 @@
 //! The task that checks the endpoints of a cluster.
 
 use std::{
-    sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, task::AbortHandle, task::JoinSet, time::timeout};
+use tokio::{
+    sync::watch::Receiver,
+    task::{AbortHandle, JoinSet},
+    time::timeout,
+};
 
 use super::{
     active::{ActiveCheck, CheckOptions},
     check::{CheckTarget, Erased, HealthCheck},
 };
 use crate::{
-    cluster::{Core, rng::Rng},
+    cluster::{Core, Upstream, background::Background, discover::Discovery, rng::Rng},
     connect::Protocol,
-    sync::lock,
 };
 
 /// The checks of a cluster: how they are made, and the task that makes them.
 ///
-/// The task holds the cluster weakly, and is ended when the cluster is dropped; a check under way is dropped with it. When
-/// the runtime that the task is on ends first, the next request begins it anew on another.
+/// A check under way is dropped with the task.
 #[derive(Debug)]
 pub(crate) struct Checks {
     check: Arc<dyn Erased>,
     options: CheckOptions,
     problem: Option<String>,
-    running: Arc<AtomicBool>,
-    task: Mutex<Option<AbortHandle>>,
+    background: Background,
 }
 
 impl Checks {
@@ -39,8 +38,7 @@ impl Checks {
             options: check.options(),
             problem: check.problem(),
             check: Arc::new(check),
-            running: Arc::default(),
-            task: Mutex::default(),
+            background: Background::default(),
         }
     }
 
@@ -54,81 +52,70 @@ impl Checks {
 
     /// Begins, unless it is running already, or no runtime is here to run it.
     pub(crate) fn start(&self, core: &Arc<Core>) {
-        if self.running.load(Ordering::Relaxed) {
-            return;
-        }
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        if self.running.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        // Lives in the task from its first moment, so that a runtime that ends before it is polled counts as well.
-        let running = Running(Arc::clone(&self.running));
-        let watch = watch(
-            Arc::downgrade(core),
-            Arc::clone(&self.check),
-            self.options.clone(),
-            self.targets(core),
-        );
-        let task = runtime.spawn(async move {
-            let _running = running;
-            watch.await;
+        self.background.start(|| {
+            let sets = core.discovery.as_ref().map(Discovery::subscribe);
+            let check = Arc::clone(&self.check);
+            watch(Arc::downgrade(core), check, self.options.clone(), sets)
         });
-        *lock(&self.task) = Some(task.abort_handle());
-    }
-
-    fn targets(&self, core: &Core) -> Vec<CheckTarget> {
-        let upstreams = core.upstreams.iter().enumerate();
-        upstreams
-            .map(|(index, upstream)| CheckTarget {
-                endpoint: upstream.endpoint.clone(),
-                connector: core.connector(index).cloned(),
-                protocol: match upstream.pool.streams() {
-                    Some(_) => Protocol::Http2,
-                    None => Protocol::Http1,
-                },
-                limit: self.options.limit(),
-            })
-            .collect()
     }
 }
 
-impl Drop for Checks {
-    fn drop(&mut self) {
-        if let Some(task) = lock(&self.task).take() {
-            task.abort();
-        }
-    }
-}
-
-/// Says that the task is gone, however it ends.
-struct Running(Arc<AtomicBool>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
+/// Checks all endpoints, and follows them as they come and go.
 async fn watch(
     core: Weak<Core>,
     check: Arc<dyn Erased>,
     options: CheckOptions,
-    targets: Vec<CheckTarget>,
+    mut sets: Option<Receiver<u64>>,
 ) {
     // Dropping the set ends all that is in it.
     let mut all = JoinSet::new();
-    for (index, target) in targets.into_iter().enumerate() {
-        let (core, check, options) = (core.clone(), Arc::clone(&check), options.clone());
-        all.spawn(watch_one(core, index, check, options, Arc::new(target)));
+    let mut watched: HashMap<usize, (Weak<Upstream>, AbortHandle)> = HashMap::new();
+    loop {
+        let Some(members) = core.upgrade().map(|core| core.members()) else {
+            return;
+        };
+        watched.retain(|&index, (upstream, task)| {
+            let known = members.find(index).map(Arc::as_ptr);
+            let stays = known == Some(upstream.as_ptr());
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for upstream in members.iter() {
+            watched.entry(upstream.index()).or_insert_with(|| {
+                let (core, check, options) = (core.clone(), Arc::clone(&check), options.clone());
+                let target = Arc::new(target(upstream, &options));
+                let known = Arc::downgrade(upstream);
+                let task = all.spawn(watch_one(core, known.clone(), check, options, target));
+                (known, task)
+            });
+        }
+        drop(members);
+        while all.try_join_next().is_some() {}
+        let Some(sets) = &mut sets else { break };
+        if sets.changed().await.is_err() {
+            return;
+        }
     }
     while all.join_next().await.is_some() {}
 }
 
+fn target(upstream: &Upstream, options: &CheckOptions) -> CheckTarget {
+    CheckTarget {
+        endpoint: upstream.endpoint.clone(),
+        connector: upstream.connector().cloned(),
+        protocol: match upstream.pool.streams() {
+            Some(_) => Protocol::Http2,
+            None => Protocol::Http1,
+        },
+        limit: options.limit(),
+    }
+}
+
 async fn watch_one(
     core: Weak<Core>,
-    index: usize,
+    upstream: Weak<Upstream>,
     check: Arc<dyn Erased>,
     options: CheckOptions,
     target: Arc<CheckTarget>,
@@ -142,14 +129,16 @@ async fn watch_one(
         }
         let result = made(&check, &target, limit).await;
         // Held only for as long as there is something to say.
-        let Some(core) = core.upgrade() else { return };
+        let (Some(core), Some(upstream)) = (core.upgrade(), upstream.upgrade()) else {
+            return;
+        };
         let changed = state.record(result.is_ok());
         let reason = result.err().unwrap_or_default();
         if !reason.is_empty() {
-            core.upstream(index).state.failed(reason.as_str());
+            upstream.state.failed(reason.as_str());
         }
         if let Some(verdict) = changed {
-            core.checked(index, verdict, &reason);
+            core.checked(&upstream, verdict, &reason);
         }
     }
 }

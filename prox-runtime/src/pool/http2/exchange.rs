@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream, client::ResponseFuture, ext::Protocol};
+use h2::{
+    Reason, RecvStream, SendStream,
+    client::{ResponseFuture, SendRequest},
+    ext::Protocol,
+};
 use http::{HeaderMap, Response, Uri, header, uri};
 use http_body::{Body as _, Frame};
 use tokio::{task::AbortHandle, time::Instant};
@@ -27,6 +31,8 @@ use crate::{
 /// The right to one stream of a connection, until it is dropped.
 pub(crate) struct Stream {
     connection: Arc<Connection>,
+    /// Gone when the connection took no more streams already. Who has it may use it when the connection takes no more.
+    sender: Option<SendRequest<Bytes>>,
     shard: Arc<Shard>,
     /// Whether the connection was there before the request.
     kept: bool,
@@ -36,6 +42,7 @@ impl Stream {
     pub(super) fn new(connection: Arc<Connection>, shard: &Arc<Shard>, kept: bool) -> Self {
         connection.enter();
         Self {
+            sender: connection.sender(),
             connection,
             shard: Arc::clone(shard),
             kept,
@@ -56,14 +63,14 @@ impl Stream {
     ///
     /// When the future is dropped, the stream is reset.
     pub(crate) async fn send(
-        self,
+        mut self,
         mut request: Request,
         secure: bool,
         mut deadline: impl FnMut() -> Option<(Instant, Failure)>,
     ) -> Result<(Response<()>, Download), SendFailure> {
         let repeatable = is_repeatable(&request);
         let interim = request.extensions_mut().remove::<Interim>();
-        let Some(mut sender) = self.connection.sender() else {
+        let Some(mut sender) = self.sender.take() else {
             let error = Error::failure(Failure::Reset);
             return Err(SendFailure {
                 error,

@@ -56,7 +56,7 @@ struct State {
     http1: bool,
     grow_after: Option<Instant>,
     opened: u64,
-    /// The pool is gone.
+    /// No connection is kept any more.
     closed: bool,
 }
 
@@ -130,6 +130,20 @@ impl Streams {
         lock(&self.shards.local().0).http1 = false;
     }
 
+    /// Ends each connection with its last stream, and keeps none from now on. Who waits for one that is being opened gets it.
+    pub(crate) fn close(&self) {
+        for shard in self.shards.all() {
+            let connections = {
+                let mut state = lock(&shard.0);
+                state.closed = true;
+                std::mem::take(&mut state.connections)
+            };
+            for connection in connections {
+                connection.retire();
+            }
+        }
+    }
+
     /// Opens connections until nobody waits any more, in a task that does not end with the request that began it.
     fn open<C, F>(&self, shard: &Arc<Shard>, connect: C)
     where
@@ -165,19 +179,10 @@ impl Streams {
 
 impl Drop for Streams {
     fn drop(&mut self) {
+        self.close();
         for shard in self.shards.all() {
-            let (connections, waiting) = {
-                let mut state = lock(&shard.0);
-                state.closed = true;
-                (
-                    std::mem::take(&mut state.connections),
-                    std::mem::take(&mut state.waiting),
-                )
-            };
+            let waiting = std::mem::take(&mut lock(&shard.0).waiting);
             drop(waiting);
-            for connection in connections {
-                connection.retire();
-            }
         }
     }
 }
@@ -241,13 +246,14 @@ impl Shard {
         }
         let mut state = lock(&self.0);
         state.grow_after = None;
-        state.connecting = !state.closed && !state.waiting.is_empty();
-        if state.closed {
-            drop(state);
+        let more = !state.waiting.is_empty();
+        state.connecting = more;
+        let closed = state.closed;
+        drop(state);
+        if closed {
             connection.retire();
-            return Ok(false);
         }
-        Ok(state.connecting)
+        Ok(more)
     }
 
     /// Gives the room of a connection to those who wait, in their order, and says how many got it.
