@@ -26,6 +26,9 @@ pub use prox_runtime::{
     TcpCheck, UnknownEndpoint, readiness,
 };
 
+#[doc(inline)]
+pub use prox_runtime::{Discover, Dns, EndpointSet};
+
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};
@@ -44,6 +47,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/resilience.md")]
     pub mod resilience {}
+    #[cfg(feature = "dns")]
+    #[doc = include_str!("../docs/discovery.md")]
+    pub mod discovery {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

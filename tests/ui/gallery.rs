@@ -37,6 +37,8 @@ const SECTIONS: [(&str, &[&str]); 17] = [
             "endpoints_empty",
             "weight",
             "policy",
+            "dns",
+            "srv",
         ],
     ),
     (

@@ -6,6 +6,7 @@ use super::policies::quoted_policy;
 use crate::syntax::{
     ast::Expr,
     cursor::{text_of, tokens_of},
+    expr_list, lookup,
 };
 
 /// What is wrong with the form of `cluster(policy, [endpoint, ..])`, and the policy and the list that were meant.
@@ -14,6 +15,7 @@ pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
         [TokenTree::Group(group)] => group.delimiter() == Delimiter::Bracket,
         _ => false,
     };
+    let found = |arg: &Expr| lookup::of(arg).is_some();
     let text = |arg: &Expr| arg.tokens.first().and_then(text_of).is_some();
     let endpoint = |arg: &Expr| {
         // As variables of the environment are written.
@@ -21,20 +23,33 @@ pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
         text(arg) || variable.is_some_and(|name| name == name.to_ascii_uppercase())
     };
     let message = match args {
+        [_, second] if list(second) && looked_up(second).is_some() => {
+            "what DNS finds stands in the place of the list, and not in it"
+        }
         [policy, second] if quoted_policy(policy).is_some() && !text(second) => return None,
-        [policy, _] if !list(policy) && !text(policy) => return None,
+        [policy, _] if !list(policy) && !text(policy) && !found(policy) => return None,
         [] => "a cluster has a policy and a list of endpoints",
-        [only] if list(only) || endpoint(only) => "a cluster has a policy before its endpoints",
+        [only] if list(only) || endpoint(only) || found(only) => {
+            "a cluster has a policy before its endpoints"
+        }
         [_] => "a cluster has a list of endpoints behind its policy",
-        [first, _] if list(first) => "the policy of a cluster stands before its endpoints",
+        [first, _] if list(first) || found(first) => {
+            "the policy of a cluster stands before its endpoints"
+        }
         _ => "the endpoints of a cluster stand in one list",
     };
-    let policy = args.iter().find(|arg| !list(arg) && !endpoint(arg));
+    let policy = args
+        .iter()
+        .find(|arg| !list(arg) && !endpoint(arg) && !found(arg));
     let mut elements = TokenStream::new();
     let mut alone = None;
     for arg in args {
         match arg.tokens.as_slice() {
-            [TokenTree::Group(group)] if list(arg) => elements.extend(group.stream()),
+            [TokenTree::Group(group)] if list(arg) => {
+                alone = looked_up(arg).or(alone);
+                elements.extend(group.stream());
+            }
+            _ if found(arg) => alone = Some(arg.clone()),
             tokens if endpoint(arg) => {
                 if args.len() < 3 && arg.only_ident().is_some() {
                     // A variable may be a list.
@@ -56,6 +71,16 @@ pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
         tokens: vec![TokenTree::Group(group)],
     };
     Some((message, policy, alone.unwrap_or(list)))
+}
+
+/// The first in a list that is looked up, and so is none of its endpoints.
+fn looked_up(list: &Expr) -> Option<Expr> {
+    let [TokenTree::Group(group)] = list.tokens.as_slice() else {
+        return None;
+    };
+    let elements = expr_list(&tokens_of(group.stream()), group.span_close());
+    let mut elements = elements.into_iter();
+    elements.find(|element| lookup::of(element).is_some())
 }
 
 fn without_last_comma(tokens: TokenStream) -> TokenStream {

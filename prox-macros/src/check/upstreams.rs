@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::{Delimiter, Group, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 
 use super::{clusters::meant, policies};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         ast::{Target, Text},
         calls::{Call, each_call},
         cursor::{text_of, tokens_of},
-        expr_list,
+        expr_list, lookup,
         source::source,
         url,
     },
@@ -20,6 +20,9 @@ use crate::{
 
 /// Whether `https` may be written: the feature of `prox` sets this crate's own.
 const TLS: bool = cfg!(feature = "tls");
+
+/// Whether DNS may be asked.
+const DNS: bool = cfg!(feature = "dns");
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     for target in model.targets() {
@@ -72,6 +75,9 @@ fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
             vec![policy, list]
         }
     };
+    if let Some((word, group)) = args.get(1).and_then(lookup::of) {
+        looked_up(word, group, DNS, diag);
+    }
     let Some([TokenTree::Group(list)]) = args.get(1).map(|arg| arg.tokens.as_slice()) else {
         return;
     };
@@ -80,6 +86,39 @@ fn cluster(call: &Call<'_>, diag: &mut Diagnostics) {
         && (args.len() > 2 || !list.stream().is_empty() || call.args().len() == 2)
     {
         endpoints(list, diag);
+    }
+}
+
+/// `dns(..)` and `srv(..)`; a URL that is no literal is checked when the gateway starts.
+fn looked_up(word: &Ident, group: &Group, enabled: bool, diag: &mut Diagnostics) {
+    if !enabled {
+        diag.error(word, format!("`{word}` needs the feature `dns`"))
+            .help(
+                "write `prox = { .., features = [\"dns\"] }` in Cargo.toml (`cargo add prox --features dns`), or the \
+                 addresses in a list",
+            );
+        return;
+    }
+    let inner = tokens_of(group.stream());
+    match inner.first().and_then(text_of) {
+        Some(text) => {
+            if let Some(flaw) = lookup::flaw(&word.to_string(), &text.value, TLS) {
+                diag.flaw(&text, flaw);
+            }
+        }
+        None if inner.is_empty() => {
+            let example = if word == "srv" {
+                "_http._tcp.users.internal"
+            } else {
+                "users:8080"
+            };
+            diag.error(
+                group.span(),
+                format!("`{word}(..)` needs the URL that is looked up"),
+            )
+            .help(format!("write `{word}(\"http://{example}\")`"));
+        }
+        None => {}
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         ast::{Expr, Split, Target},
         calls::{self, each_name, is_health_check, is_method},
         cursor::tokens_of,
-        expr_list,
+        expr_list, lookup,
         marks::Slot,
         units::{Unit, unit},
         words::is_keyword,
@@ -222,7 +222,7 @@ impl Rewriting<'_> {
                 {
                     out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
                 }
-                _ if place == 1 => out.extend(self.endpoints(argument)),
+                _ if place == 1 => out.extend(self.endpoints(&lookup::whole(argument))),
                 tokens => out.extend(self.tokens(tokens)),
             }
         }

@@ -12,6 +12,7 @@ mod item;
 mod layers;
 mod line;
 pub(crate) mod lints;
+pub(crate) mod lookup;
 pub(crate) mod marks;
 mod socket;
 mod sound;

@@ -11,7 +11,7 @@ pub(crate) const POLICIES: [&str; 5] = ["rr", "weighted", "least_conn", "p2c", "
 pub(crate) const CHECKS: [&str; 3] = ["grpc", "http", "tcp"];
 
 /// The words that are functions or values in scope behind `=>`, where no backend can have their names.
-pub(crate) const TARGETS: [&str; 12] = [
+pub(crate) const TARGETS: [&str; 14] = [
     "cluster",
     "handler",
     "service",
@@ -24,6 +24,8 @@ pub(crate) const TARGETS: [&str; 12] = [
     "p2c",
     "random",
     "hash",
+    "dns",
+    "srv",
 ];
 
 /// What can stand at the start of a line at the top level.

@@ -176,6 +176,41 @@ fn scopes_and_hosts_are_told_their_form() {
 }
 
 #[test]
+fn lookups_need_the_feature_and_no_more() {
+    let found = messages(
+        r#""/a" => cluster(rr, dns("http://a").max_ttl(5s)), "/b" => cluster(p2c, srv("http://_http._tcp.b"))"#,
+    );
+    if cfg!(feature = "dns") {
+        assert!(found.is_empty(), "{found:#?}");
+    } else {
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(
+            found[0].contains("`dns` needs the feature `dns`"),
+            "{found:#?}"
+        );
+        assert!(found[1].contains("features = [\"dns\"]"), "{found:#?}");
+    }
+}
+
+#[test]
+fn lookups_stand_where_a_list_does() {
+    let lookup = "what DNS finds stands in the place of the list, and not in it";
+    let list = "a cluster has a policy before its endpoints";
+    let turned = "the policy of a cluster stands before its endpoints";
+    for (source, wanted) in [
+        (
+            r#""/" => cluster(rr, [dns("http://a"), "http://b"])"#,
+            lookup,
+        ),
+        (r#""/" => cluster(srv("http://_http._tcp.a"))"#, list),
+        (r#""/" => cluster(dns("http://a"), rr)"#, turned),
+    ] {
+        let found = messages(source);
+        assert!(found[0].starts_with(wanted), "{source}: {found:#?}");
+    }
+}
+
+#[test]
 fn https_upstreams_need_the_feature_and_no_more() {
     let found = messages(r#""/a" => "https://a", "/b" => cluster(rr, ["https://b"])"#);
     if cfg!(feature = "tls") {

@@ -2,9 +2,11 @@
 //!
 //! What stands at the root of this module is in scope wherever the macro takes an expression, with nothing to import. The
 //! modules are the words by the place where they stand: [`item`]s start a line, [`method`]s a route, a [`guard`] follows
-//! `if`, a [`target`] follows `=>`, a [`policy`] is the first thing in `cluster(..)`, and a [`health`] check stands in
-//! `.health(..)`. They are what an editor shows for the words of a gateway; nobody has to name them.
+//! `if`, a [`target`] follows `=>`, a [`policy`] is the first thing in `cluster(..)`, [what finds endpoints](discovery) may be
+//! the second, and a [`health`] check stands in `.health(..)`. They are what an editor shows for the words of a gateway;
+//! nobody has to name them.
 
+pub mod discovery;
 pub mod guard;
 pub mod health;
 pub mod item;
@@ -20,6 +22,7 @@ pub use std::time::Duration;
 
 #[doc(no_inline)]
 pub use self::{
+    discovery::{dns, srv},
     guard::{client_ip, cookie, header, query},
     health::{grpc, http, tcp},
     policy::{hash, least_conn, p2c, random, rr, weighted},

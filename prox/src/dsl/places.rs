@@ -10,8 +10,8 @@
 /// Everything that is in scope where the macro takes an expression.
 pub mod scope {
     pub use crate::dsl::{
-        Duration, Endpoint, Weighted, client_ip, cluster, cookie, handler, hash, header,
-        least_conn, p2c, query, random, redirect, respond, rr, service, weighted,
+        Duration, Endpoint, Weighted, client_ip, cluster, cookie, dns, handler, hash, header,
+        least_conn, p2c, query, random, redirect, respond, rr, service, srv, weighted,
     };
 }
 

@@ -73,7 +73,9 @@ prox::gateway! {
         "/any" => kept,
         "/both/again" => split { 1 => kept.mirror(alone, 0.5), 2 => called }.sticky(cookie("side")) with [RequestId::new()],
         "/mirrored" => kept.mirror(called, prox::MirrorOptions::new(1.0).at_once(3).timeout(250ms)),
-        "/readyz" => prox::readiness()
+        "/readyz" => prox::readiness(),
+        "/found" => cluster(rr, dns("http://users.internal:8080").min_ttl(2s).max_ttl(30s)).slow_start(prox::SlowStart::off()),
+        "/places" => cluster(p2c, srv("http://_http._tcp.users.internal/base"))
     }
 
     expect GET "/both" => alone;

@@ -1,0 +1,16 @@
+//! What finds no endpoints in the place of their list.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, 8080);
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
