@@ -9,6 +9,7 @@ mod client_limits;
 mod continuation;
 mod crowd;
 mod desync;
+mod discovery;
 mod embedding;
 mod env;
 mod failures;

@@ -11,6 +11,7 @@ pub mod frame_origin;
 pub mod frames;
 pub mod gateway;
 pub mod memory;
+pub mod names;
 pub mod origin;
 pub mod ports;
 pub mod secure;

@@ -5,7 +5,7 @@ mod reply;
 use std::{
     collections::VecDeque,
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -99,8 +99,21 @@ impl Origin {
         Self::with(move |_| reply.clone()).await
     }
 
+    /// Gives the same reply to every request, at another address of this machine, and the port of `other`.
+    pub async fn beside(other: &Self, address: IpAddr, reply: Reply) -> Self {
+        let address = SocketAddr::new(address, other.address.port());
+        Self::at(address, move |_| reply.clone()).await
+    }
+
     /// Gives each request the reply that `script` makes for it.
     pub async fn with(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), script).await
+    }
+
+    async fn at(
+        address: SocketAddr,
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
             once: Mutex::default(),
             script: Box::new(script),
@@ -109,9 +122,9 @@ impl Origin {
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0")
+        let listener = TcpListener::bind(address)
             .await
-            .expect("a free port of 127.0.0.1");
+            .expect("a free port of this machine");
         let address = listener.local_addr().expect("a listener has an address");
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
