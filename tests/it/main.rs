@@ -26,6 +26,7 @@ mod half_a_body;
 mod health;
 mod hedging;
 mod http2_clients;
+mod http2_conformance;
 mod http2_flow;
 mod http2_pool;
 mod http2_upstreams;

@@ -20,17 +20,41 @@ pub mod kind {
     pub const PRIORITY: u8 = 2;
     pub const RST_STREAM: u8 = 3;
     pub const SETTINGS: u8 = 4;
+    pub const PUSH_PROMISE: u8 = 5;
     pub const PING: u8 = 6;
     pub const GOAWAY: u8 = 7;
     pub const WINDOW_UPDATE: u8 = 8;
     pub const CONTINUATION: u8 = 9;
 }
 
+/// The codes of errors (RFC 9113, 7).
+pub mod code {
+    #![expect(missing_docs, reason = "the names are those of the RFC")]
+    pub const NO_ERROR: u32 = 0;
+    pub const PROTOCOL_ERROR: u32 = 1;
+    pub const FLOW_CONTROL_ERROR: u32 = 3;
+    pub const STREAM_CLOSED: u32 = 5;
+    pub const FRAME_SIZE_ERROR: u32 = 6;
+    pub const REFUSED_STREAM: u32 = 7;
+    pub const CANCEL: u32 = 8;
+    pub const COMPRESSION_ERROR: u32 = 9;
+    pub const ENHANCE_YOUR_CALM: u32 = 11;
+}
+
 /// On `DATA` and `HEADERS`: nothing follows on this stream.
 pub const END_STREAM: u8 = 1;
 
+/// On `SETTINGS` and `PING`: this is the answer to one.
+pub const ACK: u8 = 1;
+
 /// On `HEADERS` and `CONTINUATION`: the header block is whole.
 pub const END_HEADERS: u8 = 4;
+
+/// On `DATA` and `HEADERS`: the first byte says how many bytes of padding end it.
+pub const PADDED: u8 = 8;
+
+/// On `HEADERS`: five bytes about a dependency go before the block.
+pub const PRIORITY: u8 = 0x20;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,17 +100,37 @@ impl Frame {
 /// The header block (RFC 7541) of a `GET`, without Huffman coding and without the dynamic table.
 pub fn block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = vec![0x82, 0x86];
-    for (name, value) in [(":authority", "gateway.test"), (":path", path)]
-        .iter()
-        .chain(fields)
-    {
+    block.extend(literals(&[(":authority", "gateway.test"), (":path", path)]));
+    block.extend(literals(fields));
+    block
+}
+
+/// Fields of a header block, each with its name and its value as they are here (RFC 7541, 6.2.2).
+pub fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            block.push(u8::try_from(text.len()).expect("a short text"));
+            block.extend(length(text.len()));
             block.extend(text.as_bytes());
         }
     }
     block
+}
+
+/// A number behind one bit (RFC 7541, 5.1).
+fn length(length: usize) -> Vec<u8> {
+    const MOST: usize = 127;
+    let Some(mut rest) = length.checked_sub(MOST) else {
+        return vec![u8::try_from(length).expect("a small number")];
+    };
+    let mut bytes = vec![127];
+    while rest > MOST {
+        bytes.push(0x80 | u8::try_from(rest & MOST).expect("seven bits"));
+        rest >>= 7;
+    }
+    bytes.push(u8::try_from(rest).expect("seven bits"));
+    bytes
 }
 
 /// A client of frames.
@@ -94,12 +138,17 @@ pub fn block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
 pub struct FrameClient(TcpStream);
 
 impl FrameClient {
-    /// Connects, and exchanges the preface and empty settings.
-    pub async fn connect(address: SocketAddr) -> Self {
+    /// Connects, and says nothing.
+    pub async fn silent(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway accepts connections");
-        let mut client = Self(stream);
+        Self(stream)
+    }
+
+    /// Connects, and exchanges the preface and empty settings.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let mut client = Self::silent(address).await;
         client.write(PREFACE).await;
         client.send(&Frame::new(kind::SETTINGS, 0, 0, [])).await;
         client.send(&Frame::new(kind::SETTINGS, 1, 0, [])).await;

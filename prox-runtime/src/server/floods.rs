@@ -4,6 +4,8 @@
 //! dropped one by one, without end: pings, settings, resets, priorities, empty data. They are paid for out of an allowance
 //! that grows with time, and with the bytes that a connection really moves, so that whoever transfers much may also control
 //! much.
+//!
+//! What hyper takes besides, and must not, is a connection whose first frame is another than settings.
 
 use std::io;
 
@@ -27,6 +29,7 @@ const HEADER: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 
 /// Follows the frames of one connection.
@@ -39,6 +42,8 @@ pub(super) struct Floods {
     allowance: u64,
     bytes: u64,
     refilled: Instant,
+    /// Whether no frame has come.
+    new: bool,
 }
 
 impl Floods {
@@ -51,6 +56,7 @@ impl Floods {
             allowance: BURST,
             bytes: 0,
             refilled: now,
+            new: true,
         }
     }
 
@@ -74,6 +80,9 @@ impl Floods {
             let [high, middle, low, kind, flags, ..] = self.header;
             let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
             self.skip = length;
+            if std::mem::take(&mut self.new) && kind != SETTINGS {
+                return Err(invalid("a preface of HTTP/2 without settings"));
+            }
             match kind {
                 // A stream that begins is bounded by other means, and data is what a connection is for.
                 HEADERS => {}
@@ -85,12 +94,10 @@ impl Floods {
                     {
                         self.refill(now());
                     }
-                    self.allowance = self.allowance.checked_sub(1).ok_or_else(|| {
-                        io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            "a flood of HTTP/2 control frames",
-                        )
-                    })?;
+                    self.allowance = self
+                        .allowance
+                        .checked_sub(1)
+                        .ok_or_else(|| invalid("a flood of HTTP/2 control frames"))?;
                 }
             }
         }
@@ -112,6 +119,10 @@ impl Floods {
     }
 }
 
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 impl Inspector for Floods {
     fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.follow(bytes, Instant::now)
@@ -129,13 +140,16 @@ mod tests {
     use super::*;
 
     const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    const NO_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     const EMPTY_DATA: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
+    /// A connection on which one frame of the burst has come.
     fn opened(now: Instant) -> Floods {
         let mut floods = Floods::new(now);
         floods
             .follow(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now)
             .unwrap();
+        floods.follow(&NO_SETTINGS, || now).unwrap();
         floods
     }
 
@@ -150,15 +164,25 @@ mod tests {
     fn more_than_a_burst_of_pings_is_a_flood() {
         let now = Instant::now();
         let mut floods = opened(now);
-        assert!(floods.follow(&PING.repeat(1_000), || now).is_ok());
+        assert!(floods.follow(&PING.repeat(999), || now).is_ok());
         assert!(floods.follow(&PING, || now).is_err());
+    }
+
+    #[test]
+    fn the_first_frame_is_that_of_settings() {
+        let now = Instant::now();
+        for frame in [&PING[..], &EMPTY_DATA, &data(5)] {
+            let mut floods = Floods::new(now);
+            floods.follow(&[0; PREFACE], || now).unwrap();
+            assert!(floods.follow(frame, || now).is_err());
+        }
     }
 
     #[test]
     fn empty_data_is_a_flood_like_any_other() {
         let now = Instant::now();
         let mut floods = opened(now);
-        assert!(floods.follow(&EMPTY_DATA.repeat(1_001), || now).is_err());
+        assert!(floods.follow(&EMPTY_DATA.repeat(1_000), || now).is_err());
     }
 
     #[test]
@@ -189,6 +213,7 @@ mod tests {
     fn frames_are_followed_however_their_bytes_arrive() {
         let now = Instant::now();
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(NO_SETTINGS);
         for length in [0, 1, 5, 300] {
             bytes.extend(data(length));
             bytes.extend(PING);
@@ -205,6 +230,6 @@ mod tests {
                 (whole.allowance, whole.bytes, whole.skip, whole.filled)
             );
         }
-        assert_eq!(whole.allowance, BURST - 5);
+        assert_eq!(whole.allowance, BURST - 6);
     }
 }
