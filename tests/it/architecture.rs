@@ -70,6 +70,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "env",
             "error",
             "forward",
+            "framing",
             "handler",
             "middleware",
             "observe",

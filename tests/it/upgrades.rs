@@ -157,6 +157,41 @@ async fn what_comes_in_one_piece_with_the_handshake_is_not_lost() {
 }
 
 #[tokio::test]
+async fn what_a_client_sends_before_its_101_is_handed_on_behind_it() {
+    for early in [
+        "\u{1}\u{5}frame",
+        "words",
+        "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let upstream = Upstream::start().await;
+        let gateway = serve(&upstream).await;
+        let mut client = gateway.client().await;
+        client.send(head("GET", "/", WEBSOCKET) + early).await;
+        let (_, mut server) = upstream.request().await;
+        write(server.stream(), SWITCHED).await;
+        assert_eq!(client.response_head().await.status, 101);
+        expect(&mut server, early).await;
+        client.send("more").await;
+        expect(&mut server, "more").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_sends_before_it_is_not_switched_is_held_against_http() {
+    let origin = Origin::start(Reply::status(426, &[("Upgrade", "websocket")], "no")).await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    let mut client = gateway.client().await;
+    client
+        .send(head("GET", "/", WEBSOCKET) + "\u{1}\u{5}frame")
+        .await;
+    client.response("GET").await.expect(426);
+    client.response("GET").await.expect(400);
+    assert!(client.closed().await.is_empty());
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test]
 async fn an_upstream_that_says_its_piece_behind_the_101_and_leaves_is_heard() {
     let upstream = Upstream::start().await;
     let gateway = serve(&upstream).await;

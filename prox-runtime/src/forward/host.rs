@@ -11,8 +11,8 @@ use crate::error::Failure;
 ///
 /// # Errors
 ///
-/// [`Failure::MalformedRequest`] for two `Host` fields, none in HTTP/1.1, an absolute-form target with another authority
-/// than `Host`, and for what is no host.
+/// [`Failure::MalformedRequest`] for two `Host` fields, none in HTTP/1.1, an absolute-form target of another scheme than
+/// HTTP's or with another authority than `Host`, and for what is no host.
 pub(crate) fn of<'r>(
     uri: &'r Uri,
     headers: &'r HeaderMap,
@@ -21,6 +21,11 @@ pub(crate) fn of<'r>(
     let mut fields = headers.get_all(header::HOST).iter();
     let field = fields.next();
     if fields.next().is_some() {
+        return Err(Failure::MalformedRequest);
+    }
+    // A gateway is no proxy to whatever scheme a client may name (RFC 9112, 3.2.2).
+    let foreign = !matches!(uri.scheme_str(), None | Some("http" | "https"));
+    if foreign {
         return Err(Failure::MalformedRequest);
     }
     let field = field

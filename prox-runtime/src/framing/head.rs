@@ -35,6 +35,9 @@ pub(super) struct Head {
     /// HTTP/1.0.
     pub(super) old: bool,
     pub(super) status: u16,
+    /// How much of a target has come, and how much may.
+    target: usize,
+    longest: usize,
 }
 
 /// The place in a head, in front of the next byte.
@@ -85,6 +88,16 @@ impl Head {
             fields: Fields::default(),
             old: false,
             status: 0,
+            target: 0,
+            longest: usize::MAX,
+        }
+    }
+
+    /// The head of a request whose target has no more bytes than these.
+    pub(super) fn request(longest: usize) -> Self {
+        Self {
+            longest,
+            ..Self::new(Opening::Request)
         }
     }
 
@@ -103,7 +116,15 @@ impl Head {
                 At::Version(0) if self.opening != Opening::Request => {
                     at += self.status_line(&bytes[at..]);
                 }
-                At::Target => at += scan::target(&bytes[at..]),
+                At::Target => {
+                    let more = scan::target(&bytes[at..]);
+                    let room = self.longest - self.target;
+                    if more > room {
+                        return Err((Kind::LongTarget, at + room));
+                    }
+                    self.target += more;
+                    at += more;
+                }
                 At::Reason => at += scan::text(&bytes[at..]),
                 At::Value if self.field.is_none() => at += scan::text(&bytes[at..]),
                 _ => {}
@@ -134,7 +155,7 @@ impl Head {
             Some(b" HTTP/1.0\r\n") => true,
             _ => return 0,
         };
-        if method == 0 || target == 0 {
+        if method == 0 || target == 0 || target > self.longest {
             return 0;
         }
         self.old = old;
@@ -224,7 +245,7 @@ impl Head {
         Ok(Next::At(next))
     }
 
-    fn in_request_line(&self, byte: u8) -> Result<At, Kind> {
+    fn in_request_line(&mut self, byte: u8) -> Result<At, Kind> {
         match (self.at, byte) {
             (At::Start, b'\r') => Ok(At::EmptyLineFeed),
             (_, b'\n') => Err(Kind::BareLineFeed),
@@ -237,7 +258,11 @@ impl Head {
             (At::Target, b'\r') => Err(Kind::Version),
             (_, b'\r' | b'\t') => Err(Kind::StartLine),
             _ if scan::is_control(byte) => Err(Kind::ControlByte),
-            (At::TargetStart | At::Target, _) if byte != b' ' => Ok(At::Target),
+            (At::TargetStart | At::Target, b'#') => Err(Kind::Fragment),
+            (At::TargetStart | At::Target, _) if byte != b' ' => {
+                self.target += 1;
+                Ok(At::Target)
+            }
             _ => Err(Kind::StartLine),
         }
     }

@@ -32,6 +32,12 @@ pub(crate) use self::{
 /// the parser refuse it, whether it looks at once or waits for the empty line.
 pub(crate) const POISON: &[u8] = b"\0\r\n\r\n";
 
+/// The longest target that a client may send; the URI of a request is no longer (RFC 9112, 3).
+pub(crate) const MAX_TARGET: usize = 8 * 1024;
+
+/// What makes a request of a target that was cut off because no head could hold it: one that is still too long.
+pub(crate) const END_OF_LONG: &[u8] = b" HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
+
 /// Bytes that must not go on to the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -53,6 +59,10 @@ pub(crate) enum Kind {
     ControlByte,
     /// A request line or a status line that is none, and more than one empty line before it.
     StartLine,
+    /// A target with a fragment, which is the client's alone.
+    Fragment,
+    /// A target for which no head has room.
+    LongTarget,
     /// Neither HTTP/1.0 nor HTTP/1.1.
     Version,
     /// A field name that is empty or no token, or that has no colon right behind it.
@@ -90,6 +100,8 @@ impl Kind {
             Self::BareCarriageReturn => "a carriage return without a line feed",
             Self::ControlByte => "a control byte",
             Self::StartLine => "a start line that is none",
+            Self::Fragment => "a fragment in a target",
+            Self::LongTarget => "a target that is too long for any head",
             Self::Version => "a version other than HTTP/1.0 and HTTP/1.1",
             Self::FieldName => "a field name that is none",
             Self::Folding => "a folded field",

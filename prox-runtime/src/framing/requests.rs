@@ -1,18 +1,25 @@
 //! What a client sends on one connection.
 
 use super::{
-    Kind, Violation,
+    Kind, MAX_TARGET, Violation,
     body::Body,
     chunked::Chunked,
-    head::{Head, Opening, Refusal},
+    head::{Head, Refusal},
 };
+
+/// What is left of a head for all but its target, for which it would be too long anyway.
+const REST_OF_HEAD: usize = 256;
 
 /// Follows the requests of one connection, and finds the first byte that must not be understood.
 ///
 /// The rules are those of RFC 9112, and the strict side of it wherever it leaves a choice. Which `Host` a request names is
 /// left to `forward`.
 #[derive(Debug)]
-pub(crate) struct Requests(State);
+pub(crate) struct Requests {
+    state: State,
+    /// The longest target that the parser has room for, which is longer than any that is served.
+    longest: usize,
+}
 
 #[derive(Debug)]
 enum State {
@@ -23,16 +30,21 @@ enum State {
 }
 
 impl Requests {
-    pub(crate) fn new() -> Self {
-        Self(State::start())
+    /// Follows requests whose heads have no more than `max_head` bytes.
+    pub(crate) fn new(max_head: usize) -> Self {
+        let longest = max_head.saturating_sub(REST_OF_HEAD).max(MAX_TARGET + 1);
+        Self {
+            state: State::start(longest),
+            longest,
+        }
     }
 
     /// Says that the connection carries another protocol from here on: a `101`, or a `2xx` to `CONNECT`, is about to be sent.
     ///
-    /// What came before is a request or was refused: a client waits for the answer before it speaks the other protocol.
+    /// What came before is a request or was refused; who knows what really came can still hand it on.
     pub(crate) fn tunnel(&mut self) {
-        if !matches!(self.0, State::Broken { .. }) {
-            self.0 = State::Tunnel;
+        if !matches!(self.state, State::Broken { .. }) {
+            self.state = State::Tunnel;
         }
     }
 
@@ -44,16 +56,16 @@ impl Requests {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut at = 0;
         while at < bytes.len() {
-            match self.0.feed(&bytes[at..]) {
+            match self.state.feed(&bytes[at..], self.longest) {
                 Ok(Some(taken)) => at += taken,
                 Ok(None) => break,
                 Err((kind, good)) => {
-                    let in_body = match self.0 {
+                    let in_body = match self.state {
                         State::Body(_) => true,
                         State::Broken { in_body, .. } => in_body,
                         State::Head(_) | State::Tunnel => false,
                     };
-                    self.0 = State::Broken { kind, in_body };
+                    self.state = State::Broken { kind, in_body };
                     let good = at + good;
                     return Err(Violation {
                         kind,
@@ -69,17 +81,17 @@ impl Requests {
     /// Whether all that came are whole requests.
     #[cfg(test)]
     pub(super) fn is_between(&self) -> bool {
-        matches!(&self.0, State::Head(head) if head.is_new())
+        matches!(&self.state, State::Head(head) if head.is_new())
     }
 }
 
 impl State {
-    fn start() -> Self {
-        Self::Head(Head::new(Opening::Request))
+    fn start(longest: usize) -> Self {
+        Self::Head(Head::request(longest))
     }
 
     /// Takes some of the bytes, and says how many; `None` for all of them.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    fn feed(&mut self, bytes: &[u8], longest: usize) -> Result<Option<usize>, Refusal> {
         match self {
             Self::Head(head) => {
                 let taken = head.feed(bytes)?;
@@ -88,7 +100,7 @@ impl State {
                     *self = match fields.length {
                         _ if fields.chunked => Self::Body(Body::Chunked(Chunked::new(false))),
                         Some(length @ 1..) => Self::Body(Body::Length(length)),
-                        Some(0) | None => Self::start(),
+                        Some(0) | None => Self::start(longest),
                     };
                 }
                 Ok(taken)
@@ -96,7 +108,7 @@ impl State {
             Self::Body(body) => {
                 let taken = body.feed(bytes)?;
                 if taken.is_some() {
-                    *self = Self::start();
+                    *self = Self::start(longest);
                 }
                 Ok(taken)
             }

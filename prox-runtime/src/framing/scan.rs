@@ -42,7 +42,7 @@ pub(super) fn token(bytes: &[u8]) -> usize {
 pub(super) fn text(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        at = below_or_delete(bytes, at, b' ');
+        at = below_or_delete::<0x7f>(bytes, at, b' ');
         if bytes.get(at) != Some(&b'\t') {
             return at;
         }
@@ -50,15 +50,15 @@ pub(super) fn text(bytes: &[u8]) -> usize {
     }
 }
 
-/// How many bytes of a request target `bytes` begins with: text without white space.
+/// How many bytes of a request target `bytes` begins with: text without white space and without the mark of a fragment.
 pub(super) fn target(bytes: &[u8]) -> usize {
-    below_or_delete(bytes, 0, b' ' + 1)
+    below_or_delete::<b'#'>(bytes, 0, b' ' + 1)
 }
 
-/// The place of the first byte below `limit` from `at` on, or of the first delete.
+/// The place of the first byte below `limit` from `at` on, or of the first delete or `MARK`, which is a byte of ASCII.
 #[inline]
-fn below_or_delete(bytes: &[u8], mut at: usize, limit: u8) -> usize {
-    let is_end = |byte: u8| byte < limit || byte == 0x7f;
+fn below_or_delete<const MARK: u8>(bytes: &[u8], mut at: usize, limit: u8) -> usize {
+    let is_end = |byte: u8| byte < limit || byte == 0x7f || byte == MARK;
     // Without a way out in its middle, a compiler makes a few instructions of this loop that look at all bytes at once.
     let has_end = |block: &[u8; BLOCK]| block.iter().fold(false, |end, &byte| end | is_end(byte));
     while block(bytes, at).is_some_and(|block| !has_end(block)) {
@@ -69,7 +69,8 @@ fn below_or_delete(bytes: &[u8], mut at: usize, limit: u8) -> usize {
         // The high bit of each byte that is below the limit; a borrow can only add one above the first such byte.
         let below = word.wrapping_sub(limits);
         let delete = (word & !HIGH) + LOW;
-        let found = (below | delete) & !word & HIGH;
+        let mark = !(((word ^ (u64::from(MARK) * LOW)) & !HIGH) + !HIGH);
+        let found = (below | delete | mark) & !word & HIGH;
         if found != 0 {
             return at + first(found);
         }
@@ -155,7 +156,7 @@ mod tests {
             for byte in 0..=255 {
                 let mut bytes = vec![b'a'; length];
                 bytes.extend([byte, b'\r', 0, b'a', 0x7f, 0x80, b' ', b'a', b'a', b'a']);
-                let is_target = |byte| !is_control(byte) && byte != b' ';
+                let is_target = |byte| !is_control(byte) && byte != b' ' && byte != b'#';
                 let runs: [(&dyn Fn(u8) -> bool, usize); 3] = [
                     (&is_token, token(&bytes)),
                     (&is_text, text(&bytes)),

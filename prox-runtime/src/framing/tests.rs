@@ -2,7 +2,7 @@ mod properties;
 mod reference;
 
 use super::{
-    Asked, Kind, POISON, Requests, Responses, Violation,
+    Asked, Kind, MAX_TARGET, POISON, Requests, Responses, Violation,
     cases::{Case, REQUESTS, RESPONSES},
 };
 
@@ -15,7 +15,7 @@ enum Either {
 impl Either {
     fn of(case: &Case) -> Self {
         if REQUESTS.iter().any(|request| request.bytes == case.bytes) {
-            Self::Requests(Requests::new())
+            Self::Requests(Requests::new(usize::MAX))
         } else {
             Self::responses(asked(case))
         }
@@ -138,6 +138,24 @@ fn every_case_has_the_same_verdict_in_two_pieces_and_byte_by_byte() {
 }
 
 #[test]
+fn a_target_for_which_there_is_no_room_ends_at_the_same_byte_however_it_arrives() {
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(20_000));
+    // A head of this size has room for a longer target than any that is served.
+    for max_head in [0, 8 * 1024, 16 * 1024] {
+        let mut whole = Requests::new(max_head);
+        let violation = whole.feed(long.as_bytes()).unwrap_err();
+        assert_eq!(violation.kind, Kind::LongTarget);
+        let target = violation.good - "GET ".len();
+        assert!(target > MAX_TARGET && target <= max_head.max(MAX_TARGET + 1));
+        for size in [1, 7, 1_000] {
+            let mut parts = Either::Requests(Requests::new(max_head));
+            let found = parts.feed_all(long.as_bytes().chunks(size));
+            assert_eq!(found, Err(violation), "{max_head} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_violation_stays() {
     for case in all() {
         let mut either = Either::of(case);
@@ -196,9 +214,10 @@ fn extensions_and_trailers_have_a_limit() {
         (format!("0\r\n{}\r\n", lines(1300)), Some(Kind::TooLong)),
     ] {
         let bytes = [head, &body].concat();
-        let whole = Either::Requests(Requests::new()).feed(bytes.as_bytes());
+        let whole = Either::Requests(Requests::new(usize::MAX)).feed(bytes.as_bytes());
         assert_eq!(whole.err().map(|violation| violation.kind), expected);
-        let found = Either::Requests(Requests::new()).feed_all(bytes.as_bytes().chunks(7));
+        let found =
+            Either::Requests(Requests::new(usize::MAX)).feed_all(bytes.as_bytes().chunks(7));
         assert_eq!(found, whole);
     }
 }
@@ -282,12 +301,12 @@ fn a_tunnel_carries_anything_once_both_sides_agreed() {
     assert!(refused.feed(binary).is_err());
 
     let upgrade = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut requests = Requests::new();
+    let mut requests = Requests::new(usize::MAX);
     requests.feed(upgrade).unwrap();
     requests.tunnel();
     requests.feed(binary).unwrap();
 
-    let mut early = Requests::new();
+    let mut early = Requests::new(usize::MAX);
     early.feed(upgrade).unwrap();
     early.feed(binary).unwrap_err();
     early.tunnel();
@@ -308,7 +327,7 @@ fn what_a_head_costs() {
         Cache-Control: no-store\r\nETag: \"0123456789abcdef\"\r\n\r\n\
         0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let began = tokio::time::Instant::now();
-    let mut requests = Requests::new();
+    let mut requests = Requests::new(usize::MAX);
     for _ in 0..ROUNDS {
         requests.feed(std::hint::black_box(request)).unwrap();
     }
@@ -323,7 +342,7 @@ fn what_a_head_costs() {
     let took = began.elapsed() / ROUNDS;
     println!("a response of {} bytes: {took:?}", response.len());
     let began = tokio::time::Instant::now();
-    let mut requests = Requests::new();
+    let mut requests = Requests::new(usize::MAX);
     for _ in 0..ROUNDS {
         for piece in request.chunks(100) {
             requests.feed(std::hint::black_box(piece)).unwrap();

@@ -36,6 +36,7 @@ use crate::{
     cluster::Cluster,
     error::{BoxError, Failure, Result},
     forward::{headers, host, path},
+    framing,
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
     proxy::{self, Proxy},
     respond as responses,
@@ -44,7 +45,7 @@ use crate::{
 };
 
 /// The most bytes that the target of a request may have: the path and the query.
-const MAX_URI: usize = 8 * 1024;
+const MAX_URI: usize = framing::MAX_TARGET;
 
 /// A gateway, ready to serve; cloning it is cheap, and clones share everything.
 ///

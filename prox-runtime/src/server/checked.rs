@@ -10,10 +10,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::socket::Socket;
-use crate::framing::{Kind, POISON, Requests, Violation};
+use crate::{
+    framing::{END_OF_LONG, Kind, POISON, Requests, Violation},
+    stream::Stream,
+};
 
 /// Whether a connection has left HTTP for another protocol; told by whoever answers its requests.
 #[derive(Clone, Debug, Default)]
@@ -22,13 +26,13 @@ pub(super) struct Tunnel(Arc<AtomicBool>);
 impl Tunnel {
     /// Says that the answer about to be sent ends HTTP on the connection.
     pub(super) fn begin(&self) {
-        // The client speaks the other protocol only once it has the answer, so there is nothing to be in time for.
+        // What a client has sent of the other protocol before it had the answer is kept apart.
         self.0.store(true, Relaxed);
     }
 }
 
 pub(super) struct Checked {
-    pub(super) socket: Socket,
+    socket: Socket,
     requests: Requests,
     tunnel: Tunnel,
     refused: Option<Refused>,
@@ -37,19 +41,54 @@ pub(super) struct Checked {
 /// What is read from a connection behind its last good byte.
 enum Refused {
     /// Bytes that make the parser refuse the head under way, once it has answered all before it, and then the end.
-    Head(&'static [u8]),
+    Head(Instead),
     /// An error, for a head has passed already.
     Body(Kind),
 }
 
+/// What is read in place of bytes that are no request.
+struct Instead {
+    bytes: &'static [u8],
+    read: usize,
+    /// What has really come. If the request before it leaves HTTP, that is the begin of something else.
+    of: Vec<u8>,
+}
+
 impl Checked {
-    pub(super) fn new(socket: Socket, tunnel: Tunnel) -> Self {
+    /// A socket from which heads of so many bytes may be read.
+    pub(super) fn new(socket: Socket, tunnel: Tunnel, max_head: usize) -> Self {
         Self {
             socket,
-            requests: Requests::new(),
+            requests: Requests::new(max_head),
             tunnel,
             refused: None,
         }
+    }
+
+    /// The socket itself, in front of all that no request has taken; `ahead` was read of that already.
+    ///
+    /// A client may send the begin of another protocol along with the request for it (RFC 9110, 7.8, says only that the
+    /// request must be whole), although that of a WebSocket must wait (RFC 6455, 4.1).
+    pub(super) fn into_stream(self, ahead: Bytes) -> Stream {
+        let mut stream = self.socket.stream;
+        if let Some(Refused::Head(instead)) = self.refused {
+            stream.unread(instead.of.into());
+            let good = ahead.len().saturating_sub(instead.read);
+            stream.unread(ahead.slice(..good));
+        } else {
+            stream.unread(ahead);
+        }
+        stream
+    }
+
+    /// Whether something was refused that came from it.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Writes what can be written without waiting, and forgets the rest.
+    pub(super) fn try_write(mut self, bytes: &[u8]) {
+        let _ = self.socket.stream.try_write(bytes);
     }
 
     /// Looks at the bytes that were read to the end of `buf`, and takes away what must not pass.
@@ -66,12 +105,21 @@ impl Checked {
             in_body,
         } = violation;
         tracing::debug!(%kind, "a client's request is malformed");
-        buf.set_filled(before + good);
-        let refused = self.refused.insert(if in_body {
+        let instead = |bytes| Instead {
+            bytes,
+            read: 0,
+            of: buf.filled()[before + good..].to_vec(),
+        };
+        let refused = if in_body {
             Refused::Body(kind)
+        } else if kind == Kind::LongTarget {
+            // Nothing else is wrong with it, and whoever looks at its length says so.
+            Refused::Head(instead(END_OF_LONG))
         } else {
-            Refused::Head(POISON)
-        });
+            Refused::Head(instead(POISON))
+        };
+        buf.set_filled(before + good);
+        let refused = self.refused.insert(refused);
         // What was good is read first: an error would hide it.
         if in_body && good > 0 {
             return Ok(());
@@ -81,12 +129,23 @@ impl Checked {
 }
 
 impl Refused {
+    /// Whether all was read that makes a request of what was cut off.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Head(instead) => {
+                instead.bytes == END_OF_LONG && instead.read == END_OF_LONG.len()
+            }
+            Self::Body(_) => false,
+        }
+    }
+
     fn read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         match self {
-            Self::Head(poison) => {
-                let (now, later) = poison.split_at(poison.len().min(buf.remaining()));
-                buf.put_slice(now);
-                *poison = later;
+            Self::Head(instead) => {
+                let rest = &instead.bytes[instead.read..];
+                let now = rest.len().min(buf.remaining());
+                buf.put_slice(&rest[..now]);
+                instead.read += now;
                 Ok(())
             }
             Self::Body(kind) => Err((*kind).into()),
@@ -102,6 +161,10 @@ impl AsyncRead for Checked {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Some(refused) = &mut this.refused {
+            // Whoever answers the whole request before it would take an end for a client that has left.
+            if refused.is_whole() {
+                return Poll::Pending;
+            }
             return Poll::Ready(refused.read(buf));
         }
         let before = buf.filled().len();
@@ -155,11 +218,13 @@ mod tests {
     use super::*;
     use crate::{body::Body, stream::Stream, watch::Watch};
 
+    const MAX_HEAD: usize = 64 * 1024;
+
     const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: b\r\n\r\n";
 
     fn checked(bytes: &[u8], tunnel: &Tunnel) -> Checked {
         let stream = Stream::boxed(io::Cursor::new(bytes.to_vec()));
-        Checked::new(Socket::new(stream, Watch::new()), tunnel.clone())
+        Checked::new(Socket::new(stream, Watch::new()), tunnel.clone(), MAX_HEAD)
     }
 
     async fn all(bytes: &[u8]) -> (Vec<u8>, io::Result<usize>) {
@@ -177,6 +242,20 @@ mod tests {
         result.unwrap();
         let expected = [good, &b"GET / HTTP/1.1\r\nA"[..], POISON].concat();
         assert_eq!(read, expected);
+    }
+
+    #[tokio::test]
+    async fn a_target_for_which_there_is_no_room_is_ended_while_it_is_too_long_for_all() {
+        let long = [b"GET /", &b"a".repeat(2 * MAX_HEAD)[..]].concat();
+        let mut socket = checked(&long, &Tunnel::default());
+        let mut read = Vec::new();
+        while !read.ends_with(END_OF_LONG) {
+            assert!(socket.read_buf(&mut read).await.unwrap() > 0);
+        }
+        let good = read.strip_suffix(END_OF_LONG).unwrap();
+        assert!(long.starts_with(good));
+        assert!(good.len() > crate::framing::MAX_TARGET + "GET /".len());
+        assert!(read.len() < MAX_HEAD);
     }
 
     #[tokio::test]
@@ -207,7 +286,7 @@ mod tests {
         for cut in 1..=head.len() - 4 {
             let (mut client, server) = tokio::io::duplex(1024);
             let socket = Socket::new(Stream::boxed(server), Watch::new());
-            let checked = Checked::new(socket, Tunnel::default());
+            let checked = Checked::new(socket, Tunnel::default(), MAX_HEAD);
             let service = service_fn(async |_: http::Request<Incoming>| {
                 Ok::<_, Infallible>(http::Response::new(Body::empty()))
             });
@@ -224,6 +303,35 @@ mod tests {
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 400 "), "{cut}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_the_switch_is_there_whatever_it_is() {
+        for early in [
+            &b"\x81\x85 words"[..],
+            b"words",
+            b"GET / HTTP/1.1\r\n\r\n\0",
+            b"",
+        ] {
+            // What the parser has not read, has read of what stands in its place, and has read to the end.
+            for more in [0, 1, 1024] {
+                let tunnel = Tunnel::default();
+                let mut socket = checked(&[UPGRADE, early].concat(), &tunnel);
+                let mut read = vec![0; UPGRADE.len()];
+                socket.read_exact(&mut read).await.unwrap();
+                let mut ahead = Vec::new();
+                (&mut socket)
+                    .take(more)
+                    .read_to_end(&mut ahead)
+                    .await
+                    .unwrap();
+                tunnel.begin();
+                let mut all = Vec::new();
+                let mut stream = socket.into_stream(ahead.into());
+                stream.read_to_end(&mut all).await.unwrap();
+                assert_eq!(all, early, "{more}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http::{HeaderValue, Method, header};
@@ -15,6 +16,7 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     checked::{Checked, Tunnel},
@@ -33,27 +35,61 @@ use crate::{
 const SLOW_CLIENT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// How long a client that was refused may go on sending, and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 4 << 20;
+
 /// Serves requests until either side ends the connection, and then what it was switched to.
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let end = exchanges(Arc::clone(&shared), socket, &mut limits).await;
     let switch = lock(&shared.switch).take();
-    if let (Some(client), Some(Switch { tunnel, exchange })) = (end, switch) {
+    let Some(End { client, refused }) = end else {
+        return;
+    };
+    drop(shared);
+    if let Some(Switch { tunnel, exchange }) = switch {
         // Of the limits only the end of the drain is left: a tunnel has its own, and its bytes are not told to the watch.
-        drop(shared);
         limits.hold(tunnel.join(client)).await;
         drop(exchange);
+    } else if refused {
+        limits.hold(linger(client)).await;
     }
 }
 
-/// Speaks HTTP to its end; the client's stream, if it did not end with it.
+/// The end of HTTP on a connection whose client may still be there.
+struct End {
+    client: Stream,
+    /// What it sent last was not read to its end.
+    refused: bool,
+}
+
+/// Takes for a moment what a refused client still sends: to close while there is something unread would reset the connection,
+/// and the answer might be lost with it (RFC 9112, 9.6).
+async fn linger(mut client: Stream) {
+    let rest = async {
+        // Whoever does not take the end has had its answer all the same.
+        let _ = client.shutdown().await;
+        let mut part = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(count @ 1..) = client.read(&mut part).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
+/// Speaks HTTP to its end; none if the client has gone before, or was too slow.
 async fn exchanges<G: Dispatch>(
     shared: Arc<Shared<G>>,
     socket: Socket,
     limits: &mut Limits,
-) -> Option<Stream> {
+) -> Option<End> {
     let options = &limits.options;
     let left = Tunnel::default();
-    let checked = Checked::new(socket, left.clone());
+    let checked = Checked::new(socket, left.clone(), options.max_header_size);
     let http = http1::Builder::new()
         // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
         .header_read_timeout(None)
@@ -98,7 +134,7 @@ fn run<S>(
     slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>,
     limits: &mut Limits,
     cx: &mut Context<'_>,
-) -> Poll<Option<Stream>>
+) -> Poll<Option<End>>
 where
     S: HttpService<Incoming, ResBody = Body> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -108,23 +144,25 @@ where
             return Poll::Ready(None);
         };
         if let Poll::Ready(result) = Pin::new(http).poll(cx) {
-            if let Err(error) = result {
+            if let Err(error) = &result {
                 tracing::debug!(%error, "a client's connection ended early");
-                return Poll::Ready(None);
             }
+            let malformed = result.is_err_and(|error| error.is_parse());
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
-                let mut stream = parts.io.into_inner().socket.stream;
-                stream.unread(parts.read_buf);
-                stream
+                let checked = parts.io.into_inner();
+                End {
+                    refused: malformed || checked.has_refused(),
+                    client: checked.into_stream(parts.read_buf),
+                }
             }));
         }
         match ready!(limits.poll(cx)) {
             Expired::Head => {
                 if let Some(http) = slot.take() {
                     // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
-                    let mut checked = http.into_parts().io.into_inner();
-                    let _ = checked.socket.stream.try_write(SLOW_CLIENT);
+                    let checked = http.into_parts().io.into_inner();
+                    checked.try_write(SLOW_CLIENT);
                 }
                 return Poll::Ready(None);
             }

@@ -31,7 +31,12 @@ fn message(bytes: &[u8]) -> Result<usize, Stop> {
         return Err(Refused);
     };
     let known = matches!(version, b"HTTP/1.0" | b"HTTP/1.1");
-    if !is_token(method) || target.is_empty() || target.contains(&b'\t') || !known {
+    if !is_token(method)
+        || target.is_empty()
+        || target.contains(&b'\t')
+        || target.contains(&b'#')
+        || !known
+    {
         return Err(Refused);
     }
     let (fields, rest) = fields(rest)?;
