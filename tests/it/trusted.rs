@@ -86,6 +86,40 @@ async fn only_a_trusted_peer_says_who_the_client_is() {
 }
 
 #[tokio::test]
+async fn only_a_trusted_peer_is_told_what_has_failed() {
+    let refused = prox_tests::ports::Refused::new();
+    let origin = Origin::start(Reply::status(502, &[("Proxy-Status", "inner")], "")).await;
+    let (gone, url) = (refused.endpoint(), origin.endpoint());
+    let gateway = prox::gateway! { "/gone" => gone, "/here" => url };
+    let gateway = Served::with(gateway, |server| server.trusted_proxies(["127.0.0.1"])).await;
+    let mut proxy = client_at(1, gateway.address()).await;
+    let mut stranger = client_at(2, gateway.address()).await;
+    for (target, status, said) in [
+        (
+            "/gone",
+            502,
+            "prox; error=connection_refused; details=\"connect\"",
+        ),
+        (
+            "/nowhere",
+            404,
+            "prox; error=destination_not_found; details=\"no_route\"",
+        ),
+        // What an upstream says is no failure of the gateway.
+        ("/here", 502, "inner"),
+    ] {
+        let answer = proxy.get(target).await.expect(status);
+        assert_eq!(answer.head.fields.all("proxy-status"), [said]);
+        let answer = stranger.get(target).await.expect(status);
+        assert!(
+            answer
+                .field("proxy-status")
+                .is_none_or(|said| said == "inner")
+        );
+    }
+}
+
+#[tokio::test]
 async fn guards_and_limits_see_the_client_behind_the_proxy() {
     use prox::middleware::RateLimit;
 

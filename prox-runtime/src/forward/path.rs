@@ -15,16 +15,36 @@ use crate::error::Failure;
 /// NUL, a raw backslash, a control byte, an escape that is none, or `..` above the root; and for a path without a
 /// leading `/`.
 pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Failure> {
+    match with_slashes(path)? {
+        (path, false) => Ok(path),
+        (_, true) => Err(Failure::MalformedRequest),
+    }
+}
+
+/// The same for a route that may take encoded slashes: they stay as they are, and whether there are any is said beside.
+///
+/// # Errors
+///
+/// As for [`canonical`]; and for dot segments next to an encoded slash, since whoever decodes it would resolve them.
+pub(crate) fn with_slashes(path: &str) -> Result<(Cow<'_, str>, bool), Failure> {
     if !path.starts_with('/') {
         return Err(Failure::MalformedRequest);
     }
     match look(path.as_bytes())? {
-        Look::Canonical => Ok(Cow::Borrowed(path)),
+        Look::Canonical => Ok((Cow::Borrowed(path), false)),
         Look::Rewrite => {
-            let decoded = decode(path.as_bytes())?;
-            resolve(&decoded).map(Cow::Owned)
+            let (decoded, slashes) = decode(path.as_bytes())?;
+            let path = resolve(&decoded)?;
+            if slashes && path.split('/').any(hides_dots) {
+                return Err(Failure::MalformedRequest);
+            }
+            Ok((Cow::Owned(path), slashes))
         }
     }
+}
+
+fn hides_dots(segment: &str) -> bool {
+    segment.contains("%2F") && segment.split("%2F").any(|part| matches!(part, "." | ".."))
 }
 
 enum Look {
@@ -69,8 +89,10 @@ static PLAIN: [bool; 256] = {
     table
 };
 
-fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
+/// Decodes what need not be encoded, and says whether a slash was.
+fn decode(path: &[u8]) -> Result<(Vec<u8>, bool), Failure> {
     let mut out = Vec::with_capacity(path.len());
+    let mut slashes = false;
     let mut bytes = path.iter();
     while let Some(&byte) = bytes.next() {
         match byte {
@@ -81,7 +103,11 @@ fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
                     return Err(Failure::MalformedRequest);
                 };
                 match high << 4 | low {
-                    b'/' | b'\\' | 0 => return Err(Failure::MalformedRequest),
+                    b'\\' | 0 => return Err(Failure::MalformedRequest),
+                    b'/' => {
+                        slashes = true;
+                        push_escape(&mut out, b'/');
+                    }
                     plain if is_unreserved(plain) => out.push(plain),
                     other => push_escape(&mut out, other),
                 }
@@ -90,7 +116,7 @@ fn decode(path: &[u8]) -> Result<Vec<u8>, Failure> {
             plain => out.push(plain),
         }
     }
-    Ok(out)
+    Ok((out, slashes))
 }
 
 fn push_escape(out: &mut Vec<u8>, byte: u8) {
@@ -152,6 +178,31 @@ mod tests {
             canonical("/v1/users/7.json"),
             Ok(Cow::Borrowed(_))
         ));
+    }
+
+    #[test]
+    fn an_encoded_slash_stays_one_where_it_may() {
+        for (path, expected) in [
+            ("/a%2fb", Some("/a%2Fb")),
+            ("/a%2Fb/./c%7e", Some("/a%2Fb/c~")),
+            ("/a%252Fb", None),
+            ("/a%2f%2fb", Some("/a%2F%2Fb")),
+        ] {
+            let (path, slashes) = with_slashes(path).unwrap();
+            assert_eq!(slashes, expected.is_some());
+            assert_eq!(&*path, expected.unwrap_or("/a%252Fb"));
+        }
+        for path in [
+            "/a/..%2fb",
+            "/a%2f..",
+            "/a%2F.%2Fb",
+            "/%2e%2E%2fa",
+            "/a%5cb",
+            "/a%2fb%00",
+        ] {
+            assert_eq!(with_slashes(path), Err(Failure::MalformedRequest), "{path}");
+        }
+        assert_eq!(canonical("/a%2fb"), Err(Failure::MalformedRequest));
     }
 
     proptest! {

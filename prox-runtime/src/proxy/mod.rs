@@ -11,7 +11,7 @@ mod warm;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use self::{
     upload::Upload,
 };
 use crate::{
+    body::Body,
     client::Client,
     cluster::{
         Attempt, Caller, Cluster, Core, Endpoint, Failed, Lease, Outcome, Permit, Policy,
@@ -31,7 +32,7 @@ use crate::{
     forward::{
         forwarded, grpc,
         headers::{self, Present},
-        rewrite,
+        max_forwards, rewrite,
     },
     handler::{Handler, Request, Response},
     observe::Trace,
@@ -168,6 +169,13 @@ impl Proxy {
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
+        let (options, trace) = (
+            req.method() == Method::OPTIONS,
+            req.method() == Method::TRACE,
+        );
+        if (options || trace) && !max_forwards::goes_on(req.headers_mut()) {
+            return last_stop(options);
+        }
         if let Some(mirror) = &self.0.policy().mirror {
             mirror::tap(mirror, &self.0, req, client, matched);
         }
@@ -611,6 +619,18 @@ async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permi
         Ok(permit) => Ok(Some(permit)),
         Err(refused) => Err(Error::failure(refused.into())),
     }
+}
+
+/// The answer to a request that asks about the way and ends here (RFC 9110, 7.6.2). What a `TRACE` would show of the request is
+/// shown to nobody.
+fn last_stop(options: bool) -> Response {
+    if options {
+        return Response::new(Body::empty());
+    }
+    let mut response = respond::failure(Failure::MethodNotAllowed, false);
+    let allow = HeaderValue::from_static("OPTIONS");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
 }
 
 /// The answer when no endpoint may be tried, with the time after which one may be.

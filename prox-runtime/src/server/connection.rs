@@ -23,6 +23,7 @@ use crate::{
     body::Body,
     client::Client,
     error::{Error, Failure},
+    forward::proxy_status,
     framing,
     handler::{Dispatch, Request, Response},
     respond,
@@ -72,6 +73,11 @@ impl<G: Dispatch> Shared<G> {
             via.add(req.headers_mut(), version);
         }
         let mut response = self.gateway.dispatch(req, client).await;
+        if self.is_trusted
+            && let Some(failure) = response.extensions().get().copied()
+        {
+            proxy_status::add(response.headers_mut(), failure);
+        }
         if let Some(via) = &self.options.via {
             via.add(response.headers_mut(), Version::HTTP_11);
         }
