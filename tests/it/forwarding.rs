@@ -211,6 +211,29 @@ async fn what_is_matched_is_what_is_forwarded() {
 }
 
 #[tokio::test]
+async fn a_route_may_take_encoded_slashes() {
+    let origin = Origin::start(Reply::ok("")).await;
+    let (objects, url) = (origin.endpoint(), origin.endpoint());
+    let gateway = Served::start(prox::gateway! {
+        "/objects/{name}" => cluster(rr, [objects]).encoded_slashes(),
+        "/" => url,
+    })
+    .await;
+    gateway.get("/objects/a%2fb").await.expect(200);
+    assert_eq!(origin.last().target(), "/objects/a%2Fb");
+    for target in [
+        "/objects/..%2fadmin",
+        "/objects/a%2f..%2fb",
+        "/objects%2fa",
+        "/a%2fb",
+        "/objects/a%2fb/c/../../%2e%2e%2f",
+    ] {
+        gateway.get(target).await.expect(400);
+    }
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test]
 async fn the_base_path_of_an_upstream_comes_before_every_path() {
     let origin = Origin::start(Reply::ok("ok")).await;
     let base: prox::Endpoint = format!("{}/base/", origin.url()).parse().unwrap();
@@ -239,6 +262,32 @@ async fn the_method_passes_whatever_it_is() {
         client.response(method).await.expect(200);
         assert_eq!(origin.last().method(), method);
     }
+}
+
+#[tokio::test]
+async fn who_asks_about_the_way_is_told_where_it_ends() {
+    let origin = Origin::start(Reply::ok("")).await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    let mut client = gateway.client().await;
+    let mut ask = async |method: &str, left: &str| {
+        let line = format!("Max-Forwards: {left}\r\n");
+        client.send(head(method, "/", &line)).await;
+        client.response(method).await
+    };
+    for method in ["OPTIONS", "TRACE"] {
+        ask(method, "2").await.expect(200);
+        assert_eq!(origin.last().field("max-forwards"), Some("1"));
+    }
+    ask("GET", "0").await.expect(200);
+    assert_eq!(origin.last().field("max-forwards"), Some("0"));
+    assert_eq!(origin.count(), 3);
+    assert_eq!(ask("OPTIONS", "0").await.expect(200).text(), "");
+    assert_eq!(
+        ask("TRACE", "0").await.expect(405).field("allow"),
+        Some("OPTIONS")
+    );
+    assert_eq!(origin.count(), 3);
 }
 
 #[tokio::test]

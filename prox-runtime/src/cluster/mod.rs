@@ -98,6 +98,7 @@ pub(crate) struct Policy {
     pub(crate) response_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) preserve_host: bool,
+    pub(crate) encoded_slashes: bool,
     pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
     pub(crate) retry: RetryOptions,
@@ -112,6 +113,7 @@ impl Default for Policy {
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
             preserve_host: false,
+            encoded_slashes: false,
             forwarded: false,
             rewrite: None,
             retry: RetryOptions::default(),
@@ -150,6 +152,16 @@ macro_rules! policy_methods {
         /// Sends the client's `Host` to the upstream instead of the upstream's own authority.
         pub fn preserve_host(mut self) -> Self {
             self.policy.preserve_host = true;
+            self
+        }
+
+        /// Takes paths with an encoded slash (`%2F`), which are `400` otherwise, and passes them on as they are.
+        ///
+        /// For upstreams that know it for a part of a name, such as stores of objects. A dot segment beside one is refused
+        /// still: who decodes the slash would resolve it. Of a split all must take them. Guards and layers see the slash
+        /// encoded. `explain` tells of all paths with one that they are refused.
+        pub fn encoded_slashes(mut self) -> Self {
+            self.policy.encoded_slashes = true;
             self
         }
 

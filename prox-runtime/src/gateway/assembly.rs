@@ -179,9 +179,13 @@ impl Assembly {
             .parts
             .into_iter()
             .filter_map(|part| {
+                let target = part.target?;
+                let clusters = target.clusters();
+                let takes = |cluster: &Cluster| cluster.policy().encoded_slashes;
                 Some(Entry {
                     guard: part.guard,
-                    end: end(part.target?, &part.layers),
+                    slashes: !clusters.is_empty() && clusters.iter().all(takes),
+                    end: end(target, &part.layers),
                 })
             })
             .collect();

@@ -71,6 +71,8 @@ struct Inner {
 struct Entry {
     guard: Option<Box<dyn Guard>>,
     end: End,
+    /// Whether it takes paths with an encoded slash.
+    slashes: bool,
 }
 
 /// What answers a route: a cluster at once, or whatever stands behind a pointer.
@@ -157,9 +159,23 @@ impl Inner {
         if target > MAX_URI {
             return Err(Failure::UriTooLong.into());
         }
-        if let Cow::Owned(canonical) = path::canonical(req.uri().path())? {
+        let (canonical, slashes) = path::with_slashes(req.uri().path())?;
+        if let Cow::Owned(canonical) = canonical {
             replace_path(req, canonical)?;
         }
+        let found = self.find(req, client);
+        if slashes {
+            let taken = |index: &usize| self.entries.get(*index).is_some_and(|entry| entry.slashes);
+            return found
+                .ok()
+                .filter(taken)
+                .ok_or_else(|| Failure::MalformedRequest.into());
+        }
+        found
+    }
+
+    /// Finds the route of a canonical path.
+    fn find(&self, req: &mut Request, client: &Arc<Client>) -> Result<usize, Refusal> {
         let host = host::of(req.uri(), req.headers(), req.version())?;
         if !client.covers(&host) {
             return Err(Failure::WrongHost.into());
