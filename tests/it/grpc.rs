@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::grpc_interop::interop;
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use prox::Endpoint;
@@ -31,7 +32,7 @@ use tower::service_fn;
 
 /// Messages are bytes, and mean nothing.
 #[derive(Clone, Copy, Debug)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Bytes;
@@ -67,26 +68,26 @@ impl Decoder for Raw {
     }
 }
 
-type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
 /// What it sees of its calls.
 #[derive(Clone, Debug, Default)]
-struct Seen {
-    calls: Arc<AtomicU32>,
+pub(crate) struct Seen {
+    pub(crate) calls: Arc<AtomicU32>,
     /// The calls that wait for ever, until they are cancelled.
-    waiting: Arc<AtomicU32>,
+    pub(crate) waiting: Arc<AtomicU32>,
 }
 
 /// One of the calls that wait.
-struct Waiting(Arc<AtomicU32>);
+pub(crate) struct Waiting(Arc<AtomicU32>);
 
 impl Seen {
-    fn wait(&self) -> Waiting {
+    pub(crate) fn wait(&self) -> Waiting {
         self.waiting.fetch_add(1, SeqCst);
         Waiting(Arc::clone(&self.waiting))
     }
 
-    async fn nobody_waits(&self) {
+    pub(crate) async fn nobody_waits(&self) {
         eventually("the server to see the end of the call", || {
             self.waiting.load(SeqCst) == 0
         })
@@ -101,9 +102,9 @@ impl Drop for Waiting {
 }
 
 /// A server of tonic.
-struct Upstream {
+pub(crate) struct Upstream {
     endpoint: Endpoint,
-    seen: Seen,
+    pub(crate) seen: Seen,
     task: JoinHandle<()>,
 }
 
@@ -161,6 +162,10 @@ async fn answer(request: http::Request<Body>, seen: Seen) -> http::Response<Body
             grpc.server_streaming(count, request).await
         }
         "/test/Join" => grpc.client_streaming(service_fn(join), request).await,
+        "/test/Interop" => {
+            let interop = service_fn(move |request| interop(request, seen.clone()));
+            grpc.streaming(interop, request).await
+        }
         "/test/Echo" => grpc.streaming(service_fn(echo), request).await,
         "/grpc.health.v1.Health/Check" => grpc.unary(service_fn(check), request).await,
         _ => Status::unimplemented("a method that the server does not have").into_http(),
@@ -243,7 +248,7 @@ const SERVING: &[u8] = b"\x08\x01";
 
 /// A client of tonic, which asks a gateway.
 #[derive(Clone)]
-struct Client(Grpc<Channel>);
+pub(crate) struct Client(pub(crate) Grpc<Channel>);
 
 impl Client {
     async fn connect(gateway: &Served) -> Self {
@@ -253,7 +258,7 @@ impl Client {
         Self(Grpc::new(channel.expect("the gateway accepts connections")))
     }
 
-    async fn unary(
+    pub(crate) async fn unary(
         &mut self,
         path: &'static str,
         request: Request<Bytes>,
@@ -275,19 +280,19 @@ impl Client {
     }
 }
 
-fn message(content: &'static str) -> Request<Bytes> {
+pub(crate) fn message(content: &'static str) -> Request<Bytes> {
     Request::new(Bytes::from_static(content.as_bytes()))
 }
 
 /// A server, a gateway and a client.
-struct Chain {
-    upstream: Upstream,
-    _gateway: Served,
-    client: Client,
+pub(crate) struct Chain {
+    pub(crate) upstream: Upstream,
+    pub(crate) gateway: Served,
+    pub(crate) client: Client,
 }
 
 impl Chain {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let upstream = Upstream::start().await;
         let url = upstream.endpoint.clone();
         let gateway = prox::gateway! {
@@ -299,7 +304,7 @@ impl Chain {
         let client = Client::connect(&gateway).await;
         Self {
             upstream,
-            _gateway: gateway,
+            gateway,
             client,
         }
     }

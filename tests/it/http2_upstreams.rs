@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use prox_tests::{
     client::{HyperClient, Speaks, body, head},
-    frame_origin::{FrameOrigin, Step, code, data, kind, ok, reset, trailers},
+    frame_origin::{FrameOrigin, Step, code, data, frame, kind, ok, reset, trailers},
+    frames::END_HEADERS,
     gateway::Served,
     wait::{eventually, within},
     wire::End,
@@ -238,4 +239,34 @@ async fn a_failure_of_the_gateway_is_a_grpc_status_for_a_grpc_call() {
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["grpc-status"], "14");
     assert_eq!(response.headers()["content-type"], "application/grpc");
+}
+
+#[tokio::test]
+async fn interim_responses_do_not_disturb_the_answer() {
+    // 103, with a field of its own, and 102: `:status` by its name, and the value as text.
+    let interim = |stream, status: &[u8; 3]| {
+        let field = [&[0, 1][..], b"x", &[1], b"y"].concat();
+        let block = [&[8, 3][..], status, &field].concat();
+        frame(kind::HEADERS, END_HEADERS, stream, &block)
+    };
+    let origin = origin(move |stream| {
+        vec![
+            interim(stream, b"103"),
+            interim(stream, b"102"),
+            ok(stream, false),
+            data(stream, b"answer", true),
+        ]
+    })
+    .await;
+    let gateway = gateway(&origin).await;
+    for _ in 0..2 {
+        let answer = gateway.get("/").await.expect(200);
+        assert_eq!(answer.text(), "answer");
+        assert!(answer.head.fields.lacks("x"), "a field of another response");
+    }
+    let mut client = HyperClient::speaking(Speaks::Http2, gateway.address()).await;
+    let get = Request::get("http://gateway.test/").body(body(Empty::new()));
+    let response = client.send(get.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("x"));
 }

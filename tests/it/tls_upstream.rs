@@ -5,9 +5,11 @@ use std::time::Duration;
 use prox::{Cluster, Endpoint, Failure, Gateway, Pem, UpstreamTls};
 use prox_tests::{
     certs::{Authority, Folder, Issued, Names},
+    client::{Speaks, body},
     gateway::Served,
     origin::{Accept, Origin, Reply},
     secure::Front,
+    service::ServiceOrigin,
     wire::End,
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
@@ -321,4 +323,58 @@ fn a_literal_https_upstream_compiles_and_is_told_as_it_was_written() {
     let endpoint = users.endpoints().next().unwrap();
     assert_eq!(endpoint.to_string(), "https://users.internal/v1");
     assert_eq!((endpoint.port(), endpoint.is_secure()), (443, true));
+}
+
+#[tokio::test]
+async fn an_upstream_that_may_speak_http2_and_does_not_is_spoken_to_in_http_1_1() {
+    let authority = Authority::new("authority");
+    let issued = authority.issue(&["localhost"]);
+    for protocols in [&["http/1.1"][..], &[]] {
+        let origin = Origin::start(Reply::ok("in HTTP/1.1")).await;
+        let front = Front::speaking(protocols, origin.address(), &issued, None).await;
+        let url: Endpoint = format!("https://localhost:{}", front.address().port())
+            .parse()
+            .expect("an endpoint");
+        let tls = trusting(&authority);
+        let gateway = prox::gateway! { "/" => cluster(rr, [url]).http2().tls(tls) };
+        let gateway = Served::start(gateway).await;
+        let mut client = gateway.client().await;
+        for _ in 0..3 {
+            assert_eq!(client.get("/x").await.expect(200).text(), "in HTTP/1.1");
+        }
+        assert_eq!(origin.last().head.start, "GET /x HTTP/1.1");
+        assert_eq!(
+            client.post("/x", "body").await.expect(200).text(),
+            "in HTTP/1.1"
+        );
+        let handshakes = front.handshakes();
+        assert_eq!(handshakes.len(), 1, "the connection is kept");
+        assert_eq!(handshakes[0].alpn.as_deref(), protocols.first().copied());
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_may_speak_http2_and_does_is_spoken_to_in_it() {
+    let authority = Authority::new("authority");
+    let issued = authority.issue(&["localhost"]);
+    let origin = ServiceOrigin::start(Speaks::Http2, |request| async move {
+        let version = format!("{:?}", request.version());
+        Ok(http::Response::new(body(http_body_util::Full::from(
+            version,
+        ))))
+    })
+    .await;
+    let address = origin.address();
+    let front = Front::speaking(&["h2", "http/1.1"], address, &issued, None).await;
+    let url: Endpoint = format!("https://localhost:{}", front.address().port())
+        .parse()
+        .expect("an endpoint");
+    let tls = trusting(&authority);
+    let gateway = prox::gateway! { "/" => cluster(rr, [url]).http2().tls(tls) };
+    let gateway = Served::start(gateway).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/").await.expect(200).text(), "HTTP/2.0");
+    }
+    assert_eq!(front.handshakes().len(), 1, "the connection is shared");
+    assert_eq!(front.handshakes()[0].alpn.as_deref(), Some("h2"));
 }

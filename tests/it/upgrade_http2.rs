@@ -17,7 +17,7 @@ use prox_tests::{
     wire::{Framing, Reader},
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::Instant,
 };
@@ -30,6 +30,14 @@ pub(crate) type Sender = SendRequest<Empty<Bytes>>;
 pub(crate) async fn client(gateway: &Served) -> Sender {
     let stream = TcpStream::connect(gateway.address()).await.unwrap();
     stream.set_nodelay(true).unwrap();
+    client_over(stream).await
+}
+
+/// The same on a connection that is there already.
+pub(crate) async fn client_over<S>(stream: S) -> Sender
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
@@ -87,7 +95,7 @@ fn accept(key: &str) -> String {
 }
 
 /// Agrees to the next request, with the right answer to its key.
-async fn switch(upstream: &Upstream) -> Reader<TcpStream> {
+pub(crate) async fn switch(upstream: &Upstream) -> Reader<TcpStream> {
     let (head, mut server) = upstream.request().await;
     assert_eq!(head.start, "GET /chat?room=1 HTTP/1.1");
     assert_eq!(head.fields.all("upgrade"), ["websocket"]);

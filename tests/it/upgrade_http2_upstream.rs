@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// An upstream of HTTP/2 that echoes what comes on a WebSocket, and then says `over`.
-async fn upstream(with_connect: bool) -> SocketAddr {
+pub(crate) async fn upstream(with_connect: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -309,6 +309,16 @@ pub struct Handshake {
 impl Front {
     /// Shows this certificate, and asks for one of these authority's, if there is one.
     pub async fn start(origin: SocketAddr, issued: &Issued, clients: Option<&Authority>) -> Self {
+        Self::speaking(&["http/1.1"], origin, issued, clients).await
+    }
+
+    /// As [`start`](Self::start), for an origin that speaks these protocols; none to know nothing of them.
+    pub async fn speaking(
+        protocols: &[&str],
+        origin: SocketAddr,
+        issued: &Issued,
+        clients: Option<&Authority>,
+    ) -> Self {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("versions of the provider");
@@ -324,7 +334,10 @@ impl Front {
         let mut config = builder
             .with_single_cert(vec![certificate(&issued.certificate)], key(&issued.key))
             .expect("a certificate with its key");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port of 127.0.0.1");

@@ -93,6 +93,11 @@ impl ServiceOrigin {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its URL as an endpoint.
     pub fn endpoint(&self) -> prox::Endpoint {
         let url = format!("http://{}", self.address);

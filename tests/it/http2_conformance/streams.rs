@@ -3,7 +3,7 @@
 use super::{generic::with_priority, *};
 
 /// More streams than any of the servers in `docs/conformance.md` allows by default.
-const MANY: u32 = 130;
+const MANY: u32 = 300;
 
 /// What the stack makes of most frames that come too late: the end of all streams instead of one.
 const CLOSES: Expected = Expected::Closes(code::PROTOCOL_ERROR);
