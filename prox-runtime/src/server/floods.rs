@@ -60,7 +60,12 @@ impl Floods {
         }
     }
 
-    fn follow(&mut self, mut bytes: &[u8], now: impl FnOnce() -> Instant) -> io::Result<()> {
+    /// Looks at the bytes that came next; the time is only asked for when it matters.
+    pub(super) fn follow(
+        &mut self,
+        mut bytes: &[u8],
+        now: impl FnOnce() -> Instant,
+    ) -> io::Result<()> {
         let mut now = Some(now);
         loop {
             let passed = self.skip.min(bytes.len());
