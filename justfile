@@ -33,6 +33,10 @@ bench-compile *ARGS:
 interop *ARGS:
     python3 tests/interop/run.py {{ ARGS }}
 
+# Prox beside nginx, HAProxy and Caddy, as far as they are installed, on the tables of HTTP/1.1 and HTTP/2 (docs/conformance.md).
+conformance:
+    cargo test -p prox-tests --test it peers:: -- --ignored --nocapture
+
 # What must not compile, and what its mistakes are told.
 ui *ARGS:
     cargo test -p prox-tests --test ui {{ ARGS }}
@@ -49,7 +53,7 @@ messages:
 # Looks for an input that a target of tests/fuzz fails on, for so many seconds: `just fuzz path_pattern 60`.
 fuzz TARGET SECONDS:
     mkdir -p tests/fuzz/corpus/{{ TARGET }}
-    cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=2048 -timeout=10 -dict=dictionaries/{{ TARGET }}.txt
+    cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=2048 -timeout=10 $(ls dictionaries/{{ TARGET }}.txt 2>/dev/null | sed 's/^/-dict=/')
 
 # What workers share, with every order in which threads can take its locks.
 loom:
