@@ -7,7 +7,8 @@ use std::{error::Error, net::SocketAddr, sync::OnceLock, time::Duration};
 use http::StatusCode;
 use prox::{
     Cluster, ClusterBuilder, Endpoint, HttpCheck, LeastConn, P2c, Request, RetryOptions,
-    RoundRobin, Server, dsl::cluster,
+    RoundRobin, Server,
+    dsl::{cluster, dns},
 };
 use prox_tests::flags::flag;
 
@@ -21,7 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(str::parse)
         .collect::<Result<Vec<Endpoint>, _>>()?;
     let policy: String = flag("policy", Some("rr".into()))?;
+    let name: String = flag("name", Some(String::new()))?;
     let chosen = match policy.as_str() {
+        "rr" if !name.is_empty() => {
+            let nameserver: SocketAddr = flag("nameserver", None)?;
+            cluster(RoundRobin::new(), dns(name).nameserver(nameserver))
+        }
         "rr" => cluster(RoundRobin::new(), endpoints),
         "p2c" => cluster(P2c::new(), endpoints),
         "least_conn" => cluster(LeastConn::new(), endpoints),
