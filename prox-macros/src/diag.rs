@@ -1,6 +1,6 @@
 //! Diagnostics: collected, never thrown, so that one run reports all of them.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 
@@ -16,6 +16,8 @@ pub(crate) struct Diagnostics {
 pub(crate) struct Diagnostic {
     place: Place,
     text: String,
+    /// Whether what stands there is of no type that fits.
+    untyped: bool,
 }
 
 /// From the first to the last token of what an error is about.
@@ -44,6 +46,7 @@ impl Diagnostics {
         self.errors.push(Diagnostic {
             place: place.into(),
             text: message.into(),
+            untyped: false,
         });
         &mut self.errors[at]
     }
@@ -66,6 +69,20 @@ impl Diagnostics {
         }
     }
 
+    /// Where stands what an editor must not look at: it would say of its types what has been said in other words.
+    ///
+    /// Places are told apart by how they print, since stable Rust compares them in no other way.
+    pub(crate) fn untyped(&self) -> HashSet<String> {
+        let untyped = self
+            .errors
+            .iter()
+            .filter(|error| error.untyped && proc_macro::is_available());
+        untyped
+            .flat_map(|error| [error.place.first, error.place.last])
+            .map(|span| format!("{span:?}"))
+            .collect()
+    }
+
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<&str> {
         self.errors
@@ -84,6 +101,12 @@ impl Diagnostic {
     /// Says how to put it right.
     pub(crate) fn help(&mut self, help: impl AsRef<str>) -> &mut Self {
         self.line("help", help.as_ref())
+    }
+
+    /// Says that what stands there is of no type that fits.
+    pub(crate) fn untyped(&mut self) -> &mut Self {
+        self.untyped = true;
+        self
     }
 
     /// Says why, or what else is involved.
@@ -202,6 +225,7 @@ mod tests {
         let mut error = Diagnostic {
             place: Span::call_site().into(),
             text: String::new(),
+            untyped: false,
         };
         error.underline(value, at);
         error.text

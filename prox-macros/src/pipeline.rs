@@ -38,5 +38,17 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     let mut context = Context::new(krate, &model, &forest);
     context.faulty = !diag.is_empty();
     context.warnings = warnings;
+    context.untyped = diag.untyped();
+    context.editor = is_editor();
     expand::expand(&context, &diag)
+}
+
+/// Whether rust-analyzer expands the gateway, and not a compiler. It reads the mirror alone, again at every key, so what runs
+/// is not written for it.
+fn is_editor() -> bool {
+    proc_macro::is_available()
+        && std::env::current_exe().is_ok_and(|program| {
+            let name = program.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with("rust-analyzer")
+        })
 }

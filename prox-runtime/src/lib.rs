@@ -32,6 +32,11 @@ mod watch;
 
 #[cfg(feature = "testing")]
 pub use crate::cluster::testing;
+#[doc(hidden)]
+pub use crate::gateway::{
+    AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
+    NamedOther, Returned, ReturnedOther, TakesRequests,
+};
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};
 #[doc(hidden)]

@@ -43,23 +43,17 @@ const SECTIONS: [(&str, &[&str]); 17] = [
     ),
     (
         "Options and units",
-        &[
-            "option_in",
-            "option_negative",
-            "option_never",
-            "option_without",
-            "health",
-            "mirror",
-            "unit",
-            "rewrite",
-        ],
+        &["option", "health", "mirror", "unit", "rewrite"],
     ),
     ("Answers and splits", &["redirect", "respond", "split"]),
     (
         "Lines",
         &["line", "arrow", "comma", "semicolon", "attribute"],
     ),
-    ("Layers", &["with", "layer_list", "layer_that_is_a_"]),
+    (
+        "Layers",
+        &["with", "layer_in", "layer_list", "layer_that_is_a_"],
+    ),
     (
         "Declarations",
         &[
@@ -68,6 +62,7 @@ const SECTIONS: [(&str, &[&str]); 17] = [
             "backend_w",
             "backend_in",
             "backend_named",
+            "env_default",
             "env_twice",
             "env_without",
             "let",
@@ -81,6 +76,7 @@ const SECTIONS: [(&str, &[&str]); 17] = [
         &[
             "",
             "guard_that_is_none",
+            "option_misspelled",
             "policy_unknown",
             "target_that_is_none",
             "target_function",

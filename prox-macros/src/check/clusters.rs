@@ -1,6 +1,6 @@
 //! The form of `cluster(policy, [endpoint, ..])`: what is missing, turned round, or not in its list.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
 
 use super::policies::quoted_policy;
 use crate::syntax::{
@@ -22,7 +22,14 @@ pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
         let variable = arg.only_ident().map(ToString::to_string);
         text(arg) || variable.is_some_and(|name| name == name.to_ascii_uppercase())
     };
+    let named = args.iter().any(|arg| without_name(arg).is_some());
+    let plain: Vec<Expr> = args
+        .iter()
+        .map(|arg| without_name(arg).unwrap_or_else(|| arg.clone()))
+        .collect();
+    let args = plain.as_slice();
     let message = match args {
+        [_, _] if named => "the arguments of a cluster have no names",
         [_, second] if list(second) && looked_up(second).is_some() => {
             "what DNS finds stands in the place of the list, and not in it"
         }
@@ -81,6 +88,20 @@ fn looked_up(list: &Expr) -> Option<Expr> {
     let elements = expr_list(&tokens_of(group.stream()), group.span_close());
     let mut elements = elements.into_iter();
     elements.find(|element| lookup::of(element).is_some())
+}
+
+/// The value of `policy = rr`.
+fn without_name(arg: &Expr) -> Option<Expr> {
+    match arg.tokens.as_slice() {
+        [TokenTree::Ident(_), TokenTree::Punct(sign), value @ ..]
+            if sign.as_char() == '=' && sign.spacing() == Spacing::Alone && !value.is_empty() =>
+        {
+            Some(Expr {
+                tokens: value.to_vec(),
+            })
+        }
+        _ => None,
+    }
 }
 
 fn without_last_comma(tokens: TokenStream) -> TokenStream {

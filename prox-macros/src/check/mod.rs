@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod clusters;
 mod expect;
 mod hosts;
+mod limits;
 pub(crate) mod mirrors;
 mod names;
 pub(crate) mod options;
@@ -14,7 +15,7 @@ mod redirects;
 mod rewrites;
 mod routes;
 mod times;
-mod upstreams;
+pub(crate) mod upstreams;
 pub(crate) mod warnings;
 mod witness;
 
@@ -31,6 +32,7 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     options::check(model, diag);
     times::check(model, diag);
     mirrors::check(model, diag);
+    limits::check(model, diag);
     answers::check(model, forest, diag);
     position::check(model, diag);
     rewrites::check(model, diag);

@@ -7,24 +7,29 @@ use crate::{
     model::Model,
     syntax::{
         calls::{Call, each_expr, each_literal, each_option},
-        cursor::{text_of, tokens_of},
+        cursor::{is_string, text_of, tokens_of},
         units::{Unit, unit},
     },
 };
 
-/// The options of targets that take a duration.
-const DURATIONS: [&str; 11] = [
-    "timeout",
-    "connect_timeout",
-    "response_timeout",
-    "idle_timeout",
-    "per_try_timeout",
-    "first_byte_timeout",
-    "every",
-    "slow_start",
-    "keep_alive",
-    "eject_for",
-    "hedge",
+/// The options that take durations, and the places of these among their arguments.
+const DURATIONS: [(&str, &[usize]); 16] = [
+    ("timeout", &[0]),
+    ("connect_timeout", &[0]),
+    ("response_timeout", &[0]),
+    ("idle_timeout", &[0]),
+    ("per_try_timeout", &[0]),
+    ("patience", &[0]),
+    ("back_off", &[0, 1]),
+    ("every", &[0]),
+    ("every_while_changing", &[0]),
+    ("lifetime", &[0]),
+    ("open_for", &[0]),
+    ("eject_for", &[0, 1]),
+    ("share", &[2]),
+    ("over", &[0]),
+    ("after", &[0]),
+    ("hedge", &[0]),
 ];
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
@@ -47,40 +52,46 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 }
 
 fn duration(call: &Call<'_>, diag: &mut Diagnostics) {
-    if let [sign, TokenTree::Literal(literal)] = tokens_of(call.group.stream()).as_slice()
-        && is_minus(sign)
-        && lacks_unit(call.name, literal)
-    {
-        let both = [sign.clone(), TokenTree::Literal(literal.clone())];
-        diag.error(
-            Place::of(&both, sign.span()),
-            format!("`-{literal}` is less than nothing, and has no unit"),
-        )
-        .help(format!(
-            "write `{literal}s` for seconds, or `{literal}ms` for milliseconds"
-        ));
-    }
-    let literal = call
-        .only_literal()
-        .filter(|literal| lacks_unit(call.name, literal));
-    if let Some(literal) = literal {
-        let option = call.name;
-        if let Some(text) = text_of(&TokenTree::Literal(literal.clone())) {
-            diag.error(
-                literal.span(),
-                format!("`{option}` takes a duration, and `{literal}` is a text"),
-            )
-            .help(in_units(&text.value));
-            return;
+    let option = call.name;
+    let inner = tokens_of(call.group.stream());
+    for (place, argument) in arguments(&inner).enumerate() {
+        if !lacks_unit(option, place, argument) {
+            continue;
         }
-        diag.error(
-            literal.span(),
-            format!("`{option}` takes a duration, and `{literal}` has no unit"),
-        )
-        .help(format!(
-            "write `{literal}s` for seconds, or `{literal}ms` for milliseconds"
-        ));
+        match argument {
+            [sign, literal] => {
+                diag.error(
+                    Place::of(argument, sign.span()),
+                    format!("`-{literal}` is less than nothing, and has no unit"),
+                )
+                .help(format!(
+                    "write `{literal}s` for seconds, or `{literal}ms` for milliseconds"
+                ));
+            }
+            [literal] => {
+                let (lacks, help) = match text_of(literal) {
+                    Some(text) => ("is a text", in_units(&text.value)),
+                    None => (
+                        "has no unit",
+                        format!(
+                            "write `{literal}s` for seconds, or `{literal}ms` for milliseconds"
+                        ),
+                    ),
+                };
+                diag.error(
+                    literal.span(),
+                    format!("`{option}` takes a duration, and `{literal}` {lacks}"),
+                )
+                .help(help);
+            }
+            _ => {}
+        }
     }
+}
+
+/// What stands between the commas.
+pub(crate) fn arguments(inner: &[TokenTree]) -> impl Iterator<Item = &[TokenTree]> {
+    inner.split(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','))
 }
 
 pub(crate) fn is_minus(token: &TokenTree) -> bool {
@@ -128,10 +139,25 @@ fn in_units(text: &str) -> String {
     }
 }
 
-/// Whether the option takes a duration, and the literal is a number alone, or a text.
-pub(crate) fn lacks_unit(option: &Ident, literal: &Literal) -> bool {
-    let text = literal.to_string().starts_with('"');
-    (text || is_plain_number(literal)) && DURATIONS.iter().any(|name| option == name)
+/// Whether one of the arguments of the option does.
+pub(crate) fn lacks_units(option: &Ident, inner: &[TokenTree]) -> bool {
+    arguments(inner)
+        .enumerate()
+        .any(|(place, argument)| lacks_unit(option, place, argument))
+}
+
+/// Whether the option takes a duration there, and what is there is a number alone, with a sign or without, or a text.
+pub(crate) fn lacks_unit(option: &Ident, place: usize, argument: &[TokenTree]) -> bool {
+    let literal = match argument {
+        [TokenTree::Literal(literal)] => literal,
+        [sign, TokenTree::Literal(literal)] if is_minus(sign) && is_plain_number(literal) => {
+            literal
+        }
+        _ => return false,
+    };
+    let mut durations = DURATIONS.iter();
+    let takes = durations.any(|(name, places)| option == name && places.contains(&place));
+    takes && (is_plain_number(literal) || is_string(&TokenTree::Literal(literal.clone())))
 }
 
 fn is_plain_number(literal: &Literal) -> bool {

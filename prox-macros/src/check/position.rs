@@ -15,6 +15,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
                 token.span(),
                 format!("`{word}` cannot be used here: this is evaluated in `{name}::new`"),
             );
+            error.untyped();
             if word == "return" {
                 error.help("write the value without leaving the constructor");
             } else {

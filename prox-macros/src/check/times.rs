@@ -17,12 +17,22 @@ use crate::{
 
 /// What has to be under the time of a request as a whole, and what it bounds. `idle_timeout` is none: it bounds tunnels, too,
 /// which outlast their requests.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("connect_timeout", "the time until a connection is there"),
     ("response_timeout", "the wait for the response"),
-    ("per_try_timeout", "the time of one try"),
+    (
+        OF_RETRIES[0],
+        "the time of one try, after which there is another",
+    ),
+    (
+        OF_RETRIES[1],
+        "the wait before another try that an upstream may ask for",
+    ),
     ("hedge", "how long the first try is the only one"),
 ];
+
+/// The times of `RetryOptions`, inside of `.retry(..)`.
+const OF_RETRIES: [&str; 2] = ["per_try_timeout", "patience"];
 
 /// The options of a chain that are literal durations, the last of each name.
 type Times = HashMap<String, Time>;
@@ -75,7 +85,15 @@ fn target(
     for time in times.values_mut() {
         time.inherited = true;
     }
-    times.extend(chain(&expr.tokens));
+    times.extend(chain(&expr.tokens).filter(|(name, _)| !OF_RETRIES.contains(&name.as_str())));
+    each_option(&expr.tokens, &is_backend, &mut |call| {
+        // The last `.retry(..)` counts, with all that stands in it.
+        if call.name == "retry" {
+            times.retain(|name, _| !OF_RETRIES.contains(&name.as_str()));
+            let inner = tokens_of(call.group.stream());
+            times.extend(chain(&inner).filter(|(name, _)| OF_RETRIES.contains(&name.as_str())));
+        }
+    });
     if let Some(total) = times.get("timeout") {
         for (part, bounds) in PARTS {
             // What a backend has is for all of its routes, and may be more than one of them needs.

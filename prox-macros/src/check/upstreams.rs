@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::{Delimiter, Group, Ident, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, TokenTree};
 
 use super::{clusters::meant, policies};
 use crate::{
     diag::{Diagnostics, location},
     model::Model,
     syntax::{
-        ast::{Target, Text},
+        ast::{Expr, Target, Text},
         calls::{Call, each_call},
-        cursor::{text_of, tokens_of},
+        cursor::{is_string, text_of, tokens_of},
         expr_list, lookup,
         source::source,
         url,
@@ -32,7 +32,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         each_call(&expr.tokens, &mut |call| {
             if call.name == "cluster" && !call.method {
                 cluster(call, diag);
-                policies::check(call, diag);
+                policies::check(model, call, diag);
             }
         });
     }
@@ -131,6 +131,18 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
         )
         .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
     }
+    if let Some(pair) = elements
+        .iter()
+        .find(|element| weighted_pair(element).is_some())
+    {
+        let shown = elements.iter().map(|element| match weighted_pair(element) {
+            Some((url, weight)) => format!("{url}.weight({weight})"),
+            None => source(&element.tokens),
+        });
+        let shown: Vec<String> = shown.collect();
+        diag.error(pair.span(), "the weight of an endpoint stands behind it")
+            .help(format!("write `[{}]`", shown.join(", ")));
+    }
     let alone = elements.len() == 1;
     let mut first: HashMap<String, Text> = HashMap::new();
     for element in &elements {
@@ -162,6 +174,26 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
                     .help("take one of them away; for a larger share, write `.weight(2)` behind it");
             }
         }
+    }
+}
+
+/// `("http://a", 3)`, as endpoints and their weights are written elsewhere.
+pub(crate) fn weighted_pair(element: &Expr) -> Option<(Literal, Literal)> {
+    let [TokenTree::Group(pair)] = element.tokens.as_slice() else {
+        return None;
+    };
+    match tokens_of(pair.stream()).as_slice() {
+        [
+            TokenTree::Literal(url),
+            TokenTree::Punct(comma),
+            TokenTree::Literal(weight),
+        ] if comma.as_char() == ','
+            && is_string(&TokenTree::Literal(url.clone()))
+            && weight.to_string().parse::<u32>().is_ok() =>
+        {
+            Some((url.clone(), weight.clone()))
+        }
+        _ => None,
     }
 }
 

@@ -5,9 +5,9 @@ use std::{cell::RefCell, collections::BTreeSet};
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use super::{Context, mirror};
+use super::{Context, called, mirror};
 use crate::{
-    check::{clusters, mirrors, options, policies, position},
+    check::{clusters, mirrors, options, policies, position, upstreams},
     syntax::{
         ast::{Expr, Split, Target},
         calls::{self, each_name, is_health_check, is_method},
@@ -152,37 +152,50 @@ impl Rewriting<'_> {
         {
             return self.mirrored_health(&inner, noted);
         }
-        if is_cluster(before, group) {
+        if is_word("cluster", before, group) {
             return self.cluster(&inner, group);
         }
-        match (before.last(), inner.as_slice()) {
-            // A number without its unit has been reported; a duration keeps the types right.
-            (Some(TokenTree::Ident(name)), [TokenTree::Literal(literal)])
-                if self.options && options::lacks_unit(name, literal) =>
-            {
-                self.millis(0, literal.span())
-            }
-            (Some(TokenTree::Ident(name)), [sign, TokenTree::Literal(literal)])
-                if self.options
-                    && options::is_minus(sign)
-                    && options::lacks_unit(name, literal) =>
-            {
-                self.millis(0, literal.span())
+        if self.mirror.is_none()
+            && is_word("handler", before, group)
+            && let Some(judged) = called::handler(&inner, |tokens| self.tokens(tokens))
+        {
+            return judged;
+        }
+        let inside = Self {
+            options: self.options && calls::is_settings(&inner),
+            ..*self
+        };
+        match before.last() {
+            Some(TokenTree::Ident(name)) if self.options && options::lacks_units(name, &inner) => {
+                inside.with_units(name, &inner)
             }
             // What is wrong has been reported; these are of the right types.
-            (Some(TokenTree::Ident(name)), _)
+            Some(TokenTree::Ident(name))
                 if self.options && mirrors::is_wrong(name, before.first(), group) =>
             {
                 quote_spanned!(at(group.span())=> ::core::unreachable!(), 0.0)
             }
-            _ => {
-                let inside = Self {
-                    options: self.options && is_health_check(&inner),
-                    ..*self
-                };
-                inside.tokens(&inner)
-            }
+            _ => inside.tokens(&inner),
         }
+    }
+
+    /// The arguments of an option. A number without its unit has been reported; a duration keeps the types right.
+    fn with_units(&self, option: &Ident, inner: &[TokenTree]) -> TokenStream {
+        let mut out = TokenStream::new();
+        for (place, argument) in options::arguments(inner).enumerate() {
+            let Some(last) = argument.last().map(TokenTree::span) else {
+                continue;
+            };
+            if place > 0 {
+                out.extend(quote_spanned!(at(last)=> ,));
+            }
+            out.extend(if options::lacks_unit(option, place, argument) {
+                self.millis(0, last)
+            } else {
+                self.tokens(argument)
+            });
+        }
+        out
     }
 
     /// `rr, [A, "http://b".weight(3)]` with each element of the list as an endpoint.
@@ -222,6 +235,12 @@ impl Rewriting<'_> {
                 {
                     out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
                 }
+                // Reported.
+                [TokenTree::Ident(_)]
+                    if place == 0 && policies::foreign(self.context.model, argument).is_some() =>
+                {
+                    out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
+                }
                 _ if place == 1 => out.extend(self.endpoints(&lookup::whole(argument))),
                 tokens => out.extend(self.tokens(tokens)),
             }
@@ -229,31 +248,34 @@ impl Rewriting<'_> {
         out
     }
 
-    /// As it is written, with the policy on a path if it is a name or could be one.
+    /// As it is written, with the policy on a path if it is a name or could be one, and with all that follows as the endpoints,
+    /// so that nothing is said of the number of arguments but what the checks say.
     fn mirrored_cluster(
         &self,
         inner: &[TokenTree],
         policies: &RefCell<Vec<(Slot, Ident)>>,
     ) -> TokenStream {
-        let is_end = |token: Option<&TokenTree>| match token {
-            None => true,
-            Some(TokenTree::Punct(punct)) => punct.as_char() == ',',
-            Some(_) => false,
-        };
-        match inner {
-            [TokenTree::Ident(name), rest @ ..] if is_end(rest.first()) && !is_keyword(name) => {
+        let comma = inner.iter().position(is_comma);
+        let (policy, rest) = inner.split_at(comma.unwrap_or(inner.len()));
+        let mut out = match policy {
+            [TokenTree::Ident(name)] if !is_keyword(name) => {
                 policies.borrow_mut().push((Slot::Policy, name.clone()));
-                let mut out = mirror::path(Slot::Policy, Some(name));
-                out.extend(self.endpoint_list(rest));
-                out
+                mirror::path(Slot::Policy, Some(name))
             }
-            rest if is_end(rest.first()) => {
-                let mut out = mirror::path(Slot::Policy, None);
-                out.extend(self.endpoint_list(rest));
-                out
+            [] => mirror::path(Slot::Policy, None),
+            tokens => self.tokens(tokens),
+        };
+        let span = Span::mixed_site();
+        out.extend(match rest {
+            [comma, endpoints @ ..] if options::arguments(endpoints).count() > 1 => {
+                let tuple = Group::new(Delimiter::Parenthesis, self.tokens(endpoints));
+                quote_spanned!(span=> #comma __prox::endpoints(#tuple))
             }
-            tokens => self.endpoint_list(tokens),
-        }
+            [comma] => quote_spanned!(span=> #comma __prox::endpoints(())),
+            [] => quote_spanned!(span=> , __prox::endpoints(())),
+            rest => self.endpoint_list(rest),
+        });
+        out
     }
 
     /// As it is written, with the check on a path if it is a name or a call, or could be one.
@@ -303,6 +325,10 @@ impl Rewriting<'_> {
 
     /// A variable of the environment may stand in several clusters, so each takes a copy.
     fn endpoints(&self, value: &Expr) -> TokenStream {
+        // Reported.
+        if let Some((url, _)) = upstreams::weighted_pair(value) {
+            return TokenTree::Literal(url).into();
+        }
         let variable = value.only_ident().filter(|name| {
             let mut env = self.context.model.env.iter();
             env.any(|variable| variable.name == **name)
@@ -339,18 +365,27 @@ impl Rewriting<'_> {
             return quote_spanned!(Span::mixed_site()=> #krate::__private::Duration::from_millis(#number));
         }
         number.set_span(span);
-        quote_spanned!(at(span)=> __p::Duration::from_millis(#number))
+        // In brackets of the user, so that rustc says what is wrong with its type here, and not of the gateway as a whole.
+        let value = quote_spanned!(at(span)=> __p::Duration::from_millis(#number));
+        let mut brackets = Group::new(Delimiter::Parenthesis, value);
+        brackets.set_span(span);
+        TokenTree::Group(brackets).into()
     }
 }
 
 fn ends_with_comma(tokens: &[TokenTree]) -> bool {
-    matches!(tokens.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',')
+    tokens.last().is_some_and(is_comma)
 }
 
-fn is_cluster(before: &[TokenTree], group: &Group) -> bool {
+fn is_comma(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
+}
+
+/// Whether the group holds the arguments of this word of the language.
+fn is_word(word: &str, before: &[TokenTree], group: &Group) -> bool {
     match before.split_last() {
         Some((TokenTree::Ident(name), earlier)) => {
-            name == "cluster"
+            name == word
                 && group.delimiter() == Delimiter::Parenthesis
                 && !is_method(earlier)
                 && !calls::is_in_path(earlier)

@@ -6,6 +6,8 @@
 //! source: an editor expands the gateway once more with a made-up name at the caret, and takes what stands at the same offset
 //! for the same place. Backends are constants beside the words that follow `=>`, hence known before they are declared.
 
+use std::borrow::Cow;
+
 use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
@@ -84,8 +86,11 @@ fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
             let pattern: TokenStream = pattern.iter().cloned().collect();
             match value {
                 Some(value) => {
-                    let end = end(&value.tokens);
-                    let (value, policies) = mirrored(context, &value.tokens, false);
+                    let loops: Vec<TokenTree> =
+                        quote_spanned!(span=> loop {}).into_iter().collect();
+                    let value = typed(context, &value.tokens).unwrap_or(Cow::Owned(loops));
+                    let end = end(&value);
+                    let (value, policies) = mirrored(context, &value, false);
                     out.extend(quote_spanned!(span=> #word #pattern = #value #end));
                     self::policies(context, policies, out);
                 }
@@ -93,7 +98,11 @@ fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
             }
         }
         Mark::Value(slot, expr) => value(context, *slot, expr, out),
-        Mark::Expr(expr) => expression(context, &expr.tokens, false, out),
+        Mark::Expr(expr) => {
+            if let Some(tokens) = typed(context, &expr.tokens) {
+                expression(context, &tokens, false, out);
+            }
+        }
     }
 }
 
@@ -115,9 +124,16 @@ pub(super) fn path(slot: Slot, name: Option<&Ident>) -> TokenStream {
 }
 
 fn value(context: &Context<'_>, slot: Slot, expr: &Expr, out: &mut TokenStream) {
+    let Some(tokens) = typed(context, &expr.tokens) else {
+        let name = match expr.tokens.first() {
+            Some(TokenTree::Ident(name)) if is_word(context, slot, name) => Some(name),
+            _ => None,
+        };
+        return word(slot, name, out);
+    };
     // `users wi`, where `with` is about to be typed.
-    let end = operand_behind_operand(&expr.tokens).unwrap_or(expr.tokens.len());
-    let (value, rest) = expr.tokens.split_at(end);
+    let end = operand_behind_operand(&tokens).unwrap_or(tokens.len());
+    let (value, rest) = tokens.split_at(end);
     match value {
         // Or `split { .. }`, whose arms have notes of their own.
         [TokenTree::Ident(name)] | [TokenTree::Ident(name), TokenTree::Group(_)]
@@ -133,6 +149,52 @@ fn value(context: &Context<'_>, slot: Slot, expr: &Expr, out: &mut TokenStream) 
     if let Some(TokenTree::Ident(name)) = rest.first() {
         word(Slot::Layers, Some(name), out);
     }
+}
+
+/// The tokens without options that are of no type that fits, which has been reported; none if that is said of something else.
+fn typed<'t>(context: &Context<'_>, tokens: &'t [TokenTree]) -> Option<Cow<'t, [TokenTree]>> {
+    if context.untyped.is_empty() {
+        return Some(Cow::Borrowed(tokens));
+    }
+    let reported = |token: &TokenTree| is_reported(context, token);
+    let mut kept = Vec::new();
+    let mut rest = tokens;
+    while let Some((first, behind)) = rest.split_first() {
+        match rest {
+            [
+                TokenTree::Punct(dot),
+                option @ TokenTree::Ident(_),
+                group @ TokenTree::Group(_),
+                behind @ ..,
+            ] if dot.as_char() == '.' && (reported(option) || reported(group)) => {
+                rest = behind;
+                continue;
+            }
+            // `users(..)`
+            [group @ TokenTree::Group(_), ..] if kept.len() == 1 && is_whole(context, group) => {}
+            _ if reported(first) => return None,
+            _ => kept.push(first.clone()),
+        }
+        rest = behind;
+    }
+    Some(Cow::Owned(kept))
+}
+
+/// Whether something was reported of the token, or of one in it.
+fn is_reported(context: &Context<'_>, token: &TokenTree) -> bool {
+    is_whole(context, token)
+        || match token {
+            TokenTree::Group(group) => group
+                .stream()
+                .into_iter()
+                .any(|token| is_reported(context, &token)),
+            _ => false,
+        }
+}
+
+/// Whether something was reported of the token as a whole.
+fn is_whole(context: &Context<'_>, token: &TokenTree) -> bool {
+    context.untyped.contains(&format!("{:?}", token.span()))
 }
 
 /// A name, alone or before braces.

@@ -1,5 +1,6 @@
 //! From the model to Rust. It reads the model only, and writes every public item even when there were errors.
 
+mod called;
 mod docs;
 pub(crate) mod exprs;
 mod listing;
@@ -10,7 +11,7 @@ mod setup;
 pub(crate) mod tables;
 mod warnings;
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -34,6 +35,10 @@ pub(crate) struct Context<'a> {
     /// Whether anything was reported.
     pub(crate) faulty: bool,
     pub(crate) warnings: Vec<Warning>,
+    /// Whether an editor expands it, which reads the mirror alone.
+    pub(crate) editor: bool,
+    /// What the mirror leaves out; see [`Diagnostics::untyped`].
+    pub(crate) untyped: HashSet<String>,
     /// The backends, each name once.
     backends: Vec<&'a Backend>,
     /// The places of the backends by name.
@@ -48,6 +53,8 @@ impl<'a> Context<'a> {
             forest,
             faulty: false,
             warnings: Vec::new(),
+            editor: false,
+            untyped: HashSet::new(),
             backends: Vec::new(),
             places: HashMap::new(),
         };
@@ -90,21 +97,10 @@ pub(crate) fn expand(context: &Context<'_>, diag: &Diagnostics) -> TokenStream {
 /// A block of type `Result<Gateway, Error>` that sees the variables around it.
 fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
     let krate = &context.krate;
-    let table = tables::table(context);
-    let routes = listing::routes(context);
-    let variables = listing::variables(context);
     let span = Span::mixed_site();
-    let fail = quote_spanned!(span=> break '__prox ::core::result::Result::Err);
     let mirror = mirror::statements(context);
-    let parts = setup::Parts {
-        table: quote_spanned!(span=> &__TABLE),
-        routes: quote_spanned!(span=> __ROUTES),
-        variables: quote_spanned!(span=> __ENV),
-        fail,
-    };
-    let body = setup::body(context, &parts);
     let allow = setup::allow();
-    let unused = setup::allow_unused(context);
+    let made = (!context.editor).then(|| made(context));
     quote_spanned!(span=> {
         #allow
         let __gateway: ::core::result::Result<#krate::Gateway, #krate::Error> = '__prox: {
@@ -114,18 +110,38 @@ fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
                 #mirror
                 loop {}
             };
-            #unused
-            #[cfg(not(rust_analyzer))]
-            let __made = {
-                static __TABLE: #krate::__private::Table = #table;
-                const __ROUTES: #krate::Routes = #routes;
-                const __ENV: #krate::__private::Variables = #variables;
-                #body
-                __asm.finish()
-            };
+            #made
             __made
         };
         #errors
         __gateway
     })
+}
+
+/// The gateway as the compiler sees it.
+fn made(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
+    let table = tables::table(context);
+    let routes = listing::routes(context);
+    let variables = listing::variables(context);
+    let span = Span::mixed_site();
+    let parts = setup::Parts {
+        table: quote_spanned!(span=> &__TABLE),
+        routes: quote_spanned!(span=> __ROUTES),
+        variables: quote_spanned!(span=> __ENV),
+        fail: quote_spanned!(span=> break '__prox ::core::result::Result::Err),
+    };
+    let body = setup::body(context, &parts);
+    let unused = setup::allow_unused(context);
+    quote_spanned!(span=>
+        #unused
+        #[cfg(not(rust_analyzer))]
+        let __made = {
+            static __TABLE: #krate::__private::Table = #table;
+            const __ROUTES: #krate::Routes = #routes;
+            const __ENV: #krate::__private::Variables = #variables;
+            #body
+            __asm.finish()
+        };
+    )
 }

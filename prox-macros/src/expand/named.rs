@@ -149,25 +149,18 @@ fn implementation(
     let krate = &context.krate;
     let span = Span::mixed_site();
     let name = &named.name;
-    let table = tables::table(context);
-    let routes = listing::routes(context);
-    let variables = listing::variables(context);
-    let parts = setup::Parts {
-        table: quote_spanned!(span=> Self::__table()),
-        routes: quote_spanned!(span=> Self::ROUTES),
-        variables: quote_spanned!(span=> Self::ENV),
-        fail: quote_spanned!(span=> return ::core::result::Result::Err),
+    // An editor has the constructor in the mirror, and evaluates no constant.
+    let (table, routes, variables, made) = if context.editor {
+        let nothing = || quote_spanned!(span=> loop {});
+        (nothing(), nothing(), nothing(), None)
+    } else {
+        (
+            tables::table(context),
+            listing::routes(context),
+            listing::variables(context),
+            Some(made(context, named, vis, backends)),
+        )
     };
-    let body = setup::body(context, &parts);
-    let allow = setup::allow();
-    let unused = setup::allow_unused(context);
-    let arguments = arguments(named);
-    let handles = context.backends.iter().enumerate().map(|(place, backend)| {
-        let mut field = backend.name.clone();
-        field.set_span(Span::call_site());
-        let handle = setup::backend_ident(place);
-        quote_spanned!(span=> #field: #handle)
-    });
     quote_spanned!(span=>
         #[allow(dead_code, unexpected_cfgs)]
         impl #name {
@@ -177,21 +170,7 @@ fn implementation(
             /// The variables of the environment that the gateway reads when it starts; prints as a table.
             #vis const ENV: #krate::Variables = #variables;
 
-            /// Makes the gateway.
-            ///
-            /// # Errors
-            ///
-            /// Everything that is wrong with the environment and the configuration, in one error.
-            #allow
-            #unused
-            #[cfg(not(rust_analyzer))]
-            #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
-                #body
-                ::core::result::Result::Ok(Self {
-                    gateway: __asm.finish()?,
-                    backends: #backends { #(#handles),* },
-                })
-            }
+            #made
 
             /// The handles of the backends.
             #vis fn backends(&self) -> &#backends {
@@ -210,6 +189,45 @@ fn implementation(
                 static TABLE: #krate::__private::Table = #table;
                 &TABLE
             }
+        }
+    )
+}
+
+/// The constructor as the compiler sees it.
+fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Ident) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let parts = setup::Parts {
+        table: quote_spanned!(span=> Self::__table()),
+        routes: quote_spanned!(span=> Self::ROUTES),
+        variables: quote_spanned!(span=> Self::ENV),
+        fail: quote_spanned!(span=> return ::core::result::Result::Err),
+    };
+    let body = setup::body(context, &parts);
+    let allow = setup::allow();
+    let unused = setup::allow_unused(context);
+    let arguments = arguments(named);
+    let handles = context.backends.iter().enumerate().map(|(place, backend)| {
+        let mut field = backend.name.clone();
+        field.set_span(Span::call_site());
+        let handle = setup::backend_ident(place);
+        quote_spanned!(span=> #field: #handle)
+    });
+    quote_spanned!(span=>
+        /// Makes the gateway.
+        ///
+        /// # Errors
+        ///
+        /// Everything that is wrong with the environment and the configuration, in one error.
+        #allow
+        #unused
+        #[cfg(not(rust_analyzer))]
+        #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
+            #body
+            ::core::result::Result::Ok(Self {
+                gateway: __asm.finish()?,
+                backends: #backends { #(#handles),* },
+            })
         }
     )
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
-    Context,
+    Context, called,
     exprs::{self, at},
     warnings,
 };
@@ -33,6 +33,7 @@ pub(super) fn allow() -> TokenStream {
             unexpected_cfgs,
             unused_imports,
             unused_mut,
+            unused_parens,
             unreachable_code,
             clippy::diverging_sub_expression,
             clippy::too_many_arguments,
@@ -192,7 +193,7 @@ fn layers(context: &Context<'_>) -> TokenStream {
         .enumerate()
         .map(|(place, layer)| {
             let local = numbered("__l", place);
-            let value = exprs::expr(context, layer);
+            let value = called::layer(layer).unwrap_or_else(|| exprs::expr(context, layer));
             let layer = quote_spanned!(at(layer.span())=> __p::layer(#value));
             quote_spanned!(Span::mixed_site()=> let #local = #layer;)
         });

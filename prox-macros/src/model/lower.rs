@@ -7,7 +7,7 @@ use proc_macro2::{Ident, TokenTree};
 use super::{
     Host, Methods, Model, Route,
     guard::{self, Guard},
-    options::of_backend,
+    options::{known_elsewhere, of_backend},
 };
 use crate::{
     diag::Diagnostics,
@@ -20,13 +20,23 @@ use crate::{
 
 /// Makes the model, and reports literals that are no paths or hosts.
 pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
-    let backends = gateway.setup.iter().filter_map(|setup| match setup {
+    let mut setups = gateway.setup;
+    let backends = setups.iter().filter_map(|setup| match setup {
         Setup::Backend(backend) => Some(backend.name.to_string()),
         Setup::Let(_) => None,
     });
+    let backends: HashSet<String> = backends.collect();
+    for setup in &mut setups {
+        if let Setup::Backend(backend) = setup
+            && let Some(Target::Expr(expr)) = &mut backend.target
+        {
+            let is_backend = |name: &Ident| backends.contains(&name.to_string());
+            *expr = known_elsewhere(expr.clone(), &is_backend, diag);
+        }
+    }
     let mut lowering = Lowering {
         diag,
-        backends: backends.collect(),
+        backends,
         holes: gateway.holes,
         layers: Layers::default(),
         routes: Vec::new(),
@@ -59,7 +69,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     Model {
         named: gateway.named,
         env: gateway.env,
-        setup: gateway.setup,
+        setup: setups,
         layers: lowering.layers.all,
         every: outer,
         hosts,

@@ -5,13 +5,15 @@ mod lower;
 mod options;
 pub(crate) mod tree;
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, TokenTree};
 
 use self::guard::Guard;
 pub(crate) use self::lower::lower;
 use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
-    calls::each_expr,
+    calls::{each_expr, plain},
     host::HostName,
     marks::Mark,
     pattern::{Pattern, Segment, Tail},
@@ -53,6 +55,33 @@ impl Model {
         self.setup
             .iter()
             .any(|setup| matches!(setup, Setup::Backend(backend) if backend.name == *name))
+    }
+
+    /// The names that the gateway itself declares.
+    pub(crate) fn declared(&self) -> HashSet<String> {
+        let mut known = HashSet::new();
+        let mut see = |name: &Ident| known.insert(plain(&name.to_string()).to_owned());
+        self.env.iter().for_each(|env| {
+            see(&env.name);
+        });
+        for field in self.named.iter().flat_map(|named| &named.fields) {
+            see(&field.name);
+        }
+        for setup in &self.setup {
+            match setup {
+                Setup::Backend(backend) => {
+                    see(&backend.name);
+                }
+                Setup::Let(binding) => {
+                    for token in &binding.pattern {
+                        if let TokenTree::Ident(name) = token {
+                            see(name);
+                        }
+                    }
+                }
+            }
+        }
+        known
     }
 
     /// Every expression of the user.

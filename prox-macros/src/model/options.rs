@@ -1,15 +1,19 @@
 //! Targets that start with a backend and go on as nothing of Rust that a backend can: how options and layers are written
 //! elsewhere. It is known here which names are backends, so that nothing else is taken for one.
 
-use proc_macro2::{Delimiter, Ident, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenTree};
+use quote::quote;
 
 use crate::{
-    diag::Diagnostics,
+    diag::{Diagnostics, Place},
     syntax::{
         ast::{Expr, Target},
-        cursor::tokens_of,
+        calls::has_options,
+        cursor::{is_string, text_of, tokens_of},
         expr_list,
         source::source,
+        units::{Unit, unit},
+        words::{OF_CLUSTERS, POLICY_ELSEWHERE, option_elsewhere},
     },
 };
 
@@ -32,12 +36,15 @@ fn meant(
 ) -> Target {
     match target {
         Target::Url(url) => Target::Url(url),
-        Target::Expr(expr) => match expr.tokens.first() {
-            Some(TokenTree::Ident(name)) if is_backend(name) => {
-                Target::Expr(chain(expr, layers, diag))
+        Target::Expr(expr) => {
+            let expr = known_elsewhere(expr, is_backend, diag);
+            match expr.tokens.first() {
+                Some(TokenTree::Ident(name)) if is_backend(name) => {
+                    Target::Expr(chain(expr, layers, diag))
+                }
+                _ => Target::Expr(expr),
             }
-            _ => Target::Expr(expr),
-        },
+        }
         Target::Split(mut split) => {
             let arms = split.arms.into_iter().map(|mut arm| {
                 arm.target = meant(arm.target, is_backend, layers, diag);
@@ -49,6 +56,160 @@ fn meant(
     }
 }
 
+/// Options under the names that other gateways have for them, taken away.
+pub(super) fn known_elsewhere(
+    mut expr: Expr,
+    is_backend: &dyn Fn(&Ident) -> bool,
+    diag: &mut Diagnostics,
+) -> Expr {
+    if !has_options(&expr.tokens, is_backend) {
+        return expr;
+    }
+    let option = |expr: &Expr| {
+        expr.tokens.windows(3).enumerate().find_map(|(at, part)| {
+            let [dot, TokenTree::Ident(option), TokenTree::Group(group)] = part else {
+                return None;
+            };
+            let name = option.to_string();
+            let policy = POLICY_ELSEWHERE.contains(&name.as_str());
+            let ours = option_elsewhere(&name);
+            (is(dot, '.') && (policy || ours.is_some()))
+                .then(|| (at, option.clone(), group.clone(), ours))
+        })
+    };
+    settings(&mut expr, diag);
+    while let Some((at, option, group, ours)) = option(&expr) {
+        let inner = tokens_of(group.stream());
+        let error = diag.error(&option, format!("there is no option `{option}`"));
+        error.untyped();
+        match (ours, inner.as_slice()) {
+            (None, policy) => {
+                // It is there, so that nothing is said of a cluster without one.
+                if let Some(TokenTree::Group(arguments)) = expr.tokens.get_mut(1)
+                    && expr_list(&tokens_of(arguments.stream()), arguments.span_close()).len() == 1
+                {
+                    let list = arguments.stream();
+                    let mut both = Group::new(Delimiter::Parenthesis, quote!(#(#policy)*, #list));
+                    both.set_span(arguments.span());
+                    *arguments = both;
+                }
+                error.help("the policy stands in the cluster, before its endpoints: `cluster(least_conn, [..])`")
+            }
+            (Some("retry" | "max_connections"), [TokenTree::Literal(number)]) => {
+                error.help(format!("write `.{}({number})`", ours.unwrap_or_default()))
+            }
+            (Some(ours), _) => error.help(format!("write `{}`", form(ours))),
+        };
+        expr.tokens.drain(at..at + 3);
+    }
+    expr
+}
+
+/// Options whose argument is plainly of another kind than they take, taken away: their settings as a literal, a number as a time
+/// or a text.
+fn settings(expr: &mut Expr, diag: &mut Diagnostics) {
+    let mut at = 0;
+    while let Some(part) = expr.tokens.get(at..at + 3) {
+        let [dot, TokenTree::Ident(option), TokenTree::Group(group)] = part else {
+            at += 1;
+            continue;
+        };
+        let inner = tokens_of(group.stream());
+        let Some(help) = meant_by_literal(&option.to_string(), &inner).filter(|_| is(dot, '.'))
+        else {
+            at += 1;
+            continue;
+        };
+        let arguments = source(&inner);
+        diag.error(
+            Place::of(&inner, group.span()),
+            format!("`{option}` does not take `{arguments}`"),
+        )
+        .help(help)
+        .untyped();
+        expr.tokens.drain(at..at + 3);
+    }
+}
+
+/// What to write for an option with this argument.
+fn meant_by_literal(option: &str, inner: &[TokenTree]) -> Option<String> {
+    let (first, rest) = match inner {
+        [TokenTree::Literal(first), rest @ ..] => (first, rest),
+        _ => return None,
+    };
+    let shown = first.to_string();
+    let text = text_of(inner.first()?).map(|text| text.value);
+    let number = shown.parse::<u32>().is_ok();
+    let quoted = text
+        .as_ref()
+        .is_some_and(|text| text.parse::<u32>().is_ok());
+    let time = matches!(unit(first), Some(Ok(Unit::Millis(_))));
+    match (option, rest) {
+        ("retry", [comma, pause @ ..]) if number && is(comma, ',') && !pause.is_empty() => {
+            let pause = source(pause);
+            Some(format!(
+                "write `.retry(prox::RetryOptions::new({shown}).back_off({pause}, {pause}))` for a pause before each try"
+            ))
+        }
+        (_, [_, ..]) => None,
+        ("retry", []) if time => Some(format!(
+            "write `.retry(2)`, or `.retry(prox::RetryOptions::new(2).per_try_timeout({shown}))`"
+        )),
+        ("retry" | "max_connections", []) if quoted => Some(format!(
+            "write `.{option}({})`, without quotes",
+            text.unwrap_or_default()
+        )),
+        ("max_connections", []) if time => Some("write `.max_connections(100)`".into()),
+        ("breaker", []) => Some("write `.breaker(prox::BreakerOptions::new())`".into()),
+        ("queue", []) if number => Some(format!(
+            "write `.queue(prox::QueueOptions::new().length({shown}))`"
+        )),
+        ("queue", []) if time => Some(format!(
+            "write `.queue(prox::QueueOptions::new().timeout({shown}))`"
+        )),
+        ("pool", []) if number => Some(format!(
+            "write `.pool(prox::PoolOptions::new().max_idle({shown}))`"
+        )),
+        ("pool", []) if time => Some(format!(
+            "write `.pool(prox::PoolOptions::new().idle_timeout({shown}))`"
+        )),
+        ("passive", []) if number => Some(format!(
+            "write `.passive(prox::PassiveOptions::new().in_a_row({shown}))`"
+        )),
+        ("slow_start", []) if time || number => {
+            let unit = if time { "" } else { "s" };
+            Some(format!(
+                "write `.slow_start(prox::SlowStart::over({shown}{unit}))`"
+            ))
+        }
+        ("retry_budget", []) if number => Some(format!(
+            "write `.retry_budget(prox::BudgetOptions::percent({shown}))`"
+        )),
+        ("health", []) if text.is_some_and(|text| text.starts_with('/')) => {
+            Some(format!("write `.health(http({shown}))`"))
+        }
+        ("sticky", []) if is_string(inner.first()?) => {
+            Some(format!("write `.sticky(cookie({shown}))`"))
+        }
+        _ => None,
+    }
+}
+
+/// An option as it is written.
+fn form(option: &str) -> &'static str {
+    match option {
+        "retry" => ".retry(2)",
+        "breaker" => ".breaker(prox::BreakerOptions::new())",
+        "health" => ".health(http(\"/healthz\"))",
+        "max_connections" => ".max_connections(100)",
+        "sticky" => ".sticky(cookie(\"session\"))",
+        "passive" => ".passive(prox::PassiveOptions::new())",
+        "response_timeout" => ".response_timeout(30s)",
+        "rewrite" => ".rewrite(\"/\")",
+        _ => ".pool(prox::PoolOptions::new())",
+    }
+}
+
 /// A backend and what stands behind it.
 fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr {
     if let Some(at) = assigned(&expr.tokens) {
@@ -56,10 +217,29 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
         let value = source(rest.get(1..).unwrap_or_default());
         if let Some(equals) = rest.first() {
             diag.error(equals.span(), "the value of an option stands in `(..)`")
-                .help(format!("write `{}({value})`", source(target)));
+                .help(format!("write `{}({value})`", source(target)))
+                .untyped();
         }
         expr.tokens.truncate(at - 2);
         return expr;
+    }
+    while let Some(at) = of_all(&expr.tokens) {
+        if let (Some(name), Some(TokenTree::Ident(option)), Some(TokenTree::Group(group))) = (
+            expr.tokens.first(),
+            expr.tokens.get(at + 1),
+            expr.tokens.get(at + 2),
+        ) {
+            diag.error(
+                option,
+                format!("`{option}` is for the backend as a whole, and not for one of its routes"),
+            )
+            .help(format!(
+                "write `.{option}{}` on the line `backend {name} = ..`",
+                source(&[TokenTree::Group(group.clone())])
+            ))
+            .untyped();
+        }
+        expr.tokens.drain(at..at + 3);
     }
     while let Some(at) = with(&expr.tokens) {
         let (target, rest) = expr.tokens.split_at(at);
@@ -73,7 +253,8 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
                 "write `{} with [{}]`",
                 source(target),
                 source(&inner)
-            ));
+            ))
+            .untyped();
             layers.extend(expr_list(&inner, group.span_close()));
         }
         expr.tokens.drain(at..at + 3);
@@ -84,8 +265,13 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
     let inner = tokens_of(group.stream());
     if group.delimiter() == Delimiter::Bracket {
         diag.error(group.span(), "layers stand behind the word `with`")
-            .help(format!("write `{name} with [{}]`", source(&inner)));
+            .help(format!("write `{name} with [{}]`", source(&inner)))
+            .untyped();
         layers.extend(expr_list(&inner, group.span_close()));
+    } else if inner.is_empty() {
+        diag.error(group.span(), "a backend is named, and not called")
+            .help(format!("write `{name}`"))
+            .untyped();
     } else {
         let told = options(&inner);
         let told = if told.is_empty() {
@@ -94,7 +280,8 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
             told
         };
         diag.error(group.span(), "the options of a backend stand behind a `.`")
-            .help(format!("write `{name}{told}`"));
+            .help(format!("write `{name}{told}`"))
+            .untyped();
     }
     expr.tokens.remove(1);
     expr
@@ -110,6 +297,18 @@ fn assigned(tokens: &[TokenTree]) -> Option<usize> {
             && equals(*at)
             && !equals(at + 1)
             && at + 1 < tokens.len()
+    })
+}
+
+/// Where an option begins that only a cluster has.
+fn of_all(tokens: &[TokenTree]) -> Option<usize> {
+    tokens.windows(3).position(|part| match part {
+        [dot, TokenTree::Ident(option), TokenTree::Group(group)] => {
+            is(dot, '.')
+                && group.delimiter() == Delimiter::Parenthesis
+                && OF_CLUSTERS.iter().any(|name| option == name)
+        }
+        _ => false,
     })
 }
 

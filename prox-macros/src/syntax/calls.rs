@@ -55,8 +55,8 @@ pub(crate) fn each_call(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
     }
 }
 
-/// Shows the options of a target: the methods behind a backend or a cluster, and those of its health checks. The methods of
-/// any other value may have the same names, and mean something else.
+/// Shows the options of a target: the methods behind a backend or a cluster, and those of the settings in their arguments. The
+/// methods of any other value may have the same names, and mean something else.
 pub(crate) fn each_option(
     tokens: &[TokenTree],
     is_backend: &dyn Fn(&Ident) -> bool,
@@ -70,9 +70,12 @@ pub(crate) fn each_option(
 fn options(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
     for (place, token) in tokens.iter().enumerate() {
         let before = tokens.get(..place).unwrap_or_default();
-        if let (true, TokenTree::Ident(name), Some(TokenTree::Group(group))) =
-            (is_method(before), token, tokens.get(place + 1))
-            && group.delimiter() == Delimiter::Parenthesis
+        // `SlowStart::over(30s)` is one like a method of it.
+        if let (true, TokenTree::Ident(name), Some(TokenTree::Group(group))) = (
+            is_method(before) || is_in_path(before),
+            token,
+            tokens.get(place + 1),
+        ) && group.delimiter() == Delimiter::Parenthesis
         {
             seen(&Call {
                 name,
@@ -80,7 +83,7 @@ fn options(tokens: &[TokenTree], seen: &mut dyn FnMut(&Call<'_>)) {
                 group,
             });
             let inner = tokens_of(group.stream());
-            if is_health_check(&inner) {
+            if is_settings(&inner) {
                 options(&inner, seen);
             }
         }
@@ -106,6 +109,22 @@ pub(crate) fn is_health_check(tokens: &[TokenTree]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the tokens are a value of ours with options of its own: a health check, or `RetryOptions::new(2)` and the like.
+pub(crate) fn is_settings(tokens: &[TokenTree]) -> bool {
+    let is_type = |word: &Ident| {
+        let word = word.to_string();
+        word.ends_with("Options") || word == "SlowStart"
+    };
+    let path = tokens
+        .iter()
+        .take_while(|token| !matches!(token, TokenTree::Group(_)));
+    is_health_check(tokens)
+        || path.zip(tokens.iter().skip(1)).any(|(word, colon)| {
+            matches!(word, TokenTree::Ident(word) if is_type(word))
+                && is_in_path(std::slice::from_ref(colon))
+        })
 }
 
 /// Whether what follows these tokens is a method, a field or a range's end.

@@ -10,7 +10,8 @@ use super::{
     marks::{Mark, Slot},
     nearest_method, skip_line,
     sound::Use,
-    words::{METHODS, is_method, starts_line},
+    source::source,
+    words::{METHODS, is_keyword, is_method, starts_line},
 };
 
 /// What stands before the path.
@@ -33,6 +34,18 @@ impl Parser<'_> {
             return;
         };
         c.bump();
+        if c.is_punct(0, ':') && !path.value.starts_with('/') {
+            self.diag
+                .error(
+                    path.span,
+                    "this is JSON, and a gateway is written in lines of its own",
+                )
+                .help("write `\"/users\" => \"http://127.0.0.1:8080\",`");
+            while !c.is_end() && !starts_line(c) {
+                c.bump();
+            }
+            return;
+        }
         if !c.is_arrow(0) {
             self.mark_layers(c);
         }
@@ -272,7 +285,7 @@ impl Parser<'_> {
             }
         }
         let mut target = None;
-        if self.arrow(c) {
+        if self.arrow(c, &path) {
             if let Some(scope) = self.scope_behind_arrow(c, &head, &path) {
                 return scope;
             }
@@ -300,7 +313,7 @@ impl Parser<'_> {
     }
 
     /// Takes `=>`, or what was written for it; says whether a target can follow.
-    fn arrow(&mut self, c: &mut Cursor<'_>) -> bool {
+    fn arrow(&mut self, c: &mut Cursor<'_>, path: &Text) -> bool {
         if c.is_arrow(0) {
             c.skip(2);
             return true;
@@ -324,9 +337,18 @@ impl Parser<'_> {
             c.skip(count);
             return true;
         }
-        self.diag
-            .error(c.span_before(), "expected `=>` and a target after this")
-            .help("write `\"/path\" => target,` for a route, or `\"/path\" { .. }` for a scope");
+        let error = self
+            .diag
+            .error(c.span_before(), "expected `=>` and a target after this");
+        if is_target(c) {
+            let target = c.rest().iter().take_while(|token| {
+                !matches!(token, proc_macro2::TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';'))
+            });
+            let target: Vec<_> = target.cloned().collect();
+            error.help(format!("write `{} => {},`", path.token, source(&target)));
+            return true;
+        }
+        error.help("write `\"/path\" => target,` for a route, or `\"/path\" { .. }` for a scope");
         if !c.is_end() && !c.is_punct(0, ',') && !c.is_punct(0, ';') && !starts_line(c) {
             skip_line(c);
         }
@@ -380,4 +402,13 @@ impl Parser<'_> {
                 .help("a route ends with `,`");
         }
     }
+}
+
+/// Whether a target starts here without the `=>` before it: a name, alone, with options or called, or a URL.
+fn is_target(c: &Cursor<'_>) -> bool {
+    let ends = |at: usize| c.peek(at).is_none() || c.is_punct(at, ',') || c.is_word(at, "with");
+    let name = c.ident(0).is_some_and(|word| !is_keyword(word));
+    let url = c.text(0).is_some_and(|text| text.value.contains("://"));
+    let goes_on = ends(1) || c.is_punct(1, '.') || c.group(1, Delimiter::Parenthesis).is_some();
+    (name && goes_on || url && ends(1)) && !starts_line(c)
 }

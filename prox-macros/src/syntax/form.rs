@@ -5,7 +5,8 @@ use quote::quote_spanned;
 
 use super::{
     Parser,
-    ast::Expr,
+    ast::{Expr, Setup},
+    calls::mentions,
     cursor::{is_string, text_of, tokens_of},
     expr::list,
     source::source,
@@ -24,7 +25,8 @@ impl Parser<'_> {
             {
                 self.diag
                     .error(list.span(), "a list of URLs is no target")
-                    .help(format!("write `cluster(rr, {shown})`"));
+                    .help(format!("write `cluster(rr, {shown})`"))
+                    .untyped();
                 let mut meant = cluster(&TokenTree::Group(list.clone()).into());
                 meant.tokens.extend(rest.iter().cloned());
                 Some(meant)
@@ -36,7 +38,8 @@ impl Parser<'_> {
                 let options = shown.strip_prefix(&url).unwrap_or_default();
                 self.diag
                     .error(option, format!("a URL has no `{option}`; a cluster has"))
-                    .help(format!("write `cluster(rr, [{url}]){options}`"));
+                    .help(format!("write `cluster(rr, [{url}]){options}`"))
+                    .untyped();
                 let mut meant = cluster(&quote_spanned!(Span::mixed_site()=> [#first]));
                 meant.tokens.extend([dot.clone(), option.clone().into()]);
                 meant.tokens.extend(rest.iter().cloned());
@@ -44,6 +47,19 @@ impl Parser<'_> {
             }
             [TokenTree::Ident(word), TokenTree::Group(group)] if word == "handler" => {
                 let inner = tokens_of(group.stream());
+                if let Some((function, request)) = called_with_request(&inner)
+                    && !self.may_be_variable(&request)
+                {
+                    self.diag
+                        .error(
+                            &request,
+                            format!(
+                                "there is no request yet: the gateway calls `{function}` for each"
+                            ),
+                        )
+                        .help(format!("write `handler({function})`"));
+                    return None;
+                }
                 let [TokenTree::Literal(literal)] = inner.as_slice() else {
                     return Some(expr);
                 };
@@ -54,11 +70,14 @@ impl Parser<'_> {
                     ));
                 None
             }
-            [TokenTree::Ident(word), TokenTree::Group(group)]
+            [TokenTree::Ident(word), TokenTree::Group(group), rest @ ..]
                 if word == "redirect" || word == "respond" =>
             {
                 let args = list(&tokens_of(group.stream()), group.span_close());
-                let Some(meant) = answer(word, &args) else {
+                let temporary = rest
+                    .iter()
+                    .any(|token| matches!(token, TokenTree::Ident(kind) if kind == "temporary"));
+                let Some(meant) = answer(word, &args, temporary) else {
                     return Some(expr);
                 };
                 let parts = if word == "redirect" {
@@ -68,7 +87,31 @@ impl Parser<'_> {
                 };
                 self.diag
                     .error(word, format!("`{word}` takes a status and {parts}"))
-                    .help(format!("write `{meant}`"));
+                    .help(format!("write `{meant}`"))
+                    .untyped();
+                None
+            }
+            [TokenTree::Ident(word), TokenTree::Group(group), ..]
+                if word == "cluster" && group.delimiter() != Delimiter::Parenthesis =>
+            {
+                let fields = in_fields(group);
+                self.diag
+                    .error(word, "a cluster stands in round brackets")
+                    .help(format!("write `cluster({fields})`"))
+                    .untyped();
+                None
+            }
+            tokens if is_closure(tokens) => {
+                let block =
+                    matches!(tokens.last(), Some(TokenTree::Group(_))) && !shown.contains('|');
+                let (what, start) = if block {
+                    ("an `async` block", "|_| ")
+                } else {
+                    ("a closure", "")
+                };
+                self.diag
+                    .error(expr.span(), format!("{what} is no target by itself"))
+                    .help(format!("write `handler({start}{shown})`"));
                 None
             }
             [TokenTree::Ident(word)] if word == "None" => {
@@ -86,7 +129,8 @@ impl Parser<'_> {
                 let status = if known { &*status } else { "404" };
                 self.diag
                     .error(word, "`return` is no target")
-                    .help(format!("write `respond({status}, \"\")`"));
+                    .help(format!("write `respond({status}, \"\")`"))
+                    .untyped();
                 None
             }
             tokens @ [TokenTree::Literal(first), ..]
@@ -129,6 +173,18 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether a variable may have the name: around a gateway without a name, or in the lines so far.
+    fn may_be_variable(&self, name: &Ident) -> bool {
+        let Some(named) = &self.gateway.named else {
+            return true;
+        };
+        named.fields.iter().any(|field| field.name == *name)
+            || self.gateway.setup.iter().any(|setup| match setup {
+                Setup::Let(binding) => mentions(&binding.pattern, name),
+                Setup::Backend(backend) => backend.name == *name,
+            })
+    }
+
     /// The guard as it was meant: with the methods of the language in place of Rust's operators.
     ///
     /// None for what no guard says, so that nobody knows what the route takes.
@@ -145,8 +201,18 @@ impl Parser<'_> {
             return None;
         }
         if !starts(&expr.tokens) {
-            return Some(expr);
+            return self.no_comparison(expr);
         }
+        if let Some(tilde) = expr.tokens.iter().find(|token| is(token, '~')) {
+            let key = source(expr.tokens.get(..2).unwrap_or_default());
+            self.diag
+                .error(tilde.span(), "a guard has no `~`")
+                .help(format!(
+                    "write `{key}.starts_with(\"..\")`, or a closure: `|req: &prox::Parts| ..`"
+                ));
+            return None;
+        }
+        let expr = self.value_in_key(expr);
         let either = split_at(&expr.tokens, '|');
         if let [_, second, ..] = either.as_slice()
             && either.iter().all(|part| starts(part))
@@ -163,7 +229,8 @@ impl Parser<'_> {
                     place.map_or_else(|| expr.span(), TokenTree::span),
                     "guards are not joined by `||`",
                 )
-                .help(format!("write a route with each: {}", routes.join(" and ")));
+                .help(format!("write a route with each: {}", routes.join(" and ")))
+                .untyped();
             return None;
         }
         let mut parts = split_at(&expr.tokens, '&').into_iter();
@@ -188,11 +255,88 @@ impl Parser<'_> {
                     place.map_or_else(|| expr.span(), TokenTree::span),
                     "guards are joined by `.and(..)`",
                 )
-                .help(format!("write `{all}`"));
+                .help(format!("write `{all}`"))
+                .untyped();
             let second = Group::new(Delimiter::Parenthesis, second.into_iter().collect());
             meant.extend(quote_spanned!(Span::mixed_site()=> .and #second));
         }
         Some(Expr { tokens: meant })
+    }
+
+    /// Any other guard. A comparison of Rust is a `bool`, whatever its sides are, and so never one.
+    fn no_comparison(&mut self, expr: Expr) -> Option<Expr> {
+        let closure = expr.tokens.iter().position(|token| is(token, '|'));
+        let Some(at) = comparing(&expr.tokens).filter(|at| closure.is_none_or(|bar| *at < bar))
+        else {
+            return Some(expr);
+        };
+        let about = |words: &[&str]| {
+            expr.tokens
+                .iter()
+                .any(|token| matches!(token, TokenTree::Ident(word) if words.iter().any(|known| word == known)))
+        };
+        let value = expr.tokens.iter().skip(at).find_map(text_of);
+        let value = value.map(|text| text.value).unwrap_or_default();
+        let help = if about(&["method"]) {
+            let method = if crate::syntax::words::is_method(&value) {
+                &value
+            } else {
+                "GET"
+            };
+            format!("a method stands before the path: `{method} \"/users\" => target,`")
+        } else if about(&["host", "hostname", "authority"]) {
+            let host = if value.is_empty() {
+                "api.example.com"
+            } else {
+                &value
+            };
+            format!("a host has a block: `host \"{host}\" {{ \"/\" => target }}`")
+        } else if about(&["path", "uri"]) && value.starts_with('/') {
+            format!("a path starts the line: `\"{value}\" => target,`")
+        } else {
+            String::from(
+                "write `header(\"x-beta\").is(\"1\")`, or a closure: `|req: &prox::Parts| ..`",
+            )
+        };
+        let place = expr
+            .tokens
+            .get(at)
+            .map_or_else(|| expr.span(), TokenTree::span);
+        self.diag
+            .error(place, "a comparison is no guard")
+            .help(help)
+            .untyped();
+        None
+    }
+
+    /// `header("x", "1")`, in the words of the language.
+    fn value_in_key(&mut self, mut expr: Expr) -> Expr {
+        let [TokenTree::Ident(key), TokenTree::Group(group), rest @ ..] = expr.tokens.as_slice()
+        else {
+            return expr;
+        };
+        let args = list(&tokens_of(group.stream()), group.span_close());
+        let ([name, value], true) = (args.as_slice(), rest.is_empty()) else {
+            return expr;
+        };
+        let (name, value) = (&name.tokens, &value.tokens);
+        self.diag
+            .error(
+                key,
+                format!("`{key}` takes a name, and its value stands behind it"),
+            )
+            .help(format!(
+                "write `{key}({}).is({})`",
+                source(name),
+                source(value)
+            ))
+            .untyped();
+        let method = Ident::new("is", Span::mixed_site());
+        let key = key.clone();
+        expr.tokens = quote_spanned!(Span::mixed_site()=> #key(#(#name)*).#method(#(#value)*))
+            .into_iter()
+            .collect();
+        expr
     }
 
     /// `header("x") == "1"`, in the words of the language.
@@ -215,10 +359,28 @@ impl Parser<'_> {
                 place.map_or_else(|| word.span(), TokenTree::span),
                 "a guard has no `==`",
             )
-            .help(help);
+            .help(help)
+            .untyped();
         key.extend(quote_spanned!(Span::mixed_site()=> .#method(#(#value)*)));
         key
     }
+}
+
+/// Where a comparison stands that is no part of a type or a closure.
+fn comparing(tokens: &[TokenTree]) -> Option<usize> {
+    let pair = |at: usize, first, second| {
+        tokens.get(at).is_some_and(|token| is(token, first))
+            && tokens.get(at + 1).is_some_and(|token| is(token, second))
+    };
+    (1..tokens.len()).find(|at| {
+        ["==", "!=", "<=", ">="].iter().any(|operator| {
+            let mut characters = operator.chars();
+            let (first, second) = (characters.next(), characters.next());
+            first
+                .zip(second)
+                .is_some_and(|(first, second)| pair(*at, first, second))
+        })
+    })
 }
 
 /// The parts between operators of two of this character.
@@ -241,14 +403,68 @@ fn split_at(tokens: &[TokenTree], character: char) -> Vec<&[TokenTree]> {
     parts
 }
 
+/// The arguments of `cluster { policy: rr, endpoints: [..] }`, without their names.
+fn in_fields(group: &Group) -> String {
+    let tokens = tokens_of(group.stream());
+    let fields = tokens.split(|token| is(token, ','));
+    let values = fields
+        .filter(|field| !field.is_empty())
+        .map(|field| match field {
+            [TokenTree::Ident(_), sign, value @ ..] if is(sign, ':') || is(sign, '=') => {
+                source(value)
+            }
+            value => source(value),
+        });
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the tokens are a closure or an `async` block.
+fn is_closure(tokens: &[TokenTree]) -> bool {
+    let word = |at: usize, word: &str| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == word);
+    let mut at = usize::from(word(0, "async"));
+    let is_async = at > 0;
+    at += usize::from(word(at, "move"));
+    match tokens.get(at) {
+        Some(TokenTree::Group(group)) => {
+            is_async && group.delimiter() == Delimiter::Brace && at + 1 == tokens.len()
+        }
+        Some(bar) => is(bar, '|'),
+        None => false,
+    }
+}
+
+/// The function and the argument of `hello(req)`, where the argument is called like a request.
+fn called_with_request(inner: &[TokenTree]) -> Option<(String, Ident)> {
+    let (TokenTree::Group(group), function) = inner.split_last()? else {
+        return None;
+    };
+    let path = function
+        .iter()
+        .all(|token| matches!(token, TokenTree::Ident(_)) || is(token, ':'));
+    match tokens_of(group.stream()).as_slice() {
+        [TokenTree::Ident(request)]
+            if path
+                && matches!(function.last(), Some(TokenTree::Ident(_)))
+                && ["req", "request", "_"].iter().any(|name| request == name) =>
+        {
+            Some((source(function), request.clone()))
+        }
+        _ => None,
+    }
+}
+
 /// An answer with its status and its text, if one of them is missing, or they are turned round.
-fn answer(word: &Ident, args: &[Expr]) -> Option<String> {
+fn answer(word: &Ident, args: &[Expr], temporary: bool) -> Option<String> {
     let text = |arg: &Expr| match arg.tokens.as_slice() {
         [only] => text_of(only).map(|text| text.token.to_string()),
         _ => None,
     };
     let number = |arg: &Expr| source(&arg.tokens).parse::<u16>().ok();
-    let usual = if word == "redirect" { 308 } else { 200 };
+    let usual = match (word == "redirect", temporary) {
+        (true, true) => 307,
+        (true, false) => 308,
+        (false, _) => 200,
+    };
     let (status, shown) = match args {
         [only] => match (text(only), number(only)) {
             (Some(text), _) => (usual, text),

@@ -8,6 +8,7 @@ use super::{
     cursor::Cursor,
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
+    source::source,
     words::{ITEMS, TARGETS, is_keyword, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
@@ -79,12 +80,23 @@ impl Parser<'_> {
             return Some(meant.to_owned());
         }
         let help = match (foreign(&word), meant) {
+            (None, Some("host")) if !c.is_string(1) && c.group(1, Delimiter::Brace).is_none() => {
+                String::from(
+                    "the endpoints of a backend stand in its list: `backend users = cluster(rr, [\"http://10.0.0.1:8080\"]);`",
+                )
+            }
             (Some(Foreign::Route), _) => route(c),
             (Some(Foreign::Matcher), _) => matchers(c),
             (Some(Foreign::Other(help)), _) => help.to_owned(),
             _ if is_method(&word.to_ascii_uppercase()) => {
                 let method = word.to_ascii_uppercase();
                 format!("methods are written in upper case: `{method} \"/users\" => target,`")
+            }
+            (None, Some("with")) if c.group(1, Delimiter::Parenthesis).is_some() => {
+                let layers = c
+                    .group(1, Delimiter::Parenthesis)
+                    .map(|group| source(&super::cursor::tokens_of(group.stream())));
+                format!("write `with [{}];`", layers.unwrap_or_default())
             }
             (None, Some("backend")) if c.group(2, Delimiter::Brace).is_some() => {
                 let name = c.ident(1).filter(|name| is_free(name));
@@ -177,6 +189,33 @@ impl Parser<'_> {
         };
         let place = c.span();
         let separated = matches!(c.previous(), Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), ';' | ','));
+        if let (true, Some(call)) = (c.is_punct(0, '.'), c.ident(1))
+            && let Some(help) = router_call(c, &call.to_string())
+        {
+            self.diag
+                .error(
+                    call,
+                    format!("a gateway has no `.{call}(..)`, it has lines"),
+                )
+                .help(help);
+            c.skip(3);
+            return;
+        }
+        if c.is_punct(0, '-') && c.ident(1).is_some() && c.is_punct(2, ':') {
+            let path = c.rest().iter().find_map(path_in);
+            let path = path.unwrap_or_else(|| String::from("\"/users\""));
+            self.diag
+                .error(
+                    place,
+                    "this is YAML, and a gateway is written in lines of its own",
+                )
+                .help(format!("write `{path} => \"http://127.0.0.1:8080\",`"));
+            c.bump();
+            while !c.is_end() && !starts_line(c) {
+                c.bump();
+            }
+            return;
+        }
         if let (true, true, Some(option)) = (separated, c.is_punct(0, '.'), c.ident(1)) {
             self.diag
                 .error(
@@ -225,6 +264,49 @@ impl Parser<'_> {
             .help(help);
         skip_line(c);
     }
+}
+
+/// What to write for a method of the routers of axum, if this is one.
+fn router_call(c: &Cursor<'_>, name: &str) -> Option<String> {
+    let group = c.group(2, Delimiter::Parenthesis)?;
+    let args = super::expr_list(
+        &super::cursor::tokens_of(group.stream()),
+        group.span_close(),
+    );
+    let shown = |at: usize| args.get(at).map(|arg| source(&arg.tokens));
+    match (name, shown(0), shown(1)) {
+        ("route", Some(path), Some(methods)) if path.starts_with('"') => {
+            // `get(hello)`
+            let (method, function) = methods.split_once('(').unwrap_or(("", "f)"));
+            let method = method
+                .rsplit(':')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase();
+            let method = if is_method(&method) {
+                method + " "
+            } else {
+                String::new()
+            };
+            let function = function.trim_end_matches(')');
+            Some(format!("write `{method}{path} => handler({function}),`"))
+        }
+        ("nest" | "nest_service" | "route_service", Some(path), Some(service)) => {
+            Some(format!("write `{path} => service({service}),`"))
+        }
+        ("layer" | "route_layer", Some(layer), None) => Some(format!("write `with [{layer}];`")),
+        ("fallback", Some(handler), None) => Some(format!("write `\"/\" => handler({handler}),`")),
+        _ => None,
+    }
+}
+
+/// The first path in a token.
+fn path_in(token: &TokenTree) -> Option<String> {
+    if let TokenTree::Group(group) = token {
+        return group.stream().into_iter().find_map(|token| path_in(&token));
+    }
+    let text = super::cursor::text_of(token)?;
+    text.value.starts_with('/').then(|| text.token.to_string())
 }
 
 /// `[GET, POST]` as it is written here.

@@ -5,10 +5,13 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenTree};
 use super::{Parser, ast::Attr, cursor::tokens_of};
 
 /// The warnings of routes, each of which can be allowed on a route.
-const OF_ROUTES: [&str; 1] = [NO_FALLBACK];
+const OF_ROUTES: [&str; 2] = [NO_FALLBACK, NOT_RETRIED];
 
 /// A route leaves requests without an answer that it seems to be meant for.
 pub(crate) const NO_FALLBACK: &str = "no_fallback";
+
+/// Retries are asked for, and none can happen once a request has left.
+pub(crate) const NOT_RETRIED: &str = "not_retried";
 
 /// What rustc calls the lints of what is never used.
 const UNUSED: [&str; 3] = ["unused", "unused_variables", "dead_code"];
@@ -58,6 +61,11 @@ pub(crate) fn allow_unused(attrs: &[Attr]) -> bool {
     allowed(attrs)
         .iter()
         .any(|lint| UNUSED.contains(&lint.as_str()))
+}
+
+/// Whether the warning of this name is allowed on the line.
+pub(crate) fn allows(attrs: &[Attr], lint: &str) -> bool {
+    allowed(attrs).iter().any(|allowed| allowed == lint)
 }
 
 /// The names in every `#[allow(..)]`, with their paths.
@@ -117,7 +125,8 @@ impl Parser<'_> {
                     self.diag
                         .error(attr.span(), format!("`{name}` is no warning of a route"))
                         .help(format!(
-                            "take it away; what can be allowed is `{NO_FALLBACK}`"
+                            "take it away; what can be allowed is `{}`",
+                            OF_ROUTES.join("` and `")
                         ));
                 }
             }

@@ -1,14 +1,15 @@
 //! What can be no expression, whatever its names mean: rustc would give up the whole expansion at it, and say of every use
 //! of the gateway that it is not there.
 
-use proc_macro2::{Delimiter, Group, Spacing, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenTree};
+use quote::quote_spanned;
 
 use super::{
     Parser,
     ast::Expr,
     cursor::{is_string, tokens_of},
     source::source,
-    words::is_keyword,
+    words::{OF_CLUSTERS, OPTIONS, is_keyword},
 };
 
 /// What an expression is for.
@@ -27,6 +28,8 @@ struct Break {
     token: TokenTree,
     /// What stands before, if it is an operand that nothing joins with the token.
     beside: Option<TokenTree>,
+    /// The URL and the number around it, where a weight was meant.
+    weighted: Option<(TokenTree, TokenTree)>,
     nested: bool,
 }
 
@@ -36,6 +39,28 @@ impl Parser<'_> {
         while let Some(found) = broken(&expr.tokens) {
             let (before, rest) = expr.tokens.split_at(found.at);
             let Some(beside) = &found.beside else {
+                if let Some((url, weight)) = &found.weighted {
+                    self.diag
+                        .error(
+                            found.token.span(),
+                            "the weight of an endpoint stands behind it",
+                        )
+                        .help(format!("write `{url}.weight({weight})`"));
+                    return None;
+                }
+                if let TokenTree::Group(json) = &found.token {
+                    let text = source(&[found.token.clone()]);
+                    self.diag
+                        .error(json.span(), "this is JSON, and no value of Rust")
+                        .help(format!("write it as a text: `r#\"{text}\"#`"));
+                    return None;
+                }
+                if found.nested && is(&found.token, '=') {
+                    self.diag
+                        .error(found.token.span(), "unexpected `=>` in an expression")
+                        .help("`=>` stands between a path and its target, and in `split { .. }`");
+                    return None;
+                }
                 if found.nested && is(&found.token, ':') {
                     self.diag
                         .error(found.token.span(), "an argument has no name before it")
@@ -66,7 +91,15 @@ impl Parser<'_> {
                 expr.tokens.truncate(target.len());
                 continue;
             }
-            let (message, help) = if found.nested {
+            let (message, help) = if let (TokenTree::Literal(number), TokenTree::Ident(unit)) =
+                (beside, &found.token)
+                && let Some(meant) = apart(number, unit)
+            {
+                (
+                    "a number and its unit stand together".to_owned(),
+                    format!("write `{meant}`"),
+                )
+            } else if found.nested {
                 (
                     format!("expected `,` or an operator before `{}`", found.token),
                     format!("write `{beside}, {}` for two values", found.token),
@@ -102,6 +135,24 @@ impl Parser<'_> {
     }
 }
 
+/// `5s`, for `5 s` and `5 sec`.
+fn apart(number: &Literal, word: &Ident) -> Option<String> {
+    let word = match word.to_string().as_str() {
+        "ms" | "millis" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "minute" | "minutes" => "m",
+        "h" | "hour" | "hours" => "h",
+        "KB" | "KiB" | "kb" => "KiB",
+        "MB" | "MiB" | "mb" => "MiB",
+        "GB" | "GiB" | "gb" => "GiB",
+        _ => return None,
+    };
+    let number = number.to_string();
+    number
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then(|| number + word)
+}
+
 /// What to say of an operand that nothing joins with what stands before it.
 fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (String, String) {
     let shown = rest.first().map_or_else(String::new, ToString::to_string);
@@ -115,6 +166,13 @@ fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (St
         return (
             format!("expected `.` before `{shown}`"),
             format!("write `{value}.{call}`"),
+        );
+    }
+    let option = OPTIONS.contains(&shown.as_str()) || OF_CLUSTERS.contains(&shown.as_str());
+    if option && matches!(what, Use::Target | Use::Backend) {
+        return (
+            format!("expected `.` before `{shown}`"),
+            format!("options stand behind a target: `{value}.{shown}(..)`"),
         );
     }
     let help = match what {
@@ -131,15 +189,23 @@ fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (St
 
 /// The tokens up to where they can be no expression; with `names`, a name behind a whole operand may stay.
 pub(super) fn cut(tokens: &[TokenTree], names: bool) -> Vec<TokenTree> {
+    cut_in(tokens, names, false)
+}
+
+fn cut_in(tokens: &[TokenTree], names: bool, inside: bool) -> Vec<TokenTree> {
     let mut sound = tokens.to_vec();
-    while let Some(found) = broken(&sound) {
+    while let Some(found) = broken_in(&sound, inside) {
         let name = matches!(found.token, TokenTree::Ident(_)) && found.beside.is_some();
         if names && name && !found.nested {
             break;
         }
         match sound.get_mut(found.at) {
             Some(TokenTree::Group(group)) if found.nested => {
-                let inner = cut(&tokens_of(group.stream()), false);
+                let mut inner = cut_in(&tokens_of(group.stream()), false, true);
+                // What was an argument stays one, so that an editor does not count them.
+                if inner.last().is_none_or(|last| is(last, ',')) {
+                    inner.extend(quote_spanned!(Span::mixed_site()=> loop {}));
+                }
                 let mut copy = Group::new(group.delimiter(), inner.into_iter().collect());
                 copy.set_span(group.span());
                 *group = copy;
@@ -152,6 +218,10 @@ pub(super) fn cut(tokens: &[TokenTree], names: bool) -> Vec<TokenTree> {
 
 /// The first place at which the tokens can be no expression. Macros, attributes and blocks have rules of their own.
 fn broken(tokens: &[TokenTree]) -> Option<Break> {
+    broken_in(tokens, false)
+}
+
+fn broken_in(tokens: &[TokenTree], inside: bool) -> Option<Break> {
     let punct = |at: Option<usize>, character| {
         at.and_then(|at| tokens.get(at))
             .is_some_and(|token| is(token, character))
@@ -165,6 +235,7 @@ fn broken(tokens: &[TokenTree]) -> Option<Break> {
                 at,
                 token: token.clone(),
                 beside: beside.cloned(),
+                weighted: None,
                 nested: false,
             })
         };
@@ -177,10 +248,19 @@ fn broken(tokens: &[TokenTree]) -> Option<Break> {
                 match mark.as_char() {
                     '~' | '$' => return found(None),
                     '#' if !attribute && !punct(Some(at + 1), '!') => return found(None),
-                    ':' if alone => return found(None),
+                    ':' if alone => return found(None).map(|found| weighted(found, tokens, 1)),
+                    // Braces, where the arms of a `match` stand, are not looked into.
+                    '=' if inside
+                        && mark.spacing() == Spacing::Joint
+                        && punct(Some(at + 1), '>') =>
+                    {
+                        return found(None).map(|found| weighted(found, tokens, 2));
+                    }
                     _ => {}
                 }
             }
+            // A block cannot begin so, nor can a struct.
+            TokenTree::Group(group) if is_json(group) => return found(None),
             TokenTree::Group(group) => {
                 let plain = matches!(
                     group.delimiter(),
@@ -191,7 +271,7 @@ fn broken(tokens: &[TokenTree]) -> Option<Break> {
                     .and_then(|before| tokens.get(before))
                     .is_some_and(|token| matches!(token, TokenTree::Ident(word) if word == "fn"));
                 if plain && !types && !punct(before, '!') && !punct(before, '#') {
-                    let inner = broken(&tokens_of(group.stream()));
+                    let inner = broken_in(&tokens_of(group.stream()), true);
                     if let Some(inner) = inner {
                         return Some(Break {
                             at,
@@ -213,6 +293,29 @@ fn broken(tokens: &[TokenTree]) -> Option<Break> {
         }
     }
     None
+}
+
+/// Whether the group is an object of JSON.
+fn is_json(group: &Group) -> bool {
+    let tokens = tokens_of(group.stream());
+    let key = tokens.first().is_some_and(is_string);
+    group.delimiter() == Delimiter::Brace
+        && key
+        && tokens.get(1).is_some_and(|colon| is(colon, ':'))
+}
+
+/// Notes that the sign stands between an endpoint and a number, if it does.
+fn weighted(found: Break, tokens: &[TokenTree], length: usize) -> Break {
+    let before = found.at.checked_sub(1).and_then(|at| tokens.get(at));
+    let weighted = match (before, tokens.get(found.at + length)) {
+        (Some(url), Some(TokenTree::Literal(weight)))
+            if is_string(url) && weight.to_string().parse::<u32>().is_ok() =>
+        {
+            Some((url.clone(), TokenTree::Literal(weight.clone())))
+        }
+        _ => None,
+    };
+    Break { weighted, ..found }
 }
 
 fn is(token: &TokenTree, character: char) -> bool {
@@ -269,6 +372,7 @@ mod tests {
             "a | b: c",
             "f(x as fn(a: u8) -> u8, |y: fn(b: &str)| y)",
             "(1..=2, ..3, x.0.1)",
+            "f(match x { 1 => 2, _ => 3 }, a >= b, m!(a => b))",
         ] {
             assert_eq!(breaks_at(text), None, "{text}");
         }
@@ -285,6 +389,8 @@ mod tests {
             ("localhost:8080", ":"),
             ("users with [auth]", "with"),
             ("x.await y", "y"),
+            ("f([\"a\" => 3])", "="),
+            ("f({ x }, a => b)", "="),
         ] {
             assert_eq!(breaks_at(text).as_deref(), Some(token), "{text}");
         }

@@ -26,6 +26,28 @@ pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
             format!("write `\"{url}\".weight({weight})`"),
         ));
     }
+    if let Some(at) = value.find([',', ' ', ';'])
+        && let Some(second) = value.get(at + 1..).filter(|rest| !rest.trim().is_empty())
+        && value.starts_with("http")
+    {
+        let first = value.get(..at).unwrap_or_default();
+        let second = second
+            .split([',', ' ', ';'])
+            .map(str::trim)
+            .filter(|url| !url.is_empty());
+        let all: Vec<String> = [first]
+            .into_iter()
+            .chain(second)
+            .map(|url| format!("\"{url}\""))
+            .collect();
+        if all.iter().all(|url| url.contains("://")) {
+            return Some(flaw(
+                at..value.len(),
+                "one text holds one URL; several are a cluster",
+                format!("write `cluster(rr, [{}])`", all.join(", ")),
+            ));
+        }
+    }
     let Some((scheme, rest)) = value.split_once("://") else {
         return Some(no_scheme(value));
     };

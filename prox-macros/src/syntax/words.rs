@@ -31,6 +31,115 @@ pub(crate) const TARGETS: [&str; 14] = [
 /// What can stand at the start of a line at the top level.
 pub(crate) const ITEMS: [&str; 6] = ["env", "let", "backend", "with", "host", "expect"];
 
+/// The options of `ClusterBuilder` that a backend on a route has not; a test reads them off its source.
+pub(crate) const OF_CLUSTERS: [&str; 14] = [
+    "connect_timeout",
+    "pool",
+    "max_connections",
+    "queue",
+    "retry_budget",
+    "passive",
+    "without_passive",
+    "health",
+    "required",
+    "sticky",
+    "slow_start",
+    "breaker",
+    "tls",
+    "http2",
+];
+
+/// The options that a backend has on a route, too.
+pub(crate) const OPTIONS: [&str; 9] = [
+    "timeout",
+    "response_timeout",
+    "idle_timeout",
+    "preserve_host",
+    "forwarded",
+    "retry",
+    "hedge",
+    "mirror",
+    "rewrite",
+];
+
+/// What options are called elsewhere. Options of other meanings may be methods that someone adds to a cluster.
+const OPTIONS_ELSEWHERE: [(&str, &[&str]); 9] = [
+    (
+        "retry",
+        &[
+            "retries",
+            "attempts",
+            "max_retries",
+            "num_retries",
+            "retry_policy",
+        ],
+    ),
+    ("breaker", &["circuit_breaker", "circuit_breakers"]),
+    (
+        "health",
+        &[
+            "health_check",
+            "health_checks",
+            "healthcheck",
+            "active_health",
+        ],
+    ),
+    (
+        "max_connections",
+        &["max_conns", "max_conn", "maxconn", "connection_limit"],
+    ),
+    (
+        "sticky",
+        &[
+            "sticky_session",
+            "sticky_sessions",
+            "session_affinity",
+            "affinity",
+        ],
+    ),
+    (
+        "passive",
+        &["outlier_detection", "passive_health", "max_fails"],
+    ),
+    (
+        "response_timeout",
+        &[
+            "read_timeout",
+            "first_byte_timeout",
+            "proxy_read_timeout",
+            "request_timeout",
+        ],
+    ),
+    (
+        "rewrite",
+        &[
+            "strip_prefix",
+            "prefix_rewrite",
+            "path_rewrite",
+            "regex_rewrite",
+        ],
+    ),
+    ("pool", &["keepalive", "keep_alive", "connection_pool"]),
+];
+
+/// The option that is called so elsewhere.
+pub(crate) fn option_elsewhere(word: &str) -> Option<&'static str> {
+    OPTIONS_ELSEWHERE
+        .iter()
+        .find(|(_, others)| others.contains(&word))
+        .map(|(ours, _)| *ours)
+}
+
+/// What can stand in the place of the policy behind a cluster elsewhere.
+pub(crate) const POLICY_ELSEWHERE: [&str; 6] = [
+    "policy",
+    "balance",
+    "balancer",
+    "lb_policy",
+    "load_balancing",
+    "load_balancer",
+];
+
 /// The methods that a route can name; a method's place is its bit.
 pub(crate) const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",

@@ -4,25 +4,25 @@ use super::messages;
 
 #[test]
 fn a_part_is_under_the_whole() {
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 12] = [
         (
             r#""/" => cluster(rr, [A]).timeout(1s).hedge(2s)"#,
             &["`.hedge(2s)` never runs out: `.timeout(1s)` ends the request before"],
         ),
         (
-            r#"backend users = "http://u"; "/" => users.connect_timeout(5s).timeout(3s)"#,
-            &["`.connect_timeout(5s)` never runs out: `.timeout(3s)` ends the request before"],
+            r#"backend users = "http://u"; "/" => users.response_timeout(5s).timeout(3s)"#,
+            &["`.response_timeout(5s)` never runs out: `.timeout(3s)` ends the request before"],
         ),
         (
             r#""/" => cluster(rr, [A]).timeout(2m).response_timeout(120s)"#,
             &["`.response_timeout(120s)` never runs out: `.timeout(2m)` ends the request before"],
         ),
         (
-            r#"backend a = cluster(rr, ["http://a"]).retry(2).per_try_timeout(1s).timeout(1s); "/" => a"#,
+            r#"backend a = cluster(rr, ["http://a"]).retry(RetryOptions::new(2).per_try_timeout(1s)).timeout(1s); "/" => a"#,
             &["`.per_try_timeout(1s)` never runs out: `.timeout(1s)` ends the request before"],
         ),
         (
-            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => split { 1 => a.per_try_timeout(2s), 2 => a }"#,
+            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => split { 1 => a.retry(RetryOptions::new(1).per_try_timeout(2s)), 2 => a }"#,
             &[
                 "`.per_try_timeout(2s)` never runs out: `.timeout(1s)` of its backend ends the request before",
             ],
@@ -34,21 +34,30 @@ fn a_part_is_under_the_whole() {
         ),
         // The last of each counts.
         (
-            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => a.per_try_timeout(2s).timeout(3s)"#,
+            r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => a.retry(RetryOptions::new(1).per_try_timeout(2s)).timeout(3s)"#,
             &[],
         ),
         // What is idle may be a tunnel, which the request does not end.
         (
-            r#"backend users = "http://u"; "/" => users.idle_timeout(1m).connect_timeout(999ms).timeout(1s)"#,
+            r#"backend users = "http://u"; "/" => users.idle_timeout(1m).response_timeout(999ms).timeout(1s)"#,
             &[],
         ),
         (
-            r#"backend users = "http://u"; "/" => users.per_try_timeout(999ms).timeout(1s)"#,
+            r#"backend users = "http://u"; "/" => users.retry(RetryOptions::new(1).per_try_timeout(999ms)).timeout(1s)"#,
             &[],
+        ),
+        // The last retry counts as a whole.
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(RetryOptions::new(2).per_try_timeout(2s)).retry(2).timeout(1s); "/" => a"#,
+            &[],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).retry(prox::RetryOptions::new(2).patience(2s)).timeout(1s)"#,
+            &["`.patience(2s)` never runs out: `.timeout(1s)` ends the request before"],
         ),
         // Nobody knows, or it is something else's.
         (
-            r#"backend users = "http://u"; "/" => users.connect_timeout(WAIT).timeout(1s), "/b" => handler(x.connect_timeout(2s)).timeout(1s)"#,
+            r#"backend users = "http://u"; "/" => users.response_timeout(WAIT).timeout(1s), "/b" => handler(x.connect_timeout(2s)).timeout(1s)"#,
             &[],
         ),
     ];
@@ -90,13 +99,57 @@ fn a_health_check_ends_before_the_next() {
 #[test]
 fn a_time_that_never_runs_out_is_told_what_to_write() {
     assert_eq!(
-        messages(r#"backend users = "http://u"; "/" => users.per_try_timeout(5s).timeout(3s)"#),
+        messages(
+            r#"backend users = "http://u"; "/" => users.retry(RetryOptions::new(2).per_try_timeout(5s)).timeout(3s)"#
+        ),
         [
             "`.per_try_timeout(5s)` never runs out: `.timeout(3s)` ends the request before\n\
-             note: `per_try_timeout` bounds the time of one try, and `timeout` all of the request\n\
+             note: `per_try_timeout` bounds the time of one try, after which there is another, and `timeout` all of the request\n\
              help: write less than 3s, or take it away"
         ]
     );
+}
+
+#[test]
+fn limits_let_something_through_and_are_reached() {
+    let cases: [(&str, &[&str]); 8] = [
+        (
+            r#""/" => cluster(rr, [A]).max_connections(0)"#,
+            &["a limit of 0 lets no request through"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).queue(QueueOptions::new())"#,
+            &["nothing ever waits in this queue: there is no limit"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).queue(QueueOptions::new()).max_connections(9)"#,
+            &[],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).retry(RetryOptions::new(1).back_off(1s, 25ms))"#,
+            &["`back_off` takes the first time, then the longest, which is shorter here"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).passive(PassiveOptions::new().eject_for(5m, 5s)).retry(RetryOptions::new(1).back_off(25ms, 1s))"#,
+            &["`eject_for` takes the first time, then the longest, which is shorter here"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(150, 20, 10s))"#,
+            &["more than 150 % of the tries never fail, so the breaker never opens"],
+        ),
+        (
+            r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(100, 20, 10).open_for(5))"#,
+            &[
+                "`share` takes a duration, and `10` has no unit",
+                "`open_for` takes a duration, and `5` has no unit",
+            ],
+        ),
+        // What another crate has is its own.
+        (r#""/" => mine(0).max_connections(0).back_off(2s, 1s)"#, &[]),
+    ];
+    for (source, wanted) in cases {
+        assert_eq!(first_lines(source), *wanted, "{source}");
+    }
 }
 
 fn first_lines(source: &str) -> Vec<String> {

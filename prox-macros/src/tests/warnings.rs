@@ -261,3 +261,54 @@ fn nothing_is_warned_of_beside_an_error() {
     let output = crate::expand(r#"prox backend a = "http://a";"#.parse().unwrap()).to_string();
     assert!(output.contains("deprecated"), "{output}");
 }
+
+#[test]
+fn what_is_sent_once_is_not_asked_for_again() {
+    const NONE: &str = "nothing is tried again here but a connection that failed";
+    told(&[
+        (
+            r#"backend a = cluster(rr, ["http://a"]); POST "/" => a.retry(2)"#,
+            &[NONE],
+        ),
+        (
+            r#"POST | PATCH "/" => cluster(rr, ["http://a"]).retry(RetryOptions::new(3).per_try_timeout(1s))"#,
+            &[NONE],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(2); POST "/a" => a, PATCH "/b" => a.timeout(5s)"#,
+            &[NONE],
+        ),
+        // One of its routes is retried, or may be.
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(2); POST "/a" => a, GET "/b" => a"#,
+            &[],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(2); POST "/a" => a, let b = f(a); "/b" => b"#,
+            &[],
+        ),
+        (
+            r#"backend a = cluster(rr, ["http://a"]).retry(2); POST "/a" => a, POST "/b" => a.retry(RetryOptions::new(1).any_method())"#,
+            &[],
+        ),
+        // It says so, asks for nothing, or nobody knows.
+        (
+            r#"POST "/" => cluster(rr, ["http://a"]).retry(RetryOptions::new(3).any_method())"#,
+            &[],
+        ),
+        (r#"backend a = "http://a"; POST "/" => a.retry(0)"#, &[]),
+        (r#"backend a = "http://a"; POST "/" => a.retry(N)"#, &[]),
+        (
+            r#"backend a = "http://a"; POST | PUT "/" => a.retry(2)"#,
+            &[],
+        ),
+        (
+            r#"backend a = "http://a"; #[allow(not_retried)] POST "/" => a.retry(2)"#,
+            &[],
+        ),
+        (
+            r#"#[allow(not_retried)] backend a = cluster(rr, ["http://a"]).retry(2); POST "/" => a"#,
+            &[],
+        ),
+    ]);
+}

@@ -1,6 +1,7 @@
 //! Puts a gateway together from its tables and its parts, and answers requests with it.
 
 mod assembly;
+mod called;
 mod explain;
 mod keys;
 mod readiness;
@@ -24,6 +25,10 @@ use http_body::Body as _;
 use self::readiness::Question;
 pub use self::{
     assembly::Assembly,
+    called::{
+        AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
+        NamedOther, Returned, ReturnedOther, TakesRequests,
+    },
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
     readiness::{Readiness, readiness},

@@ -3,6 +3,7 @@
 //! Nothing is said of a gateway with errors: what a mistake has cut off would look unused.
 
 mod fallback;
+mod retries;
 mod unused;
 
 use proc_macro2::Span;
@@ -22,5 +23,6 @@ pub(crate) fn warnings(model: &Model, forest: &Forest) -> Vec<Warning> {
     let mut found = Vec::new();
     unused::check(model, &mut found);
     fallback::check(model, forest, &mut found);
+    retries::check(model, &mut found);
     found
 }

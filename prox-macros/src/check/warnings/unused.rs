@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
     let used = used(model);
-    let known = declared(model);
+    let known = model.declared();
     // Of a slip in a name rustc says enough.
     let unknown: Vec<&str> = used
         .iter()
@@ -67,33 +67,6 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
             });
         }
     }
-}
-
-/// The names that the gateway itself declares.
-fn declared(model: &Model) -> HashSet<String> {
-    let mut known = HashSet::new();
-    let mut see = |name: &Ident| known.insert(plain(&name.to_string()).to_owned());
-    model.env.iter().for_each(|env| {
-        see(&env.name);
-    });
-    for field in model.named.iter().flat_map(|named| &named.fields) {
-        see(&field.name);
-    }
-    for setup in &model.setup {
-        match setup {
-            Setup::Backend(backend) => {
-                see(&backend.name);
-            }
-            Setup::Let(binding) => {
-                for token in &binding.pattern {
-                    if let TokenTree::Ident(name) = token {
-                        see(name);
-                    }
-                }
-            }
-        }
-    }
-    known
 }
 
 /// Whether a target is a name that may be a slip in that of a backend: one that the gateway does not declare.

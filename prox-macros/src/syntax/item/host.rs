@@ -138,6 +138,22 @@ impl Parser<'_> {
                 bare.push(token.clone());
                 c.bump();
             }
+            let variable = match bare.as_slice() {
+                [TokenTree::Ident(name)] => {
+                    let mut env = self.gateway.env.iter();
+                    env.any(|variable| variable.name == *name).then_some(name)
+                }
+                _ => None,
+            };
+            if let Some(name) = variable {
+                self.diag
+                    .error(
+                        name,
+                        "a host is a text, since routes are decided while compiling",
+                    )
+                    .help("write `host \"api.example.com\"`, and `|` between several");
+                return names;
+            }
             let shown: String = bare.iter().map(ToString::to_string).collect();
             let help = if shown.is_empty() {
                 "api.example.com"

@@ -1,0 +1,17 @@
+//! A guard with the operator of nginx.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080"]);
+
+    "/users" if header("user-agent") ~ "Mobile" => users,
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

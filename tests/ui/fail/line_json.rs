@@ -1,0 +1,16 @@
+//! A route of YARP.
+
+prox::gateway! {
+    pub struct Shop;
+
+    "Routes": { "users": { "ClusterId": "users", "Match": { "Path": "/users/{**rest}" } } },
+
+    "/users" => "http://10.0.0.1:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

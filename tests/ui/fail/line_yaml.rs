@@ -1,0 +1,17 @@
+//! A route of Envoy.
+
+prox::gateway! {
+    pub struct Shop;
+
+    - match: { prefix: "/users" }
+      route: { cluster: users }
+
+    "/files" => "http://10.0.0.1:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

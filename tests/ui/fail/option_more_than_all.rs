@@ -1,0 +1,18 @@
+//! A breaker that never opens.
+
+use prox::BreakerOptions;
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080"]).breaker(BreakerOptions::new().share(150, 20, 10s));
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

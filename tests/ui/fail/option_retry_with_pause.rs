@@ -1,0 +1,16 @@
+//! A retry with a pause as its second argument.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080"]).retry(3, 100ms);
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

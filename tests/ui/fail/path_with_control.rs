@@ -1,0 +1,14 @@
+//! A control character in a path.
+
+prox::gateway! {
+    pub struct Shop;
+
+    "/users\tall" => "http://10.0.0.1:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,14 @@
+//! Two upstreams in one text.
+
+prox::gateway! {
+    pub struct Shop;
+
+    "/users" => "http://10.0.0.1:8080,http://10.0.0.2:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}

@@ -1,0 +1,19 @@
+//! A retry of what is never sent twice.
+
+#![deny(warnings)]
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend orders = cluster(rr, ["http://10.0.0.1:8080"]);
+
+    POST "/orders" => orders.retry(3),
+    GET "/orders" => orders,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
