@@ -3,6 +3,8 @@
 //! That a backend is asked for retries and takes `POST` among others is nothing unusual, and each of the others is retried. So
 //! nothing is said of that.
 
+use std::collections::{HashMap, HashSet};
+
 use proc_macro2::{Ident, TokenTree};
 
 use super::Warning;
@@ -31,6 +33,8 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
             }
         }
     }
+    // Made once, and only for a backend that asks for retries.
+    let mut uses = None;
     for setup in &model.setup {
         if let Setup::Backend(backend) = setup
             && !allows(&backend.attrs, NOT_RETRIED)
@@ -39,7 +43,9 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
                 word,
                 retries: Some(retries),
             }) = asked(model, expr)
-            && let Some(route) = only_sent_once(model, backend)
+            && let Some(route) = uses
+                .get_or_insert_with(|| Uses::new(model))
+                .only_sent_once(model, backend)
         {
             found.push(warning(&word, &retries, &route.shown(), "the backend"));
         }
@@ -104,42 +110,54 @@ fn is_sent_once(route: &Route) -> bool {
     route.pattern.is_some() && route.methods.without(once).is_empty()
 }
 
-/// The first route of the backend, if all of them are sent once, and nothing else uses it.
-fn only_sent_once<'m>(model: &'m Model, backend: &Backend) -> Option<&'m Route> {
-    let name = backend.name.to_string();
-    let mentions = |expr: &Expr| {
-        let mut found = false;
-        each_name(&expr.tokens, &mut |other| {
-            found |= plain(other) == plain(&name)
-        });
-        found
-    };
-    let uses: Vec<&Route> = model
-        .routes
-        .iter()
-        .filter(|route| exprs(route).into_iter().any(mentions))
-        .collect();
-    let own = |expr: &&Expr| match &backend.target {
-        Some(Target::Expr(own)) => std::ptr::eq(*expr, own),
-        _ => false,
-    };
-    let elsewhere = model
-        .exprs()
-        .into_iter()
-        .filter(|expr| !own(expr))
-        .filter(|expr| mentions(expr));
-    let by_routes = uses
-        .iter()
-        .flat_map(|route| exprs(route))
-        .filter(|expr| mentions(expr));
-    let overridden = uses
-        .iter()
-        .flat_map(|route| exprs(route))
-        .any(|expr| asked(model, expr).is_some());
-    let all = uses.iter().all(|route| is_sent_once(route));
-    (all && !overridden && elsewhere.count() == by_routes.count())
-        .then(|| uses.first().copied())
-        .flatten()
+/// Which expressions name what.
+struct Uses<'m> {
+    by_routes: HashMap<String, Vec<(&'m Route, &'m Expr)>>,
+    /// How many do, those of routes included.
+    all: HashMap<String, usize>,
+}
+
+impl<'m> Uses<'m> {
+    fn new(model: &'m Model) -> Self {
+        let mut uses = Self {
+            by_routes: HashMap::new(),
+            all: HashMap::new(),
+        };
+        for route in &model.routes {
+            for expr in exprs(route) {
+                for name in names(expr) {
+                    uses.by_routes.entry(name).or_default().push((route, expr));
+                }
+            }
+        }
+        for expr in model.exprs() {
+            for name in names(expr) {
+                *uses.all.entry(name).or_default() += 1;
+            }
+        }
+        uses
+    }
+
+    /// The first route of the backend, if all of them are sent once with the retries of the backend, and nothing else uses it.
+    fn only_sent_once(&self, model: &Model, backend: &Backend) -> Option<&'m Route> {
+        let name = backend.name.to_string();
+        let routes = self.by_routes.get(plain(&name))?;
+        let alone = self.all.get(plain(&name)) == Some(&routes.len());
+        let once = routes
+            .iter()
+            .all(|(route, expr)| is_sent_once(route) && asked(model, expr).is_none());
+        (alone && once)
+            .then(|| routes.first().map(|(route, _)| *route))
+            .flatten()
+    }
+}
+
+fn names(expr: &Expr) -> HashSet<String> {
+    let mut names = HashSet::new();
+    each_name(&expr.tokens, &mut |name| {
+        names.insert(plain(name).to_owned());
+    });
+    names
 }
 
 fn exprs(route: &Route) -> Vec<&Expr> {
