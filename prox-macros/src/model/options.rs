@@ -133,9 +133,8 @@ fn settings(expr: &mut Expr, diag: &mut Diagnostics) {
 
 /// What to write for an option with this argument.
 fn meant_by_literal(option: &str, inner: &[TokenTree]) -> Option<String> {
-    let (first, rest) = match inner {
-        [TokenTree::Literal(first), rest @ ..] => (first, rest),
-        _ => return None,
+    let [TokenTree::Literal(first), rest @ ..] = inner else {
+        return None;
     };
     let shown = first.to_string();
     let text = text_of(inner.first()?).map(|text| text.value);
@@ -151,7 +150,6 @@ fn meant_by_literal(option: &str, inner: &[TokenTree]) -> Option<String> {
                 "write `.retry(prox::RetryOptions::new({shown}).back_off({pause}, {pause}))` for a pause before each try"
             ))
         }
-        (_, [_, ..]) => None,
         ("retry", []) if time => Some(format!(
             "write `.retry(2)`, or `.retry(prox::RetryOptions::new(2).per_try_timeout({shown}))`"
         )),

@@ -16,6 +16,7 @@ use crate::diag::Diagnostic;
 impl Parser<'_> {
     /// The word that was written, or the one that was meant; none if the line is none of ours and was passed over. What is
     /// wrong with it is reported.
+    #[expect(clippy::too_many_lines, reason = "one form after the other")]
     pub(super) fn first_word(&mut self, c: &mut Cursor<'_>, attrs: &[Attr]) -> Option<String> {
         let ident = c.ident(0)?;
         let word = ident.to_string();

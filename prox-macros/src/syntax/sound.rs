@@ -49,7 +49,7 @@ impl Parser<'_> {
                     return None;
                 }
                 if let TokenTree::Group(json) = &found.token {
-                    let text = source(&[found.token.clone()]);
+                    let text = source(std::slice::from_ref(&found.token));
                     self.diag
                         .error(json.span(), "this is JSON, and no value of Rust")
                         .help(format!("write it as a text: `r#\"{text}\"#`"));
