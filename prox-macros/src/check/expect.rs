@@ -143,6 +143,27 @@ fn decide(
     }
 }
 
+/// The number of the route that takes a request for the URL, or the status of the refusal; nothing when it is no URL.
+#[cfg(test)]
+pub(crate) fn outcome(
+    model: &Model,
+    forest: &Forest,
+    method: &str,
+    url: &str,
+) -> Option<Result<usize, u16>> {
+    let asked = asked(url).ok()?;
+    let host = host_of(model, &asked.host);
+    Some(
+        match decision(model, forest, host, &asked, Methods::of(method)) {
+            Decision::Taken(taken) => Ok(model
+                .routes
+                .iter()
+                .position(|route| std::ptr::eq(route, taken))?),
+            Decision::Refused(status) => Err(status),
+        },
+    )
+}
+
 /// The exact name, else the longest suffix, else every other host.
 fn host_of(model: &Model, asked: &str) -> usize {
     let mut best: Option<(usize, usize)> = None;

@@ -2,7 +2,7 @@
 
 mod answers;
 pub(crate) mod clusters;
-mod expect;
+pub(crate) mod expect;
 mod hosts;
 mod limits;
 pub(crate) mod mirrors;

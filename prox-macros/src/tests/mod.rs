@@ -1,5 +1,6 @@
 //! Tests of the whole way through the macro, outside of the compiler.
 
+mod expectations;
 mod guard_order;
 mod guards;
 mod harness;

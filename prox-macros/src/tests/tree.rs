@@ -29,7 +29,7 @@ const SEGMENTS: [&str; 9] = [
     "eight-chars",
 ];
 
-const REQUESTED: [&str; 9] = [
+pub(super) const REQUESTED: [&str; 9] = [
     "a",
     "b",
     "c",
@@ -50,7 +50,7 @@ const HOSTS: [&str; 6] = [
     "\"an-exact-name.of-many-bytes.example.com\"",
 ];
 
-const ASKED: [&str; 9] = [
+pub(super) const ASKED: [&str; 9] = [
     "",
     "a.b",
     "z.a.b",
@@ -63,18 +63,21 @@ const ASKED: [&str; 9] = [
 ];
 
 fn route() -> impl Strategy<Value = (usize, String)> {
+    guarded(&[
+        "",
+        "",
+        "if g",
+        "if header(\"x\").is(\"1\")",
+        "if header(\"x\").exists()",
+    ])
+}
+
+/// Any route, with one of these guards: the number of its host, and its line.
+pub(super) fn guarded(guards: &'static [&'static str]) -> impl Strategy<Value = (usize, String)> {
     let path = prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 0..4);
     let methods = prop::sample::select(&["", "", "GET", "POST", "GET | PUT", "HEAD"][..]);
     let tail = prop::sample::select(&["", "exact", "slash", "rest"][..]);
-    let guard = prop::sample::select(
-        &[
-            "",
-            "",
-            "if g",
-            "if header(\"x\").is(\"1\")",
-            "if header(\"x\").exists()",
-        ][..],
-    );
+    let guard = prop::sample::select(guards);
     (0..HOSTS.len(), methods, path, tail, guard).prop_map(|(host, methods, path, tail, guard)| {
         // The same name twice in a path would be an error.
         let path: String = path
@@ -94,7 +97,7 @@ fn route() -> impl Strategy<Value = (usize, String)> {
     })
 }
 
-fn source(routes: &[(usize, String)]) -> String {
+pub(super) fn source(routes: &[(usize, String)]) -> String {
     let mut text = String::new();
     for (place, host) in HOSTS.iter().enumerate() {
         let lines: Vec<&str> = routes
@@ -108,7 +111,7 @@ fn source(routes: &[(usize, String)]) -> String {
     text
 }
 
-fn table(model: &Model, forest: &Forest) -> Table {
+pub(super) fn table(model: &Model, forest: &Forest) -> Table {
     const MOST: usize = 4096;
     let flat = Flat::new(&model.hosts, forest);
     let nodes = flat.nodes.len() / Flat::NODE;
