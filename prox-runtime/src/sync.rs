@@ -33,7 +33,17 @@ impl<T: Default> Default for Sharded<T> {
 impl<T> Sharded<T> {
     /// The shard of this thread.
     pub(crate) fn local(&self) -> MutexGuard<'_, T> {
-        lock(&self.0[thread_number() % self.0.len()].0)
+        self.at(self.place())
+    }
+
+    /// The number of this thread's shard.
+    pub(crate) fn place(&self) -> usize {
+        thread_number() % self.0.len()
+    }
+
+    /// The shard of this number, or of one that is as good.
+    pub(crate) fn at(&self, place: usize) -> MutexGuard<'_, T> {
+        lock(&self.0[place % self.0.len()].0)
     }
 
     /// Every shard, one after the other.

@@ -3,11 +3,18 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// What a limit is cut to, so that adding it to a time cannot overflow.
+pub(crate) const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// A timer that is registered once in a while instead of once a request.
 ///
@@ -34,7 +41,8 @@ impl LazyTimer {
         {
             return Poll::Pending;
         }
-        while alarm.as_mut().poll(cx).is_ready() {
+        // The cooperative budget must not keep the alarm from being registered.
+        while pin!(unconstrained(alarm.as_mut())).poll(cx).is_ready() {
             if alarm.deadline() >= deadline || Instant::now() >= deadline {
                 return Poll::Ready(());
             }
@@ -55,7 +63,7 @@ impl fmt::Debug for LazyTimer {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::future::poll_fn;
 
     use super::*;
 

@@ -10,8 +10,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{FOREVER, health::Outcome, window::Window};
-use crate::sync::lock;
+use super::{health::Outcome, window::Window};
+use crate::{sync::lock, time::FOREVER};
 
 /// When a backend's circuit breaker opens, and for how long: `.breaker(..)`. Off by default.
 ///
@@ -121,6 +121,13 @@ pub(crate) enum Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 
+impl Ticket {
+    /// Whether the request shows if the backend is well again.
+    pub(crate) fn is_probe(self) -> bool {
+        !self.0.is_multiple_of(2)
+    }
+}
+
 /// What the outcome of a request changed; a `tracing` event and a count each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BreakerChange {
@@ -206,7 +213,7 @@ impl Breaker {
         if self.epoch.load(Ordering::Relaxed) != ticket.0 {
             return None;
         }
-        if !ticket.0.is_multiple_of(2) {
+        if ticket.is_probe() {
             return self.settle(ticket, outcome, now);
         }
         if outcome == Outcome::Unknown {

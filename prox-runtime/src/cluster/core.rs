@@ -309,6 +309,16 @@ impl Core {
         upstream.state.passive.is_some() || self.balances
     }
 
+    /// A probe of the breaker was answered well. That is its verdict: it does not wait for the end of a response that may be
+    /// a stream.
+    pub(super) fn passed(&self, ticket: Ticket) {
+        if let Some(breaker) = &self.breaker
+            && let Some(change) = breaker.record(ticket, health::Outcome::Good, Instant::now())
+        {
+            self.tell_breaker(change);
+        }
+    }
+
     /// An endpoint was ejected, or is back.
     fn changed(&self, upstream: &Upstream, change: passive::Change, now: Instant) {
         self.tell_passive(upstream, change);
@@ -388,6 +398,9 @@ impl Core {
         if endpoints.is_empty() {
             return Err("there are no endpoints".into());
         }
+        if endpoints.len() > MOST_ENDPOINTS {
+            return Err(format!("there are more than {MOST_ENDPOINTS} endpoints"));
+        }
         self.blueprint.prepare(endpoints)?;
         let mut change = None;
         self.views.replace(|old| {
@@ -397,6 +410,7 @@ impl Core {
         });
         if let Some(change) = change {
             for upstream in &change.left {
+                upstream.state.leave();
                 upstream.pool.close();
             }
             self.tell_members(&change);
@@ -421,9 +435,6 @@ impl Core {
         });
         if change.is_none() {
             return None;
-        }
-        for upstream in &change.left {
-            upstream.state.leave();
         }
         let view = survey(
             &change.members,
@@ -573,6 +584,9 @@ pub(super) fn survey(
         mode,
     }
 }
+
+/// A set of more endpoints is taken for a mistake, or an attack: each of them costs memory.
+pub(super) const MOST_ENDPOINTS: usize = 4096;
 
 /// How often the share of an endpoint that starts slowly grows.
 const STEP: Duration = Duration::from_secs(1);

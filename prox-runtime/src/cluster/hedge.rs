@@ -5,10 +5,8 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use tokio::time::Instant;
 
-use super::{
-    FOREVER,
-    budget::{Budget, BudgetOptions},
-};
+use super::budget::{Budget, BudgetOptions};
+use crate::time::FOREVER;
 
 /// Sends a request that takes long to a second endpoint too, and uses the first answer: `.hedge(50ms)`, or
 /// `.hedge(HedgeOptions::after(50ms).budget(..))`. Off by default.

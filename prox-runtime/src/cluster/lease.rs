@@ -177,19 +177,23 @@ impl Lease {
             return self.settle(outcome);
         }
         self.core.answered(self.upstream(), sent);
+        if let Some(ticket) = self.ticket.take_if(|ticket| ticket.is_probe()) {
+            self.core.passed(ticket);
+        }
         let since = self.probe.then(Instant::now);
         self.answered = Some(Answered { status, since });
     }
 
     /// More of the response has come.
     pub(crate) fn goes_on(&mut self) {
-        if let Some(Answered {
-            since: Some(since), ..
-        }) = self.answered
-            && since.elapsed() >= PROBED
-        {
+        if self.proven().is_some_and(|at| at <= Instant::now()) {
             self.conclude();
         }
+    }
+
+    /// When a probe whose response still goes on, or is silent, has [passed](Self::conclude).
+    pub(crate) fn proven(&self) -> Option<Instant> {
+        Some(self.answered?.since? + PROBED)
     }
 
     /// The response broke off. That counts instead of its status, if it is the endpoint's doing.

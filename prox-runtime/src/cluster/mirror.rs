@@ -8,8 +8,8 @@ use std::{
 
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 
-use super::{Cluster, FOREVER, RetryOptions, rng::Rng};
-use crate::sync::lock;
+use super::{Cluster, RetryOptions, rng::Rng};
+use crate::{sync::lock, time::FOREVER};
 
 /// How much of the requests a second backend gets as well: `.mirror(canary, 0.1)`, or
 /// `.mirror(canary, MirrorOptions::new(0.1).at_once(16))`.

@@ -79,9 +79,6 @@ pub use self::{
 pub use self::balance::testing;
 use crate::forward::rewrite::Template;
 
-/// What policies take for ever, so that adding it to a time cannot overflow.
-const FOREVER: Duration = Duration::from_hours(24 * 365);
-
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.
 ///
 /// So `users.timeout(10s)` on one route leaves the other routes to `users` as they are. Cloning a handle is cheap.
@@ -131,13 +128,13 @@ macro_rules! policy_methods {
         /// Off by default: a total limit cuts uploads and streams short. When it runs out before the response, the
         /// answer is `504`; after that, the response is cut off.
         pub fn timeout(mut self, limit: Duration) -> Self {
-            self.policy.timeout = Some(limit);
+            self.policy.timeout = Some(limit.min(crate::time::FOREVER));
             self
         }
 
         /// Bounds the wait for the first byte of the response, once the request is sent; 30 s by default, then `504`.
         pub fn response_timeout(mut self, limit: Duration) -> Self {
-            self.policy.response_timeout = limit;
+            self.policy.response_timeout = limit.min(crate::time::FOREVER);
             self
         }
 
@@ -145,7 +142,7 @@ macro_rules! policy_methods {
         ///
         /// Every byte that moves starts it anew, so it never cuts a transfer that makes progress.
         pub fn idle_timeout(mut self, limit: Duration) -> Self {
-            self.policy.idle_timeout = limit;
+            self.policy.idle_timeout = limit.min(crate::time::FOREVER);
             self
         }
 

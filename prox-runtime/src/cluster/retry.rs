@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use tokio::time::Instant;
 
 use super::{budget::Budget, rng::Rng};
+use crate::time::FOREVER;
 
 /// What is tried again: `.retry(2)`, or `.retry(RetryOptions::new(2).per_try_timeout(1s))`.
 ///
@@ -65,7 +66,7 @@ impl RetryOptions {
     /// Gives up a try whose response has not begun after so long, and makes the next; off by default.
     #[must_use]
     pub fn per_try_timeout(mut self, limit: Duration) -> Self {
-        self.per_try = Some(limit);
+        self.per_try = Some(limit.min(FOREVER));
         self
     }
 
@@ -94,7 +95,7 @@ impl RetryOptions {
     /// Waits for a `Retry-After` of at most so long; 1 s by default.
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
-        self.patience = limit;
+        self.patience = limit.min(FOREVER);
         self
     }
 

@@ -31,7 +31,7 @@ use self::connection::is_repeatable;
 pub(crate) use self::connection::{Connection, SendFailure, classify};
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::{Download, Stream, Streams};
-use crate::{stream::Stream as Bytestream, sync::Sharded};
+use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
 ///
@@ -72,7 +72,7 @@ impl PoolOptions {
     /// Closes a connection that was idle for so long. It should be shorter than the upstream's own limit.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.idle_timeout = limit;
+        self.idle_timeout = limit.min(FOREVER);
         self
     }
 
@@ -82,7 +82,7 @@ impl PoolOptions {
     /// What is under way on an old connection is not cut.
     #[must_use]
     pub fn lifetime(mut self, limit: Duration) -> Self {
-        self.lifetime = Some(limit);
+        self.lifetime = Some(limit.min(FOREVER));
         self
     }
 
@@ -243,7 +243,8 @@ impl Pool {
         {
             return;
         }
-        let mut shard = self.shards.local();
+        let place = self.shards.place();
+        let mut shard = self.shards.at(place);
         // Read under the lock, so that nothing is left behind by who closes the pool.
         let closed = self.closed.load(Ordering::Relaxed);
         if closed || shard.idle.len() >= self.options.most_idle(under_way) {
@@ -254,7 +255,7 @@ impl Pool {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             shard.swept = true;
-            runtime.spawn(sweep(Arc::downgrade(self)));
+            runtime.spawn(sweep(Arc::downgrade(self), place));
         }
     }
 
@@ -270,8 +271,8 @@ impl Pool {
     }
 
     /// Closes what is dead or too old; false when nothing is left.
-    fn sweep_local(&self, now: Instant) -> bool {
-        let mut shard = self.shards.local();
+    fn sweep(&self, place: usize, now: Instant) -> bool {
+        let mut shard = self.shards.at(place);
         let limit = self.options.idle_timeout;
         shard.idle.retain_mut(|connection| {
             connection.is_alive()
@@ -293,10 +294,10 @@ impl Pool {
     }
 }
 
-/// Looks after the idle connections of one thread; ends by itself when there are none, or when the pool is gone.
+/// Looks after the idle connections of one shard, on whatever thread; ends by itself when there are none, or when the pool is gone.
 ///
 /// An idle connection is driven by nobody, so this is also where a close by the upstream is seen when no request comes.
-async fn sweep(pool: Weak<Pool>) {
+async fn sweep(pool: Weak<Pool>, place: usize) {
     let Some(pause) = pool.upgrade().map(|pool| {
         (pool.options.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }) else {
@@ -305,7 +306,7 @@ async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(pause).await;
         match pool.upgrade() {
-            Some(pool) if pool.sweep_local(Instant::now()) => {}
+            Some(pool) if pool.sweep(place, Instant::now()) => {}
             _ => return,
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -190,16 +190,19 @@ impl HttpBody for UpstreamBody {
         };
         let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
         let deadline = this.end.map_or(stalled, |end| end.min(stalled));
-        if connection.poll_deadline(cx, deadline).is_ready() {
-            this.connection = None;
-            let error = Error::failure(Failure::ResponseTimeout).after_send();
-            // That a long response met the end of the request's time says nothing of the endpoint.
-            if deadline == stalled {
-                this.lease.broke_off(&error);
-            }
-            return Poll::Ready(Some(Err(error)));
+        if let Some(proven) = this.lease.proven().filter(|&at| at < deadline) {
+            ready!(connection.poll_deadline(cx, proven));
+            this.lease.conclude();
         }
-        Poll::Pending
+        ready!(connection.poll_deadline(cx, deadline));
+        this.connection = None;
+        let error = Error::failure(Failure::ResponseTimeout).after_send();
+        // That a long response met the end of the request's time says nothing of the endpoint, and neither does the silence
+        // of one that has not said how much is to come.
+        if deadline == stalled && this.incoming.size_hint().exact().is_some() {
+            this.lease.broke_off(&error);
+        }
+        Poll::Ready(Some(Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {

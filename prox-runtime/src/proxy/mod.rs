@@ -277,10 +277,12 @@ impl Proxy {
             }
             if is_new {
                 let permit = place(lease.upstream(), end).await?;
-                if permit.is_some() && lease.upstream().has_left() {
-                    // While it waited in line; nothing was sent.
+                if permit.is_some() {
+                    // The wait in line is no part of the try.
                     began = Instant::now();
-                    continue;
+                    if lease.upstream().has_left() {
+                        continue;
+                    }
                 }
                 lease.hold(permit);
             }
@@ -366,6 +368,9 @@ impl Proxy {
                         return Ok(response);
                     };
                     self.tell(&lease.upstream().endpoint, status.as_str());
+                    // Who waits takes no place at the endpoint, and no connection.
+                    drop(answer);
+                    drop(lease);
                     tokio::time::sleep(wait).await;
                     Error::failure(Failure::Reset)
                 }
@@ -384,11 +389,11 @@ impl Proxy {
                     }
                     lease.settle(asked.outcome(&failed.error));
                     attempt.failed = kind(&failed.error, until, end);
-                    let endpoint = &lease.upstream().endpoint;
-                    self.pause(&attempt, endpoint, failed.error).await?
+                    let endpoint = lease.upstream().endpoint.clone();
+                    drop(lease);
+                    self.pause(&attempt, &endpoint, failed.error).await?
                 }
             };
-            drop(lease);
             let Some(once_more) = spare.as_ref().and_then(Spare::take) else {
                 return Err(error);
             };

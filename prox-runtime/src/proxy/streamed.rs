@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -117,15 +117,18 @@ impl HttpBody for StreamedBody {
             Poll::Pending => {
                 let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
                 let deadline = this.end.map_or(stalled, |end| end.min(stalled));
-                if download.poll_deadline(cx, deadline).is_ready() {
-                    // That a long response met the end of the request's time says nothing of the endpoint.
-                    if deadline == stalled {
-                        let error = Error::failure(Failure::ResponseTimeout);
-                        this.lease.broke_off(&error);
-                    }
-                    return this.timed_out();
+                if let Some(proven) = this.lease.proven().filter(|&at| at < deadline) {
+                    ready!(download.poll_deadline(cx, proven));
+                    this.lease.conclude();
                 }
-                Poll::Pending
+                ready!(download.poll_deadline(cx, deadline));
+                // That a long response met the end of the request's time says nothing of the endpoint, and neither does the
+                // silence of one that has not said how much is to come.
+                if deadline == stalled && download.left().is_some() {
+                    let error = Error::failure(Failure::ResponseTimeout);
+                    this.lease.broke_off(&error);
+                }
+                this.timed_out()
             }
         }
     }

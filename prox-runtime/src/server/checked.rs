@@ -42,8 +42,8 @@ pub(super) struct Checked {
 enum Refused {
     /// Bytes that make the parser refuse the head under way, once it has answered all before it, and then the end.
     Head(Instead),
-    /// An error, for a head has passed already.
-    Body(Kind),
+    /// An error, for a head has passed already, and what stood in its place.
+    Body(Kind, Vec<u8>),
 }
 
 /// What is read in place of bytes that are no request.
@@ -71,12 +71,17 @@ impl Checked {
     /// request must be whole), although that of a WebSocket must wait (RFC 6455, 4.1).
     pub(super) fn into_stream(self, ahead: Bytes) -> Stream {
         let mut stream = self.socket.stream;
-        if let Some(Refused::Head(instead)) = self.refused {
-            stream.unread(instead.of.into());
-            let good = ahead.len().saturating_sub(instead.read);
-            stream.unread(ahead.slice(..good));
-        } else {
-            stream.unread(ahead);
+        match self.refused {
+            Some(Refused::Head(instead)) => {
+                stream.unread(instead.of.into());
+                let good = ahead.len().saturating_sub(instead.read);
+                stream.unread(ahead.slice(..good));
+            }
+            Some(Refused::Body(_, of)) => {
+                stream.unread(of.into());
+                stream.unread(ahead);
+            }
+            None => stream.unread(ahead),
         }
         stream
     }
@@ -111,7 +116,7 @@ impl Checked {
             of: buf.filled()[before + good..].to_vec(),
         };
         let refused = if in_body {
-            Refused::Body(kind)
+            Refused::Body(kind, buf.filled()[before + good..].to_vec())
         } else if kind == Kind::LongTarget {
             // Nothing else is wrong with it, and whoever looks at its length says so.
             Refused::Head(instead(END_OF_LONG))
@@ -135,7 +140,7 @@ impl Refused {
             Self::Head(instead) => {
                 instead.bytes == END_OF_LONG && instead.read == END_OF_LONG.len()
             }
-            Self::Body(_) => false,
+            Self::Body(..) => false,
         }
     }
 
@@ -148,7 +153,7 @@ impl Refused {
                 instead.read += now;
                 Ok(())
             }
-            Self::Body(kind) => Err((*kind).into()),
+            Self::Body(kind, _) => Err((*kind).into()),
         }
     }
 }

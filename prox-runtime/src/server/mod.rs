@@ -32,6 +32,7 @@ use crate::{
     error::{Error, Result},
     forward::via::Via,
     handler::Dispatch,
+    time::FOREVER,
     tls::{Termination, Tls},
 };
 
@@ -164,13 +165,13 @@ impl<G: Dispatch> Server<G> {
 
     /// Bounds the time from the first byte of a request's head to its last; 10 s by default, then `408`.
     pub fn header_timeout(mut self, limit: Duration) -> Self {
-        self.options.header_timeout = limit;
+        self.options.header_timeout = limit.min(FOREVER);
         self
     }
 
     /// Closes a client's connection that was idle between requests for so long; 60 s by default.
     pub fn keep_alive(mut self, limit: Duration) -> Self {
-        self.options.keep_alive = limit;
+        self.options.keep_alive = limit.min(FOREVER);
         self
     }
 
@@ -178,13 +179,13 @@ impl<G: Dispatch> Server<G> {
     ///
     /// Every byte that moves starts it anew.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.options.idle_timeout = limit;
+        self.options.idle_timeout = limit.min(FOREVER);
         self
     }
 
     /// Bounds the drain: after so long, what is still under way is cut off; 10 s by default.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
-        self.options.drain_timeout = limit;
+        self.options.drain_timeout = limit.min(FOREVER);
         self
     }
 
@@ -222,7 +223,7 @@ impl<G: Dispatch> Server<G> {
     /// Bounds the TLS handshake of a client; 10 s by default, then the connection is closed.
     #[cfg(feature = "tls")]
     pub fn tls_handshake_timeout(mut self, limit: Duration) -> Self {
-        self.options.tls_handshake_timeout = limit;
+        self.options.tls_handshake_timeout = limit.min(FOREVER);
         self
     }
 

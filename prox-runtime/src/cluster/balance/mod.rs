@@ -77,7 +77,8 @@ pub(crate) use self::{
 pub trait Balancer: Send + Sync + fmt::Debug + 'static {
     /// The index of the endpoint for one request, or `None` when there is none that is available.
     ///
-    /// It is never asked to wait, and must return the same index for a cluster of one.
+    /// It is never asked to wait, and must return the same index for a cluster of one. It must not ask a handle of the cluster
+    /// that it chooses for, whose lock is held meanwhile.
     fn pick(&self, pick: &Pick<'_>) -> Option<usize>;
 
     /// Works out once, for a list of endpoints, what each choice among them needs; [`Pick::prepared`] gives it back.

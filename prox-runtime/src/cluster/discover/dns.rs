@@ -15,7 +15,7 @@ use super::absent::Resolver;
 use super::resolver::Resolver;
 use super::{Discover, EndpointSet};
 use crate::{
-    cluster::{Endpoint, rng::Rng},
+    cluster::{Endpoint, core::MOST_ENDPOINTS, rng::Rng},
     sync::lock,
 };
 
@@ -401,6 +401,10 @@ fn places(
     let mut seen = HashSet::new();
     let mut endpoints = Vec::new();
     for service in services {
+        // As many are refused as a whole.
+        if endpoints.len() > MOST_ENDPOINTS {
+            break;
+        }
         let group = priorities.partition_point(|&other| other < service.priority);
         for &address in addresses.get(&service.target).into_iter().flatten() {
             if seen.insert((address, service.port)) && service.port != 0 {

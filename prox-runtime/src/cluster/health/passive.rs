@@ -11,10 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Outcome;
-use crate::{
-    cluster::{FOREVER, window::Window},
-    sync::lock,
-};
+use crate::{cluster::window::Window, sync::lock, time::FOREVER};
 
 /// When an endpoint is ejected because of its answers, and for how long: `.passive(..)`. On by default.
 ///

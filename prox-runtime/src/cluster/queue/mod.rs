@@ -15,8 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::line::Line;
-use super::FOREVER;
-use crate::{error::Failure, sync::lock};
+use crate::{error::Failure, sync::lock, time::FOREVER};
 
 /// How requests wait when an endpoint has as many under way as [`max_connections`] allows: `.queue(QueueOptions::new().length(100))`.
 ///
