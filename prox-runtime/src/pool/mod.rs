@@ -123,7 +123,14 @@ impl PoolOptions {
 
     /// Whether a connection that was opened then may be used on.
     fn is_young(&self, opened: Instant, now: Instant) -> bool {
-        self.lifetime.is_none_or(|lifetime| now < opened + lifetime)
+        let age = now.saturating_duration_since(opened);
+        self.lifetime.is_none_or(|lifetime| age < lifetime)
+    }
+
+    /// Whether a connection may be used that was kept until now.
+    fn is_fresh(&self, connection: &Connection, now: Instant) -> bool {
+        let rested = now.saturating_duration_since(connection.idle_since());
+        rested < self.idle_timeout && self.is_young(connection.opened(), now)
     }
 }
 
@@ -220,11 +227,11 @@ impl Pool {
         self.streams.as_ref()
     }
 
-    /// A kept connection, if there is one that is not known to be dead.
-    pub(crate) fn take(&self) -> Option<Box<Connection>> {
+    /// A kept connection, if there is one that is not known to be dead, and not too old: the sweeper may be late.
+    pub(crate) fn take(&self, now: Instant) -> Option<Box<Connection>> {
         let mut shard = self.shards.local();
         while let Some(connection) = shard.idle.pop() {
-            if connection.is_open() {
+            if connection.is_open() && self.options.is_fresh(&connection, now) {
                 return Some(connection);
             }
         }
@@ -273,11 +280,8 @@ impl Pool {
     /// Closes what is dead or too old; false when nothing is left.
     fn sweep(&self, place: usize, now: Instant) -> bool {
         let mut shard = self.shards.at(place);
-        let limit = self.options.idle_timeout;
         shard.idle.retain_mut(|connection| {
-            connection.is_alive()
-                && now < connection.idle_since() + limit
-                && self.options.is_young(connection.opened(), now)
+            connection.is_alive() && self.options.is_fresh(connection, now)
         });
         // Those that were used last are at the end.
         let surplus = shard.idle.len().saturating_sub(self.options.max_idle);
@@ -309,5 +313,48 @@ async fn sweep(pool: Weak<Pool>, place: usize) {
             Some(pool) if pool.sweep(place, Instant::now()) => {}
             _ => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// A pool that keeps one connection, the connection's other end, and the time.
+    async fn kept(options: PoolOptions) -> (Arc<Pool>, UnixStream, Instant) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let pool = Arc::new(Pool::new(options));
+        let connection = Connection::new(near.into()).await.unwrap();
+        pool.put(connection, 0);
+        (pool, far, Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_has_rested_too_long_is_not_used_though_nobody_has_swept() {
+        let (pool, _far, now) = kept(PoolOptions::new().idle_timeout(LIMIT)).await;
+        let connection = pool.take(now + LIMIT / 2).unwrap();
+        pool.put(connection, 0);
+        assert!(pool.take(now + LIMIT).is_none());
+        assert!(pool.take(now).is_none(), "it is closed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_too_old_is_not_used_though_nobody_has_swept() {
+        let (pool, _far, now) = kept(PoolOptions::new().lifetime(LIMIT)).await;
+        let connection = pool.take(now + LIMIT / 2).unwrap();
+        pool.put(connection, 0);
+        assert!(pool.take(now + LIMIT).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_without_an_end_is_none() {
+        let options = PoolOptions::new().idle_timeout(Duration::MAX);
+        let (pool, _far, now) = kept(options.lifetime(Duration::MAX)).await;
+        assert!(pool.sweep_local(now + LIMIT));
+        assert!(pool.take(now + LIMIT).is_some());
     }
 }

@@ -300,7 +300,7 @@ impl Proxy {
                 another_endpoint: false,
                 end,
             };
-            let carrier = match self.carrier(lease.upstream(), again, soonest).await {
+            let carrier = match self.carrier(lease.upstream(), again, began, soonest).await {
                 Ok(carrier) => carrier,
                 Err(error) => {
                     lease.settle(asked.outcome(&error));
@@ -477,11 +477,12 @@ impl Proxy {
         PathAndQuery::try_from(path).map_err(|error| Error::caused(Failure::Internal, error))
     }
 
-    /// A connection or a stream for one request, kept or new.
+    /// A connection or a stream for one request that is tried now, kept or new.
     async fn carrier(
         &self,
         upstream: &Arc<Upstream>,
         again: Option<Again>,
+        now: Instant,
         end: Option<Instant>,
     ) -> Result<Carrier, Error> {
         let pool = &upstream.pool;
@@ -511,7 +512,7 @@ impl Proxy {
                 }
             }
             if again.is_none()
-                && let Some(kept) = pool.take()
+                && let Some(kept) = pool.take(now)
             {
                 return Ok(Carrier::Http1(kept));
             }
