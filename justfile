@@ -4,6 +4,17 @@
 default:
     @just --list
 
+# What CI checks beside the tests, as `.ci/run` has it: formatting, clippy, docs.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    cargo clippy -p prox -p prox-runtime --lib --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
+
+# Licences, advisories, sources and versions of all dependencies, by the rules in deny.toml; needs cargo-deny.
+deny:
+    cargo deny --locked check
+
 programs := "cargo build --profile bench-peers -p prox-tests --bins"
 
 # Prox beside nginx, HAProxy and the bare hyper proxy: CPU time per request, latency, start, memory.

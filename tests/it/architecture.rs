@@ -1,4 +1,4 @@
-//! The modules import each other in one direction only: the table of `architecture.md`, read off the sources.
+//! The modules import each other in one direction only: the table of `ARCHITECTURE.md`, read off the sources.
 
 use std::{
     collections::BTreeSet,

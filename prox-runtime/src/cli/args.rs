@@ -30,7 +30,7 @@ const COMMANDS: [&str; 6] = ["serve", "check", "routes", "explain", "env", "help
 pub(super) const USAGE: &str = "\
 commands:
   serve                       serve until SIGTERM or Ctrl-C; also without a command
-  check                       read the environment and make the gateway, without serving
+  check                       read the environment and the certificates, and make the gateway, without serving
   routes [--json | --mermaid] list the routes
   explain METHOD URL          say which route would take a request, and why
   env [--dotenv | --k8s]      list the variables of the environment

@@ -21,7 +21,7 @@ use crate::{
 /// | arguments | what it does |
 /// |---|---|
 /// | none, or `serve` | serves, as [`Server::run`] does |
-/// | `check` | reads the environment and makes the gateway, without serving |
+/// | `check` | reads the environment and the certificates, and makes the gateway, without serving |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with `HOST` and `PORT` |

@@ -198,8 +198,8 @@ impl ClusterBuilder {
     /// Several connections are used, by how many streams they have under way ([`PoolOptions::streams`]). A request that an
     /// upstream has not looked at, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent once more on another connection,
     /// whatever its method, unless some of its body is gone. A connection in use on which nothing is heard for 20 s is
-    /// pinged, and given up when no answer comes within 10 s. An upstream that answers `HTTP_1_1_REQUIRED` is a `502`: take
-    /// `.http2()` away.
+    /// pinged, and given up when no answer comes within 10 s; as long as nothing but answers to pings is heard, the next ping
+    /// comes after 5 min. An upstream that answers `HTTP_1_1_REQUIRED` is a `502`: take `.http2()` away.
     ///
     /// Trailers of a response reach a client of HTTP/1.1 only if the upstream announced them in `Trailer`, the client said
     /// `TE: trailers`, and the response has no `Content-Length`; all of them reach one of HTTP/2.

@@ -88,7 +88,8 @@ counts! {
     not_hedged
     /// Requests that a mirror got as well.
     mirrored
-    /// Requests that a mirror should have got, but there were too many copies under way, or the body was too long.
+    /// Requests that a mirror should have got, but there were too many copies under way, or the body was over 64 KiB, had trailers or
+    /// was broken. Upgrades do not count, and neither do requests that are over before their body has ended.
     not_mirrored
 }
 

@@ -10,8 +10,9 @@ use crate::time::FOREVER;
 
 /// What is tried again: `.retry(2)`, or `.retry(RetryOptions::new(2).per_try_timeout(1s))`.
 ///
-/// A request for which no connection could be made always goes to another endpoint, and up to three of them if need be, for any
-/// method, since nothing was sent. Everything else is tried again only when asked for, and only if all of this holds:
+/// A request for which no connection could be made goes to another endpoint, up to three of them one after the other and within
+/// the [budget](crate::BudgetOptions), for any method, since nothing was sent. Everything else is tried again only when asked
+/// for, and only if all of this holds:
 ///
 /// - the method is idempotent (RFC 9110, 9.2.2), or [`any_method`](Self::any_method) says that it does not matter;
 /// - the body is empty or can be sent again: it is not longer than 64 KiB;

@@ -64,7 +64,10 @@ fn write(headers: &mut HeaderMap, protocols: HeaderValue) {
 }
 
 /// Gives an extended `CONNECT` for `protocol` the form of an upgrade in HTTP/1.1; false when it cannot have one.
-#[cfg_attr(not(feature = "http2"), expect(dead_code))]
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(dead_code, reason = "only HTTP/2 has extended `CONNECT`")
+)]
 pub(crate) fn from_connect(method: &mut Method, headers: &mut HeaderMap, protocol: &str) -> bool {
     let Ok(value) = HeaderValue::from_str(protocol) else {
         return false;
@@ -78,7 +81,10 @@ pub(crate) fn from_connect(method: &mut Method, headers: &mut HeaderMap, protoco
 }
 
 /// Gives a `101` the form of an answer to an extended `CONNECT`.
-#[cfg_attr(not(feature = "http2"), expect(dead_code))]
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(dead_code, reason = "only HTTP/2 has extended `CONNECT`")
+)]
 pub(crate) fn to_connect(status: &mut StatusCode, headers: &mut HeaderMap) {
     *status = StatusCode::OK;
     headers.remove(header::CONNECTION);

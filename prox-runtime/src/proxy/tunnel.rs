@@ -22,7 +22,10 @@ use crate::{
 pub(super) struct Upgrade {
     asked: Asked,
     /// A WebSocket's client expects an answer to it, whatever the upstream speaks.
-    #[cfg_attr(not(feature = "http2"), expect(dead_code))]
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(dead_code, reason = "an upstream of HTTP/1.1 answers it itself")
+    )]
     key: Option<HeaderValue>,
 }
 

@@ -75,7 +75,10 @@ pub(crate) struct Options {
     pub(crate) drain_timeout: Duration,
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
-    #[cfg_attr(not(feature = "http2"), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only HTTP/2 has streams")
+    )]
     pub(crate) max_streams: u32,
     pub(crate) tls_handshake_timeout: Duration,
     /// Nothing until the server starts.
