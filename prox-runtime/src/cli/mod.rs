@@ -24,7 +24,7 @@ use crate::{
 /// | `check` | reads the environment and the certificates, and makes the gateway, without serving |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why |
-/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with `HOST` and `PORT` |
+/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 ///
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
@@ -65,14 +65,13 @@ pub fn cli_with<G: Describe>(
             .and_then(|()| print("the gateway can start\n")),
         Command::Help => print(USAGE),
         Command::Env(form) => description(make).and_then(|description| {
-            let mut variables = description.variables();
-            // Of a server with an address of its own nobody has to know where it would listen without.
+            // What is said in the code is not read from the environment.
             let unmade = Server::new(Err::<Gateway, _>(Error::config(
-                "only its address is asked for",
+                "only its variables are asked for",
             )));
-            if server(unmade).listens_by_env() {
-                variables = variables::with_the_servers(variables);
-            }
+            let server = server(unmade);
+            let reads = |name: &str| server.reads(name);
+            let variables = variables::with_the_servers(description.variables(), reads);
             print(&listed(form, variables))
         }),
         Command::Routes(_) | Command::Explain { .. } => {

@@ -1,14 +1,14 @@
-//! The variables of a gateway's binary: those of the gateway, and those that say where it listens.
+//! The variables of a gateway's binary: those of the gateway, and those of its server.
 
 use crate::route::{EnvInfo, Variables};
 
-/// What a server without an address of its own reads.
-const OF_THE_SERVER: [EnvInfo; 2] = [
+/// What a server reads of which the code says nothing.
+const OF_THE_SERVER: [EnvInfo; 3] = [
     EnvInfo {
         name: "HOST",
-        ty: "IpAddr",
+        ty: "String",
         default: Some("\"0.0.0.0\""),
-        doc: "The address to listen on: an IP address, or localhost.",
+        doc: "Listen on an IP address, localhost or unix:/run/prox.sock.",
         needed_by: "the server",
     },
     EnvInfo {
@@ -18,15 +18,22 @@ const OF_THE_SERVER: [EnvInfo; 2] = [
         doc: "The port to listen on; 0 for one that is free.",
         needed_by: "the server",
     },
+    EnvInfo {
+        name: "TRUSTED_PROXIES",
+        ty: "Option<String>",
+        default: None,
+        doc: "Whom to believe about clients, such as 10.0.0.0/8,private.",
+        needed_by: "the server",
+    },
 ];
 
-/// The variables of the gateway, and those of its server, each name once.
+/// The variables of the gateway, and those that its server `reads`, each name once.
 ///
 /// What it returns is never freed: it is for a process that prints it and ends.
-pub(super) fn with_the_servers(gateway: Variables) -> Variables {
+pub(super) fn with_the_servers(gateway: Variables, reads: impl Fn(&str) -> bool) -> Variables {
     let mut all = gateway.to_vec();
     for variable in OF_THE_SERVER {
-        if !all.iter().any(|other| other.name == variable.name) {
+        if reads(variable.name) && !all.iter().any(|other| other.name == variable.name) {
             all.push(variable);
         }
     }
@@ -44,7 +51,7 @@ mod tests {
             ..OF_THE_SERVER[1]
         };
         let own = Variables::new(Vec::leak(vec![port]));
-        let all = with_the_servers(own);
+        let all = with_the_servers(own, |name| name != "TRUSTED_PROXIES");
         let listed: Vec<_> = all
             .iter()
             .map(|variable| (variable.name, variable.needed_by))
@@ -53,8 +60,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_does_not_read_is_not_listed() {
+        let all = with_the_servers(Variables::new(&[]), |name| name == "TRUSTED_PROXIES");
+        let listed: Vec<_> = all.iter().map(|variable| variable.name).collect();
+        assert_eq!(listed, ["TRUSTED_PROXIES"]);
+        assert!(all.to_string().contains("(optional)"), "{all}");
+        assert!(all.to_dotenv().ends_with("\nTRUSTED_PROXIES=\n"));
+    }
+
+    #[test]
     fn the_defaults_are_values_in_files() {
-        let all = with_the_servers(Variables::new(&[]));
+        let all = with_the_servers(Variables::new(&[]), |_| true);
         assert!(all.to_dotenv().contains("\nHOST=0.0.0.0\n"));
         assert!(all.to_dotenv().contains("\nPORT=8080\n"));
         assert!(all.to_kubernetes().contains("value: \"8080\""));

@@ -116,6 +116,13 @@ pub struct EnvInfo {
     pub needed_by: &'static str,
 }
 
+impl EnvInfo {
+    /// Whether it may be missing, by its type.
+    pub(super) fn is_optional(&self) -> bool {
+        self.ty.starts_with("Option<") || self.ty.contains("::Option<")
+    }
+}
+
 /// The variables of a gateway; prints as an aligned table.
 #[derive(Clone, Copy, Debug)]
 pub struct Variables(pub &'static [EnvInfo]);
@@ -139,10 +146,15 @@ impl fmt::Display for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut columns = Columns::new(["NAME", "TYPE", "DEFAULT", "NEEDED BY", "ABOUT"]);
         for variable in self.0 {
+            let unset = if variable.is_optional() {
+                "(optional)"
+            } else {
+                "(required)"
+            };
             columns.row([
                 variable.name.to_owned(),
                 variable.ty.to_owned(),
-                variable.default.unwrap_or("(required)").to_owned(),
+                variable.default.unwrap_or(unset).to_owned(),
                 variable.needed_by.to_owned(),
                 variable.doc.replace('\n', " "),
             ]);

@@ -45,7 +45,7 @@ fn comments(text: &mut String, variable: &EnvInfo, indent: &str) {
     }
     let set = match variable.default {
         Some(default) => format!("default {default}"),
-        None if is_optional(variable) => String::from("optional"),
+        None if variable.is_optional() => String::from("optional"),
         None => String::from("required"),
     };
     let _ = write!(text, "{indent}# {}, {}", variable.ty, on_one_line(&set));
@@ -57,10 +57,6 @@ fn comments(text: &mut String, variable: &EnvInfo, indent: &str) {
 
 fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
-}
-
-fn is_optional(variable: &EnvInfo) -> bool {
-    variable.ty.starts_with("Option<") || variable.ty.contains("::Option<")
 }
 
 /// The text that would read as the default, if that is a literal.

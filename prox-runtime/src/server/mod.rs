@@ -211,9 +211,15 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Whether `HOST` and `PORT` say where it listens.
-    pub(crate) fn listens_by_env(&self) -> bool {
-        self.address.is_none() && self.listener.is_none() && self.unix.is_none()
+    /// Whether it reads this variable of the environment.
+    pub(crate) fn reads(&self, variable: &str) -> bool {
+        match variable {
+            "HOST" | "PORT" => {
+                self.address.is_none() && self.listener.is_none() && self.unix.is_none()
+            }
+            "TRUSTED_PROXIES" => self.edge.trusted.is_none(),
+            _ => false,
+        }
     }
 
     /// Speaks TLS with clients, and with them only: `https`. See [`Tls`] for certificates, names and reloading.

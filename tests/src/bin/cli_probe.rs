@@ -1,5 +1,5 @@
 //! A gateway with the arguments of `prox::cli`: one with a name, or, with `NAMELESS` set, one without.
-//! With `FIXED` set it listens on that address.
+//! With `FIXED` set it listens on that address, and trusts no proxy.
 
 use std::process::ExitCode;
 
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         |server| {
             let fixed = std::env::var("FIXED").ok();
             match fixed.and_then(|fixed| fixed.parse().ok()) {
-                Some(address) => server.address(address),
+                Some(address) => server.address(address).trusted_proxies::<&str>([]),
                 None => server.workers(1),
             }
         },
