@@ -299,7 +299,7 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     /// Begins what goes on beside the requests, such as health checks; each worker says so once, on its runtime.
     fn start(&self) {}
 
-    /// Is told when the server stops accepting; each worker says so once.
+    /// Is told when the server is to end: it should get no more requests, and those that come are served for a while.
     fn drain(&self) {}
 
     /// What is served, in a few words, for the line that a terminal gets.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::Stdio};
 
 use prox_tests::{
-    client::RawClient,
+    client::{Answer, RawClient},
     origin::{Origin, Reply},
     ports::free_port,
     wait::{Gate, eventually, within},
@@ -33,12 +33,18 @@ fn command(variables: &[(&str, &str)]) -> Command {
 impl Process {
     /// Starts one before this upstream, and waits until it accepts connections.
     async fn start(origin: &Origin) -> Self {
+        Self::with_delay(origin, 0).await
+    }
+
+    /// The same, which serves on for so many seconds at its end.
+    async fn with_delay(origin: &Origin, delay: u64) -> Self {
         let port = free_port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let variables = [
             ("UPSTREAM", origin.url()),
             ("PORT", port.to_string()),
             ("HOST", "127.0.0.1".into()),
+            ("DELAY", delay.to_string()),
         ];
         let variables = variables
             .each_ref()
@@ -49,6 +55,11 @@ impl Process {
         })
         .await;
         Self { child, address }
+    }
+
+    /// Sends one `GET` on a connection of its own.
+    async fn get(&self, target: &str) -> Answer {
+        RawClient::connect(self.address).await.get(target).await
     }
 
     async fn signal(&self, name: &str) {
@@ -162,6 +173,21 @@ async fn a_second_signal_ends_it_at_once() {
     .await;
     process.signal("TERM").await;
     assert_eq!(process.ended().await.0, Some(130));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_wait_before_the_drain() {
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let process = Process::with_delay(&origin, 3_600).await;
+    process.get("/readyz").await.expect(200);
+    process.signal("TERM").await;
+    within("the gateway to be unready", async {
+        while process.get("/readyz").await.status != 503 {}
+    })
+    .await;
+    assert!(!process.get("/").await.expect(200).closes());
+    process.signal("TERM").await;
+    assert_eq!(process.ended().await.0, Some(0));
 }
 
 #[tokio::test]

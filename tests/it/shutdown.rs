@@ -71,6 +71,48 @@ async fn a_response_under_way_is_finished() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_to_end_is_not_ready_and_serves_on() {
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let url = origin.endpoint();
+    let gateway = prox::gateway! {
+        GET "/readyz" => prox::readiness(),
+        "/" => url,
+    };
+    let gateway = gateway.expect("the gateway can start");
+    let mut served = Served::with(gateway.clone(), |server| {
+        server.shutdown_delay(Duration::from_hours(1))
+    })
+    .await;
+    let mut client = served.client().await;
+    client.get("/").await.expect(200);
+    served.begin_shutdown();
+    eventually("it is not ready", || !gateway.is_ready()).await;
+    assert_eq!(
+        served.get("/readyz").await.expect(503).text(),
+        "not ready\n"
+    );
+    for answer in [served.get("/").await, client.get("/").await] {
+        assert!(!answer.expect(200).closes());
+    }
+    assert!(!served.has_ended());
+}
+
+#[tokio::test]
+async fn the_drain_begins_after_the_delay() {
+    const DELAY: Duration = Duration::from_millis(300);
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let url = origin.endpoint();
+    let gateway = prox::gateway! { "/" => url };
+    let gateway = Served::with(gateway, |server| server.shutdown_delay(DELAY)).await;
+    let mut idle = gateway.client().await;
+    idle.get("/").await.expect(200);
+    let began = tokio::time::Instant::now();
+    gateway.stop().await;
+    assert!(began.elapsed() >= DELAY, "{:?}", began.elapsed());
+    assert!(idle.closed().await.is_empty());
+}
+
+#[tokio::test]
 async fn an_upload_under_way_is_finished() {
     let origin = Origin::start(Reply::ok("thanks")).await;
     let url = origin.endpoint();

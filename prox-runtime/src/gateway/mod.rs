@@ -122,7 +122,7 @@ impl Gateway {
     }
 
     /// Whether it should get requests: every backend that it [requires](crate::ClusterBuilder::required) is
-    /// [ready](Cluster::is_ready), and no server of it has begun to drain. [`readiness`](crate::readiness()) is a target that
+    /// [ready](Cluster::is_ready), and no server of it is to end. [`readiness`](crate::readiness()) is a target that
     /// says so.
     ///
     /// Without a required backend it is ready from its start.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     error::{Error, Result},
+    handler::Dispatch,
     sync::lock,
     watch::Watch,
 };
@@ -37,6 +38,30 @@ pub(super) fn signal() -> Result<impl Future<Output = ()> + Send> {
             Poll::Pending
         }
     }))
+}
+
+/// Done when the drain is to begin: so long after the shutdown, or at another signal, where `signals` are listened to.
+///
+/// From the shutdown on the gateway is not ready; it serves on, so that whoever asks can send nobody here any more.
+pub(super) async fn due<G: Dispatch>(
+    gateway: G,
+    shutdown: impl Future<Output = ()>,
+    delay: Duration,
+    signals: bool,
+) {
+    shutdown.await;
+    gateway.drain();
+    if delay.is_zero() {
+        return;
+    }
+    let again = async {
+        match signals.then(signal) {
+            Some(Ok(again)) => again.await,
+            Some(Err(_)) | None => pending().await,
+        }
+    };
+    // Either ends the wait.
+    let _ = tokio::time::timeout(delay, again).await;
 }
 
 /// The open connections of one listener.

@@ -146,23 +146,23 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Accepts until `shutdown`, then drains.
+/// Accepts until the drain is `due`, then drains.
 pub(super) async fn serve<G: Dispatch>(
     gateway: G,
     listeners: Vec<Listener>,
     options: Options,
-    shutdown: impl Future<Output = ()>,
+    due: impl Future<Output = ()>,
 ) {
     gateway.start();
     let options = Arc::new(options);
     let tracker = Tracker::default();
-    let mut shutdown = pin!(shutdown);
+    let mut due = pin!(due);
     let mut turn = 0_usize;
     loop {
         // Each listener is the first in turn, so that a busy one does not keep the others waiting.
         turn = turn.wrapping_add(1);
         let accepted = poll_fn(|cx| {
-            if shutdown.as_mut().poll(cx).is_ready() {
+            if due.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
             let count = listeners.len();
@@ -180,7 +180,6 @@ pub(super) async fn serve<G: Dispatch>(
             Some(Err(error)) => refused(&error).await,
         }
     }
-    gateway.drain();
     tracker.drain();
     // Whoever the kernel has let in already is served as well.
     for listener in listeners {

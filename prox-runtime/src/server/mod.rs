@@ -72,6 +72,7 @@ pub(crate) struct Options {
     pub(crate) header_timeout: Duration,
     pub(crate) keep_alive: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) shutdown_delay: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
@@ -96,6 +97,7 @@ impl Default for Options {
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_mins(1),
             idle_timeout: Duration::from_mins(1),
+            shutdown_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             max_header_size: 64 * 1024,
             max_headers: 100,
@@ -160,7 +162,7 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Starts the drain when `shutdown` is done, instead of on SIGTERM or Ctrl-C.
+    /// Ends the server when `shutdown` is done, instead of on SIGTERM or Ctrl-C.
     pub fn shutdown(mut self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown = Some(Box::pin(shutdown));
         self
@@ -183,6 +185,19 @@ impl<G: Dispatch> Server<G> {
     /// Every byte that moves starts it anew.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.options.idle_timeout = limit.min(FOREVER);
+        self
+    }
+
+    /// Serves on for so long when it is to end, before the drain begins; 0 s by default.
+    ///
+    /// From the signal, or the [`shutdown`](Self::shutdown) future, on the gateway is [not ready](crate::Gateway::is_ready), but
+    /// connections are still accepted and requests answered as before. It is for load balancers that learn from the
+    /// [readiness](crate::readiness()), or from whoever ends the process, that they should send nobody here any more, and need a
+    /// while for it: the time between their checks, or some seconds in Kubernetes. A second signal ends the wait, unless there is
+    /// a shutdown future and [`serve`](Self::serve) leaves the signals to its caller. The
+    /// [`drain_timeout`](Self::drain_timeout) begins after it.
+    pub fn shutdown_delay(mut self, delay: Duration) -> Self {
+        self.options.shutdown_delay = delay;
         self
     }
 
@@ -290,7 +305,7 @@ impl<G: Dispatch> Server<G> {
     /// Serves on threads of its own, one single-threaded runtime each, until SIGTERM or Ctrl-C, and drains.
     ///
     /// It listens on `HOST` and `PORT` from the environment, by default `0.0.0.0:8080` (or `HOST=unix:/run/prox.sock`), and says so in one line when
-    /// stdout is a terminal. A second signal ends it at once.
+    /// stdout is a terminal. A signal during the drain ends it at once, with exit code 130.
     ///
     /// # Errors
     ///
@@ -353,11 +368,13 @@ impl<G: Dispatch> Server<G> {
                 Place::Unix(path) => Listener::unix(&UnixSocket::bind(&path, options.unix_mode)?)?,
             });
         }
+        let signals = self.shutdown.is_none();
         let shutdown = match self.shutdown {
             Some(shutdown) => shutdown,
             None => Box::pin(drain::signal()?),
         };
-        listener::serve(gateway, listeners, options, shutdown).await;
+        let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, signals);
+        listener::serve(gateway, listeners, options, due).await;
         Ok(())
     }
 }

@@ -98,8 +98,9 @@ pub(super) fn run<G: Dispatch>(
         .collect::<Result<_>>()?;
     runtime.block_on(async move {
         let _watching = options.tls.as_ref().and_then(Termination::watch);
+        let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, true);
         tokio::spawn(async move {
-            shutdown.await;
+            due.await;
             let _ = stop.send(true);
             // Whoever asks twice does not want to wait.
             if let Ok(again) = drain::signal() {
