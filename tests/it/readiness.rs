@@ -16,6 +16,7 @@ use prox_tests::{
     ports::Refused,
     wait::{Gate, eventually},
 };
+use tokio::sync::watch;
 
 const SOON: Duration = Duration::from_millis(20);
 
@@ -122,6 +123,26 @@ async fn connections_are_there_before_the_first_request() {
         gateway.get("/").await.expect(200);
     }
     assert_eq!(origin.accepted(), 3);
+}
+
+#[tokio::test]
+async fn endpoints_that_come_are_warmed_up_and_those_that_stay_are_not_again() {
+    let (a, b) = (
+        Origin::start(Reply::ok("a")).await,
+        Origin::start(Reply::ok("b")).await,
+    );
+    let (sender, sets) = watch::channel(Vec::new());
+    let _gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, sets).pool(PoolOptions::new().warm(2)),
+    })
+    .await;
+    sender.send_replace(vec![a.endpoint()]);
+    eventually("the first is warm", || a.open() == 2).await;
+    sender.send_replace(vec![a.endpoint(), b.endpoint()]);
+    eventually("the second is warm", || b.open() == 2).await;
+    assert_eq!((a.accepted(), b.accepted()), (2, 2));
+    sender.send_replace(vec![b.endpoint()]);
+    a.left_alone().await;
 }
 
 #[tokio::test]

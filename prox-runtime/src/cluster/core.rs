@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::request::Parts;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Attempt, Balancer, Caller, Endpoint, Lease, Outcome, Pick, RetryOptions, SlowStart,
@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(super) connect_timeout: Duration,
     /// Whether the gateway is not ready without it.
     pub(super) required: bool,
-    /// How many connections to each endpoint are opened at the start.
+    /// How many connections to each endpoint are opened before it gets requests.
     pub(super) warm: usize,
 }
 
@@ -475,7 +475,7 @@ impl Core {
         self.views.with(|view| Arc::clone(&view.members))
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -498,7 +498,12 @@ impl Core {
         Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng))
     }
 
-    /// How many connections to each endpoint each worker opens at its start.
+    /// Tells of each set of endpoints that is found, where they come and go.
+    pub(crate) fn sets(&self) -> Option<watch::Receiver<u64>> {
+        self.discovery.as_ref().map(Discovery::subscribe)
+    }
+
+    /// How many connections to each endpoint each worker opens when it starts, or the endpoint comes.
     pub(crate) fn warm(&self) -> usize {
         self.warm
     }

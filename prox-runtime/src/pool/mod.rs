@@ -86,11 +86,12 @@ impl PoolOptions {
         self
     }
 
-    /// Opens so many connections to each endpoint when a worker starts, so that the first requests need not; none by default.
+    /// Opens so many connections to each endpoint when a worker starts, or when the endpoint is [found](crate::Discover), so that
+    /// the first requests need not; none by default.
     ///
     /// No more than [`max_idle`](Self::max_idle) are opened, one after the other, and one if the upstream speaks HTTP/2. They are
     /// kept like any other: those that nobody uses are closed after the [`idle_timeout`](Self::idle_timeout). An endpoint that
-    /// cannot be reached is an event, and nothing waits for it. Endpoints that are [found](crate::Discover) later are not warmed up.
+    /// cannot be reached is an event, and nothing waits for it.
     #[must_use]
     pub fn warm(mut self, connections: usize) -> Self {
         self.warm = connections;

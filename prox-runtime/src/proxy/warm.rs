@@ -1,6 +1,11 @@
 //! Connections that are there before the first request.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use tokio::{runtime::Handle, sync::watch};
 
 use super::open;
 use crate::{
@@ -10,39 +15,70 @@ use crate::{
     pool::{Connection, Granted},
 };
 
-/// Opens the connections that the backend wants at the start of a worker, which is the thread that this is called on.
+/// Opens the connections that the backend wants at the start of a worker, which is the thread that this is called on, and to
+/// endpoints that are found later.
 ///
 /// Each endpoint has a task of its own, which ends when its connections are there, when one does not come about, or with the
 /// gateway. Without a runtime, it does nothing.
 pub(crate) fn warm(cluster: &Cluster) {
     let core = cluster.core();
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+    let Ok(runtime) = Handle::try_current() else {
         return;
     };
-    if core.warm() == 0 {
+    let count = core.warm();
+    if count == 0 {
         return;
     }
-    // Those that are found later are not warmed up.
+    if let Some(sets) = core.sets() {
+        runtime.spawn(follow(Arc::downgrade(core), sets, count));
+        return;
+    }
     for upstream in core.members().iter() {
-        let upstream = Arc::downgrade(upstream);
-        let (core, name) = (Arc::downgrade(core), cluster.name().to_owned());
-        let count = cluster.core().warm();
-        runtime.spawn(async move {
-            for _ in 0..count {
-                let (Some(core), Some(upstream)) = (core.upgrade(), upstream.upgrade()) else {
-                    return;
-                };
-                match one(&core, &upstream).await {
-                    Ok(More::Welcome) => {}
-                    Ok(More::Enough) => return,
-                    Err(error) => {
-                        let endpoint = &upstream.endpoint;
-                        tracing::warn!(target: "prox", backend = name, %endpoint, ?error, "not warmed up");
-                        return;
-                    }
-                }
+        let (core, upstream) = (Arc::downgrade(core), Arc::downgrade(upstream));
+        runtime.spawn(fill(core, upstream, count));
+    }
+}
+
+/// Warms up the endpoints that are there, and those that come.
+async fn follow(core: Weak<Core>, mut sets: watch::Receiver<u64>, count: usize) {
+    let mut known: HashMap<usize, Weak<Upstream>> = HashMap::new();
+    loop {
+        let Some(members) = core.upgrade().map(|core| core.members()) else {
+            return;
+        };
+        let mut found = HashMap::new();
+        for upstream in members.iter() {
+            let (index, upstream) = (upstream.index(), Arc::downgrade(upstream));
+            let stays = |before: &Weak<Upstream>| before.ptr_eq(&upstream);
+            if !known.get(&index).is_some_and(stays) {
+                tokio::spawn(fill(core.clone(), upstream.clone(), count));
             }
-        });
+            found.insert(index, upstream);
+        }
+        drop(members);
+        known = found;
+        // The sender ends with the gateway.
+        if sets.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens so many connections to an endpoint, one after the other.
+async fn fill(core: Weak<Core>, upstream: Weak<Upstream>, count: usize) {
+    for _ in 0..count {
+        let (Some(core), Some(upstream)) = (core.upgrade(), upstream.upgrade()) else {
+            return;
+        };
+        match one(&core, &upstream).await {
+            Ok(More::Welcome) => {}
+            Ok(More::Enough) => return,
+            Err(error) => {
+                let (backend, endpoint) = (core.name(), &upstream.endpoint);
+                tracing::warn!(target: "prox", backend, %endpoint, ?error, "not warmed up");
+                return;
+            }
+        }
     }
 }
 

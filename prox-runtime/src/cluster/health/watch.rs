@@ -17,7 +17,7 @@ use super::{
     check::{CheckTarget, Erased, HealthCheck},
 };
 use crate::{
-    cluster::{Core, Upstream, background::Background, discover::Discovery, rng::Rng},
+    cluster::{Core, Upstream, background::Background, rng::Rng},
     connect::Protocol,
 };
 
@@ -53,9 +53,13 @@ impl Checks {
     /// Begins, unless it is running already, or no runtime is here to run it.
     pub(crate) fn start(&self, core: &Arc<Core>) {
         self.background.start(|| {
-            let sets = core.discovery.as_ref().map(Discovery::subscribe);
             let check = Arc::clone(&self.check);
-            watch(Arc::downgrade(core), check, self.options.clone(), sets)
+            watch(
+                Arc::downgrade(core),
+                check,
+                self.options.clone(),
+                core.sets(),
+            )
         });
     }
 }
