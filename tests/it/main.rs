@@ -13,6 +13,7 @@ mod desync;
 mod discovery;
 mod embedding;
 mod env;
+mod events;
 mod failures;
 mod faults;
 mod forwarding;

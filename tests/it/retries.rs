@@ -20,7 +20,7 @@ async fn failing() -> Origin {
 
 /// Tries the endpoints in the order in which they are written.
 #[derive(Debug)]
-struct InTurn;
+pub(crate) struct InTurn;
 
 impl prox::Balancer for InTurn {
     fn pick(&self, pick: &prox::Pick<'_>) -> Option<usize> {

@@ -5,6 +5,7 @@
 
 pub mod certs;
 pub mod client;
+pub mod events;
 pub mod filler;
 pub mod flags;
 pub mod frame_origin;

@@ -124,7 +124,7 @@ impl Core {
                     // Says nothing of the backend, and cannot change the breaker's phase.
                     breaker.record(ticket, health::Outcome::Unknown, now);
                 }
-                self.counts.no_endpoint.up();
+                self.tell_nobody();
                 Err(Unavailable {
                     failure: Failure::NoEndpoint,
                     retry_after: None,
@@ -154,7 +154,7 @@ impl Core {
                 Ok(ticket)
             }
             Admission::Refuse { retry_after } => {
-                self.counts.breaker_refused.up();
+                self.tell_refused(retry_after);
                 Err(Unavailable {
                     failure: Failure::CircuitOpen,
                     retry_after: Some(retry_after),
@@ -492,10 +492,18 @@ impl Core {
         self.budget.deposit(now);
     }
 
-    /// Whether a try that failed is made again.
-    pub(crate) fn decide(&self, options: &RetryOptions, attempt: &Attempt<'_>) -> Verdict {
+    /// Whether a try at this endpoint is made again, which has failed in this way.
+    pub(crate) fn decide(
+        &self,
+        options: &RetryOptions,
+        attempt: &Attempt<'_>,
+        endpoint: &Endpoint,
+        failure: &str,
+    ) -> Verdict {
         let now = Instant::now();
-        Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng))
+        let verdict = Rng::with_local(|rng| options.decide(attempt, &self.budget, now, rng));
+        self.tell_retry(endpoint, failure, verdict);
+        verdict
     }
 
     /// Tells of each set of endpoints that is found, where they come and go.

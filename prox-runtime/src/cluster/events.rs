@@ -1,6 +1,9 @@
 //! Each decision as a `tracing` event and a count.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use super::{
     Core, Endpoint, Upstream,
@@ -12,6 +15,8 @@ use super::{
     hedge::NoHedge,
     members::Change,
     priority::Mode,
+    queue::Refused,
+    retry,
 };
 
 macro_rules! counts {
@@ -80,6 +85,18 @@ counts! {
     breaker_closed
     /// Requests that it refused.
     breaker_refused
+    /// Tries that failed and were made again: elsewhere, since there was no connection, or as often as
+    /// [`retry`](crate::ClusterBuilder::retry) says.
+    retried
+    /// Tries that failed and should have been made again, but were not: for want of another try, of budget, of time or of a
+    /// whole body, or because of the method or a long `Retry-After`.
+    not_retried
+    /// Requests that were sent once more because the kept connection was dead, or took no more of them.
+    resent
+    /// Requests that were refused because too many waited for the endpoint already.
+    queue_full
+    /// Requests that waited for the endpoint until their time was over.
+    queue_timeouts
     /// Requests that were sent to a second endpoint because the first was slow.
     hedged
     /// Those of them that the second endpoint answered.
@@ -207,6 +224,58 @@ impl Core {
         tracing::info!(target: "prox", backend = self.name(), "circuit breaker half open");
     }
 
+    /// There is no endpoint for a request.
+    pub(super) fn tell_nobody(&self) {
+        self.counts().no_endpoint.up();
+        tracing::debug!(target: "prox", backend = self.name(), "no endpoint");
+    }
+
+    /// The breaker refuses a request.
+    pub(super) fn tell_refused(&self, retry_after: Duration) {
+        self.counts().breaker_refused.up();
+        tracing::debug!(target: "prox", backend = self.name(), ?retry_after, "circuit breaker refused a request");
+    }
+
+    /// A try has failed in this way. It is counted that there is no further one where one was asked for.
+    pub(super) fn tell_retry(&self, endpoint: &Endpoint, failure: &str, verdict: retry::Verdict) {
+        let backend = self.name();
+        match verdict {
+            retry::Verdict::Retry { .. } => {
+                self.counts().retried.up();
+                tracing::info!(target: "prox", backend, %endpoint, reason = failure, "tried again");
+            }
+            retry::Verdict::GiveUp(reason) => {
+                if reason.is_refusal() {
+                    self.counts().not_retried.up();
+                }
+                let reason = reason.name();
+                tracing::debug!(target: "prox", backend, %endpoint, failure, reason, "not tried again");
+            }
+        }
+    }
+
+    /// A request is sent once more, since the kept connection was of no use.
+    pub(crate) fn resent(&self, endpoint: &Endpoint) {
+        self.counts().resent.up();
+        tracing::debug!(target: "prox", backend = self.name(), %endpoint, "sent again");
+    }
+
+    /// A request got no place at an endpoint: an event that may come with every request, and so is no warning.
+    pub(crate) fn not_placed(&self, endpoint: &Endpoint, refused: Refused) {
+        let backend = self.name();
+        let reason = match refused {
+            Refused::Full => {
+                self.counts().queue_full.up();
+                tracing::debug!(target: "prox", backend, %endpoint, "queue full");
+                return;
+            }
+            Refused::TooLong => "too_long",
+            Refused::End => "no_time",
+        };
+        self.counts().queue_timeouts.up();
+        tracing::debug!(target: "prox", backend, %endpoint, reason, "waited in the queue in vain");
+    }
+
     /// A request is sent to a second endpoint, since there is no answer from this one.
     pub(crate) fn hedged(&self, slow: &Endpoint) {
         self.counts().hedged.up();
@@ -216,6 +285,7 @@ impl Core {
     /// The second endpoint has answered first.
     pub(crate) fn hedge_won(&self) {
         self.counts().hedges_won.up();
+        tracing::debug!(target: "prox", backend = self.name(), "hedge won");
     }
 
     /// A slow request goes on alone.
@@ -228,6 +298,7 @@ impl Core {
     pub(crate) fn mirrored(&self, was: bool) {
         if was {
             self.counts().mirrored.up();
+            tracing::debug!(target: "prox", backend = self.name(), "mirrored");
         } else {
             self.counts().not_mirrored.up();
             tracing::debug!(target: "prox", backend = self.name(), "not mirrored");

@@ -105,6 +105,11 @@ impl RetryOptions {
         self.retries > 0
     }
 
+    /// Whether an answer with this status is a reason to try again.
+    pub(crate) fn is_for(&self, status: StatusCode) -> bool {
+        self.is_on() && self.statuses.contains(&status)
+    }
+
     /// How long a try may take that begins now, when the request as a whole must end at `end`.
     pub(crate) fn try_limit(&self, end: Option<Instant>, now: Instant) -> Option<Duration> {
         let left = end.map(|end| end.saturating_duration_since(now));
@@ -295,6 +300,11 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Whether another try was asked for, and could have been of use.
+    pub(crate) const fn is_refusal(self) -> bool {
+        !matches!(self, Self::Final | Self::Off)
+    }
+
     /// The stable name, for events and counters.
     pub(crate) const fn name(self) -> &'static str {
         match self {

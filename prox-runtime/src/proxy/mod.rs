@@ -191,7 +191,7 @@ impl Proxy {
         match answer {
             Ok(response) => response,
             Err(error) => {
-                tracing::debug!(backend = self.0.name(), ?error, "no response from upstream");
+                tracing::debug!(target: "prox", backend = self.0.name(), ?error, "no response from upstream");
                 respond::failure(error.as_failure().unwrap_or(Failure::Internal), grpc)
             }
         }
@@ -276,7 +276,7 @@ impl Proxy {
                 });
             }
             if is_new {
-                let permit = place(lease.upstream(), end).await?;
+                let permit = place(core, lease.upstream(), end).await?;
                 if permit.is_some() {
                     // The wait in line is no part of the try.
                     began = Instant::now();
@@ -354,10 +354,10 @@ impl Proxy {
                     }
                     let status = answer.status();
                     lease.answered(status, sent);
-                    // Only who may send the request again asks.
-                    let verdict = spare.as_ref().map(|_| {
+                    let verdict = policy.retry.is_for(status).then(|| {
                         attempt.failed = Failed::Status(status, answer.retry_after());
-                        core.decide(&policy.retry, &attempt)
+                        let endpoint = &lease.upstream().endpoint;
+                        core.decide(&policy.retry, &attempt, endpoint, status.as_str())
                     });
                     let Some(Verdict::Retry { wait }) = verdict else {
                         let cookie = lease.cookie(&caller, client.scheme() == "https");
@@ -367,7 +367,6 @@ impl Proxy {
                         }
                         return Ok(response);
                     };
-                    self.tell(&lease.upstream().endpoint, status.as_str());
                     // Who waits takes no place at the endpoint, and no connection.
                     drop(answer);
                     drop(lease);
@@ -379,6 +378,7 @@ impl Proxy {
                     // once, and is no try of its own.
                     match failed.again {
                         Some(whole) if again.is_none() => {
+                            core.resent(&lease.upstream().endpoint);
                             *req = whole;
                             again = Some(Again { avoid });
                             kept = Some(lease);
@@ -416,28 +416,17 @@ impl Proxy {
         endpoint: &Endpoint,
         error: Error,
     ) -> Result<Error, Error> {
-        match self.0.core().decide(&self.0.policy().retry, attempt) {
+        let failure = error.as_failure().unwrap_or(Failure::Internal).name();
+        let (core, options) = (self.0.core(), &self.0.policy().retry);
+        match core.decide(options, attempt, endpoint, failure) {
             Verdict::Retry { wait } => {
-                let failure = error.as_failure().unwrap_or(Failure::Internal);
-                self.tell(endpoint, failure.name());
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
                 }
                 Ok(error)
             }
-            Verdict::GiveUp(reason) => {
-                tracing::debug!(
-                    backend = self.0.name(),
-                    reason = reason.name(),
-                    "not tried again"
-                );
-                Err(error)
-            }
+            Verdict::GiveUp(_) => Err(error),
         }
-    }
-
-    fn tell(&self, endpoint: &Endpoint, reason: &str) {
-        tracing::info!(backend = self.0.name(), %endpoint, reason, "tried again");
     }
 
     /// The response for the client.
@@ -617,13 +606,20 @@ impl Proxy {
 }
 
 /// A place at an endpoint that has a limit, as soon as it is this request's turn.
-async fn place(upstream: &Upstream, end: Option<Instant>) -> Result<Option<Permit>, Error> {
+async fn place(
+    core: &Core,
+    upstream: &Upstream,
+    end: Option<Instant>,
+) -> Result<Option<Permit>, Error> {
     let Some(queue) = upstream.queue() else {
         return Ok(None);
     };
     match queue.enter(end).await {
         Ok(permit) => Ok(Some(permit)),
-        Err(refused) => Err(Error::failure(refused.into())),
+        Err(refused) => {
+            core.not_placed(&upstream.endpoint, refused);
+            Err(Error::failure(refused.into()))
+        }
     }
 }
 
