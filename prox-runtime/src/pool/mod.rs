@@ -355,7 +355,7 @@ mod tests {
     async fn a_limit_without_an_end_is_none() {
         let options = PoolOptions::new().idle_timeout(Duration::MAX);
         let (pool, _far, now) = kept(options.lifetime(Duration::MAX)).await;
-        assert!(pool.sweep_local(now + LIMIT));
+        assert!(pool.sweep(pool.shards.place(), now + LIMIT));
         assert!(pool.take(now + LIMIT).is_some());
     }
 }
