@@ -6,19 +6,13 @@ use prox::{Cluster, Condition, PassiveOptions, SlowStart};
 use prox_tests::{
     client::head,
     frame_origin::{FrameOrigin, code, data, ok, reset},
-    gateway::Served,
+    gateway::{Served, served},
     origin::{Origin, Reply},
     wait::eventually,
     wire::End,
 };
 
 const LONG: Duration = Duration::from_mins(5);
-
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let users = gateway.backend("users").expect("it has one").clone();
-    (Served::start(gateway).await, users)
-}
 
 fn condition(users: &Cluster, index: usize) -> Condition {
     let state = users.endpoints().nth(index).expect("an endpoint");

@@ -16,7 +16,7 @@ use prox::{Cluster, Discover, Endpoint, EndpointSet, Failure, Pem, SlowStart, Up
 use prox_tests::{
     certs::Authority,
     client::{HyperClient, Speaks, head, text},
-    gateway::Served,
+    gateway::{Served, served},
     names::NameServer,
     origin::{Origin, Reply},
     secure::Front,
@@ -40,13 +40,6 @@ async fn origins<const N: usize>() -> [Origin; N] {
 
 fn set<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Vec<Endpoint> {
     origins.into_iter().map(Origin::endpoint).collect()
-}
-
-/// A gateway before its backend `users`, and the handle of that.
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let users = gateway.backend("users").expect("it has one").clone();
-    (Served::start(gateway).await, users)
 }
 
 /// A gateway whose backend has the endpoints that the sender says.

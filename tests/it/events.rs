@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use prox::{BreakerOptions, BudgetOptions, Cluster, PassiveOptions, QueueOptions, SlowStart};
+use prox::{BreakerOptions, BudgetOptions, PassiveOptions, QueueOptions, SlowStart};
 use prox_tests::{
     events::{Events, Told},
-    gateway::Served,
+    gateway::{Served, served},
     origin::{Origin, Reply},
     ports::Refused,
     wait::{Gate, within},
@@ -15,13 +15,6 @@ use tracing::Level;
 use crate::retries::InTurn;
 
 const BRIEF: Duration = Duration::from_millis(100);
-
-/// A gateway before its backend `users`, and the handle of that.
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let users = gateway.backend("users").expect("it has one").clone();
-    (Served::start(gateway).await, users)
-}
 
 async fn answering(status: u16) -> Origin {
     Origin::start(Reply::status(status, &[], "")).await

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use prox::{Cluster, Condition, GrpcCheck};
 use prox_tests::{
     client::{RequestBody, Speaks, body},
-    gateway::Served,
+    gateway::served_before,
     origin::{Origin, Reply},
     service::{CutOff, Frames, ServiceOrigin, data},
     wait::eventually,
@@ -109,12 +109,6 @@ fn quick(check: GrpcCheck) -> GrpcCheck {
     check.every(soon).fall(1).rise(1)
 }
 
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let orders = gateway.backend("orders").expect("it has one").clone();
-    (Served::start(gateway).await, orders)
-}
-
 /// How the endpoint stands, and why.
 fn state(orders: &Cluster, index: usize) -> (Condition, Option<String>) {
     let state = orders.endpoints().nth(index).expect("an endpoint");
@@ -126,7 +120,7 @@ fn state(orders: &Cluster, index: usize) -> (Condition, Option<String>) {
 async fn a_server_is_used_while_it_says_that_it_serves() {
     let server = Server::well().await;
     let url = server.origin.endpoint();
-    let (_gateway, orders) = served(prox::gateway! {
+    let (_gateway, orders) = served_before("orders", prox::gateway! {
         backend orders = cluster(rr, [url])
             .http2()
             .health(grpc().every(500ms).timeout(400ms).every_while_changing(20ms).fall(1).rise(1));
@@ -149,10 +143,13 @@ async fn a_service_is_asked_for_by_its_name() {
     let server = Server::well().await;
     let (url, check) = (server.origin.endpoint(), quick(prox::GrpcCheck::new()));
     let check = check.service("shop.Orders");
-    let (_gateway, _) = served(prox::gateway! {
-        backend orders = cluster(rr, [url]).http2().health(check);
-        "/" => orders,
-    })
+    let (_gateway, _) = served_before(
+        "orders",
+        prox::gateway! {
+            backend orders = cluster(rr, [url]).http2().health(check);
+            "/" => orders,
+        },
+    )
     .await;
     eventually("it is checked", || server.count.load(SeqCst) > 0).await;
     let asked = server.asked.lock().expect("free").clone();
@@ -174,10 +171,13 @@ async fn whatever_else_is_answered_is_no_yes_and_says_why() {
     ] {
         let server = Server::start(Speaks::Http2, says).await;
         let (url, check) = (server.origin.endpoint(), quick(GrpcCheck::new()));
-        let (_gateway, orders) = served(prox::gateway! {
-            backend orders = cluster(rr, [url]).http2().health(check);
-            "/" => orders,
-        })
+        let (_gateway, orders) = served_before(
+            "orders",
+            prox::gateway! {
+                backend orders = cluster(rr, [url]).http2().health(check);
+                "/" => orders,
+            },
+        )
         .await;
         eventually("it is out", || state(&orders, 0).0 == Condition::Unhealthy).await;
         assert_eq!(state(&orders, 0).1.as_deref(), Some(reason), "{says:?}");
@@ -193,10 +193,13 @@ async fn a_server_of_something_else_is_out() {
         well.origin.endpoint(),
         quick(GrpcCheck::new()),
     );
-    let (_gateway, orders) = served(prox::gateway! {
-        backend orders = cluster(rr, [a, b]).http2().health(check);
-        "/" => orders,
-    })
+    let (_gateway, orders) = served_before(
+        "orders",
+        prox::gateway! {
+            backend orders = cluster(rr, [a, b]).http2().health(check);
+            "/" => orders,
+        },
+    )
     .await;
     eventually("it is out", || state(&orders, 0).0 == Condition::Unhealthy).await;
     assert_eq!(state(&orders, 1).0, Condition::Healthy);

@@ -14,7 +14,7 @@ use prox::{
 };
 use prox_tests::{
     client::head,
-    gateway::Served,
+    gateway::{Served, served},
     origin::{Origin, Reply},
     wait::eventually,
 };
@@ -28,13 +28,6 @@ async fn named(name: &'static str) -> Origin {
 
 fn passive() -> PassiveOptions {
     PassiveOptions::new().eject_for(BRIEF, BRIEF * 2)
-}
-
-/// A gateway before its backend `users`, and the handle of that.
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let users = gateway.backend("users").expect("it has one").clone();
-    (Served::start(gateway).await, users)
 }
 
 fn condition(users: &Cluster, index: usize) -> Condition {

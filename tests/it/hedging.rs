@@ -5,22 +5,14 @@ use std::time::Duration;
 use prox::{BudgetOptions, Cluster, Condition, HedgeOptions, QueueOptions};
 use prox_tests::{
     client::head,
-    gateway::Served,
+    gateway::{Served, served},
     origin::{Origin, Reply},
     wait::{Gate, eventually},
 };
 
+use crate::retries::InTurn;
+
 const DELAY: Duration = Duration::from_millis(30);
-
-/// Tries the endpoints in the order in which they are written.
-#[derive(Debug)]
-struct InTurn;
-
-impl prox::Balancer for InTurn {
-    fn pick(&self, pick: &prox::Pick<'_>) -> Option<usize> {
-        pick.available().next()
-    }
-}
 
 async fn named(name: &'static str) -> Origin {
     Origin::start(Reply::ok(name)).await
@@ -38,12 +30,6 @@ async fn slow(gate: &Gate) -> Origin {
 /// Never answers.
 async fn stalled() -> Origin {
     Origin::start(Reply::new().stall()).await
-}
-
-async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
-    let gateway = gateway.expect("the gateway can start");
-    let users = gateway.backend("users").expect("it has one").clone();
-    (Served::start(gateway).await, users)
 }
 
 /// These two endpoints, tried in this order, with hedging.

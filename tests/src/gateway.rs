@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use prox::{IntoGateway, Server};
+use prox::{Cluster, IntoGateway, Server};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
@@ -85,4 +85,16 @@ impl Served {
             .expect("the server does not panic")
             .expect("the server ends in good order");
     }
+}
+
+/// A gateway before its backend `users`, and the handle of that.
+pub async fn served(gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
+    served_before("users", gateway).await
+}
+
+/// A gateway before its backend of this name, and the handle of that.
+pub async fn served_before(name: &str, gateway: prox::Result<prox::Gateway>) -> (Served, Cluster) {
+    let gateway = gateway.expect("the gateway can start");
+    let backend = gateway.backend(name).expect("it has one").clone();
+    (Served::start(gateway).await, backend)
 }
