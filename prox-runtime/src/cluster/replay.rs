@@ -1,6 +1,9 @@
 //! A copy of a request's body, for as long as it may be needed again.
 
 use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+
+use crate::error::Error;
 
 /// What is kept of a body at most; a longer one is not retried.
 pub(crate) const REPLAY_LIMIT: usize = 64 * 1024;
@@ -43,6 +46,18 @@ impl Replay {
     /// Whether a body that says it is so long is worth copying.
     pub(crate) fn is_worthwhile(length: Option<u64>) -> bool {
         length.is_none_or(|length| length <= REPLAY_LIMIT as u64)
+    }
+
+    /// Keeps what a body has just given, or that it has ended.
+    pub(crate) fn follow(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        match frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => self.push(data),
+                None => self.lose(),
+            },
+            Some(Err(_)) => self.lose(),
+            None => self.finish(),
+        }
     }
 
     /// Keeps what was sent. Once the limit is passed, nothing is kept any more.

@@ -131,14 +131,8 @@ impl HttpBody for Turn {
             return Poll::Ready(Some(Err(Error::failure(Failure::Reset))));
         }
         let frame = Pin::new(&mut shared.body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
-                Some(data) => shared.copy.push(data),
-                None => shared.copy.lose(),
-            },
-            Poll::Ready(Some(Err(_))) => shared.copy.lose(),
-            Poll::Ready(None) => shared.copy.finish(),
-            Poll::Pending => {}
+        if let Poll::Ready(frame) = &frame {
+            shared.copy.follow(frame.as_ref());
         }
         frame
     }

@@ -217,14 +217,8 @@ impl HttpBody for Kept {
         let this = &mut *self;
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         let mut copy = lock(&this.copy);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
-                Some(data) => copy.push(data),
-                None => copy.lose(),
-            },
-            Poll::Ready(Some(Err(_))) => copy.lose(),
-            Poll::Ready(None) => copy.finish(),
-            Poll::Pending => {}
+        if let Poll::Ready(frame) = &frame {
+            copy.follow(frame.as_ref());
         }
         if frame.is_ready() && this.body.is_end_stream() {
             copy.finish();

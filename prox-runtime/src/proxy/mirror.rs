@@ -110,14 +110,7 @@ impl Tapped {
         let Some((_, replay)) = &mut self.copy else {
             return;
         };
-        match frame {
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(data) => replay.push(data),
-                None => replay.lose(),
-            },
-            Some(Err(_)) => replay.lose(),
-            None => {}
-        }
+        replay.follow(frame);
         if replay.is_lost() {
             let copy = self.copy.take();
             copy.inspect(|(copy, _)| copy.core.mirrored(false));
