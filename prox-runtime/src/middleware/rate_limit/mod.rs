@@ -15,11 +15,6 @@ use std::{
     time::Duration,
 };
 
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, MonotonicClock, Reference},
-    middleware::StateInformationMiddleware,
-};
 use self::{
     buckets::{Buckets, Key, TextKeys},
     fields::{Fields, Name, Named},
@@ -30,6 +25,11 @@ use crate::{
     handler::{Parts, Request, Response},
     respond,
     route::RequestExt,
+};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, MonotonicClock, Reference},
+    middleware::StateInformationMiddleware,
 };
 
 /// How many keys have a bucket of their own, unless the user says otherwise.

@@ -295,9 +295,7 @@ async fn the_items_of_an_upstream_are_kept() {
             &["limit=100, remaining=50", "\"edge\";r=5;t=10"],
         ),
     ] {
-        let target = limit()
-            .into_layer()
-            .wrap(BoxHandler::new(upstream(fields)));
+        let target = limit().into_layer().wrap(BoxHandler::new(upstream(fields)));
         let (_, _, told) = told(&target).await;
         assert_eq!(told, left);
     }
