@@ -11,6 +11,7 @@ mod expand;
 mod model;
 mod pipeline;
 mod syntax;
+mod vocab;
 
 use self::pipeline::expand;
 

@@ -91,11 +91,12 @@ const RUNTIME: &[(&str, &[&str])] = &[
 ///
 /// The last of each are against the direction: small functions on tokens that two stages share.
 const MACROS: &[(&str, &[&str])] = &[
+    ("vocab", &[]),
     ("diag", &["syntax"]),
-    ("syntax", &["diag"]),
-    ("model", &["diag", "syntax"]),
+    ("syntax", &["diag", "vocab"]),
+    ("model", &["diag", "syntax", "vocab"]),
     ("check", &["diag", "model", "syntax"]),
-    ("expand", &["diag", "model", "syntax", "check"]),
+    ("expand", &["diag", "model", "syntax", "check", "vocab"]),
     ("pipeline", &["diag", "model", "syntax", "check", "expand"]),
 ];
 

@@ -12,11 +12,14 @@ use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree
 use quote::quote_spanned;
 
 use super::{Context, exprs};
-use crate::syntax::{
-    ast::{Backend, Expr},
-    marks::{Mark, Slot},
-    source::target_text,
-    words::{CHECKS, is_keyword},
+use crate::{
+    syntax::{
+        ast::{Backend, Expr},
+        marks::{Mark, Slot},
+        source::target_text,
+        words::is_keyword,
+    },
+    vocab,
 };
 
 /// The statements, with the local module of words at their end.
@@ -246,17 +249,16 @@ fn policies(context: &Context<'_>, policies: Vec<(Slot, Ident)>, out: &mut Token
 
 /// Whether the module of the place has the name, so that it must not stand there a second time.
 fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
-    let words: &[&str] = match slot {
-        Slot::Target => &[
-            "cluster", "handler", "redirect", "respond", "service", "split",
-        ],
-        Slot::Guard => &["client_ip", "cookie", "header", "query"],
-        Slot::Policy => &["hash", "least_conn", "p2c", "random", "rr", "weighted"],
-        Slot::Health => &CHECKS,
+    let slots: &[vocab::Slot] = match slot {
+        Slot::Target => &[vocab::Slot::Target],
+        Slot::Guard => &[vocab::Slot::Key],
+        Slot::Policy => &[vocab::Slot::Policy, vocab::Slot::KeyedPolicy],
+        Slot::Health => &[vocab::Slot::Check],
         _ => &[],
     };
+    let text = name.to_string();
     let backends = matches!(slot, Slot::Target | Slot::Outcome);
-    words.iter().any(|word| name == word)
+    slots.iter().any(|slot| vocab::is(*slot, &text))
         || (backends && context.places.contains_key(&name.to_string()))
 }
 

@@ -16,6 +16,7 @@ use crate::{
         host,
         pattern::{self, Pattern, Tail},
     },
+    vocab::{self, Slot},
 };
 
 /// Makes the model, and reports literals that are no paths or hosts.
@@ -79,9 +80,6 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         marks: gateway.marks,
     }
 }
-
-/// What makes a target of what is in its parentheses.
-const CALLS: [&str; 5] = ["cluster", "handler", "redirect", "respond", "service"];
 
 struct Lowering<'d> {
     diag: &'d mut Diagnostics,
@@ -157,7 +155,7 @@ impl Lowering<'_> {
         let called = matches!(rest.first(), Some(TokenTree::Group(_)));
         let what = if method && self.backends.contains(&name) {
             format!("the backend `{name}` is no layer")
-        } else if called && CALLS.contains(&name.as_str()) {
+        } else if called && vocab::is(Slot::Target, &name) {
             format!("`{name}(..)` is a target, and no layer")
         } else {
             return false;

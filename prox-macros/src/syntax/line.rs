@@ -9,7 +9,7 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, TARGETS, is_keyword, is_method, nearest, starts_line},
+    words::{ITEMS, is_keyword, is_method, is_of_targets, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -332,7 +332,7 @@ fn opening(group: &Group) -> &'static str {
 /// Whether a backend may have the name.
 fn is_free(name: &Ident) -> bool {
     let text = name.to_string();
-    !is_keyword(name) && !ITEMS.contains(&&*text) && !TARGETS.contains(&&*text)
+    !is_keyword(name) && !ITEMS.contains(&&*text) && !is_of_targets(&text)
 }
 
 /// Whether what follows the word is what follows the method of a route.

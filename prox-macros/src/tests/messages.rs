@@ -662,26 +662,3 @@ fn what_is_right_is_told_nothing() {
         assert_eq!(messages(source), Vec::<String>::new(), "{source}");
     }
 }
-
-#[test]
-fn the_options_of_a_backend_as_a_whole_are_those_of_its_builder() {
-    let read = |file: &str| {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../prox-runtime/src/cluster")
-            .join(file);
-        std::fs::read_to_string(file).unwrap()
-    };
-    let builder = read("builder.rs");
-    let methods = builder
-        .lines()
-        .filter_map(|line| line.strip_prefix("    pub fn ")?.split_once("(mut self"))
-        .map(|(name, _)| name);
-    let mut methods: Vec<&str> = methods.collect();
-    let mut known = crate::syntax::words::OF_CLUSTERS.to_vec();
-    methods.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(
-        methods, known,
-        "the options in builder.rs, and those in model/options.rs"
-    );
-}

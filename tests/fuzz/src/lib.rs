@@ -23,6 +23,8 @@ mod opaque;
 mod pipeline;
 #[path = "../../../prox-macros/src/syntax/mod.rs"]
 mod syntax;
+#[path = "../../../prox-macros/src/vocab.rs"]
+mod vocab;
 
 /// A gateway of any tokens expands to code that parses.
 pub fn gateway(source: &str) {

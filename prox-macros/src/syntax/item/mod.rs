@@ -12,7 +12,7 @@ use super::{
     Parser,
     cursor::Cursor,
     skip_line,
-    words::{ITEMS, TARGETS, is_keyword, is_method, starts_line},
+    words::{ITEMS, is_keyword, is_of_targets, is_method, starts_line},
 };
 use crate::diag::Place;
 
@@ -43,7 +43,7 @@ impl Parser<'_> {
         let name = c.ident(0).filter(|ident| {
             let text = ident.to_string();
             let word = ITEMS.contains(&text.as_str()) || is_method(&text);
-            let of_backends = form.starts_with("backend") && TARGETS.contains(&text.as_str());
+            let of_backends = form.starts_with("backend") && is_of_targets(&text);
             if declared && (word || of_backends) {
                 self.diag
                     .error(
