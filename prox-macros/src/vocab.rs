@@ -77,14 +77,7 @@ pub(crate) const WORDS: [Word; 61] = [
         Slot::Item,
         "host",
         "host \"api.example.com\" { \"/\" => target }",
-        &[
-            "server",
-            "vhost",
-            "domain",
-            "virtual_host",
-            "hosts",
-            "site",
-        ],
+        &["server", "vhost", "domain", "virtual_host", "hosts", "site"],
     ),
     word(
         Slot::Item,

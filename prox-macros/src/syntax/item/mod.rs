@@ -12,7 +12,7 @@ use super::{
     Parser,
     cursor::Cursor,
     skip_line,
-    words::{ITEMS, is_keyword, is_of_targets, is_method, starts_line},
+    words::{ITEMS, is_keyword, is_method, is_of_targets, starts_line},
 };
 use crate::diag::Place;
 
