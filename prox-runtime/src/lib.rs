@@ -58,9 +58,9 @@ pub use crate::{
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
     gateway::{
-        Assembly, Describe, Description, Gateway, GatewayFuture, HashKey, IntoBackend, IntoGateway,
-        IntoTarget, Readiness, Redirect, Respond, Split, Target, explain, hash, readiness,
-        redirect, respond, run,
+        Assembly, Describe, Description, Embed, Embedded, Gateway, GatewayFuture, HashKey,
+        IntoBackend, IntoGateway, IntoTarget, Readiness, Redirect, Respond, Split, Target, explain,
+        hash, readiness, redirect, respond, run,
     },
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,

@@ -11,6 +11,8 @@ mod crowd;
 mod defaults;
 mod desync;
 mod discovery;
+mod embedded_clients;
+mod embedded_work;
 mod embedding;
 mod env;
 mod events;

@@ -40,6 +40,14 @@ impl Client {
         }
     }
 
+    /// The same client over TLS, which somebody else has spoken with it: its [`scheme`](Self::scheme) is `https`.
+    ///
+    /// It is for a gateway that is [embedded](crate::Embed) in another server.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        self.secured(Session::default())
+    }
+
     /// The same client, after a TLS handshake.
     pub(crate) fn secured(self, session: Session) -> Self {
         Self {
@@ -67,6 +75,11 @@ impl Client {
             claims: Some(Box::new(claims)),
             ..self.clone()
         }
+    }
+
+    /// Whether a trusted proxy has told who the client is.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.claims.is_some()
     }
 
     /// The address of the other end of the connection, with its port: the client, or the proxy before this one.

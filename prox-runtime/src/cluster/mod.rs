@@ -34,6 +34,7 @@ mod window;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::{
+    background::Background,
     balance::sticky::{Affinity, Belongs},
     budget::Budget,
     core::Core,
@@ -288,6 +289,11 @@ impl Cluster {
     pub(crate) fn is_looked_after(&self) -> bool {
         let core = &*self.core;
         core.discovery.is_some() || core.checks.is_some() || core.required || core.warm > 0
+    }
+
+    /// The backends that get copies of its requests.
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Self> {
+        self.policy.mirror.iter().map(|mirror| mirror.cluster())
     }
 
     pub(crate) fn policy(&self) -> &Policy {

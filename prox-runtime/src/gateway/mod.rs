@@ -2,22 +2,16 @@
 
 mod assembly;
 mod called;
+mod embed;
 mod explain;
 mod keys;
 mod readiness;
+mod service;
 mod split;
 mod target;
 mod upgrade;
 
-use std::{
-    borrow::Cow,
-    convert::Infallible,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{borrow::Cow, fmt, future::pending, sync::Arc};
 
 use http::{Method, StatusCode, header, uri::PathAndQuery};
 use http_body::Body as _;
@@ -29,17 +23,19 @@ pub use self::{
         AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
         NamedOther, Returned, ReturnedOther, TakesRequests,
     },
+    embed::{Embed, Embedded},
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
     readiness::{Readiness, readiness},
+    service::GatewayFuture,
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
 use crate::{
     body::Body,
     client::Client,
-    cluster::Cluster,
-    error::{BoxError, Failure, Result},
+    cluster::{Background, Cluster},
+    error::{Failure, Result},
     forward::{headers, host, path},
     framing,
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
@@ -65,8 +61,10 @@ struct Inner {
     variables: Variables,
     entries: Vec<Entry>,
     clusters: Vec<Cluster>,
-    /// The clusters that are written in a route itself.
+    /// The clusters that have work beside the requests and are not among `clusters`: those of routes, and of mirrors.
     inline: Vec<Cluster>,
+    /// Runs for as long as the runtime on which that work was begun.
+    begun: Background,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
     question: Question,
@@ -122,17 +120,43 @@ impl Gateway {
     }
 
     /// Whether it should get requests: every backend that it [requires](crate::ClusterBuilder::required) is
-    /// [ready](Cluster::is_ready), and no server of it is to end. [`readiness`](crate::readiness()) is a target that
-    /// says so.
+    /// [ready](Cluster::is_ready), no server of it is to end, and [`drain`](Self::drain) was not called.
+    /// [`readiness`](crate::readiness()) is a target that answers this.
     ///
-    /// Without a required backend it is ready from its start.
+    /// Without a required backend it is ready from its start. The question [starts](Self::start) the gateway.
     pub fn is_ready(&self) -> bool {
+        self.start();
         self.0.question.is_ready()
     }
 
-    /// The names of the required backends that are not ready.
+    /// The names of the required backends that are not ready. The question [starts](Self::start) the gateway.
     pub fn unready(&self) -> impl Iterator<Item = &str> {
+        self.start();
         self.0.question.unready()
+    }
+
+    /// Begins what goes on beside the requests, for all backends: checks of health, the search for endpoints, and connections
+    /// that are opened [before the first request](crate::PoolOptions::warm).
+    ///
+    /// A [`Server`] does this when it starts. A gateway that is embedded in another server does it when it is first asked for
+    /// anything: a request, `poll_ready`, [`is_ready`](Self::is_ready), [`unready`](Self::unready) or this call. Call it to have
+    /// the first checks made before the first request.
+    ///
+    /// The work runs on the tokio runtime of the caller, and ends with the gateway. When that runtime ends first, the next
+    /// request begins it anew. Without a runtime, and when the work is running already, this does nothing.
+    pub fn start(&self) {
+        if !self.0.begun.is_running() && self.0.begun.start(pending) {
+            self.0.start();
+        }
+    }
+
+    /// From now on the gateway is not [ready](Self::is_ready); it goes on answering requests.
+    ///
+    /// A [`Server`] does this when it is to end. It is for a gateway that is embedded in another server: call it at the signal to
+    /// end, and let that server go on for as long as your load balancer needs to notice. It cannot be taken back, and holds for
+    /// all clones.
+    pub fn drain(&self) {
+        self.0.question.drain();
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -298,10 +322,9 @@ impl Dispatch for Gateway {
     }
 
     fn start(&self) {
-        for cluster in self.0.clusters.iter().chain(&self.0.inline) {
-            cluster.core().start();
-            proxy::warm(cluster);
-        }
+        // Each worker opens connections of its own.
+        self.0.begun.start(pending);
+        self.0.start();
     }
 
     fn drain(&self) {
@@ -324,6 +347,13 @@ impl Dispatch for Gateway {
 }
 
 impl Inner {
+    fn start(&self) {
+        for cluster in self.clusters.iter().chain(&self.inline) {
+            cluster.core().start();
+            proxy::warm(cluster);
+        }
+    }
+
     fn matched(&self, req: &Request, index: usize) -> Option<Matched> {
         let route = self.routes.0.get(index)?;
         let path = req.uri().path_and_query()?.clone();
@@ -381,61 +411,6 @@ impl Handler for Refuse {
         refusal
             .unwrap_or_else(|| Failure::NoRoute.into())
             .response(&req)
-    }
-}
-
-/// A gateway as a service: mount it in an axum router, or put tower layers around it.
-///
-/// A request that carries an `Arc<`[`Client`]`>` in its extensions came from that client; else the client is unknown.
-///
-/// A `WebSocket` passes when the server that this is mounted in can upgrade connections, as axum's does. It is carried by a
-/// task of its own then, which ends with either side, but not with the server.
-impl<B> tower_service::Service<http::Request<B>> for Gateway
-where
-    B: http_body::Body + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = GatewayFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
-        let gateway = self.clone();
-        let mut req = req.map(Body::new);
-        let joint = upgrade::Joint::of(&mut req);
-        GatewayFuture(Box::pin(async move {
-            let client = req.extensions().get::<Arc<Client>>().cloned();
-            let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-            let head = *req.method() == Method::HEAD;
-            let mut response = gateway.dispatch(&mut req, &client).await;
-            joint.join(&mut response);
-            if head {
-                response.map(|_| Body::empty())
-            } else {
-                response
-            }
-        }))
-    }
-}
-
-/// The future of a [`Gateway`] as a service.
-pub struct GatewayFuture(Pin<Box<dyn Future<Output = Response> + Send>>);
-
-impl Future for GatewayFuture {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
-    }
-}
-
-impl fmt::Debug for GatewayFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GatewayFuture")
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection of a client, from its first byte to its last.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -8,14 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Options,
     drain::Tracked,
-    http1,
+    edge, http1,
     limits::Limits,
     open::{self, Protocol},
 };
@@ -23,7 +24,6 @@ use crate::{
     body::Body,
     client::Client,
     error::{Error, Failure},
-    forward::proxy_status,
     framing,
     handler::{Dispatch, Request, Response},
     respond,
@@ -53,35 +53,9 @@ pub(super) struct Switch {
 
 impl<G: Dispatch> Shared<G> {
     /// Answers one request.
-    pub(super) async fn dispatch(&self, req: &mut Request) -> Response {
-        let behind;
-        let client = match &self.options.trusted {
-            Some(proxies) if self.is_trusted => {
-                behind = Arc::new(self.client.behind(req.headers(), proxies));
-                &behind
-            }
-            _ => &self.client,
-        };
-        if let Some(via) = &self.options.via {
-            if via.has(req.headers()) {
-                let req = std::mem::take(req);
-                let mut response = Box::pin(self.gateway.refuse(req, Failure::Loop, client)).await;
-                via.add(response.headers_mut(), Version::HTTP_11);
-                return response;
-            }
-            let version = req.version();
-            via.add(req.headers_mut(), version);
-        }
-        let mut response = self.gateway.dispatch(req, client).await;
-        if self.is_trusted
-            && let Some(failure) = response.extensions().get().copied()
-        {
-            proxy_status::add(response.headers_mut(), failure);
-        }
-        if let Some(via) = &self.options.via {
-            via.add(response.headers_mut(), Version::HTTP_11);
-        }
-        response
+    pub(super) fn dispatch(&self, req: &mut Request) -> impl Future<Output = Response> + Send {
+        let (gateway, options) = (&self.gateway, &*self.options);
+        edge::dispatch(gateway, options, &self.client, self.is_trusted, req)
     }
 }
 

@@ -26,7 +26,8 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use self::{edge::Edge, listener::Listener, place::Place, unix::UnixSocket};
+pub(crate) use self::edge::{Edge, dispatch};
+use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
     client::Trust,
     error::{Error, Result},
@@ -409,7 +410,7 @@ fn places(
 }
 
 /// The parts of a server; what is wrong with several of them is said in one error.
-fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
+pub(crate) fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
     match (a, b, c) {
         (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
         (a, b, c) => {
