@@ -4,12 +4,19 @@
 default:
     @just --list
 
-# What CI checks beside the tests, as `.ci/run` has it: formatting, clippy, docs.
+# All that CI runs: formatting, clippy, each feature alone, docs, model checks, fuzzing, tests.
+ci:
+    .ci/run
+
+# The quick part of it: formatting, clippy, docs.
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-    cargo clippy -p prox -p prox-runtime --lib --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
+
+# Clippy with each feature alone, and with none.
+features:
+    .ci/features
 
 # Licences, advisories, sources and versions of all dependencies, by the rules in deny.toml; needs cargo-deny.
 deny:
@@ -66,9 +73,13 @@ fuzz TARGET SECONDS:
     mkdir -p tests/fuzz/corpus/{{ TARGET }}
     cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none {{ TARGET }} corpus/{{ TARGET }} seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=2048 -timeout=10 $(ls dictionaries/{{ TARGET }}.txt 2>/dev/null | sed 's/^/-dict=/')
 
+# Each target of tests/fuzz for some seconds, from its seeds.
+fuzz-all SECONDS:
+    .ci/fuzz {{ SECONDS }}
+
 # What workers share, with every order in which threads can take its locks.
 loom:
-    cargo test --manifest-path tests/loom/Cargo.toml
+    cargo test --manifest-path tests/loom/Cargo.toml --locked
 
 # What an editor shows inside of a gateway, in a real rust-analyzer; `tests/ide/README.md` says what the two variables are.
 ide:
