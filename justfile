@@ -22,7 +22,7 @@ features:
 deny:
     cargo deny --locked check
 
-programs := "cargo build --profile bench-peers -p prox-tests --bins"
+programs := "cargo build --profile bench-peers -p prox-tests --features programs --bins"
 
 # Prox beside nginx, HAProxy and the bare hyper proxy: CPU time per request, latency, start, memory.
 bench-peers *ARGS:
@@ -36,7 +36,7 @@ soak *ARGS:
 
 # Upstreams that are killed, stopped, restarted, or misbehave under load, behind Prox, HAProxy and nginx (`--short`: a minute).
 faults *ARGS:
-    cargo build --release -p prox-tests --bin fault_prox --bin fault_origin --bin steady
+    cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
     python3 tests/peers/faults.py {{ ARGS }}
 
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.

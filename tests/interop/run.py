@@ -75,7 +75,7 @@ def install(packages):
 
 def build(release):
     """Builds the gateway, and gives its path."""
-    command = ["cargo", "build", "-p", "prox-tests", "--bin", "interop_gateway"]
+    command = ["cargo", "build", "-p", "prox-tests", "--features", "programs", "--bin", "interop_gateway"]
     subprocess.run(command + ["--release"] * release, cwd=REPOSITORY, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     return target / ("release" if release else "debug") / "interop_gateway"

@@ -8,7 +8,7 @@ of use is asked of the proxy itself. The exit code is 1 when Prox, told to retry
 
 Needs nginx and HAProxy from the distribution, and the programs of `tests/src/bin`, built with
 
-    cargo build --release -p prox-tests --bin fault_prox --bin fault_origin --bin steady
+    cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
 
 `just faults` does both. Everything stays on the loopback interface, and ends when this ends.
 """
@@ -44,7 +44,7 @@ PATIENCE_MS = 40_000
 TIMEOUT_MS = 2000
 # What is looked up, where upstreams have a name.
 NAME = "users.test"
-BUILD = "cargo build --release -p prox-tests --bin fault_prox --bin fault_origin --bin steady"
+BUILD = "cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady"
 
 NGINX = """\
 daemon off;

@@ -9,7 +9,7 @@ nginx and HAProxy: the median of the ratios within a round. Requests per second 
 Needs nginx, HAProxy and wrk from the distribution, and the programs of `tests/src/bin`; Envoy is measured too where it
 is on the PATH. They are built with
 
-    cargo build --profile bench-peers -p prox-tests --bins
+    cargo build --profile bench-peers -p prox-tests --features programs --bins
 
 `just bench-peers` and `just soak` do both. Everything stays on the loopback interface, and ends when this ends.
 """
@@ -530,7 +530,7 @@ def choose(options):
         raise Failure(f"missing: {', '.join(missing)}; on Debian and Ubuntu: apt-get install {' '.join(missing)}")
     built = {f"{options.programs}/raw_origin", *(peer.command[0] for peer in selected if not peer.config)}
     if missing := sorted(program for program in built if not shutil.which(program)):
-        build = "cargo build --profile bench-peers -p prox-tests --bins"
+        build = "cargo build --profile bench-peers -p prox-tests --features programs --bins"
         raise Failure(f"missing: {', '.join(missing)}; build with: {build}")
     if not {PROXY_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
         raise Failure("two cores are needed, one for the proxy, and one for the load and the upstream")
