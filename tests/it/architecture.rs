@@ -25,7 +25,10 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("observe", &["sync"]),
     ("connect", &["error", "stream", "tls"]),
     ("handler", &["body", "client", "error", "respond"]),
-    ("route", &["client", "error", "handler", "network"]),
+    (
+        "route",
+        &["client", "error", "forward", "handler", "network"],
+    ),
     (
         "middleware",
         &[

@@ -27,6 +27,11 @@ impl Asked {
         fit.then(|| Self(asked.clone()))
     }
 
+    /// The protocols, as the client has listed them.
+    pub(crate) fn protocols(&self) -> &HeaderValue {
+        &self.0
+    }
+
     /// Asks an upstream for the same, on a request without hop-by-hop fields.
     pub(crate) fn ask(&self, headers: &mut HeaderMap) {
         write(headers, self.0.clone());

@@ -12,7 +12,7 @@ use crate::{
     body::Body,
     client::{Client, Trust},
     error::{BoxError, Result},
-    forward::via::Via,
+    forward::{claims, via::Via},
     handler::{Parts, Request, Response},
     server::{self, Edge, Options},
 };
@@ -75,6 +75,12 @@ impl Embed {
     /// Where the client is unknown, nobody is trusted: `unix:` stands for a [`Client`] without an address, and for no more.
     pub fn trusted_proxies<E: AsRef<str>>(mut self, from: impl IntoIterator<Item = E>) -> Self {
         self.edge.trusted = Some(Trust::read(from));
+        self
+    }
+
+    /// Passes these claims on whoever makes them; see [`Server::pass_claims`](crate::Server::pass_claims).
+    pub fn pass_claims<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.edge.passing = Some(claims::read(names));
         self
     }
 

@@ -1,5 +1,6 @@
 //! Puts a gateway together from its tables and its parts, and answers requests with it.
 
+mod admit;
 mod assembly;
 mod called;
 mod embed;
@@ -36,7 +37,7 @@ use crate::{
     client::Client,
     cluster::{Background, Cluster},
     error::{Failure, Result},
-    forward::{headers, host, path},
+    forward::{headers, host, length, path},
     framing,
     handler::{BoxHandler, Dispatch, Handler, Request, Response},
     proxy::{self, Proxy},
@@ -266,10 +267,14 @@ impl Inner {
 async fn ask(chain: &BoxHandler, req: Request) -> Response {
     let head = *req.method() == Method::HEAD;
     let mut response = chain.call(req).await;
+    let status = response.status();
+    headers::answered(response.headers_mut(), status);
     // These describe a body that they do not have.
-    if !head && response.status() != StatusCode::NOT_MODIFIED {
-        let length = response.body().size_hint().exact();
-        headers::right_length(response.headers_mut(), length);
+    if head || status == StatusCode::NOT_MODIFIED {
+        length::well_formed(response.headers_mut());
+    } else {
+        let body = response.body().size_hint().exact();
+        length::right(response.headers_mut(), body);
     }
     response
 }
@@ -290,19 +295,23 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
 impl Dispatch for Gateway {
     async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
         let inner = &*self.0;
-        let entry = match inner.route(req, client) {
-            Ok(index) => inner.entries.get(index).map(|entry| (index, &entry.end)),
+        let found = admit::admit(req, client)
+            .map_err(Refusal::from)
+            .and_then(|present| {
+                let index = inner.route(req, client)?;
+                let entry = inner.entries.get(index).ok_or(Failure::NoRoute)?;
+                Ok((present, index, &entry.end))
+            });
+        let (present, index, end) = match found {
+            Ok(found) => found,
             Err(refusal) => return inner.refuse(std::mem::take(req), refusal, client).await,
-        };
-        let Some((index, end)) = entry else {
-            let refusal = Failure::NoRoute.into();
-            return inner.refuse(std::mem::take(req), refusal, client).await;
         };
         match end {
             End::Proxy(proxy) => {
                 // Without layers nobody but a rewrite asks how the route matched.
                 let matched = proxy.needs_match().then(|| inner.matched(req, index));
-                proxy.forward(req, client, matched.flatten().as_ref()).await
+                let matched = matched.flatten();
+                proxy.forward(req, present, client, matched.as_ref()).await
             }
             End::Chain(chain) => {
                 let matched = inner.matched(req, index);
@@ -317,7 +326,9 @@ impl Dispatch for Gateway {
         }
     }
 
-    async fn refuse(&self, req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+    async fn refuse(&self, mut req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+        // It is refused whatever its length says.
+        let _ = admit::admit(&mut req, client);
         self.0.refuse(req, failure.into(), client).await
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use http::Method;
 
-use super::{Gateway, upgrade::Joint};
+use super::{Gateway, admit, upgrade::Joint};
 use crate::{
     body::Body,
     client::Client,
@@ -60,6 +60,7 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let joint = Joint::of(&mut req);
+    let req = req.map(admit::body);
     let head = *req.method() == Method::HEAD;
     let answer = answer(req);
     GatewayFuture(Box::pin(async move {

@@ -32,7 +32,7 @@ use crate::{
     forward::{
         forwarded, grpc,
         headers::{self, Present},
-        max_forwards, rewrite,
+        length, max_forwards, rewrite,
     },
     handler::{Handler, Request, Response},
     observe::Trace,
@@ -160,12 +160,15 @@ impl Proxy {
 
     /// Answers a request, which it takes, with the response of an upstream, or with one from the failure table.
     ///
+    /// The request has no fields of a connection any more. `present` tells of its other fields.
+    ///
     /// # Cancel safety
     ///
     /// When the future or the response's body is dropped, the upstream's connection is closed.
     pub(crate) async fn forward(
         &self,
         req: &mut Request,
+        present: Present,
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
@@ -179,7 +182,6 @@ impl Proxy {
         if let Some(mirror) = &self.0.policy().mirror {
             mirror::tap(mirror, &self.0, req, client, matched);
         }
-        let present = Present::of(req.headers());
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());
         let answer = match &self.0.policy().hedge {
             Some(hedging) => hedge::exchange(self, hedging, req, grpc, client, matched).await,
@@ -230,8 +232,7 @@ impl Proxy {
         } else {
             Caller::ANYBODY
         };
-        let upgrade = present.has_upgrade().then(|| tunnel::asked(req)).flatten();
-        headers::request(req.headers_mut(), present, client);
+        let upgrade = tunnel::asked(req);
         if policy.forwarded {
             forwarded::add(req.headers_mut(), client);
         }
@@ -576,7 +577,7 @@ impl Proxy {
         }
         let (mut head, incoming) = response.into_parts();
         head.version = Version::HTTP_11;
-        headers::response(&mut head.headers);
+        headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let body = UpstreamBody::new(incoming, connection, lease, idle, end);
         Ok(Response::from_parts(head, body.into_body()))
@@ -597,7 +598,7 @@ impl Proxy {
         }
         let (mut head, ()) = head.into_parts();
         head.version = Version::HTTP_11;
-        headers::response(&mut head.headers);
+        headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
         let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
@@ -728,10 +729,12 @@ impl Handler for Proxy {
     async fn call(&self, mut req: Request) -> Response {
         let client = req.extensions_mut().remove::<Arc<Client>>();
         let matched = req.extensions_mut().remove::<Matched>();
-        // A layer may have put another body in the place of the client's.
-        let length = req.body().size_hint().exact();
-        headers::right_length(req.headers_mut(), length);
+        // A layer may have put another body in the place of the client's, and other fields.
+        let body = req.body().size_hint().exact();
+        length::right(req.headers_mut(), body);
+        let present = headers::sent(req.headers_mut());
         let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-        self.forward(&mut req, &client, matched.as_ref()).await
+        self.forward(&mut req, present, &client, matched.as_ref())
+            .await
     }
 }

@@ -97,7 +97,7 @@ impl HttpBody for StreamedBody {
                 this.waiting = None;
                 this.lease.goes_on();
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers(trailers);
+                    headers::response_trailers(trailers);
                     this.end();
                 }
                 Poll::Ready(Some(Ok(frame)))

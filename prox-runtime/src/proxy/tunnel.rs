@@ -15,7 +15,7 @@ use crate::{
     handler::{Request, Response},
     pool::{Connection, Download},
     stream::Stream,
-    tunnel::{Switchable, Switched, Tunnel},
+    tunnel::{Switched, Tunnel},
 };
 
 /// What a client asks for that wants another protocol.
@@ -31,12 +31,10 @@ pub(super) struct Upgrade {
 
 /// What a request asks for, if its client could be switched, and nothing else is to be sent before.
 pub(super) fn asked(req: &Request) -> Option<Upgrade> {
-    req.extensions().get::<Switchable>()?;
-    let asked = req
-        .body()
-        .is_end_stream()
-        .then(|| Asked::by(req))
-        .flatten()?;
+    let asked = req.extensions().get::<Asked>()?.clone();
+    if !req.body().is_end_stream() {
+        return None;
+    }
     let key = req.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
     Some(Upgrade { asked, key })
 }
@@ -77,7 +75,7 @@ pub(super) fn respond(
         .and_then(|upgrade| upgrade.asked.agreed(&head.headers))
         .ok_or_else(malformed)?;
     let stream = connection.into_stream().ok_or_else(malformed)?;
-    headers::response(&mut head.headers);
+    headers::response(&mut head.headers, head.status);
     upgrade::switch(&mut head.headers, protocol);
     Ok(switched(head, stream, lease, policy))
 }
@@ -92,7 +90,7 @@ pub(super) fn respond_streamed(
 ) -> Result<Response, Error> {
     let (mut head, ()) = response.into_parts();
     let stream = download.into_stream().ok_or_else(malformed)?;
-    headers::response(&mut head.headers);
+    headers::response(&mut head.headers, head.status);
     upgrade::from_connected(&mut head, upgrade.asked.one());
     #[cfg(feature = "http2")]
     if let Some(key) = &upgrade.key {

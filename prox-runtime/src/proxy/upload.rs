@@ -189,7 +189,7 @@ impl HttpBody for Tracked {
         if let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
-            headers::trailers(trailers);
+            headers::sent_trailers(trailers);
         }
         self.progress.enter(match &frame {
             Poll::Pending => CLIENT,

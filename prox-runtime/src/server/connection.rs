@@ -24,6 +24,7 @@ use crate::{
     body::Body,
     client::Client,
     error::{Error, Failure},
+    forward::headers,
     framing,
     handler::{Dispatch, Request, Response},
     respond,
@@ -144,7 +145,12 @@ impl HttpBody for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::client_trailers(trailers);
+        }
         if frame.is_pending() && self.watch.is_body_timed_out() {
             return Poll::Ready(Some(Err(Error::failure(Failure::SlowClient))));
         }

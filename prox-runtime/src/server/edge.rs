@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Version;
+use http::{HeaderName, Version};
 
 use super::Options;
 use crate::{
@@ -18,6 +18,7 @@ pub(crate) struct Edge {
     pub(crate) trusted: Option<Result<Trust, Vec<String>>>,
     pub(super) proxy_protocol: Option<Result<Trust, Vec<String>>>,
     pub(crate) via: Option<Result<Via, String>>,
+    pub(crate) passing: Option<Result<Arc<[HeaderName]>, Vec<String>>>,
 }
 
 impl Edge {
@@ -48,6 +49,16 @@ impl Edge {
             Ok(via) => options.via = via,
             Err(problem) => problems.push(format!("via: {problem}")),
         }
+        match self.passing.transpose() {
+            Ok(passing) => options.passing = passing,
+            Err(found) => {
+                problems.extend(
+                    found
+                        .iter()
+                        .map(|problem| format!("pass_claims: {problem}")),
+                );
+            }
+        }
         if problems.is_empty() {
             Ok(options)
         } else {
@@ -64,11 +75,15 @@ pub(crate) async fn dispatch<G: Dispatch>(
     is_trusted: bool,
     req: &mut Request,
 ) -> Response {
-    let behind;
-    let client = match &options.trusted {
-        Some(proxies) if is_trusted => {
-            behind = Arc::new(peer.behind(req.headers(), proxies));
-            &behind
+    let own;
+    let client = match (&options.trusted, &options.passing) {
+        (Some(proxies), _) if is_trusted => {
+            own = Arc::new(peer.behind(req.headers(), proxies));
+            &own
+        }
+        (_, Some(names)) => {
+            own = Arc::new(peer.passing(names));
+            &own
         }
         _ => peer,
     };

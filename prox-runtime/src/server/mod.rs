@@ -24,6 +24,7 @@ use std::{
     fmt, future::Future, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
 };
 
+use http::HeaderName;
 use tokio::net::TcpListener;
 
 pub(crate) use self::edge::{Edge, dispatch};
@@ -31,7 +32,7 @@ use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
     client::Trust,
     error::{Error, Result},
-    forward::via::Via,
+    forward::{claims, via::Via},
     handler::Dispatch,
     time::FOREVER,
     tls::{Termination, Tls},
@@ -90,6 +91,8 @@ pub(crate) struct Options {
     pub(crate) trusted: Option<Trust>,
     pub(crate) proxy_protocol: Option<Trust>,
     pub(crate) via: Option<Via>,
+    /// The claims that any client may make.
+    pub(crate) passing: Option<Arc<[HeaderName]>>,
 }
 
 impl Default for Options {
@@ -110,6 +113,7 @@ impl Default for Options {
             trusted: None,
             proxy_protocol: None,
             via: None,
+            passing: None,
         }
     }
 }
@@ -282,6 +286,27 @@ impl<G: Dispatch> Server<G> {
     /// ```
     pub fn trusted_proxies<E: AsRef<str>>(mut self, from: impl IntoIterator<Item = E>) -> Self {
         self.edge.trusted = Some(Trust::read(from));
+        self
+    }
+
+    /// Passes these claims on whoever makes them, such as `["x-real-ip"]`; none by default.
+    ///
+    /// A field that says who the client is, how it came here, or what it asked for at first is removed from the request of
+    /// a client that is not a [trusted proxy](Self::trusted_proxies), in every spelling. The guide to
+    /// [clients](https://docs.rs/prox/latest/prox/docs/clients/) lists them all. A name is written with hyphens, and only that
+    /// spelling passes. `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` are written by the gateway, and cannot be among the
+    /// names. The server does not start with a name that is not a claim.
+    ///
+    /// An upstream must not believe what passes so.
+    ///
+    /// ```
+    /// # fn doc(gateway: prox_runtime::Gateway) {
+    /// # use prox_runtime::Server;
+    /// let server = Server::new(gateway).pass_claims(["x-real-ip", "x-forwarded-prefix"]);
+    /// # }
+    /// ```
+    pub fn pass_claims<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.edge.passing = Some(claims::read(names));
         self
     }
 
