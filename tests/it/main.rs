@@ -41,6 +41,7 @@ mod layers;
 mod mirroring;
 mod pairing;
 mod peers;
+mod preflights;
 mod proxy_protocol;
 mod readiness;
 mod retries;

@@ -3,7 +3,9 @@
 use std::{fmt, iter, sync::Arc};
 
 use super::{
-    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target, readiness::Question,
+    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target,
+    readiness::Question,
+    refusal::{Layers, Refuse},
     target::Kind,
 };
 use crate::{
@@ -187,6 +189,7 @@ impl Assembly {
                     guard: part.guard,
                     slashes: !clusters.is_empty() && clusters.iter().all(takes),
                     end: end(target, &part.layers),
+                    layers: Layers::new(part.layers),
                 })
             })
             .collect();
@@ -213,7 +216,7 @@ fn end(target: Target, layers: &[Layer]) -> End {
 }
 
 /// Puts layers around a handler; the first is the outermost.
-fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
+pub(super) fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
     layers
         .iter()
         .rev()

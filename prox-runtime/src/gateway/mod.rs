@@ -7,6 +7,7 @@ mod embed;
 mod explain;
 mod keys;
 mod readiness;
+mod refusal;
 mod service;
 mod split;
 mod target;
@@ -14,10 +15,9 @@ mod upgrade;
 
 use std::{borrow::Cow, fmt, future::pending, sync::Arc};
 
-use http::{Method, StatusCode, header, uri::PathAndQuery};
+use http::{Method, StatusCode, uri::PathAndQuery};
 use http_body::Body as _;
 
-use self::readiness::Question;
 pub use self::{
     assembly::Assembly,
     called::{
@@ -32,16 +32,18 @@ pub use self::{
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
+use self::{
+    readiness::Question,
+    refusal::{Layers, Refusal, Refused},
+};
 use crate::{
-    body::Body,
     client::Client,
     cluster::{Background, Cluster},
     error::{Failure, Result},
     forward::{headers, host, length, path},
     framing,
-    handler::{BoxHandler, Dispatch, Handler, Request, Response},
+    handler::{BoxHandler, Dispatch, Request, Response},
     proxy::{self, Proxy},
-    respond as responses,
     route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
     server::Server,
 };
@@ -75,6 +77,8 @@ struct Inner {
 struct Entry {
     guard: Option<Box<dyn Guard>>,
     end: End,
+    /// What stands around it.
+    layers: Layers,
     /// Whether it takes paths with an encoded slash.
     slashes: bool,
 }
@@ -83,22 +87,6 @@ struct Entry {
 enum End {
     Proxy(Proxy),
     Chain(BoxHandler),
-}
-
-/// Why no route takes a request.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    failure: Failure,
-    allow: Methods,
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            allow: Methods::NONE,
-        }
-    }
 }
 
 impl Gateway {
@@ -234,7 +222,7 @@ impl Inner {
     ) -> Result<usize, Refusal> {
         req.extensions_mut().insert(Arc::clone(client));
         let (parts, body) = std::mem::take(req).into_parts();
-        let mut allow = Methods::NONE;
+        let mut refused = Refused::new(self, refusal::preflight(&parts));
         let mut chosen = None;
         for candidate in candidates {
             let index = candidate.route as usize;
@@ -243,23 +231,17 @@ impl Inner {
                 .get(index)
                 .and_then(|entry| entry.guard.as_deref());
             if guard.is_some_and(|guard| !guard.accepts(&parts)) {
+                refused.by_guard(candidate);
                 continue;
             }
             if candidate.methods.contains(method) {
                 chosen = Some(index);
                 break;
             }
-            allow = allow.union(candidate.methods);
+            refused.by_method(candidate);
         }
         *req = Request::from_parts(parts, body);
-        chosen.ok_or_else(|| Refusal {
-            failure: if allow.is_empty() {
-                Failure::NoRoute
-            } else {
-                Failure::MethodNotAllowed
-            },
-            allow,
-        })
+        chosen.ok_or_else(|| refused.end())
     }
 }
 
@@ -372,56 +354,21 @@ impl Inner {
     }
 
     async fn refuse(&self, mut req: Request, refusal: Refusal, client: &Arc<Client>) -> Response {
-        match &self.refusals {
-            None => refusal.response(&req),
-            Some(chain) => {
-                let extensions = req.extensions_mut();
-                extensions.insert(Arc::clone(client));
-                extensions.insert(refusal);
-                ask(chain, req).await
-            }
+        let within = refusal.within.and_then(|within| {
+            let layers = &self.entries.get(within.route)?.layers;
+            layers.refusals(within.depth)
+        });
+        let Some(chain) = within.or(self.refusals.as_ref()) else {
+            return refusal.response(&req);
+        };
+        let asked = refusal.asked.and_then(|index| self.matched(&req, index));
+        let extensions = req.extensions_mut();
+        extensions.insert(Arc::clone(client));
+        extensions.insert(refusal);
+        if let Some(matched) = asked {
+            extensions.insert(matched);
         }
-    }
-}
-
-/// Whether a request asks what the server can do, and not for anything that a route has (RFC 9110, 9.3.7).
-fn is_ping(req: &Request) -> bool {
-    *req.method() == Method::OPTIONS
-        && req.uri().path() == "*"
-        && host::of(req.uri(), req.headers(), req.version()).is_ok()
-}
-
-impl Refusal {
-    fn response(self, req: &Request) -> Response {
-        if self.failure == Failure::MalformedRequest && is_ping(req) {
-            return Response::new(Body::empty());
-        }
-        let mut response = responses::failure(self.failure, responses::is_grpc(req.headers()));
-        if self.failure == Failure::MethodNotAllowed {
-            let mut allow = String::new();
-            for name in self.allow.names() {
-                if !allow.is_empty() {
-                    allow.push_str(", ");
-                }
-                allow.push_str(name);
-            }
-            if let Ok(allow) = header::HeaderValue::try_from(allow) {
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
-        }
-        response
-    }
-}
-
-/// The end of the chain for requests that no route takes.
-struct Refuse;
-
-impl Handler for Refuse {
-    async fn call(&self, req: Request) -> Response {
-        let refusal = req.extensions().get::<Refusal>().copied();
-        refusal
-            .unwrap_or_else(|| Failure::NoRoute.into())
-            .response(&req)
+        ask(chain, req).await
     }
 }
 

@@ -136,6 +136,11 @@ trait Wrap: Send + Sync {
 pub struct Layer(Arc<dyn Wrap>);
 
 impl Layer {
+    /// Whether both are clones of one layer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+
     /// Puts the layer before a handler.
     pub fn wrap(&self, inner: BoxHandler) -> BoxHandler {
         self.0.wrap(inner)
