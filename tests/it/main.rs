@@ -57,6 +57,7 @@ mod tls_upstream;
 mod trailers;
 mod trusted;
 mod unix_sockets;
+mod upgrade_bodies;
 mod upgrade_elsewhere;
 mod upgrade_http2;
 mod upgrade_http2_upstream;

@@ -16,6 +16,8 @@ pub(crate) enum Asked {
     Connect,
     /// A `101` begins a tunnel.
     Upgrade,
+    /// A `101` begins a tunnel, and no other response has a body.
+    HeadUpgrade,
     #[default]
     Other,
 }
@@ -117,7 +119,7 @@ impl Responses {
 
 impl State {
     fn head(asked: Asked) -> Self {
-        let switch = asked == Asked::Upgrade;
+        let switch = matches!(asked, Asked::Upgrade | Asked::HeadUpgrade);
         Self::Head(Head::new(Opening::Response { switch }))
     }
 
@@ -128,7 +130,7 @@ impl State {
             // Only a switch that was asked for has come so far.
             (101, _) | (200..300, Asked::Connect) => Self::Tunnel,
             (100..200, _) => Self::head(asked),
-            (204 | 304, _) | (_, Asked::Head) => Self::Idle,
+            (204 | 304, _) | (_, Asked::Head | Asked::HeadUpgrade) => Self::Idle,
             _ if fields.chunked => Self::Body(Body::Chunked(Chunked::new(true))),
             _ => match fields.length {
                 Some(length @ 1..) => Self::Body(Body::Length(length)),

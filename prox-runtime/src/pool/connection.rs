@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     asks: bool,
     /// What is left of a connection that has ended while such a request was under way.
     switched: Option<Stream>,
+    /// Why a connection has ended on which such a request was under way.
+    broken: Option<hyper::Error>,
     gate: Arc<Gate>,
     /// Wakes through the gate.
     waker: Waker,
@@ -91,6 +93,7 @@ impl Connection {
             tape,
             asks: false,
             switched: None,
+            broken: None,
             timer: LazyTimer::default(),
             opened: Instant::now(),
             idle_since: Instant::now(),
@@ -157,13 +160,19 @@ impl Connection {
             return;
         };
         let driver = self.driver.take();
-        if self.asks && result.is_ok() {
-            self.switched = driver.map(|driver| {
-                let parts = driver.into_parts();
-                let mut stream = parts.io.into_inner().into_stream();
-                stream.unread(parts.read_buf);
-                stream
-            });
+        if !self.asks {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.switched = driver.map(|driver| {
+                    let parts = driver.into_parts();
+                    let mut stream = parts.io.into_inner().into_stream();
+                    stream.unread(parts.read_buf);
+                    stream
+                });
+            }
+            Err(error) => self.broken = Some(error),
         }
     }
 
@@ -190,7 +199,8 @@ impl Connection {
 
     /// Sends a request, and waits for the head of its response while `deadline` allows.
     ///
-    /// `deadline` is asked whenever the wait goes on, since an upload that makes progress moves it.
+    /// `deadline` is asked whenever the wait goes on, since an upload that makes progress moves it. A `101` that came before
+    /// the whole request was sent is held back until it is: then the other protocol begins.
     ///
     /// # Cancel safety
     ///
@@ -206,21 +216,34 @@ impl Connection {
         lock(&self.tape).rewind(kept && is_repeatable(&request), asked);
         let response = self.gate.shut(|| self.sender.try_send_request(request));
         let mut response = pin!(unconstrained(response));
+        let mut switch = None;
         let result = poll_fn(|cx| {
             self.drive(cx);
             // Only the driver, polled just before, makes the response ready: nobody else needs to be woken for it, and
             // the cooperative budget must not hide it.
             let mut quiet = Context::from_waker(Waker::noop());
-            match response.as_mut().poll(&mut quiet) {
-                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message();
-                    return Poll::Ready(Err((classify(error.into_error()), unsent)));
+            if switch.is_none() {
+                match response.as_mut().poll(&mut quiet) {
+                    Poll::Ready(Ok(response)) if self.asks && is_switch(&response) => {
+                        switch = Some(response);
+                    }
+                    Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                    Poll::Ready(Err(mut error)) => {
+                        let unsent = error.take_message();
+                        return Poll::Ready(Err((classify(error.into_error()), unsent)));
+                    }
+                    Poll::Pending => {}
                 }
-                Poll::Pending => {}
             }
             if self.driver.is_none() {
-                return Poll::Ready(Err((Error::failure(Failure::Reset), None)));
+                return Poll::Ready(match switch.take() {
+                    Some(response) if self.switched.is_some() => Ok(response),
+                    _ => {
+                        let broken = self.broken.take().map(classify);
+                        let error = broken.unwrap_or_else(|| Error::failure(Failure::Reset));
+                        Err((error, None))
+                    }
+                });
             }
             match deadline() {
                 Some((at, failure)) if self.timer.poll(cx, at).is_ready() => {
@@ -248,9 +271,14 @@ impl Connection {
     }
 }
 
+fn is_switch(response: &Response<Incoming>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
 /// What the end of the response depends on.
 fn asked(method: &Method, to_switch: bool) -> Asked {
     match *method {
+        Method::HEAD if to_switch => Asked::HeadUpgrade,
         Method::HEAD => Asked::Head,
         Method::CONNECT => Asked::Connect,
         _ if to_switch => Asked::Upgrade,

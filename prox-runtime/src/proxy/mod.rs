@@ -236,9 +236,6 @@ impl Proxy {
         if policy.forwarded {
             forwarded::add(req.headers_mut(), client);
         }
-        if let Some(upgrade) = &upgrade {
-            upgrade.ask(req.headers_mut());
-        }
         *req.version_mut() = Version::HTTP_11;
         req.extensions_mut().clear();
         let spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
@@ -329,6 +326,9 @@ impl Proxy {
             let deadline = || upload.deadline(sent, policy, soonest);
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
+                    if let Some(upgrade) = &upgrade {
+                        upgrade.ask(req.headers_mut());
+                    }
                     connection.asks_to_switch(upgrade.is_some());
                     match connection.send(std::mem::take(req), deadline).await {
                         Ok(response) => (Ok(Answer::Http1(response, connection)), None),
@@ -338,7 +338,7 @@ impl Proxy {
                 Carrier::Http2(stream) => {
                     let number = stream.number();
                     if let Some(upgrade) = &upgrade {
-                        upgrade.ask_for_one(req.headers_mut());
+                        upgrade.ask_for_stream(req.headers_mut());
                     }
                     let secure = lease.upstream().endpoint.is_secure();
                     match stream.send(std::mem::take(req), secure, deadline).await {
@@ -592,7 +592,7 @@ impl Proxy {
         asked: Asked,
     ) -> Result<Response, Error> {
         if let Some(upgrade) = upgrade
-            && head.status().is_success()
+            && download.is_switched()
         {
             return tunnel::respond_streamed(head, upgrade, download, lease, self.0.policy());
         }

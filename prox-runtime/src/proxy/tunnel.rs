@@ -1,6 +1,6 @@
 //! The answer that makes a tunnel of an exchange.
 
-use http::{HeaderMap, HeaderValue, Version, header, response};
+use http::{HeaderMap, HeaderValue, Method, Version, header, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -27,16 +27,21 @@ pub(super) struct Upgrade {
         expect(dead_code, reason = "an upstream of HTTP/1.1 answers it itself")
     )]
     key: Option<HeaderValue>,
+    /// Whether an extended `CONNECT` can ask for the same.
+    fits_stream: bool,
 }
 
-/// What a request asks for, if its client could be switched, and nothing else is to be sent before.
+/// What a request asks for, if its client's connection can be switched.
 pub(super) fn asked(req: &Request) -> Option<Upgrade> {
     let asked = req.extensions().get::<Asked>()?.clone();
-    if !req.body().is_end_stream() {
-        return None;
-    }
     let key = req.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
-    Some(Upgrade { asked, key })
+    // An extended `CONNECT` has neither another method nor content (RFC 8441, 4).
+    let fits_stream = *req.method() == Method::GET && req.body().is_end_stream();
+    Some(Upgrade {
+        asked,
+        key,
+        fits_stream,
+    })
 }
 
 impl Upgrade {
@@ -45,9 +50,14 @@ impl Upgrade {
         self.asked.ask(headers);
     }
 
-    /// Leaves one protocol of those that were asked for: HTTP/2 has room for no more.
-    pub(super) fn ask_for_one(&self, headers: &mut HeaderMap) {
-        headers.insert(header::UPGRADE, self.asked.one());
+    /// Asks an upstream of HTTP/2 for one protocol of those that were asked for, as an extended `CONNECT` names only one. A
+    /// request that has no such form goes without the upgrade, which a server may ignore anyway (RFC 9110, 7.8).
+    pub(super) fn ask_for_stream(&self, headers: &mut HeaderMap) {
+        if self.fits_stream {
+            headers.insert(header::UPGRADE, self.asked.one());
+        } else {
+            headers.remove(header::UPGRADE);
+        }
     }
 }
 

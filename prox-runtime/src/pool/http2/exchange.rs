@@ -80,12 +80,15 @@ impl Stream {
         let (parts, body) = request.into_parts();
         // Kept for a connection that turns out to end; what was handed over cannot be had back.
         let head = http::Request::from_parts(parts, ());
-        // The proxy asks an upstream of HTTP/2 for one protocol.
+        // The proxy asks an upstream of HTTP/2 for one protocol. An upstream that has not said that it knows extended
+        // `CONNECT` gets an ordinary request: a server may ignore an upgrade (RFC 9110, 7.8).
         let protocol = head.headers().get(header::UPGRADE);
-        let protocol = protocol.and_then(|one| Some(Protocol::from(one.to_str().ok()?)));
+        let protocol = protocol
+            .filter(|_| sender.is_extended_connect_protocol_enabled())
+            .and_then(|one| Some(Protocol::from(one.to_str().ok()?)));
         let sent = like_http2(head.clone(), secure).and_then(|mut message| {
             if let Some(protocol) = &protocol {
-                message = tunnel::connect(message, protocol, &sender)?;
+                message = tunnel::connect(message, protocol);
             }
             sender
                 .send_request(message, protocol.is_none() && body.is_end_stream())
@@ -243,6 +246,11 @@ impl Download {
             timer: LazyTimer::default(),
             _stream: stream,
         }
+    }
+
+    /// Whether the stream carries another protocol.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Both directions, if the stream carries another protocol.
