@@ -1,5 +1,7 @@
 //! What is told about a request besides its response.
 
+pub(crate) mod outputs;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

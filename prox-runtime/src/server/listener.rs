@@ -17,6 +17,7 @@ use super::{Options, connection, drain::Tracker, unix::UnixSocket};
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    observe::outputs,
     stream::Stream,
 };
 
@@ -189,6 +190,8 @@ pub(super) async fn serve<G: Dispatch>(
     if cut > 0 {
         tracing::warn!(connections = cut, "cut off at the end of the drain");
     }
+    // The program may end with the server.
+    outputs::flush().await;
 }
 
 fn spawn<G: Dispatch>(

@@ -70,8 +70,10 @@ use crate::{
 ///
 /// Lines go through a queue of 8192 to a thread that writes many at once. When the output blocks and the queue is full,
 /// lines are dropped rather than requests stopped; how many is written as a line of its own (`lost_lines`) as soon as there
-/// is room. When the last clone is dropped, as it is when the gateway ends, that waits for up to a second until everything
-/// is written. A process that is killed, or calls [`std::process::exit`], loses what it had in the queue.
+/// is room. A [`Server`](crate::Server) that has drained waits until everything is written, for up to a second. So does the
+/// drop of the last clone, but not on a thread of an async runtime, which it would block: where another server serves the
+/// gateway, await [`flush`](Self::flush) before the program ends. A process that is killed, or calls [`std::process::exit`],
+/// loses what it had in the queue.
 ///
 /// ```
 /// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::AccessLog};
@@ -116,8 +118,9 @@ impl AccessLog {
 
     /// Writes to somewhere else than the standard output.
     ///
-    /// `writer` gets many lines in one call, on a thread of its own, and is flushed after each. It may block; what it
-    /// fails to take is lost. Clones that were made before go on writing to where they did.
+    /// `writer` gets many lines in one call, on a thread of its own, and is flushed after each call. The thread starts with the
+    /// first line. `writer` may block; what it fails to take is lost. Clones that were made before go on writing to where they
+    /// did.
     ///
     /// ```no_run
     /// use prox_runtime::middleware::AccessLog;
@@ -128,6 +131,28 @@ impl AccessLog {
     /// ```
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         Self::of(self.format, writer)
+    }
+
+    /// Waits until all lines so far are written, for up to a second.
+    ///
+    /// A [`Server`](crate::Server) does the same when it ends. Call it at the end of a program in which another server serves
+    /// the gateway. The runtime must have its timer enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Lines are written whether or not the future is polled to its end.
+    ///
+    /// ```
+    /// use prox_runtime::middleware::AccessLog;
+    ///
+    /// # async fn doc() {
+    /// let log = AccessLog::json();
+    /// // A gateway with `log.clone()` is served here, by axum for example.
+    /// log.flush().await;
+    /// # }
+    /// ```
+    pub async fn flush(&self) {
+        self.queue.flush().await;
     }
 
     fn of(format: Format, writer: impl Write + Send + 'static) -> Self {
