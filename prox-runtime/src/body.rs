@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use pin_project_lite::pin_project;
 
 use crate::{
-    error::{BoxError, Error, Failure},
+    error::{BoxError, Error, Failure, Place},
     watch::Exchange,
 };
 
@@ -38,7 +38,8 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Boxed(UnsyncBoxBody<Bytes, Error>),
+    /// The place says what errors of other crates mean.
+    Boxed(UnsyncBoxBody<Bytes, Error>, Place),
 }
 
 impl Body {
@@ -56,7 +57,8 @@ impl Body {
 
     /// Takes any body, such as one from tower-http or axum.
     ///
-    /// It is boxed once; a [`Body`] passes through unchanged.
+    /// It is boxed once; a [`Body`] passes through unchanged. Errors of other crates become rows of the failure table where they
+    /// are known: see [`service`](crate::service).
     pub fn new<B>(body: B) -> Self
     where
         B: HttpBody + Send + 'static,
@@ -81,7 +83,7 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error = Error> + Send + 'static,
     {
-        Self::of(Kind::Boxed(UnsyncBoxBody::new(body)))
+        Self::of(Kind::Boxed(UnsyncBoxBody::new(body), Place::Service))
     }
 
     /// Ties the end of an exchange to the end of this body.
@@ -90,10 +92,10 @@ impl Body {
         self
     }
 
-    fn error(error: BoxError) -> Error {
-        match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(error) => Error::caused(Failure::Internal, error),
+    /// Says of what this is the body.
+    pub(crate) fn placed(&mut self, place: Place) {
+        if let Kind::Boxed(_, known) = &mut self.kind {
+            *known = place;
         }
     }
 
@@ -157,7 +159,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let next = ready!(self.project().body.poll_frame(cx));
         Poll::Ready(next.map(|frame| {
-            let frame = frame.map_err(|error| Body::error(error.into()))?;
+            let frame = frame.map_err(|error| Error::foreign(error.into(), Place::Service))?;
             Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
         }))
     }
@@ -186,7 +188,10 @@ impl HttpBody for Body {
                 self.kind = Kind::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+            Kind::Boxed(body, place) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_err(|error| error.at(*place))
+            }
         }
     }
 
@@ -194,7 +199,7 @@ impl HttpBody for Body {
         match &self.kind {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Boxed(body) => body.is_end_stream(),
+            Kind::Boxed(body, _) => body.is_end_stream(),
         }
     }
 
@@ -202,7 +207,7 @@ impl HttpBody for Body {
         match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Boxed(body) => body.size_hint(),
+            Kind::Boxed(body, _) => body.size_hint(),
         }
     }
 }
@@ -212,7 +217,7 @@ impl fmt::Debug for Body {
         let kind = match &self.kind {
             Kind::Empty => "empty",
             Kind::Full(_) => "full",
-            Kind::Boxed(_) => "boxed",
+            Kind::Boxed(..) => "boxed",
         };
         f.debug_struct("Body")
             .field("kind", &kind)

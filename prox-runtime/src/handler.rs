@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     body::Body,
-    error::{BoxError, Error, Failure},
+    error::{BoxError, Error, Failure, Place},
     respond,
 };
 
@@ -195,7 +195,9 @@ where
     B::Error: Into<BoxError>,
 {
     fn into_response(self) -> Response {
-        self.map(Body::new)
+        let mut response = self.map(Body::new);
+        response.body_mut().placed(Place::Response);
+        response
     }
 }
 

@@ -11,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::{
     body::Body,
     client::Client,
-    error::{Error, Failure},
+    error::{Error, Failure, Place},
     forward::{
         headers::{self, Present},
         upgrade,
@@ -43,7 +43,9 @@ pub(super) fn body(body: Body) -> Body {
     if body.is_end_stream() {
         body
     } else {
-        Body::boxed(Admitted(body))
+        let mut body = Body::boxed(Admitted(body));
+        body.placed(Place::Request);
+        body
     }
 }
 

@@ -39,7 +39,7 @@ use self::{
 use crate::{
     client::Client,
     cluster::{Background, Cluster},
-    error::{Failure, Result},
+    error::{Failure, Place, Result},
     forward::{headers, host, length, path},
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
@@ -249,6 +249,7 @@ impl Inner {
 async fn ask(chain: &BoxHandler, req: Request) -> Response {
     let head = *req.method() == Method::HEAD;
     let mut response = chain.call(req).await;
+    response.body_mut().placed(Place::Response);
     let status = response.status();
     headers::answered(response.headers_mut(), status);
     // These describe a body that they do not have.

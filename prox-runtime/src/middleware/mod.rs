@@ -24,7 +24,7 @@ use std::{
 
 use crate::{
     body::Body,
-    error::BoxError,
+    error::{BoxError, Place},
     handler::{BoxFuture, BoxHandler, Handler, IntoResponse, Request, Response},
 };
 
@@ -80,7 +80,9 @@ impl Next {
     }
 
     /// Asks the rest of the chain.
-    pub fn run(self, req: Request) -> impl Future<Output = Response> + Send + 'static {
+    pub fn run(self, mut req: Request) -> impl Future<Output = Response> + Send + 'static {
+        // A layer may have put a body of another crate around the client's.
+        req.body_mut().placed(Place::Request);
         self.0.call_boxed(req)
     }
 }
@@ -106,7 +108,9 @@ where
     }
 
     fn call(&mut self, req: http::Request<B>) -> NextFuture {
-        NextFuture(self.0.call_boxed(req.map(Body::new)))
+        let mut req = req.map(Body::new);
+        req.body_mut().placed(Place::Request);
+        NextFuture(self.0.call_boxed(req))
     }
 }
 

@@ -77,6 +77,10 @@ impl Stream {
 pub(crate) enum Download {}
 
 impl Download {
+    pub(crate) fn is_switched(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         _: &mut Context<'_>,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::Body,
     cluster::Policy,
-    error::{Error, Failure},
+    error::{Error, Failure, Place},
     forward::headers,
     handler::Request,
     pool::Interim,
@@ -68,7 +68,9 @@ impl Upload {
             body,
             progress: Arc::clone(&progress),
         };
-        (Body::boxed(tracked), Self(Some(progress)))
+        let mut body = Body::boxed(tracked);
+        body.placed(Place::Request);
+        (body, Self(Some(progress)))
     }
 
     /// When the wait for the response is to end, as things are now.

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::Entry;
-use crate::{body::Body, error::Error};
+use crate::{
+    body::Body,
+    error::{Error, Place},
+};
 
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
@@ -73,6 +76,7 @@ impl HttpBody for Sent {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
         let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let next = next.map(|frame| frame.map_err(|error| error.at(Place::Response)));
         match &next {
             Some(Ok(frame)) => {
                 if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
