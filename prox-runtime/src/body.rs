@@ -40,6 +40,8 @@ enum Kind {
     Full(Bytes),
     /// The place says what errors of other crates mean.
     Boxed(UnsyncBoxBody<Bytes, Error>, Place),
+    /// What it fails with, once all before it is written.
+    Failed(Error),
 }
 
 impl Body {
@@ -189,9 +191,21 @@ impl HttpBody for Body {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Kind::Boxed(body, place) => {
-                let frame = Pin::new(body).poll_frame(cx);
-                frame.map_err(|error| error.at(*place))
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                match frame.map(|frame| frame.map_err(|error| error.at(*place))) {
+                    // The server drops what it has not written yet when a body fails, so let it write that first.
+                    Some(Err(error)) if self.exchange.is_some() => {
+                        self.kind = Kind::Failed(error);
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    frame => Poll::Ready(frame),
+                }
             }
+            Kind::Failed(_) => match std::mem::take(&mut self.kind) {
+                Kind::Failed(error) => Poll::Ready(Some(Err(error))),
+                _ => Poll::Ready(None),
+            },
         }
     }
 
@@ -200,6 +214,7 @@ impl HttpBody for Body {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Boxed(body, _) => body.is_end_stream(),
+            Kind::Failed(_) => false,
         }
     }
 
@@ -208,6 +223,7 @@ impl HttpBody for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Boxed(body, _) => body.size_hint(),
+            Kind::Failed(_) => SizeHint::default(),
         }
     }
 }
@@ -218,6 +234,7 @@ impl fmt::Debug for Body {
             Kind::Empty => "empty",
             Kind::Full(_) => "full",
             Kind::Boxed(..) => "boxed",
+            Kind::Failed(_) => "failed",
         };
         f.debug_struct("Body")
             .field("kind", &kind)

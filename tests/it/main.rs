@@ -19,6 +19,7 @@ mod env;
 mod events;
 mod failures;
 mod faults;
+mod foreign_errors;
 mod forwarding;
 #[path = "../../prox-runtime/src/framing/cases.rs"]
 mod framing_cases;

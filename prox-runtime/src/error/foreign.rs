@@ -37,7 +37,10 @@ impl Place {
             if let Some(failure) = self.one(error) {
                 return Some(failure);
             }
-            cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = match error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+            {
                 // The source of an `io::Error` is that of the error in it, which would be passed over.
                 Some(inner) => Some(inner),
                 None => error.source(),

@@ -180,6 +180,7 @@ async fn answer<G: Dispatch>(
     Ok(response.map(|body| StreamBody {
         body: if head { Body::empty() } else { body },
         watch,
+        failed: None,
         _exchanges: exchanges,
     }))
 }
@@ -248,6 +249,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 struct StreamBody {
     body: Body,
     watch: Arc<Watch>,
+    /// What it fails with, once all before it is on its way.
+    failed: Option<Error>,
     /// None when a tunnel has them, which goes on.
     _exchanges: Option<(Exchange, Exchange)>,
 }
@@ -262,7 +265,16 @@ impl HttpBody for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         // hyper asks for more only when the window of the stream is open.
         self.watch.wrote(false);
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = frame {
+            // A stream that is reset loses what was not sent yet, its head as well, so let that go first.
+            self.failed = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // Behind the last frame nothing waits for the client.
         if let Poll::Ready(Some(Ok(_))) = frame
             && !self.body.is_end_stream()
@@ -273,7 +285,7 @@ impl HttpBody for StreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.failed.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

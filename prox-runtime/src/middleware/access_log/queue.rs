@@ -97,7 +97,9 @@ impl Queue {
             thread::Builder::new()
                 .name("prox-access-log".into())
                 .spawn(move || output.run())
-                .inspect_err(|error| tracing::error!(%error, "cannot start the access log's thread"))
+                .inspect_err(
+                    |error| tracing::error!(%error, "cannot start the access log's thread"),
+                )
                 .ok()
         });
         let running = Arc::new(Running {
