@@ -59,8 +59,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "client", "error", "forward", "framing", "handler", "respond", "stream",
-            "sync", "time", "tls", "tunnel", "watch",
+            "body", "client", "error", "forward", "framing", "handler", "observe", "respond",
+            "stream", "sync", "time", "tls", "tunnel", "watch",
         ],
     ),
     ("env", &["error", "route"]),
