@@ -12,6 +12,8 @@ mod connect;
 mod env;
 mod error;
 mod forward;
+#[cfg(feature = "http2")]
+mod frames;
 mod framing;
 mod gateway;
 mod handler;
@@ -69,6 +71,6 @@ pub use crate::{
     observe::{Hop, Trace},
     pool::PoolOptions,
     route::*,
-    server::Server,
+    server::{Connections, Server},
     tls::ClientCert,
 };

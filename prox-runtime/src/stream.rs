@@ -5,13 +5,36 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+/// How long a peer that was told of the end may go on sending, and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 4 << 20;
+
+/// Ends a connection, and reads on for a moment: to close it while something is unread would reset it, and the peer might
+/// lose what was written last (RFC 9112, 9.6).
+pub(crate) async fn linger(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+    let rest = async {
+        // A peer that does not take the end has had its answer all the same.
+        let _ = socket.shutdown().await;
+        let mut part = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(count @ 1..) = socket.read(&mut part).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
 
 /// A connected socket, or what was put around one.
 pub(crate) struct Stream {

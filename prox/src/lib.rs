@@ -12,7 +12,7 @@ pub mod dsl;
 #[doc(inline)]
 pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
-    ClientCert, Cluster, ClusterBuilder, Cookie, Describe, Description, Embed, Embedded, Endpoint,
+    ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed, Embedded, Endpoint,
     EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, Hash, HashKey,
     HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware,
     MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared,

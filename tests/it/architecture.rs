@@ -22,6 +22,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("respond", &["body", "error"]),
     ("forward", &["client", "error"]),
     ("framing", &[]),
+    ("frames", &["sync"]),
     ("observe", &["sync"]),
     ("connect", &["error", "stream", "sync", "tls"]),
     ("handler", &["body", "client", "error", "respond"]),
@@ -40,7 +41,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "body", "connect", "error", "framing", "handler", "stream", "sync", "time", "tls",
+            "body", "connect", "error", "frames", "framing", "handler", "stream", "sync", "time",
+            "tls",
         ],
     ),
     (
@@ -59,7 +61,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "client", "error", "forward", "framing", "handler", "observe", "respond",
+            "body", "client", "error", "forward", "frames", "framing", "handler", "observe", "respond",
             "stream", "sync", "time", "tls", "tunnel", "watch",
         ],
     ),

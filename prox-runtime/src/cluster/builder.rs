@@ -290,7 +290,10 @@ impl ClusterBuilder {
         // The only one there is is never ejected.
         let ejections = self.passive.filter(|_| balances).map(Ejections::new);
         let warm = self.pool.warmed();
+        let counts = Arc::new(Counts::default());
         let blueprint = Blueprint {
+            backend: name.into(),
+            counts: Arc::clone(&counts),
             pool: self.pool,
             http2: self.http2.then_some(self.connect_timeout),
             total: Arc::default(),
@@ -317,7 +320,7 @@ impl ClusterBuilder {
                 blueprint,
                 slow_start,
                 checks: self.health,
-                counts: Counts::default(),
+                counts,
                 breaker: self.breaker.map(|options| Breaker::new(options, now)),
                 budget: Budget::new(self.retry_budget, now),
                 connect_timeout: self.connect_timeout,

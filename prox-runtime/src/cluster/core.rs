@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(super) checks: Option<Checks>,
     /// Where endpoints come and go; where they do not, those of the first view are there for ever.
     pub(super) discovery: Option<Discovery>,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Counts>,
     pub(super) budget: Budget,
     pub(super) connect_timeout: Duration,
     /// Whether the gateway is not ready without it.

@@ -103,11 +103,22 @@ counts! {
     hedges_won
     /// Slow requests that were not, for want of another endpoint, of a whole body, of time or of budget.
     not_hedged
+    /// Connections of HTTP/2 that were closed because the endpoint sent too many frames that the gateway has work with and that
+    /// no request, no message and no data called for.
+    floods
     /// Requests that a mirror got as well.
     mirrored
     /// Requests that a mirror should have got, but there were too many copies under way, or the body was over 64 KiB, had trailers or
     /// was broken. Upgrades do not count, and neither do requests that are over before their body has ended.
     not_mirrored
+}
+
+impl Counts {
+    /// A connection to an endpoint was closed because of too many of these frames.
+    pub(super) fn tell_flood(&self, backend: &str, endpoint: &Endpoint, frames: &str) {
+        self.floods.up();
+        tracing::warn!(target: "prox", backend, %endpoint, frames, "flood of HTTP/2 frames");
+    }
 }
 
 impl Core {

@@ -13,7 +13,7 @@ use http::Response;
 use http_body::Frame;
 use tokio::time::Instant;
 
-use super::{Granted, PoolOptions, SendFailure};
+use super::{Flooded, Granted, PoolOptions, SendFailure};
 use crate::{
     connect::Opened,
     error::{Error, Failure},
@@ -26,7 +26,7 @@ pub(crate) enum Streams {}
 
 impl Streams {
     /// None, since the feature `http2` is not there.
-    pub(crate) fn new(_: PoolOptions, _: Duration) -> Option<Self> {
+    pub(crate) fn new(_: PoolOptions, _: Duration, _: Flooded) -> Option<Self> {
         None
     }
 

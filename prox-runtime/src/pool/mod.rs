@@ -159,6 +159,9 @@ pub(crate) struct Pool {
     closed: AtomicBool,
 }
 
+/// Is told the name of frames that an upstream has sent too many of.
+pub(crate) type Flooded = Arc<dyn Fn(&'static str) + Send + Sync>;
+
 /// What carries a request to an HTTP/2 upstream.
 #[derive(Debug)]
 #[cfg_attr(
@@ -217,9 +220,10 @@ impl Pool {
         }
     }
 
-    /// Speaks HTTP/2; a connection must be there within `connect_timeout`.
-    pub(crate) fn http2(mut self, connect_timeout: Duration) -> Self {
-        self.streams = Streams::new(self.options.clone(), connect_timeout);
+    /// Speaks HTTP/2; a connection must be there within `connect_timeout`. One that had to be closed is told to `flooded`, with
+    /// the name of the frames of which there were too many.
+    pub(crate) fn http2(mut self, connect_timeout: Duration, flooded: Flooded) -> Self {
+        self.streams = Streams::new(self.options.clone(), connect_timeout, flooded);
         self
     }
 

@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use http::{HeaderValue, Method, header};
@@ -16,7 +15,6 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     checked::{Checked, Tunnel},
@@ -27,17 +25,13 @@ use super::{
 use crate::{
     body::Body,
     handler::{Dispatch, Response},
-    stream::Stream,
+    stream::{Stream, linger},
     sync::lock,
 };
 
 /// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
 const SLOW_CLIENT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-
-/// How long a client that was refused may go on sending, and how much.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 4 << 20;
 
 /// Serves requests until either side ends the connection, and then what it was switched to.
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
@@ -61,24 +55,6 @@ struct End {
     client: Stream,
     /// What it sent last was not read to its end.
     refused: bool,
-}
-
-/// Takes for a moment what a refused client still sends: to close while there is something unread would reset the connection,
-/// and the answer might be lost with it (RFC 9112, 9.6).
-async fn linger(mut client: Stream) {
-    let rest = async {
-        // Whoever does not take the end has had its answer all the same.
-        let _ = client.shutdown().await;
-        let mut part = [0; 4096];
-        let mut left = LINGER_BYTES;
-        while let Ok(count @ 1..) = client.read(&mut part).await {
-            left = left.saturating_sub(count);
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// Speaks HTTP to its end; none if the client has gone before, or was too slow.

@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error as _,
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -13,20 +14,25 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Uri, header, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::service_fn};
+use hyper::{
+    body::Incoming,
+    rt::{Executor, bounds::Http2ServerConnExec},
+    server::conn::http2,
+    service::{HttpService, service_fn},
+};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    time::Instant,
+    time::sleep,
 };
 
 use super::{
     connect::{Connect, Switching},
     connection::{Shared, request, tunnel},
-    floods::Floods,
     limits::{Expired, Limits, stalled},
     open::Protocol,
     socket::Socket,
@@ -34,15 +40,14 @@ use super::{
 use crate::{
     body::Body,
     error::{Error, Failure},
+    frames::{End, Guarded, PREFACE, Side},
     handler::{Dispatch, Response},
     respond,
+    stream::linger,
     sync::lock,
     time::LazyTimer,
     watch::{Exchange, Watch},
 };
-
-/// What a client sends first when it knows that it speaks HTTP/2 (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What one stream may send before somebody reads it. The connection has room for as much from each of its streams, so that
 /// those whose upstreams read nothing leave the others theirs.
@@ -54,11 +59,15 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 /// What is held for one stream whose client does not take it.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// Streams that were reset before they were answered; more of them are an attack (CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
+/// Streams that were reset before hyper saw them; more of them are an attack (CVE-2023-44487). While a worker is busy with
+/// something else, those of honest clients add up. What they may be in a second is counted in `frames`.
+const PENDING_RESETS: usize = 1_000;
 
-/// How long a connection may take to end its last streams once it was told to go away.
+/// How long a client may take to answer a `GOAWAY`, when no request of it is under way.
 const GO_AWAY: Duration = Duration::from_secs(5);
+
+/// How long a client that has sent too many frames may take to read the frame that is being written.
+const LAST_FRAME: Duration = Duration::from_secs(2);
 
 /// Reads as much as it takes to tell what a client speaks, and puts it back.
 pub(super) async fn sniff(mut socket: Socket) -> io::Result<(Socket, Protocol)> {
@@ -87,6 +96,8 @@ pub(super) async fn sniff(mut socket: Socket) -> io::Result<(Socket, Protocol)> 
 /// Serves streams until either side ends the connection.
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let options = Arc::clone(&limits.options);
+    let client = Arc::clone(&shared.client);
+    let (socket, end) = Guarded::new(socket.shared(), Side::Server);
     let tasks = Tasks {
         next: Arc::default(),
         own: None,
@@ -98,6 +109,8 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         .max_concurrent_streams(options.max_streams)
         .max_header_list_size(u32::try_from(options.max_header_size).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
+        // It would count them over the whole life of a connection; they are counted in `frames`.
+        .max_local_error_reset_streams(None)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(
             STREAM_WINDOW
@@ -107,7 +120,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         .max_send_buf_size(SEND_BUFFER)
         .enable_connect_protocol()
         .serve_connection(
-            TokioIo::new(socket.inspected(Floods::new(Instant::now()))),
+            TokioIo::new(socket),
             service_fn(move |req| {
                 let stream = Opened {
                     watch: Watch::new(),
@@ -119,33 +132,110 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
                 Box::pin(answer(Arc::clone(&shared), req, stream, max_headers))
             }),
         );
+    let result = until_the_end(http, &end, &mut limits).await;
+    let refusal = result.as_ref().err().and_then(Refusal::of);
+    if let Err(error) = &result {
+        tracing::debug!(%error, "a client's connection ended early");
+    }
+    let Some(left) = end.take() else {
+        return;
+    };
+    let flood = match (left.flood(), refusal) {
+        (Some(flood), _) => Some(flood.name()),
+        (None, Some(refusal)) => refusal.flood,
+        (None, None) => return,
+    };
+    if let Some(frames) = flood {
+        options.connections.flooded();
+        let client = client.ip().map(tracing::field::display);
+        tracing::warn!(target: "prox", client, frames, "flood of HTTP/2 frames");
+    }
+    limits
+        .hold(async { linger(left.say_goodbye().await).await })
+        .await;
+}
+
+/// Drives a connection until it has ended, or its limits end it.
+async fn until_the_end(
+    http: impl Connection,
+    end: &End<Socket>,
+    limits: &mut Limits,
+) -> hyper::Result<()> {
     let mut http = pin!(http);
     let mut leaving = false;
-    let goodbye = poll_fn(|cx| {
+    let mut written = None;
+    let mut last_frame = None;
+    poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = http.as_mut().poll(cx) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a client's connection ended early");
-                }
-                return Poll::Ready(false);
+                return Poll::Ready(result);
+            }
+            if end.is_refused() {
+                // It is read from no more, and fails as soon as the frame is written that was begun.
+                let last_frame = last_frame.get_or_insert_with(|| Box::pin(sleep(LAST_FRAME)));
+                ready!(last_frame.as_mut().poll(cx));
+                return Poll::Ready(Ok(()));
+            }
+            if leaving && written.is_none() {
+                written = Some(end.written());
             }
             let expired = limits.poll(cx);
-            if limits.watch.is_draining() && !leaving {
+            let is_idle = matches!(expired, Poll::Ready(Expired::Idle));
+            if !leaving && (is_idle || limits.watch.is_draining()) {
                 leaving = true;
                 http.as_mut().graceful_shutdown();
+                limits.asked_to_leave(GO_AWAY);
                 continue;
             }
-            return match ready!(expired) {
-                Expired::Idle => Poll::Ready(true),
-                _ => Poll::Ready(false),
-            };
+            // hyper ends by itself when all is written, once the client has answered. Until then the client may be taking the
+            // end of a response, at its own pace.
+            if is_idle && written.replace(end.written()) != written {
+                let answered = end.has_said_goodbye();
+                let idle = limits.options.idle_timeout;
+                limits.asked_to_leave(if answered { idle } else { GO_AWAY });
+                continue;
+            }
+            ready!(expired);
+            return Poll::Ready(Ok(()));
         }
     })
-    .await;
-    if goodbye {
-        http.as_mut().graceful_shutdown();
-        // Whoever does not take the goodbye in time does without.
-        let _ = tokio::time::timeout(GO_AWAY, http).await;
+    .await
+}
+
+/// A connection of hyper's, whatever its service is.
+trait Connection: Future<Output = hyper::Result<()>> {
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+impl<I, S, E> Connection for http2::Connection<I, S, E>
+where
+    Self: Future<Output = hyper::Result<()>>,
+    S: HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S::ResBody: HttpBody + 'static,
+    <S::ResBody as HttpBody>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Http2ServerConnExec<S::Future, S::ResBody>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// A `GOAWAY` of h2, for what it found itself.
+struct Refusal {
+    /// What there was too much of.
+    flood: Option<&'static str>,
+}
+
+impl Refusal {
+    fn of(error: &hyper::Error) -> Option<Self> {
+        let error: &h2::Error = error.source()?.downcast_ref()?;
+        let is_ours = error.is_go_away() && error.is_library();
+        let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        is_ours.then_some(Self {
+            flood: calm.then_some("HEADERS or DATA"),
+        })
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Limits {
     pub(super) watch: Arc<Watch>,
     timer: LazyTimer,
     drain_began: Option<Instant>,
+    /// When the client was asked to leave, and how long an idle connection stays after that.
+    goodbye: Option<(Instant, Duration)>,
     attached: bool,
     _tracked: Tracked,
 }
@@ -50,6 +52,7 @@ impl Limits {
             watch: Arc::clone(&tracked.watch),
             timer: LazyTimer::default(),
             drain_began: None,
+            goodbye: None,
             attached: false,
             _tracked: tracked,
         }
@@ -74,6 +77,12 @@ impl Limits {
         Poll::Ready(expired)
     }
 
+    /// The client was asked to leave. From now on its connection may be idle for so long, and no longer.
+    #[cfg(feature = "http2")]
+    pub(super) fn asked_to_leave(&mut self, patience: Duration) {
+        self.goodbye = Some((Instant::now(), patience));
+    }
+
     /// Runs a future of this connection; `None` when a limit was passed before its end.
     pub(super) async fn hold<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
@@ -95,9 +104,10 @@ impl Limits {
             }
             Phase::Idle => {
                 let since = self.watch.since();
-                let close = match self.drain_began {
-                    Some(began) => since.max(began) + DRAIN_IDLE,
-                    None => since + self.options.keep_alive,
+                let close = match (self.goodbye, self.drain_began) {
+                    (Some((asked, patience)), _) => since.max(asked) + patience,
+                    (None, Some(began)) => since.max(began) + DRAIN_IDLE,
+                    (None, None) => since + self.options.keep_alive,
                 };
                 Some((close, Expired::Idle))
             }

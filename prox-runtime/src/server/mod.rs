@@ -4,10 +4,9 @@ mod checked;
 #[cfg(feature = "http2")]
 mod connect;
 mod connection;
+mod connections;
 mod drain;
 mod edge;
-#[cfg(feature = "http2")]
-mod floods;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -27,6 +26,7 @@ use std::{
 use http::HeaderName;
 use tokio::net::TcpListener;
 
+pub use self::connections::Connections;
 pub(crate) use self::edge::{Edge, dispatch};
 use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
@@ -93,6 +93,7 @@ pub(crate) struct Options {
     pub(crate) via: Option<Via>,
     /// The claims that any client may make.
     pub(crate) passing: Option<Arc<[HeaderName]>>,
+    pub(crate) connections: Connections,
 }
 
 impl Default for Options {
@@ -114,6 +115,7 @@ impl Default for Options {
             proxy_protocol: None,
             via: None,
             passing: None,
+            connections: Connections::default(),
         }
     }
 }
@@ -229,6 +231,11 @@ impl<G: Dispatch> Server<G> {
     pub fn max_concurrent_streams(mut self, count: u32) -> Self {
         self.options.max_streams = count.max(1);
         self
+    }
+
+    /// What is known of the connections of its clients, also while it runs.
+    pub fn connections(&self) -> Connections {
+        self.options.connections.clone()
     }
 
     /// Whether it reads this variable of the environment.

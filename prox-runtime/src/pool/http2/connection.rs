@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     STREAM_WINDOW, Shard,
@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{
     error::{Error, Failure},
-    pool::PoolOptions,
-    stream::Stream as Bytestream,
+    frames::{End, Guarded, Side},
+    pool::{Flooded, PoolOptions},
+    stream::{Stream as Bytestream, linger},
     sync::lock,
     time::LazyTimer,
 };
@@ -44,7 +45,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// No upstream allows just so many streams; as long as this is the limit, its settings are not known yet.
 const NOT_KNOWN: usize = usize::MAX - 1;
 
-type Driver = h2::client::Connection<Socket, Bytes>;
+/// How long an upstream that has sent too many frames may take to read the frame that is being written.
+const LAST_FRAME: Duration = Duration::from_secs(2);
+
+type Driver = h2::client::Connection<Guarded<Socket>, Bytes>;
 
 /// A connection that several requests share; driven by a task of its own, which ends with it.
 pub(super) struct Connection {
@@ -68,6 +72,7 @@ impl Connection {
         stream: Bytestream,
         shard: &Arc<Shard>,
         options: &PoolOptions,
+        flooded: &Flooded,
     ) -> Result<Arc<Self>, Error> {
         let failed = |error| Error::caused(Failure::Connect, NoHttp2(error));
         let heard = Heard::default();
@@ -76,6 +81,8 @@ impl Connection {
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
             .clamp(STREAM_WINDOW, MAX_WINDOW);
+        let socket = Socket::new(stream, Arc::clone(&heard));
+        let (socket, end) = Guarded::new(socket, Side::Client);
         let (sender, mut driver) = Builder::new()
             .enable_push(false)
             .initial_max_send_streams(NOT_KNOWN)
@@ -83,7 +90,9 @@ impl Connection {
             .initial_connection_window_size(window)
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(MAX_HEAD)
-            .handshake::<_, Bytes>(Socket::new(stream, Arc::clone(&heard)))
+            // It would count them over the whole life of a connection; they are counted in `frames`.
+            .max_local_error_reset_streams(None)
+            .handshake::<_, Bytes>(socket)
             .await
             .map_err(|error| failed(Some(error)))?;
         poll_fn(|cx| {
@@ -104,7 +113,18 @@ impl Connection {
             task: Mutex::default(),
             shard: Arc::downgrade(shard),
         });
-        tokio::spawn(drive(Arc::clone(&connection), driver, options.clone()));
+        let (own, options) = (Arc::clone(&connection), options.clone());
+        let flooded = Arc::clone(flooded);
+        tokio::spawn(async move {
+            drive(own, driver, &end, options).await;
+            if let Some(left) = end.take()
+                && let Some(flood) = left.flood()
+            {
+                flooded(flood.name());
+                let goodbye = async { linger(left.say_goodbye().await).await };
+                let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+            }
+        });
         Ok(connection)
     }
 
@@ -183,11 +203,17 @@ impl fmt::Debug for Connection {
 }
 
 /// Moves bytes both ways until the connection has ended, or nobody needs it.
-async fn drive(connection: Arc<Connection>, mut driver: Driver, options: PoolOptions) {
+async fn drive(
+    connection: Arc<Connection>,
+    mut driver: Driver,
+    end: &End<Socket>,
+    options: PoolOptions,
+) {
     let opened = Instant::now();
     let mut liveness = Liveness::new(driver.ping_pong(), opened);
     let mut timer = LazyTimer::default();
     let mut idle_since = None;
+    let mut last_frame = None;
     poll_fn(|cx| {
         connection.attach(cx);
         loop {
@@ -196,6 +222,12 @@ async fn drive(connection: Arc<Connection>, mut driver: Driver, options: PoolOpt
                     tracing::debug!(%error, "an upstream's HTTP/2 connection ended early");
                 }
                 return Poll::Ready(());
+            }
+            if end.is_refused() {
+                connection.retire();
+                // It is read from no more, and fails as soon as the frame is written that was begun.
+                let last_frame = last_frame.get_or_insert_with(|| Box::pin(sleep(LAST_FRAME)));
+                return last_frame.as_mut().poll(cx);
             }
             let now = Instant::now();
             liveness.listen(cx, connection.heard(), now);

@@ -23,7 +23,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use self::connection::Connection;
 pub(crate) use self::exchange::{Download, Stream};
-use super::{Granted, PoolOptions};
+use super::{Flooded, Granted, PoolOptions};
 use crate::{
     connect::{Opened, Protocol},
     error::{Error, Failure},
@@ -40,6 +40,7 @@ const GROW_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Streams {
     options: PoolOptions,
     connect_timeout: Duration,
+    flooded: Flooded,
     shards: Sharded<Arc<Shard>>,
 }
 
@@ -66,10 +67,15 @@ impl Streams {
         clippy::unnecessary_wraps,
         reason = "without the feature there are none"
     )]
-    pub(crate) fn new(options: PoolOptions, connect_timeout: Duration) -> Option<Self> {
+    pub(crate) fn new(
+        options: PoolOptions,
+        connect_timeout: Duration,
+        flooded: Flooded,
+    ) -> Option<Self> {
         Some(Self {
             options,
             connect_timeout,
+            flooded,
             shards: Sharded::default(),
         })
     }
@@ -151,7 +157,7 @@ impl Streams {
         F: Future<Output = Result<Opened, Error>> + Send + 'static,
     {
         let (shard, options) = (Arc::clone(shard), self.options.clone());
-        let limit = self.connect_timeout;
+        let (limit, flooded) = (self.connect_timeout, Arc::clone(&self.flooded));
         tokio::spawn(async move {
             loop {
                 let opened = match connect().await {
@@ -160,7 +166,7 @@ impl Streams {
                         return;
                     }
                     Ok(opened) => {
-                        let opening = Connection::open(opened.stream, &shard, &options);
+                        let opening = Connection::open(opened.stream, &shard, &options, &flooded);
                         tokio::time::timeout(limit, opening)
                             .await
                             .unwrap_or_else(|_| Err(Error::failure(Failure::ConnectTimeout)))

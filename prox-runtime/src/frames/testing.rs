@@ -1,0 +1,27 @@
+//! Frames for the tests of this module.
+
+use super::{HEADER, Head};
+
+/// A frame as it is sent.
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let head = Head {
+        length: payload.len(),
+        kind,
+        flags,
+        stream,
+    };
+    [&head.bytes()[..], payload].concat()
+}
+
+/// The frames in these bytes, which must be whole.
+pub(super) fn frames(mut bytes: &[u8]) -> Vec<(Head, Vec<u8>)> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let (header, rest) = bytes.split_first_chunk::<HEADER>().expect("a whole header");
+        let head = Head::parse(*header);
+        let (payload, rest) = rest.split_at(head.length);
+        all.push((head, payload.to_vec()));
+        bytes = rest;
+    }
+    all
+}
