@@ -12,13 +12,13 @@ pub mod dsl;
 #[doc(inline)]
 pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
-    ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed, Embedded, Endpoint,
-    EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, Hash, HashKey,
-    HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware,
-    MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared,
-    QueueOptions, Random, Request, RequestExt, RequestKey, Response, Result, RetryOptions,
-    RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky, Variables, cli, cli_with,
-    key_of, run,
+    ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
+    Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
+    Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
+    Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
+    PoolOptions, Prepared, QueueOptions, Random, Request, RequestExt, RequestKey, Response, Result,
+    RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky, Variables, cli,
+    cli_with, key_of, run,
 };
 
 #[doc(inline)]
