@@ -61,8 +61,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "client", "error", "forward", "frames", "framing", "handler", "observe", "respond",
-            "stream", "sync", "time", "tls", "tunnel", "watch",
+            "body", "client", "error", "forward", "frames", "framing", "handler", "observe",
+            "respond", "stream", "sync", "time", "tls", "tunnel", "watch",
         ],
     ),
     ("env", &["error", "route"]),
