@@ -12,28 +12,45 @@ use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
 
-/// How long a peer that was told of the end may go on sending, and how much.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 4 << 20;
+/// How much a peer that was told of the end may go on sending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linger {
+    pub(crate) bytes: usize,
+    /// The longest pause.
+    pub(crate) silence: Duration,
+    /// All in all.
+    pub(crate) time: Duration,
+}
 
-/// Ends a connection, and reads on for a moment: to close it while something is unread would reset it, and the peer might
+#[cfg(feature = "http2")]
+impl Linger {
+    /// For a peer that is expected to leave at once.
+    pub(crate) const SHORT: Self = Self {
+        bytes: 4 << 20,
+        silence: Duration::from_secs(2),
+        time: Duration::from_secs(2),
+    };
+}
+
+/// Ends a connection, and reads on for a while: to close it while something is unread would reset it, and the peer might
 /// lose what was written last (RFC 9112, 9.6).
-pub(crate) async fn linger(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+pub(crate) async fn linger(mut socket: impl AsyncRead + AsyncWrite + Unpin, bounds: Linger) {
     let rest = async {
         // A peer that does not take the end has had its answer all the same.
         let _ = socket.shutdown().await;
-        let mut part = [0; 4096];
-        let mut left = LINGER_BYTES;
-        while let Ok(count @ 1..) = socket.read(&mut part).await {
+        let mut part = vec![0; 16 * 1024];
+        let mut left = bounds.bytes;
+        while let Ok(Ok(count @ 1..)) = timeout(bounds.silence, socket.read(&mut part)).await {
             left = left.saturating_sub(count);
             if left == 0 {
                 break;
             }
         }
     };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    let _ = timeout(bounds.time, rest).await;
 }
 
 /// A connected socket, or what was put around one.

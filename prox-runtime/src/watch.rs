@@ -112,6 +112,11 @@ impl Watch {
         Exchange(Arc::clone(self))
     }
 
+    /// How many exchanges are under way.
+    pub(crate) fn exchanges(&self) -> u32 {
+        self.exchanges.load(Relaxed)
+    }
+
     /// Whether the client took what was written.
     pub(crate) fn wrote(&self, blocked: bool) {
         note(&self.write_blocked, blocked, || self.now());
@@ -166,6 +171,11 @@ impl Watch {
 
     fn end(&self, how: u8) {
         self.ending.store(how, Relaxed);
+        self.wake();
+    }
+
+    /// Has the connection's task look at what has changed.
+    pub(crate) fn wake(&self) {
         if let Some(task) = &*lock(&self.task) {
             task.wake_by_ref();
         }

@@ -12,6 +12,7 @@ mod crowd;
 mod defaults;
 mod desync;
 mod discovery;
+mod early_answers;
 mod embedded_clients;
 mod embedded_work;
 mod embedding;

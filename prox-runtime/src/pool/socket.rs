@@ -32,6 +32,8 @@ pub(super) struct Tape {
     keep: bool,
     wrote: bool,
     read: bool,
+    /// Whether something that was written did not arrive.
+    lost: bool,
     responses: Responses,
 }
 
@@ -49,7 +51,7 @@ impl Tape {
 
     /// Whether the last response has ended, with nothing behind it and no doubt about where.
     pub(super) fn is_reusable(&self) -> bool {
-        self.responses.is_reusable()
+        self.responses.is_reusable() && !self.lost
     }
 
     /// Whether nothing of the request has left.
@@ -75,6 +77,12 @@ impl Tape {
                 buf.set_filled(before + violation.good);
                 violation.kind
             })
+    }
+
+    /// Notes that the rest of a request does not arrive; false when nothing of it has, so that there is no answer to wait for.
+    fn lose(&mut self) -> bool {
+        self.lost = self.wrote;
+        self.wrote
     }
 
     fn note(&mut self, written: &[u8]) {
@@ -109,6 +117,8 @@ pub(super) struct Socket {
     tape: SharedTape,
     /// Why nothing more is read.
     refused: Option<Kind>,
+    /// Whether the upstream takes no more. What it has said before can still be read.
+    deaf: bool,
 }
 
 impl Socket {
@@ -117,6 +127,23 @@ impl Socket {
             stream,
             tape,
             refused: None,
+            deaf: false,
+        }
+    }
+
+    /// What becomes of a write: when the upstream has closed the connection in the middle of a request, it may have answered
+    /// before. So the rest of the request goes nowhere, and the next read says whether there is an answer.
+    fn written(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Err(error)) if is_closed(&error) && lock(&self.tape).lose() => {
+                self.deaf = true;
+                Poll::Ready(Ok(count))
+            }
+            result => result,
         }
     }
 
@@ -156,11 +183,14 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(count)) = result {
             lock(&self.tape).note(&buf[..count]);
         }
-        result
+        self.written(result, buf.len())
     }
 
     fn poll_write_vectored(
@@ -168,6 +198,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        if self.deaf {
+            return Poll::Ready(Ok(all));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(mut count)) = result {
             let mut tape = lock(&self.tape);
@@ -177,7 +211,7 @@ impl AsyncWrite for Socket {
                 count -= part;
             }
         }
-        result
+        self.written(result, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -185,12 +219,26 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        // A TLS session takes bytes before the socket does.
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.written(result.map_ok(|()| 0), 0).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+    )
 }
 
 #[cfg(test)]

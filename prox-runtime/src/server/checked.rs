@@ -92,7 +92,7 @@ impl Checked {
     }
 
     /// Writes what can be written without waiting, and forgets the rest.
-    pub(super) fn try_write(mut self, bytes: &[u8]) {
+    pub(super) fn try_write(&mut self, bytes: &[u8]) {
         let _ = self.socket.stream.try_write(bytes);
     }
 

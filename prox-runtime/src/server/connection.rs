@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
@@ -19,6 +19,7 @@ use super::{
     edge, http1,
     limits::Limits,
     open::{self, Protocol},
+    rest::Rest,
 };
 use crate::{
     body::Body,
@@ -112,29 +113,40 @@ pub(super) fn tunnel(response: &mut Response) -> Option<Tunnel> {
     tunnel
 }
 
-/// A request of hyper's as one of ours; `watch` is told when its body waits for the client.
-pub(super) fn request(mut req: http::Request<Incoming>, watch: &Arc<Watch>) -> Request {
+/// A request of hyper's as one of ours; `watch` is told when its body waits for the client, and `rest` gets what is left of it
+/// when it is dropped.
+pub(super) fn request(
+    mut req: http::Request<Incoming>,
+    watch: &Arc<Watch>,
+    rest: Option<&Arc<Rest>>,
+) -> Request {
     // hyper's own way to switch would give the connection to a task that nobody looks after.
     let extensions = req.extensions_mut();
     if extensions.remove::<OnUpgrade>().is_some() {
         extensions.insert(Switchable);
     }
+    if req.body().is_end_stream() {
+        return req.map(|_| Body::empty());
+    }
+    let expects = req.headers().contains_key(header::EXPECT);
     req.map(|incoming| {
-        if incoming.is_end_stream() {
-            Body::empty()
-        } else {
-            Body::boxed(ClientBody {
-                incoming,
-                watch: Arc::clone(watch),
-            })
-        }
+        Body::boxed(ClientBody {
+            incoming: Some(incoming),
+            expects,
+            watch: Arc::clone(watch),
+            rest: rest.cloned(),
+        })
     })
 }
 
 /// The body of a request, which says when it waits for the client.
 struct ClientBody {
-    incoming: Incoming,
+    /// Gone once it has ended.
+    incoming: Option<Incoming>,
+    /// Whether the client may wait to be told to send it.
+    expects: bool,
     watch: Arc<Watch>,
+    rest: Option<Arc<Rest>>,
 }
 
 impl HttpBody for ClientBody {
@@ -145,7 +157,14 @@ impl HttpBody for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let mut frame = Pin::new(incoming).poll_frame(cx);
+        self.expects = false;
+        if matches!(frame, Poll::Ready(Some(Err(_)) | None)) {
+            self.incoming = None;
+        }
         if let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -166,16 +185,22 @@ impl HttpBody for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let incoming = self.incoming.as_ref();
+        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
         self.watch.waits_for_body(false);
+        if let Some(incoming) = self.incoming.take().filter(|body| !body.is_end_stream())
+            && let Some(rest) = &self.rest
+        {
+            rest.leave(incoming, self.expects, &self.watch);
+        }
     }
 }

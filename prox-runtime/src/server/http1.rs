@@ -8,7 +8,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Method, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use http_body::Body as _;
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -20,6 +22,7 @@ use super::{
     checked::{Checked, Tunnel},
     connection::{Shared, Switch, request, tunnel},
     limits::{Expired, Limits},
+    rest::{self, Rest},
     socket::Socket,
 };
 use crate::{
@@ -37,7 +40,7 @@ const SLOW_CLIENT: &[u8] =
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let end = exchanges(Arc::clone(&shared), socket, &mut limits).await;
     let switch = lock(&shared.switch).take();
-    let Some(End { client, refused }) = end else {
+    let Some(End { client, allowance }) = end else {
         return;
     };
     drop(shared);
@@ -45,16 +48,18 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         // Of the limits only the end of the drain is left: a tunnel has its own, and its bytes are not told to the watch.
         limits.hold(tunnel.join(client)).await;
         drop(exchange);
-    } else if refused {
-        limits.hold(linger(client)).await;
+    } else if let Some(bytes) = allowance {
+        // Of the limits only the end of the drain is left, as for a request.
+        let _busy = limits.watch.exchange();
+        limits.hold(linger(client, rest::bounds(bytes))).await;
     }
 }
 
 /// The end of HTTP on a connection whose client may still be there.
 struct End {
     client: Stream,
-    /// What it sent last was not read to its end.
-    refused: bool,
+    /// How much it may still send, if it may be about to: what it sent last was not read to its end.
+    allowance: Option<usize>,
 }
 
 /// Speaks HTTP to its end; none if the client has gone before, or was too slow.
@@ -66,6 +71,8 @@ async fn exchanges<G: Dispatch>(
     let options = &limits.options;
     let left = Tunnel::default();
     let checked = Checked::new(socket, left.clone(), options.max_header_size);
+    let rest = Arc::<Rest>::default();
+    let own = Arc::clone(&rest);
     let http = http1::Builder::new()
         // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
         .header_read_timeout(None)
@@ -77,38 +84,60 @@ async fn exchanges<G: Dispatch>(
         .max_buf_size(options.max_header_size.max(64 * 1024))
         .serve_connection(
             TokioIo::new(checked),
-            service_fn(move |req| answer(Arc::clone(&shared), left.clone(), req)),
+            service_fn(move |req| answer(Arc::clone(&shared), left.clone(), Arc::clone(&own), req)),
         );
     let mut http = Some(http);
-    poll_fn(|cx| run(&mut http, limits, cx)).await
+    poll_fn(|cx| run(&mut http, limits, &rest, cx)).await
 }
 
 async fn answer<G: Dispatch>(
     shared: Arc<Shared<G>>,
     left: Tunnel,
+    rest: Arc<Rest>,
     req: http::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let exchange = shared.watch.exchange();
     let connect = *req.method() == Method::CONNECT;
-    let mut req = request(req, &shared.watch);
+    let mut req = request(req, &shared.watch, Some(&rest));
+    let has_body = !req.body().is_end_stream();
+    if has_body {
+        rest.begin();
+    }
     let mut response = shared.dispatch(&mut req).await;
+    // What nobody has taken of the request is not going to be taken.
+    drop(req);
     if let Some(tunnel) = tunnel(&mut response) {
         left.begin();
         *lock(&shared.switch) = Some(Switch { tunnel, exchange });
         return Ok(response);
     }
-    // Who took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
-    if connect || shared.watch.is_draining() {
+    // A client that took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
+    if connect {
+        rest.more_may_come();
+    }
+    let kept = !has_body || rest.can_be_kept().await;
+    if connect || !kept || shared.watch.is_draining() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if has_body {
+        rest.answered(closes(response.headers()));
+    }
     Ok(response.map(|body| body.ends(exchange)))
+}
+
+/// Whether a response says that the connection ends with it.
+fn closes(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 fn run<S>(
     slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>,
     limits: &mut Limits,
+    rest: &Rest,
     cx: &mut Context<'_>,
 ) -> Poll<Option<End>>
 where
@@ -127,20 +156,30 @@ where
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
                 let checked = parts.io.into_inner();
+                if malformed || checked.has_refused() {
+                    rest.more_may_come();
+                }
                 End {
-                    refused: malformed || checked.has_refused(),
+                    allowance: rest.allowance(),
                     client: checked.into_stream(parts.read_buf),
                 }
             }));
         }
+        if rest.poll(cx, &limits.watch) {
+            continue;
+        }
         match ready!(limits.poll(cx)) {
             Expired::Head => {
-                if let Some(http) = slot.take() {
+                rest.more_may_come();
+                return Poll::Ready(slot.take().map(|http| {
+                    let mut checked = http.into_parts().io.into_inner();
                     // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
-                    let checked = http.into_parts().io.into_inner();
                     checked.try_write(SLOW_CLIENT);
-                }
-                return Poll::Ready(None);
+                    End {
+                        allowance: rest.allowance(),
+                        client: checked.into_stream(Bytes::new()),
+                    }
+                }));
             }
             Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(None),
             // The body fails, the upstream request with it, and the answer is a 408.

@@ -43,7 +43,7 @@ use crate::{
     frames::{End, Guarded, PREFACE, Side},
     handler::{Dispatch, Response},
     respond,
-    stream::linger,
+    stream::{Linger, linger},
     sync::lock,
     time::LazyTimer,
     watch::{Exchange, Watch},
@@ -151,7 +151,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         tracing::warn!(target: "prox", client, frames, "flood of HTTP/2 frames");
     }
     limits
-        .hold(async { linger(left.say_goodbye().await).await })
+        .hold(async { linger(left.say_goodbye().await, Linger::SHORT).await })
         .await;
 }
 
@@ -250,7 +250,7 @@ async fn answer<G: Dispatch>(
     let mut exchanges = Some((watch.exchange(), shared.watch.exchange()));
     let mut response = match like_http1(&mut req, max_headers) {
         Ok(connect) => {
-            let mut req = request(req, &watch);
+            let mut req = request(req, &watch, None);
             let mut response = shared.dispatch(&mut req).await;
             match (connect, switching) {
                 (Some(connect), Some(switching)) => {

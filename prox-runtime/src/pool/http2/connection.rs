@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Failure},
     frames::{End, Guarded, Side},
     pool::{Flooded, PoolOptions},
-    stream::{Stream as Bytestream, linger},
+    stream::{Linger, Stream as Bytestream, linger},
     sync::lock,
     time::LazyTimer,
 };
@@ -121,7 +121,7 @@ impl Connection {
                 && let Some(flood) = left.flood()
             {
                 flooded(flood.name());
-                let goodbye = async { linger(left.say_goodbye().await).await };
+                let goodbye = async { linger(left.say_goodbye().await, Linger::SHORT).await };
                 let _ = tokio::time::timeout(GOODBYE, goodbye).await;
             }
         });
