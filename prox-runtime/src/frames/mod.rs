@@ -11,7 +11,7 @@ mod inbound;
 mod outbound;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use self::{floods::Floods, inbound::Inbound, outbound::Outbound};
 pub(crate) use self::{

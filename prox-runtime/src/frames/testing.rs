@@ -1,9 +1,9 @@
-//! Frames for the tests of this module.
+//! Frames for tests.
 
 use super::{HEADER, Head};
 
 /// A frame as it is sent.
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let head = Head {
         length: payload.len(),
         kind,
@@ -24,4 +24,11 @@ pub(super) fn frames(mut bytes: &[u8]) -> Vec<(Head, Vec<u8>)> {
         bytes = rest;
     }
     all
+}
+
+/// The type, the flags, the stream and the payload of each frame in these bytes, which must be whole.
+pub(crate) fn read(bytes: &[u8]) -> Vec<(u8, u8, u32, Vec<u8>)> {
+    let all = frames(bytes).into_iter();
+    all.map(|(head, payload)| (head.kind, head.flags, head.stream, payload))
+        .collect()
 }
