@@ -30,6 +30,7 @@ use crate::{
     handler::{Dispatch, Response},
     stream::{Stream, linger},
     sync::lock,
+    watch::Phase,
 };
 
 /// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
@@ -152,6 +153,10 @@ where
             if let Err(error) = &result {
                 tracing::debug!(%error, "a client's connection ended early");
             }
+            if result.as_ref().is_err_and(hyper::Error::is_user) {
+                reset(slot);
+                return Poll::Ready(None);
+            }
             let malformed = result.is_err_and(|error| error.is_parse());
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
@@ -181,9 +186,27 @@ where
                     }
                 }));
             }
+            Expired::Cut | Expired::Write if limits.watch.phase() == Phase::Busy => {
+                reset(slot);
+                return Poll::Ready(None);
+            }
             Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(None),
             // The body fails, the upstream request with it, and the answer is a 408.
             Expired::Body => limits.watch.time_body_out(),
         }
+    }
+}
+
+/// Ends a connection in the middle of a response. For a client of HTTP/1.0 the end of the connection may be that of the body,
+/// and only a reset says that it is not.
+fn reset<S>(slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>)
+where
+    S: HttpService<Incoming, ResBody = Body> + Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if let Some(http) = slot.take() {
+        let parts = http.into_parts();
+        let checked = parts.io.into_inner();
+        checked.into_stream(parts.read_buf).reset();
     }
 }
