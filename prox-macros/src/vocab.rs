@@ -41,7 +41,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 61] = [
+pub(crate) const WORDS: [Word; 63] = [
     word(
         Slot::Item,
         "env",
@@ -206,6 +206,22 @@ pub(crate) const WORDS: [Word; 61] = [
         "queue",
         ".queue(prox::QueueOptions::new().length(100))",
         &[],
+    ),
+    word(
+        Slot::ClusterOption,
+        "max_response_headers",
+        ".max_response_headers(500)",
+        &["max_headers", "max_headers_count"],
+    ),
+    word(
+        Slot::ClusterOption,
+        "max_response_header_size",
+        ".max_response_header_size(256 * 1024)",
+        &[
+            "max_header_size",
+            "proxy_buffer_size",
+            "max_response_headers_kb",
+        ],
     ),
     word(
         Slot::ClusterOption,

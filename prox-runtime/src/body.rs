@@ -94,6 +94,13 @@ impl Body {
         self
     }
 
+    /// A body of no bytes for a response that tells this length all the same, as a `304` does (RFC 9110, 8.6).
+    ///
+    /// hyper takes the length of a body for that of its message, and writes no other. It asks none of these for its bytes.
+    pub(crate) fn described(length: u64) -> Self {
+        Self::boxed(Described(length))
+    }
+
     /// Says of what this is the body.
     pub(crate) fn placed(&mut self, place: Place) {
         if let Kind::Boxed(_, known) = &mut self.kind {
@@ -136,6 +143,24 @@ impl Body {
             }
         }
         Ok(if rest.is_empty() { first } else { rest.into() })
+    }
+}
+
+struct Described(u64);
+
+impl HttpBody for Described {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
     }
 }
 

@@ -27,6 +27,19 @@ fn is_grpc_type(kind: &[u8]) -> bool {
         }
 }
 
+/// Makes a server of HTTP/1.1 write the length that a `304` tells: that of the content which the client has already
+/// (RFC 9110, 15.4.5).
+pub(crate) fn keep_length(response: &mut Response<Body>) {
+    if response.status() != StatusCode::NOT_MODIFIED {
+        return;
+    }
+    let length = response.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(length) = length {
+        *response.body_mut() = Body::described(length);
+    }
+}
+
 /// The response for a failure: one status, one short line of text, nothing about the inside.
 ///
 /// A gRPC request gets a trailers-only response: status 200, and the code and the name as headers.

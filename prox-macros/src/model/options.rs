@@ -200,6 +200,8 @@ fn form(option: &str) -> &'static str {
         "breaker" => ".breaker(prox::BreakerOptions::new())",
         "health" => ".health(http(\"/healthz\"))",
         "max_connections" => ".max_connections(100)",
+        "max_response_headers" => ".max_response_headers(500)",
+        "max_response_header_size" => ".max_response_header_size(256 * 1024)",
         "sticky" => ".sticky(cookie(\"session\"))",
         "passive" => ".passive(prox::PassiveOptions::new())",
         "response_timeout" => ".response_timeout(30s)",

@@ -18,7 +18,7 @@ pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 pub(crate) const ITEMS: [&str; 6] = texts(Slot::Item);
 
 /// The options of `ClusterBuilder` that a backend on a route has not.
-pub(crate) const OF_CLUSTERS: [&str; 14] = texts(Slot::ClusterOption);
+pub(crate) const OF_CLUSTERS: [&str; 16] = texts(Slot::ClusterOption);
 
 /// The options that a backend has on a route, too.
 pub(crate) const OPTIONS: [&str; 10] = texts(Slot::Option);

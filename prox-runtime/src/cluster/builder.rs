@@ -26,7 +26,7 @@ use super::{
 use crate::{
     error::Error,
     forward::rewrite::Template,
-    pool::PoolOptions,
+    pool::{self, HeadLimits, PoolOptions},
     tls::{self, Connector, UpstreamTls},
 };
 
@@ -40,6 +40,7 @@ pub struct ClusterBuilder {
     endpoints: Endpoints,
     connect_timeout: Duration,
     pool: PoolOptions,
+    heads: HeadLimits,
     max_connections: Option<usize>,
     queue: Option<QueueOptions>,
     tls: Option<UpstreamTls>,
@@ -69,6 +70,7 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         endpoints: endpoints.into_endpoints(),
         connect_timeout: Duration::from_secs(3),
         pool: PoolOptions::default(),
+        heads: pool::HEADS,
         max_connections: None,
         queue: None,
         tls: None,
@@ -101,6 +103,26 @@ impl ClusterBuilder {
     /// Sets how many idle connections are kept for each endpoint, and for how long.
     pub fn pool(mut self, options: PoolOptions) -> Self {
         self.pool = options;
+        self
+    }
+
+    /// Bounds the number of header fields of a response; 256 by default, then `502`.
+    ///
+    /// Each line is a field. The limit is the same for HTTP/1.1 and HTTP/2. An event of the target `prox` tells of a response that
+    /// is over it, and [`Counters::heads_over`](crate::Counters) counts it. With 0, the gateway does not start.
+    /// [`Server::max_headers`](crate::Server::max_headers) is for requests.
+    pub fn max_response_headers(mut self, count: usize) -> Self {
+        self.heads.fields = count;
+        self
+    }
+
+    /// Bounds the head of a response, in bytes; 128 KiB by default, then `502`.
+    ///
+    /// They are counted as HTTP/1.1 writes them, also over HTTP/2, and otherwise as
+    /// [`max_response_headers`](Self::max_response_headers). [`Server::max_header_size`](crate::Server::max_header_size) is for
+    /// requests.
+    pub fn max_response_header_size(mut self, bytes: usize) -> Self {
+        self.heads.bytes = bytes;
         self
     }
 
@@ -251,6 +273,16 @@ impl ClusterBuilder {
                 "`.max_connections(0)` lets no request through: write a number from 1 on".into(),
             );
         }
+        for (limit, option) in [
+            (self.heads.fields, "max_response_headers"),
+            (self.heads.bytes, "max_response_header_size"),
+        ] {
+            if limit == 0 {
+                problems.push(format!(
+                    "`.{option}(0)` lets no response through: write a number from 1 on"
+                ));
+            }
+        }
         if self.queue.is_some() && self.max_connections.is_none() {
             problems.push(
                 "`.queue(..)` changes nothing without a limit: write `.max_connections(n)` too"
@@ -294,7 +326,7 @@ impl ClusterBuilder {
         let blueprint = Blueprint {
             backend: name.into(),
             counts: Arc::clone(&counts),
-            pool: self.pool,
+            pool: self.pool.heads(self.heads),
             http2: self.http2.then_some(self.connect_timeout),
             total: Arc::default(),
             ejections,

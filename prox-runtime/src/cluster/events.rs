@@ -18,6 +18,7 @@ use super::{
     queue::Refused,
     retry,
 };
+use crate::pool::OverLimit;
 
 macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident)*) => {
@@ -97,6 +98,9 @@ counts! {
     queue_full
     /// Requests that waited for the endpoint until their time was over.
     queue_timeouts
+    /// Responses whose head was over [`max_response_headers`](crate::ClusterBuilder::max_response_headers) or
+    /// [`max_response_header_size`](crate::ClusterBuilder::max_response_header_size).
+    heads_over
     /// Requests that were sent to a second endpoint because the first was slow.
     hedged
     /// Those of them that the second endpoint answered.
@@ -285,6 +289,16 @@ impl Core {
         };
         self.counts().queue_timeouts.up();
         tracing::debug!(target: "prox", backend, %endpoint, reason, "waited in the queue in vain");
+    }
+
+    /// The head of a response is over a limit.
+    pub(crate) fn head_over(&self, endpoint: &Endpoint, over: OverLimit) {
+        self.counts().heads_over.up();
+        let limit = match over {
+            OverLimit::Fields(_) => "max_response_headers",
+            OverLimit::Bytes(_) => "max_response_header_size",
+        };
+        tracing::info!(target: "prox", backend = self.name(), %endpoint, limit, allowed = over.allowed(), "head of a response over the limit");
     }
 
     /// A request is sent to a second endpoint, since there is no answer from this one.

@@ -31,6 +31,8 @@ pub(crate) struct Responses {
     asked: Asked,
     /// Whether a response had a length beside its transfer coding: its sender may mean either.
     doubtful: bool,
+    /// The most fields that a head had so far.
+    most_fields: usize,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,11 @@ impl Responses {
     /// Whether every request was answered by a whole response, after which nothing came.
     pub(crate) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle) && !self.doubtful
+    }
+
+    /// The most fields that a head had so far, or has that is under way.
+    pub(crate) fn most_fields(&self) -> usize {
+        self.most_fields
     }
 
     /// Looks at the bytes that came next.
@@ -97,7 +104,9 @@ impl Responses {
         match &mut self.state {
             State::Idle => Err((Kind::Unsolicited, 0)),
             State::Head(head) => {
-                let taken = head.feed(bytes)?;
+                let fed = head.feed(bytes);
+                self.most_fields = head.lines.max(self.most_fields);
+                let taken = fed?;
                 if taken.is_some() {
                     self.doubtful |= head.fields.chunked && head.fields.length.is_some();
                     self.state = State::behind(head, self.asked);

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Method;
+use http::{Method, Version};
 
 use super::{Gateway, admit, upgrade::Joint};
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     client::Client,
     error::BoxError,
     handler::{Dispatch, Request, Response},
+    respond,
 };
 
 /// A gateway as a service: mount it in an axum router, or put tower layers around it. The guide is
@@ -62,10 +63,14 @@ where
     let joint = Joint::of(&mut req);
     let req = req.map(admit::body);
     let head = *req.method() == Method::HEAD;
+    let old = req.version() < Version::HTTP_2;
     let answer = answer(req);
     GatewayFuture(Box::pin(async move {
         let mut response = answer.await;
         joint.join(&mut response);
+        if old {
+            respond::keep_length(&mut response);
+        }
         if head {
             response.map(|_| Body::empty())
         } else {

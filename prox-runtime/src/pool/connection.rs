@@ -25,7 +25,7 @@ use super::{
 use crate::{
     body::Body,
     error::{Error, Failure},
-    framing::{self, Asked, Kind},
+    framing::{self, Asked, HeadLimits, Kind},
     handler::Request,
     stream::Stream,
     sync::lock,
@@ -33,7 +33,7 @@ use crate::{
     tls,
 };
 
-/// The most bytes of a response that are held for one connection.
+/// The most bytes of a response's body that are read ahead of a slow client, for each connection.
 const MAX_BUFFER: usize = 128 * 1024;
 
 /// A connection that is driven by whoever holds it.
@@ -42,6 +42,7 @@ pub(crate) struct Connection {
     /// Gone once it has ended: only then does hyper give back a request that it never began to send.
     driver: Option<Driver>,
     tape: SharedTape,
+    limits: HeadLimits,
     /// Whether the request under way asks for another protocol.
     asks: bool,
     /// What is left of a connection that has ended while such a request was under way.
@@ -68,19 +69,21 @@ pub(crate) struct SendFailure {
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 on a stream that was just opened.
+    /// Speaks HTTP/1.1 on a stream that was just opened. The heads of its responses are within `limits`.
     ///
     /// # Errors
     ///
     /// When the stream is of no use already.
-    pub(crate) async fn new(stream: Stream) -> Result<Box<Self>, Error> {
+    pub(crate) async fn new(stream: Stream, limits: HeadLimits) -> Result<Box<Self>, Error> {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()
             // One copy of a small message is cheaper than a vectored write of its parts.
             .writev(false)
-            // What is read ahead of a slow client, for each connection; a head of a response must fit in as well.
-            .max_buf_size(MAX_BUFFER)
+            .max_headers(limits.fields)
+            .max_header_size(limits.bytes)
+            // A head must fit in as well.
+            .max_buf_size(limits.bytes.max(MAX_BUFFER))
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;
@@ -91,6 +94,7 @@ impl Connection {
             sender,
             driver: Some(driver),
             tape,
+            limits,
             asks: false,
             switched: None,
             broken: None,
@@ -230,6 +234,12 @@ impl Connection {
                     Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
                     Poll::Ready(Err(mut error)) => {
                         let unsent = error.take_message();
+                        if error.error().is_parse_too_large() {
+                            let fields = lock(&self.tape).most_fields();
+                            let over = self.limits.exceeded(fields);
+                            let error = Error::caused(Failure::MalformedResponse, over);
+                            return Poll::Ready(Err((error, None)));
+                        }
                         return Poll::Ready(Err((classify(error.into_error()), unsent)));
                     }
                     Poll::Pending => {}

@@ -31,6 +31,7 @@ use self::connection::is_repeatable;
 pub(crate) use self::connection::{Connection, SendFailure, classify};
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::{Download, Stream, Streams};
+pub(crate) use crate::framing::{HeadLimits, OverLimit, over_limit};
 use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
@@ -52,7 +53,15 @@ pub struct PoolOptions {
         expect(dead_code, reason = "only shared connections have streams")
     )]
     streams: usize,
+    /// Set by the cluster, which has the options for it.
+    heads: HeadLimits,
 }
+
+/// How large the head of a response may be, unless the user says otherwise.
+pub(crate) const HEADS: HeadLimits = HeadLimits {
+    fields: 256,
+    bytes: 128 * 1024,
+};
 
 impl PoolOptions {
     /// The defaults: 128 idle connections for each endpoint and worker, for 60 s each.
@@ -96,6 +105,11 @@ impl PoolOptions {
     pub fn warm(mut self, connections: usize) -> Self {
         self.warm = connections;
         self
+    }
+
+    /// The same, with responses whose heads are within these limits.
+    pub(crate) fn heads(self, heads: HeadLimits) -> Self {
+        Self { heads, ..self }
     }
 
     /// How many connections are opened at the start.
@@ -143,6 +157,7 @@ impl Default for PoolOptions {
             lifetime: None,
             warm: 0,
             streams: 64,
+            heads: HEADS,
         }
     }
 }
@@ -218,6 +233,11 @@ impl Pool {
             streams: None,
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// How large the head of a response may be.
+    pub(crate) fn heads(&self) -> HeadLimits {
+        self.options.heads
     }
 
     /// Speaks HTTP/2; a connection must be there within `connect_timeout`. One that had to be closed is told to `flooded`, with
@@ -333,7 +353,7 @@ mod tests {
     async fn kept(options: PoolOptions) -> (Arc<Pool>, UnixStream, Instant) {
         let (near, far) = UnixStream::pair().unwrap();
         let pool = Arc::new(Pool::new(options));
-        let connection = Connection::new(near.into()).await.unwrap();
+        let connection = Connection::new(near.into(), HEADS).await.unwrap();
         pool.put(connection, 0);
         (pool, far, Instant::now())
     }

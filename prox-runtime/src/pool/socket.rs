@@ -54,6 +54,11 @@ impl Tape {
         self.responses.is_reusable() && !self.lost
     }
 
+    /// The most fields that the head of a response had.
+    pub(super) fn most_fields(&self) -> usize {
+        self.responses.most_fields()
+    }
+
     /// Whether nothing of the request has left.
     pub(super) fn is_unsent(&self) -> bool {
         !self.wrote

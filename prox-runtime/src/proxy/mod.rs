@@ -36,7 +36,7 @@ use crate::{
     },
     handler::{Handler, Request, Response},
     observe::Trace,
-    pool::{Connection, Download, Granted, Stream},
+    pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
 };
@@ -389,6 +389,9 @@ impl Proxy {
                         _ => {}
                     }
                     lease.settle(asked.outcome(&failed.error));
+                    if let Some(over) = pool::over_limit(&failed.error) {
+                        core.head_over(&lease.upstream().endpoint, over);
+                    }
                     attempt.failed = kind(&failed.error, until, end);
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
@@ -496,7 +499,8 @@ impl Proxy {
                 match granted {
                     Granted::Http2(stream) => return Ok(Carrier::Http2(stream)),
                     Granted::Http1(Some(stream)) => {
-                        return Connection::new(stream).await.map(Carrier::Http1);
+                        let connection = Connection::new(stream, pool.heads()).await;
+                        return connection.map(Carrier::Http1);
                     }
                     Granted::Http1(None) => {}
                 }
@@ -513,7 +517,8 @@ impl Proxy {
                     streams.reconsider();
                 }
                 (Ok(opened), _) => {
-                    return Connection::new(opened.stream).await.map(Carrier::Http1);
+                    let connection = Connection::new(opened.stream, pool.heads()).await;
+                    return connection.map(Carrier::Http1);
                 }
                 (Err(error), _) if error.as_failure() == Some(Failure::ConnectTimeout) => {
                     return Err(too_late(end));
@@ -602,7 +607,12 @@ impl Proxy {
         let idle = self.0.policy().idle_timeout;
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
         let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
-        Ok(Response::from_parts(head, body.into_body()))
+        let body = match head.status {
+            // These end with their head (RFC 9110, 6.4.1), even if the upstream ends its stream later.
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => body.without_content(),
+            _ => body.into_body(),
+        };
+        Ok(Response::from_parts(head, body))
     }
 }
 

@@ -60,6 +60,12 @@ impl StreamedBody {
         }
     }
 
+    /// The end of a response that has no content.
+    pub(super) fn without_content(mut self) -> Body {
+        self.end();
+        Body::empty()
+    }
+
     fn end(&mut self) {
         self.download = None;
         self.lease.conclude();

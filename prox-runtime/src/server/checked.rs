@@ -86,6 +86,11 @@ impl Checked {
         stream
     }
 
+    /// The most fields that a head has had.
+    pub(super) fn most_fields(&self) -> usize {
+        self.requests.most_fields()
+    }
+
     /// Whether something was refused that came from it.
     pub(super) fn has_refused(&self) -> bool {
         self.refused.is_some()

@@ -4,7 +4,10 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -26,7 +29,7 @@ use crate::{
     client::Client,
     error::{Error, Failure},
     forward::headers,
-    framing,
+    framing::{self, OverLimit},
     handler::{Dispatch, Request, Response},
     respond,
     stream::Stream,
@@ -42,6 +45,8 @@ pub(super) struct Shared<G> {
     pub(super) options: Arc<Options>,
     /// Whether the other end is a proxy whose word is taken.
     pub(super) is_trusted: bool,
+    /// Whether it was told that a head was over a limit.
+    pub(super) told: AtomicBool,
     /// What an HTTP/1.1 connection is to become once its last response is written.
     pub(super) switch: Mutex<Option<Switch>>,
 }
@@ -58,6 +63,19 @@ impl<G: Dispatch> Shared<G> {
     pub(super) fn dispatch(&self, req: &mut Request) -> impl Future<Output = Response> + Send {
         let (gateway, options) = (&self.gateway, &*self.options);
         edge::dispatch(gateway, options, &self.client, self.is_trusted, req)
+    }
+
+    /// Tells which limit the head of a request is over; once for each connection, so that a client cannot fill the log.
+    pub(super) fn head_over(&self, over: OverLimit) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let limit = match over {
+            OverLimit::Fields(_) => "max_headers",
+            OverLimit::Bytes(_) => "max_header_size",
+        };
+        let client = self.client.ip().map(tracing::field::display);
+        tracing::info!(target: "prox", client, limit, allowed = over.allowed(), "head of a request over the limit");
     }
 }
 
@@ -89,6 +107,7 @@ pub(super) async fn serve<G: Dispatch>(
         watch,
         options,
         is_trusted,
+        told: AtomicBool::new(false),
         switch: Mutex::default(),
     });
     match opened.protocol {

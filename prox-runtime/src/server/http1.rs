@@ -27,7 +27,9 @@ use super::{
 };
 use crate::{
     body::Body,
+    framing::OverLimit,
     handler::{Dispatch, Response},
+    respond,
     stream::{Stream, linger},
     sync::lock,
     watch::Phase,
@@ -41,9 +43,17 @@ const SLOW_CLIENT: &[u8] =
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let end = exchanges(Arc::clone(&shared), socket, &mut limits).await;
     let switch = lock(&shared.switch).take();
-    let Some(End { client, allowance }) = end else {
+    let Some(End {
+        client,
+        allowance,
+        over,
+    }) = end
+    else {
         return;
     };
+    if let Some(over) = over {
+        shared.head_over(over);
+    }
     drop(shared);
     if let Some(Switch { tunnel, exchange }) = switch {
         // Of the limits only the end of the drain is left: a tunnel has its own, and its bytes are not told to the watch.
@@ -61,6 +71,8 @@ struct End {
     client: Stream,
     /// How much it may still send, if it may be about to: what it sent last was not read to its end.
     allowance: Option<usize>,
+    /// The limit that the last head was over.
+    over: Option<OverLimit>,
 }
 
 /// Speaks HTTP to its end; none if the client has gone before, or was too slow.
@@ -112,6 +124,7 @@ async fn answer<G: Dispatch>(
         *lock(&shared.switch) = Some(Switch { tunnel, exchange });
         return Ok(response);
     }
+    respond::keep_length(&mut response);
     // A client that took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
     if connect {
         rest.more_may_come();
@@ -157,15 +170,19 @@ where
                 reset(slot);
                 return Poll::Ready(None);
             }
-            let malformed = result.is_err_and(|error| error.is_parse());
+            let error = result.err();
+            let malformed = error.as_ref().is_some_and(hyper::Error::is_parse);
+            let too_large = error.is_some_and(|error| error.is_parse_too_large());
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
                 let checked = parts.io.into_inner();
                 if malformed || checked.has_refused() {
                     rest.more_may_come();
                 }
+                let heads = limits.options.heads();
                 End {
                     allowance: rest.allowance(),
+                    over: too_large.then(|| heads.exceeded(checked.most_fields())),
                     client: checked.into_stream(parts.read_buf),
                 }
             }));
@@ -182,6 +199,7 @@ where
                     checked.try_write(SLOW_CLIENT);
                     End {
                         allowance: rest.allowance(),
+                        over: None,
                         client: checked.into_stream(Bytes::new()),
                     }
                 }));

@@ -41,6 +41,7 @@ use crate::{
     body::Body,
     error::{Error, Failure},
     frames::{End, Guarded, PREFACE, Side},
+    framing::HeadLimits,
     handler::{Dispatch, Response},
     respond,
     stream::{Linger, linger},
@@ -104,10 +105,10 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         idle: options.idle_timeout,
     };
     let next = Arc::clone(&tasks.next);
-    let max_headers = options.max_headers;
+    let heads = options.heads();
     let http = http2::Builder::new(tasks)
         .max_concurrent_streams(options.max_streams)
-        .max_header_list_size(u32::try_from(options.max_header_size).unwrap_or(u32::MAX))
+        .max_header_list_size(heads.list_size())
         .max_pending_accept_reset_streams(PENDING_RESETS)
         // It would count them over the whole life of a connection; they are counted in `frames`.
         .max_local_error_reset_streams(None)
@@ -129,7 +130,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
                 // hyper hands the stream to the executor as soon as this returns.
                 *lock(&next) = Some(stream.clone());
                 // Large, and about to be moved from hand to hand.
-                Box::pin(answer(Arc::clone(&shared), req, stream, max_headers))
+                Box::pin(answer(Arc::clone(&shared), req, stream, heads))
             }),
         );
     let result = until_the_end(http, &end, &mut limits).await;
@@ -243,12 +244,20 @@ async fn answer<G: Dispatch>(
     shared: Arc<Shared<G>>,
     mut req: http::Request<Incoming>,
     stream: Opened,
-    max_headers: usize,
+    heads: HeadLimits,
 ) -> Result<http::Response<StreamBody>, Infallible> {
     let Opened { watch, switching } = stream;
     let head = *req.method() == Method::HEAD;
     let mut exchanges = Some((watch.exchange(), shared.watch.exchange()));
-    let mut response = match like_http1(&mut req, max_headers) {
+    let admitted = like_http1(&mut req).and_then(|()| {
+        let within = heads.check_request(req.method(), req.uri(), req.headers());
+        within.map_err(|over| {
+            shared.head_over(over);
+            Failure::HeadersTooLarge
+        })?;
+        Connect::of(&mut req)
+    });
+    let mut response = match admitted {
         Ok(connect) => {
             let mut req = request(req, &watch, None);
             let mut response = shared.dispatch(&mut req).await;
@@ -286,17 +295,10 @@ fn keep_length(response: &mut Response) {
     }
 }
 
-/// Gives a request the form that it has in HTTP/1.1, which all that follows knows: a target in origin form, and `Host`. An
-/// extended `CONNECT` becomes an upgrade.
+/// Gives a request the form that it has in HTTP/1.1, which all that follows knows: a target in origin form, and `Host`.
 ///
 /// A client may send its cookies one by one (RFC 9113, 8.2.3); whoever reads them expects one field.
-fn like_http1(
-    req: &mut http::Request<Incoming>,
-    max_headers: usize,
-) -> Result<Option<Connect>, Failure> {
-    if req.headers().len() > max_headers {
-        return Err(Failure::HeadersTooLarge);
-    }
+fn like_http1(req: &mut http::Request<Incoming>) -> Result<(), Failure> {
     join_cookies(req.headers_mut());
     let mut parts = std::mem::take(req.uri_mut()).into_parts();
     let authority = parts.authority.take();
@@ -319,7 +321,7 @@ fn like_http1(
         .take()
         .unwrap_or(uri::PathAndQuery::from_static("/"));
     *req.uri_mut() = Uri::from(path);
-    Connect::of(req)
+    Ok(())
 }
 
 fn join_cookies(headers: &mut HeaderMap) {

@@ -34,6 +34,7 @@ use crate::{
     client::Trust,
     error::{Error, Result},
     forward::{claims, via::Via},
+    framing::HeadLimits,
     handler::Dispatch,
     time::FOREVER,
     tls::{Termination, Tls},
@@ -95,6 +96,16 @@ pub(crate) struct Options {
     /// The claims that any client may make.
     pub(crate) passing: Option<Arc<[HeaderName]>>,
     pub(crate) connections: Connections,
+}
+
+impl Options {
+    /// How large the head of a request may be.
+    fn heads(&self) -> HeadLimits {
+        HeadLimits {
+            fields: self.max_headers,
+            bytes: self.max_header_size,
+        }
+    }
 }
 
 impl Default for Options {
@@ -215,13 +226,19 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Bounds the header block of a request, in bytes; 64 KiB by default (and at least 8 KiB), then `431`.
+    /// Bounds the head of a request, in bytes; 64 KiB by default (and at least 8 KiB), then `431`.
+    ///
+    /// They are counted as HTTP/1.1 writes them, also over HTTP/2. Cookies that a client of HTTP/2 sends one by one are joined
+    /// first. An event of the target `prox` tells once for each connection which limit a request was over.
+    /// [`ClusterBuilder::max_response_header_size`](crate::ClusterBuilder::max_response_header_size) is for responses.
     pub fn max_header_size(mut self, bytes: usize) -> Self {
         self.options.max_header_size = bytes.max(8 * 1024);
         self
     }
 
     /// Bounds the number of header fields of a request; 100 by default, then `431`.
+    ///
+    /// Each line is a field, `Host` (or `:authority`) among them; else as [`max_header_size`](Self::max_header_size).
     pub fn max_headers(mut self, count: usize) -> Self {
         self.options.max_headers = count;
         self

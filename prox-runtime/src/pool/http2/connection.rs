@@ -24,6 +24,7 @@ use super::{
 use crate::{
     error::{Error, Failure},
     frames::{End, Guarded, Side},
+    framing::HeadLimits,
     pool::{Flooded, PoolOptions},
     stream::{Linger, Stream as Bytestream, linger},
     sync::lock,
@@ -33,8 +34,9 @@ use crate::{
 /// What is held for one stream whose upstream does not take it.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// The most bytes of a response's head.
-const MAX_HEAD: u32 = 128 * 1024;
+/// How far beyond its limit a head is still read, so that it can be told which limit it was. h2 itself only says that the
+/// upstream breaks the protocol.
+const TOLD: u32 = 256 * 1024;
 
 /// The most that all streams of one connection may have sent before somebody takes it.
 const MAX_WINDOW: u32 = 1 << 30;
@@ -58,6 +60,7 @@ pub(super) struct Connection {
     /// Streams that were given away, and not given back.
     load: AtomicUsize,
     heard: Heard,
+    limits: HeadLimits,
     task: Mutex<Option<Waker>>,
     shard: Weak<Shard>,
 }
@@ -89,7 +92,7 @@ impl Connection {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window)
             .max_send_buffer_size(SEND_BUFFER)
-            .max_header_list_size(MAX_HEAD)
+            .max_header_list_size(options.heads.list_size().saturating_add(TOLD))
             // It would count them over the whole life of a connection; they are counted in `frames`.
             .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(socket)
@@ -110,6 +113,7 @@ impl Connection {
             sender: Mutex::new(Some(sender)),
             load: AtomicUsize::new(0),
             heard,
+            limits: options.heads,
             task: Mutex::default(),
             shard: Arc::downgrade(shard),
         });
@@ -148,6 +152,11 @@ impl Connection {
     /// How many bytes have come from the upstream.
     pub(super) fn heard(&self) -> u64 {
         self.heard.load(Relaxed)
+    }
+
+    /// How large the head of a response may be.
+    pub(super) fn limits(&self) -> HeadLimits {
+        self.limits
     }
 
     pub(super) fn enter(&self) {

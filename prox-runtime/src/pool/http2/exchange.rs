@@ -116,6 +116,10 @@ impl Stream {
         match result {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
+                if let Err(over) = self.connection.limits().check_response(&parts.headers) {
+                    let error = Error::caused(Failure::MalformedResponse, over).after_send();
+                    return Err(SendFailure { error, again: None });
+                }
                 let tunnel = protocol.is_some() && parts.status.is_success();
                 let download = if tunnel {
                     Download::both_ways(incoming, upload.into_stream(), self)
