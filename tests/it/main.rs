@@ -7,6 +7,7 @@ mod broken_bodies;
 mod claims;
 mod cli;
 mod client_limits;
+mod connections;
 mod continuation;
 mod crowd;
 mod defaults;

@@ -18,6 +18,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Options,
+    connections::Place,
     drain::Tracked,
     edge, http1,
     limits::Limits,
@@ -86,10 +87,22 @@ pub(super) async fn serve<G: Dispatch>(
     peer: Option<SocketAddr>,
     options: Arc<Options>,
     tracked: Tracked,
+    place: Option<Place>,
 ) {
     let watch = Arc::clone(&tracked.watch);
     let mut limits = Limits::new(options, tracked);
     let options = Arc::clone(&limits.options);
+    let _place = match place {
+        Some(place) => place,
+        // The server ends, and takes those with it that the kernel has let in.
+        None => {
+            let _busy = watch.exchange();
+            match limits.hold(options.connections.wait()).await {
+                Some(place) => place,
+                None => return,
+            }
+        }
+    };
     let opening = open::open(stream, Arc::clone(&watch), peer, &options);
     let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,

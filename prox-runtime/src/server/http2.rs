@@ -50,12 +50,8 @@ use crate::{
     watch::{Exchange, Watch},
 };
 
-/// What one stream may send before somebody reads it. The connection has room for as much from each of its streams, so that
-/// those whose upstreams read nothing leave the others theirs.
+/// What one stream may send before somebody reads it.
 const STREAM_WINDOW: u32 = 128 * 1024;
-
-/// The largest window that there is (RFC 9113, 6.9.1).
-const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// What is held for one stream whose client does not take it.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -113,11 +109,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         // It would count them over the whole life of a connection; they are counted in `frames`.
         .max_local_error_reset_streams(None)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(
-            STREAM_WINDOW
-                .saturating_mul(options.max_streams)
-                .min(MAX_WINDOW),
-        )
+        .initial_connection_window_size(options.window)
         .max_send_buf_size(SEND_BUFFER)
         .enable_connect_protocol()
         .serve_connection(

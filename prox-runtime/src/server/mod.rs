@@ -40,6 +40,15 @@ use crate::{
     tls::{Termination, Tls},
 };
 
+/// What a connection of HTTP/2 may have sent on all of its streams before somebody reads it.
+const WINDOW: u32 = 4 * 1024 * 1024;
+
+/// The least that one may have, which is also what it has before it is told more (RFC 9113, 6.9.2).
+const LEAST_WINDOW: u32 = 65_535;
+
+/// The largest window that there is (RFC 9113, 6.9.1).
+const MOST_WINDOW: u32 = (1 << 31) - 1;
+
 type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves a gateway: on worker threads of its own with [`run`](Self::run), or on the caller's runtime with
@@ -96,6 +105,12 @@ pub(crate) struct Options {
     /// The claims that any client may make.
     pub(crate) passing: Option<Arc<[HeaderName]>>,
     pub(crate) connections: Connections,
+    pub(crate) max_connections: Option<usize>,
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only HTTP/2 has windows")
+    )]
+    pub(crate) window: u32,
 }
 
 impl Options {
@@ -128,6 +143,8 @@ impl Default for Options {
             via: None,
             passing: None,
             connections: Connections::default(),
+            max_connections: None,
+            window: WINDOW,
         }
     }
 }
@@ -248,6 +265,34 @@ impl<G: Dispatch> Server<G> {
     #[cfg(feature = "http2")]
     pub fn max_concurrent_streams(mut self, count: u32) -> Self {
         self.options.max_streams = count.max(1);
+        self
+    }
+
+    /// Bounds what a client may have sent on all streams of one HTTP/2 connection before the gateway takes it; 4 MiB by default,
+    /// and from 65 535 bytes to 2 GiB - 1.
+    ///
+    /// One stream may have 128 KiB of it. Requests whose upstreams read nothing keep their share until they end: with the
+    /// default 32 of them, 128 KiB each, leave no room for the bodies of other requests on the same connection. The limit of
+    /// an upload that stands still is [`ClusterBuilder::idle_timeout`](crate::ClusterBuilder::idle_timeout).
+    ///
+    /// A client that sends many small pieces is limited by their number too, as long as nobody reads them: with the default
+    /// to about 10 000 pieces of 50 bytes. A connection with more of them is closed with `ENHANCE_YOUR_CALM`.
+    #[cfg(feature = "http2")]
+    pub fn connection_window(mut self, bytes: u32) -> Self {
+        self.options.window = bytes.clamp(LEAST_WINDOW, MOST_WINDOW);
+        self
+    }
+
+    /// Bounds the connections of clients that are open at a time, on all workers together. By default it is half of the
+    /// descriptors that the process may have open (`ulimit -n`), less 32; there is no limit where the system does not say
+    /// in `/proc/self/limits` how many that are.
+    ///
+    /// At the limit no further connection is served until another one has ended. One for each worker is accepted and waits; the
+    /// others wait in the queue of the kernel. Meanwhile connections without a request under way are closed, those first that
+    /// have been idle for longest, up to 320 a second. It is an event of `tracing` with the target `prox`, `clients have to wait for a connection`, once in
+    /// 10 s, and [`Connections::waited`] counts it.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.options.max_connections = Some(count.max(1));
         self
     }
 
@@ -374,6 +419,7 @@ impl<G: Dispatch> Server<G> {
         );
         let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
         options.tls = tls;
+        options.connections.bound(options.max_connections);
         workers::run(gateway, places, self.workers, self.shutdown, options)
     }
 
@@ -412,6 +458,7 @@ impl<G: Dispatch> Server<G> {
         let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
         let _watching = tls.as_ref().and_then(Termination::watch);
         options.tls = tls;
+        options.connections.bound(options.max_connections);
         let mut listeners: Vec<Listener> = self.listener.map(Listener::Tcp).into_iter().collect();
         for place in places {
             listeners.push(match place {

@@ -13,7 +13,7 @@ use crate::{
     error::Failure,
     handler::{Request, Response},
     respond,
-    server::{Options, connection},
+    server::{Connections, Options, connection},
     stream::Stream,
     tunnel::{Switched, Tunnel},
 };
@@ -53,7 +53,7 @@ impl Dispatch for Answers {
 }
 
 /// The client's end of a connection.
-fn connect(tracker: &Tracker, answers: &Answers, options: Options) -> DuplexStream {
+fn connect(tracker: &Arc<Tracker>, answers: &Answers, options: Options) -> DuplexStream {
     let (near, far) = duplex(1 << 20);
     let peer = "127.0.0.1:1".parse().ok();
     tokio::spawn(connection::serve(
@@ -62,6 +62,7 @@ fn connect(tracker: &Tracker, answers: &Answers, options: Options) -> DuplexStre
         peer,
         Arc::new(options),
         tracker.enter(),
+        Connections::default().enter(),
     ));
     far
 }
@@ -83,7 +84,7 @@ async fn kept(options: &Options, sent: &[u8]) {
 }
 
 async fn drained(options: Options, sent: &[u8], limit: Duration) -> (Duration, usize) {
-    let tracker = Tracker::default();
+    let tracker = Arc::new(Tracker::default());
     let mut client = connect(&tracker, &never(), options);
     client.write_all(sent).await.unwrap();
     // Until all of it has been looked at.
@@ -221,7 +222,7 @@ mod http2 {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_crosses_the_goodbye_is_answered_however_long_it_takes() {
-        let tracker = Tracker::default();
+        let tracker = Arc::new(Tracker::default());
         let answers = Answers {
             after: Duration::from_secs(30),
             length: 5,
@@ -240,7 +241,7 @@ mod http2 {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_comes_early_in_a_drain_is_answered_within_its_time() {
         for (millis, answered) in [(100, true), (700, false)] {
-            let tracker = Tracker::default();
+            let tracker = Arc::new(Tracker::default());
             let answers = Answers {
                 after: Duration::from_secs(8),
                 length: 5,
@@ -268,7 +269,7 @@ mod http2 {
         const LENGTH: usize = 200_000;
         /// What a stream may be sent before its client says more (RFC 9113, 6.9.2).
         const WINDOW: usize = 65_535;
-        let tracker = Tracker::default();
+        let tracker = Arc::new(Tracker::default());
         let answers = Answers {
             after: Duration::ZERO,
             length: LENGTH,
@@ -299,7 +300,7 @@ mod http2 {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_answer_the_goodbye_is_closed_to_in_a_moment() {
-        let tracker = Tracker::default();
+        let tracker = Arc::new(Tracker::default());
         let options = Options::default();
         let keep_alive = options.keep_alive;
         let began = Instant::now();
@@ -313,7 +314,7 @@ mod http2 {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_answers_the_goodbye_is_closed_to_at_once() {
-        let tracker = Tracker::default();
+        let tracker = Arc::new(Tracker::default());
         let mut client = connect(&tracker, &never(), Options::default());
         client.write_all(&opening()).await.unwrap();
         sleep(Duration::from_millis(1)).await;
