@@ -92,15 +92,14 @@ pub(super) async fn serve<G: Dispatch>(
     let watch = Arc::clone(&tracked.watch);
     let mut limits = Limits::new(options, tracked);
     let options = Arc::clone(&limits.options);
-    let _place = match place {
-        Some(place) => place,
+    let _place = if let Some(place) = place {
+        place
+    } else {
         // The server ends, and takes those with it that the kernel has let in.
-        None => {
-            let _busy = watch.exchange();
-            match limits.hold(options.connections.wait()).await {
-                Some(place) => place,
-                None => return,
-            }
+        let _busy = watch.exchange();
+        match limits.hold(options.connections.wait()).await {
+            Some(place) => place,
+            None => return,
         }
     };
     let opening = open::open(stream, Arc::clone(&watch), peer, &options);

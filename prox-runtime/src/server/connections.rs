@@ -324,21 +324,21 @@ mod tests {
         let connections = connections(1);
         let tracker = Arc::new(Tracker::default());
         connections.add(&tracker);
-        let mut tracked = Vec::new();
+        let mut open = Vec::new();
         for _ in 0..10 {
-            tracked.push(tracker.enter());
+            open.push(tracker.enter());
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let exchange = tracked[0].watch.exchange();
+        let exchange = open[0].watch.exchange();
         connections.make_room();
         // Not again at once.
         connections.make_room();
-        let asked: Vec<bool> = tracked.iter().map(|one| one.watch.is_draining()).collect();
+        let asked: Vec<bool> = open.iter().map(|one| one.watch.is_draining()).collect();
         assert_eq!(asked.iter().position(|asked| *asked), Some(1));
         assert_eq!(asked.iter().filter(|asked| **asked).count(), 1);
         drop(exchange);
         tokio::time::sleep(ROOM_AGAIN).await;
         connections.make_room();
-        assert!(tracked[2].watch.is_draining());
+        assert!(open[2].watch.is_draining());
     }
 }
