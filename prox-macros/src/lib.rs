@@ -5,6 +5,7 @@
 
 extern crate proc_macro;
 
+mod around;
 mod check;
 mod diag;
 mod expand;

@@ -322,6 +322,21 @@ pub(crate) fn find(slot: Slot, text: &str) -> Option<&'static Word> {
         .find(|word| word.slot == slot && word.text == text)
 }
 
+/// The word that is called by this name, in whatever slot.
+pub(crate) fn called(text: &str) -> Option<&'static Word> {
+    let called = |word: &&Word| {
+        matches!(
+            word.slot,
+            Slot::Target | Slot::KeyedPolicy | Slot::Discovery | Slot::Check | Slot::Key
+        )
+    };
+    // It has an expansion of its own.
+    WORDS
+        .iter()
+        .filter(called)
+        .find(|word| word.text == text && word.text != "split")
+}
+
 /// Whether the text is a word of the slot.
 pub(crate) fn is(slot: Slot, text: &str) -> bool {
     find(slot, text).is_some()

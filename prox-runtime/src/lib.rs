@@ -37,8 +37,8 @@ mod watch;
 pub use crate::cluster::testing;
 #[doc(hidden)]
 pub use crate::gateway::{
-    AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
-    NamedOther, Returned, ReturnedOther, TakesRequests,
+    AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName,
+    LayerByName, Named, NamedOther, NoPolicy, OwnPolicy, Returned, ReturnedOther, TakesRequests,
 };
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};

@@ -98,12 +98,19 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// The last of each are against the direction: small functions on tokens that two stages share.
 const MACROS: &[(&str, &[&str])] = &[
     ("vocab", &[]),
+    ("around", &[]),
     ("diag", &["syntax"]),
-    ("syntax", &["diag", "vocab"]),
-    ("model", &["diag", "syntax", "vocab"]),
-    ("check", &["diag", "model", "syntax"]),
-    ("expand", &["diag", "model", "syntax", "check", "vocab"]),
-    ("pipeline", &["diag", "model", "syntax", "check", "expand"]),
+    ("syntax", &["around", "diag", "vocab"]),
+    ("model", &["around", "diag", "syntax", "vocab"]),
+    ("check", &["around", "diag", "model", "syntax"]),
+    (
+        "expand",
+        &["around", "diag", "model", "syntax", "check", "vocab"],
+    ),
+    (
+        "pipeline",
+        &["around", "diag", "model", "syntax", "check", "expand"],
+    ),
 ];
 
 #[test]

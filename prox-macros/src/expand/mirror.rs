@@ -27,8 +27,7 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
     let span = Span::mixed_site();
     let mut out = quote_spanned!(span=>
-        use __prox::target::*;
-        use #krate::__private::places::scope::*;
+        use __prox::names::*;
     );
     for mark in &context.model.marks {
         statement(context, mark, &mut out);
@@ -37,9 +36,20 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
         .backends
         .iter()
         .map(|backend| constant(context, backend));
+    // What is called, but for what the gateway declares by that name. A policy is a constant, which patterns would be.
+    let words = vocab::WORDS.iter().filter(|word| {
+        vocab::called(word.text).is_some()
+            && word.slot != vocab::Slot::Check
+            && !context.model.names.is_own(word.text)
+    });
+    let words = words.map(|word| Ident::new(word.text, span));
     out.extend(quote_spanned!(span=>
         mod __prox {
             pub use #krate::__private::places::*;
+            pub mod names {
+                pub use super::backend::*;
+                pub use #krate::__private::places::scope::{Duration, Endpoint, Weighted, #(#words),*};
+            }
             pub mod backend {
                 #(#backends)*
             }
@@ -241,7 +251,7 @@ fn mirrored(
 /// Policies and checks of the user's own, which no module of words has.
 fn policies(context: &Context<'_>, policies: Vec<(Slot, Ident)>, out: &mut TokenStream) {
     for (slot, name) in policies {
-        if !is_word(context, slot, &name) {
+        if !is_word(context, slot, &name) || context.model.names.is_own(&name.to_string()) {
             expression(context, &[TokenTree::Ident(name)], false, out);
         }
     }

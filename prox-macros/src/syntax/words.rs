@@ -41,17 +41,6 @@ pub(crate) const POLICY_ELSEWHERE: [&str; 6] = [
     "load_balancer",
 ];
 
-/// Whether the word is in scope behind `=>`, where no backend can have its name.
-pub(crate) fn is_of_targets(word: &str) -> bool {
-    let slots = [
-        Slot::Target,
-        Slot::Policy,
-        Slot::KeyedPolicy,
-        Slot::Discovery,
-    ];
-    slots.iter().any(|slot| vocab::is(*slot, word))
-}
-
 pub(crate) fn is_method(word: &str) -> bool {
     METHODS.contains(&word)
 }

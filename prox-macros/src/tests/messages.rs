@@ -577,9 +577,9 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
             ],
         ),
         (
-            r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend host = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
+            r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend with = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
             &[
-                "`host` is a word of the language, and cannot be a name",
+                "`with` is a word of the language, and cannot be a name",
                 "a name stands without quotes",
                 "a name has no `-`",
                 "the backend `b` is no layer",

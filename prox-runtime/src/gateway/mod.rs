@@ -7,6 +7,7 @@ mod caught;
 mod embed;
 mod explain;
 mod keys;
+mod own;
 mod readiness;
 mod refusal;
 mod service;
@@ -37,6 +38,7 @@ pub use self::{
     embed::{Embed, Embedded},
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
+    own::{ChoosesEndpoints, NoPolicy, OwnPolicy},
     readiness::{Readiness, readiness},
     service::GatewayFuture,
     split::Split,

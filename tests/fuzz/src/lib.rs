@@ -7,6 +7,8 @@
 
 extern crate proc_macro;
 
+#[path = "../../../prox-macros/src/around/mod.rs"]
+mod around;
 #[path = "../../../prox-macros/src/check/mod.rs"]
 mod check;
 #[path = "../../../prox-macros/src/diag.rs"]
