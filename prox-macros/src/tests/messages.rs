@@ -335,7 +335,6 @@ fn expectations_name_what_really_wins() {
                 "`GET /v2` is answered with 404, not by `users`",
                 "no backend and no handler of a route is called `usres`",
                 "`700` is no status of a response",
-                "`GET /v1/x` is answered by `canary`, not by `users`",
             ],
         ),
         (
