@@ -78,8 +78,6 @@ impl Connection {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()
-            // One copy of a small message is cheaper than a vectored write of its parts.
-            .writev(false)
             .max_headers(limits.fields)
             .max_header_size(limits.bytes)
             // A head must fit in as well.
