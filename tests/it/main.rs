@@ -59,6 +59,7 @@ mod routing;
 mod run;
 mod shutdown;
 mod sticky_splits;
+mod strict;
 mod targets;
 mod tls;
 mod tls_files;
