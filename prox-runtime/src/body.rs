@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     error::{BoxError, Error, Failure, Place},
+    observe::panics::caught,
     watch::Exchange,
 };
 
@@ -200,6 +201,25 @@ where
     }
 }
 
+impl Body {
+    /// The next frame; one that panics fails.
+    pub(crate) fn poll_caught(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Kind::Boxed(body, place) = &mut self.kind else {
+            return Pin::new(self).poll_frame(cx);
+        };
+        if let Some(frame) = caught(|| Pin::new(body).poll_frame(cx)) {
+            return frame.map_err(|error| error.at(*place));
+        }
+        // What is left of it may panic once more while it is dropped.
+        let left = std::mem::take(&mut self.kind);
+        let _ = caught(|| drop(left));
+        Poll::Ready(Some(Err(Error::failure(Failure::Panicked))))
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Error;
@@ -208,6 +228,16 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.exchange.is_some() && matches!(self.kind, Kind::Boxed(..)) {
+            let frame = ready!(self.poll_caught(cx));
+            // The server drops what it has not written yet when a body fails, so let it write that first.
+            if let Some(Err(error)) = frame {
+                self.kind = Kind::Failed(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(frame);
+        }
         match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => {
@@ -216,16 +246,8 @@ impl HttpBody for Body {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Kind::Boxed(body, place) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                match frame.map(|frame| frame.map_err(|error| error.at(*place))) {
-                    // The server drops what it has not written yet when a body fails, so let it write that first.
-                    Some(Err(error)) if self.exchange.is_some() => {
-                        self.kind = Kind::Failed(error);
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    }
-                    frame => Poll::Ready(frame),
-                }
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_err(|error| error.at(*place))
             }
             Kind::Failed(_) => match std::mem::take(&mut self.kind) {
                 Kind::Failed(error) => Poll::Ready(Some(Err(error))),

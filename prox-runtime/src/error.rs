@@ -70,11 +70,13 @@ pub enum Failure {
     CircuitOpen,
     /// The queue for a connection is full, or the wait in it was too long: `503`.
     QueueFull,
+    /// The gateway was told to end, and the request had not ended by the end of the drain: `503`.
+    Drained,
 }
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -100,6 +102,7 @@ impl Failure {
         Self::NoEndpoint,
         Self::CircuitOpen,
         Self::QueueFull,
+        Self::Drained,
     ];
 
     /// The HTTP status, the gRPC code and the stable name: the failure table, in one place.
@@ -130,6 +133,7 @@ impl Failure {
             Self::NoEndpoint => (503, 14, "no_endpoint"),
             Self::CircuitOpen => (503, 14, "circuit_open"),
             Self::QueueFull => (503, 8, "queue_full"),
+            Self::Drained => (503, 14, "drained"),
         }
     }
 
@@ -294,9 +298,12 @@ impl Error {
                 | F::Reset
                 | F::MalformedResponse
                 | F::ResponseTimeout => Origin::Upstream,
-                F::Panicked | F::Internal | F::NoEndpoint | F::CircuitOpen | F::QueueFull => {
-                    Origin::Gateway
-                }
+                F::Panicked
+                | F::Internal
+                | F::NoEndpoint
+                | F::CircuitOpen
+                | F::QueueFull
+                | F::Drained => Origin::Gateway,
             },
         }
     }

@@ -78,6 +78,7 @@ fn closes(failure: Failure) -> bool {
             | Failure::HeadersTooLarge
             | Failure::UriTooLong
             | Failure::SlowClient
+            | Failure::Drained
     )
 }
 

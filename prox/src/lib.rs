@@ -49,6 +49,9 @@ pub mod docs {
     #[doc = include_str!("../docs/resilience.md")]
     pub mod resilience {}
 
+    #[doc = include_str!("../docs/endings.md")]
+    pub mod endings {}
+
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 

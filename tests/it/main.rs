@@ -17,6 +17,7 @@ mod early_answers;
 mod embedded_clients;
 mod embedded_work;
 mod embedding;
+mod endings;
 mod env;
 mod events;
 mod failures;

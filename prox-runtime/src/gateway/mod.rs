@@ -3,6 +3,7 @@
 mod admit;
 mod assembly;
 mod called;
+mod caught;
 mod embed;
 mod explain;
 mod keys;
@@ -13,11 +14,20 @@ mod split;
 mod target;
 mod upgrade;
 
-use std::{borrow::Cow, fmt, future::pending, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use http::{Method, StatusCode, uri::PathAndQuery};
 use http_body::Body as _;
 
+use self::caught::Caught;
 pub use self::{
     assembly::Assembly,
     called::{
@@ -44,6 +54,7 @@ use crate::{
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
     proxy::{self, Proxy},
+    respond as responses,
     route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
     server::Server,
 };
@@ -275,8 +286,8 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Dispatch for Gateway {
-    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
+impl Gateway {
+    async fn answer(&self, req: &mut Request, client: &Arc<Client>, grpc: &AtomicBool) -> Response {
         let inner = &*self.0;
         let found = admit::admit(req, client)
             .map_err(Refusal::from)
@@ -298,6 +309,9 @@ impl Dispatch for Gateway {
             }
             End::Chain(chain) => {
                 let matched = inner.matched(req, index);
+                if present.has_content_type() {
+                    grpc.store(responses::is_grpc(req.headers()), Relaxed);
+                }
                 let mut req = std::mem::take(req);
                 let extensions = req.extensions_mut();
                 extensions.insert(Arc::clone(client));
@@ -307,6 +321,13 @@ impl Dispatch for Gateway {
                 ask(chain, req).await
             }
         }
+    }
+}
+
+impl Dispatch for Gateway {
+    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
+        let grpc = AtomicBool::new(false);
+        Caught::new(self.answer(req, client, &grpc), &grpc).await
     }
 
     async fn refuse(&self, mut req: Request, failure: Failure, client: &Arc<Client>) -> Response {

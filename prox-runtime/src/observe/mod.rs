@@ -1,13 +1,15 @@
 //! What is told about a request besides its response.
 
+pub(crate) mod ending;
 pub(crate) mod outputs;
+pub(crate) mod panics;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crate::sync::lock;
+use crate::{error::Failure, sync::lock};
 
 /// A note that travels with a request, for whoever looks at it afterwards; the proxy writes into it.
 ///
@@ -29,6 +31,8 @@ pub struct Hop {
     pub connect: Duration,
     /// How long the upstream took until the head of its response.
     pub first_byte: Option<Duration>,
+    /// What failed behind the head of a response that was ended in good order all the same, as a gRPC call is.
+    pub failure: Option<Failure>,
 }
 
 impl Trace {

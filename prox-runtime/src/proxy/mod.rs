@@ -362,7 +362,8 @@ impl Proxy {
                     });
                     let Some(Verdict::Retry { wait }) = verdict else {
                         let cookie = lease.cookie(&caller, client.scheme() == "https");
-                        let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
+                        let mut response =
+                            self.pass(answer, upgrade.as_ref(), lease, asked, trace.as_ref())?;
                         if let Some(cookie) = cookie {
                             response.headers_mut().append(header::SET_COOKIE, cookie);
                         }
@@ -440,12 +441,15 @@ impl Proxy {
         upgrade: Option<&Upgrade>,
         lease: Lease,
         asked: Asked,
+        trace: Option<&Trace>,
     ) -> Result<Response, Error> {
         match answer {
             Answer::Http1(response, connection) => {
                 self.respond(response, upgrade, connection, lease, asked.end)
             }
-            Answer::Http2(head, download) => self.stream(head, upgrade, download, lease, asked),
+            Answer::Http2(head, download) => {
+                self.stream(head, upgrade, download, lease, asked, trace)
+            }
         }
     }
 
@@ -595,6 +599,7 @@ impl Proxy {
         download: Download,
         lease: Lease,
         asked: Asked,
+        trace: Option<&Trace>,
     ) -> Result<Response, Error> {
         if let Some(upgrade) = upgrade
             && download.is_switched()
@@ -606,7 +611,8 @@ impl Proxy {
         headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
-        let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
+        let trace = trace.filter(|_| grpc).cloned();
+        let body = StreamedBody::new(download, lease, idle, asked.end, grpc, trace);
         let body = match head.status {
             // These end with their head (RFC 9110, 6.4.1), even if the upstream ends its stream later.
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => body.without_content(),

@@ -2,8 +2,8 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -27,12 +27,14 @@ use super::{
 };
 use crate::{
     body::Body,
+    error::Failure,
     framing::OverLimit,
     handler::{Dispatch, Response},
+    observe::ending::because,
     respond,
     stream::{Stream, linger},
     sync::lock,
-    watch::Phase,
+    watch::{Phase, Watch},
 };
 
 /// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
@@ -116,7 +118,7 @@ async fn answer<G: Dispatch>(
     if has_body {
         rest.begin();
     }
-    let mut response = shared.dispatch(&mut req).await;
+    let mut response = until_cut(shared.dispatch(&mut req), &shared.watch).await;
     // What nobody has taken of the request is not going to be taken.
     drop(req);
     if let Some(tunnel) = tunnel(&mut response) {
@@ -139,6 +141,23 @@ async fn answer<G: Dispatch>(
         rest.answered(closes(response.headers()));
     }
     Ok(response.map(|body| body.ends(exchange)))
+}
+
+/// The answer, or one of the server's own at the end of the drain, while there is still a connection to send it on.
+async fn until_cut(answer: impl Future<Output = Response>, watch: &Watch) -> Response {
+    let mut answer = pin!(Some(answer));
+    poll_fn(|cx| {
+        let Some(asked) = answer.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let polled = asked.poll(cx);
+        if polled.is_pending() && watch.is_cut() {
+            because(Some(Failure::Drained), || answer.set(None));
+            return Poll::Ready(respond::failure(Failure::Drained, false));
+        }
+        polled
+    })
+    .await
 }
 
 /// Whether a response says that the connection ends with it.
@@ -204,8 +223,8 @@ where
                     }
                 }));
             }
-            Expired::Cut | Expired::Write if limits.watch.phase() == Phase::Busy => {
-                reset(slot);
+            expired @ (Expired::Cut | Expired::Write) if limits.watch.phase() == Phase::Busy => {
+                because(expired.failure(), || reset(slot));
                 return Poll::Ready(None);
             }
             Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(None),

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, HeaderValue, Method, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -43,6 +43,7 @@ use crate::{
     frames::{End, Guarded, PREFACE, Side},
     framing::HeadLimits,
     handler::{Dispatch, Response},
+    observe::ending::{Task, because},
     respond,
     stream::{Linger, linger},
     sync::lock,
@@ -98,6 +99,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
     let tasks = Tasks {
         next: Arc::default(),
         own: None,
+        connection: Arc::clone(&limits.watch),
         idle: options.idle_timeout,
     };
     let next = Arc::clone(&tasks.next);
@@ -188,7 +190,9 @@ async fn until_the_end(
                 limits.asked_to_leave(if answered { idle } else { GO_AWAY });
                 continue;
             }
-            ready!(expired);
+            if let Some(why) = ready!(expired).failure() {
+                limits.watch.ends_because(why);
+            }
             return Poll::Ready(Ok(()));
         }
     })
@@ -268,8 +272,14 @@ async fn answer<G: Dispatch>(
     if head {
         keep_length(&mut response);
     }
+    // hyper would send a body behind these as well (RFC 9110, 15.3.5 and 15.4.5).
+    let bodiless = head
+        || matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
     Ok(response.map(|body| StreamBody {
-        body: if head { Body::empty() } else { body },
+        body: if bodiless { Body::empty() } else { body },
         watch,
         failed: None,
         _exchanges: exchanges,
@@ -352,7 +362,7 @@ impl HttpBody for StreamBody {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let frame = self.body.poll_caught(cx);
         if let Poll::Ready(Some(Err(error))) = frame {
             // A stream that is reset loses what was not sent yet, its head as well, so let that go first.
             self.failed = Some(error);
@@ -391,6 +401,7 @@ struct Tasks {
     next: Arc<Mutex<Option<Opened>>>,
     /// The stream whose clone this is.
     own: Option<Arc<Switching>>,
+    connection: Arc<Watch>,
     idle: Duration,
 }
 
@@ -401,6 +412,7 @@ impl Clone for Tasks {
         Self {
             next: Arc::clone(&self.next),
             own: next.as_ref().and_then(|stream| stream.switching.clone()),
+            connection: Arc::clone(&self.connection),
             idle: self.idle,
         }
     }
@@ -415,14 +427,15 @@ where
             return own.sends(future);
         }
         match lock(&self.next).take() {
-            Some(Opened { watch, switching }) => tokio::spawn(Stalling {
-                future,
+            Some(Opened { watch, switching }) => tokio::spawn(Task::new(Stalling {
+                future: Some(future),
                 watch,
+                connection: Arc::clone(&self.connection),
                 switching,
                 tunnel: None,
                 timer: LazyTimer::default(),
                 idle: self.idle,
-            }),
+            })),
             None => tokio::spawn(future),
         };
     }
@@ -432,8 +445,9 @@ pin_project! {
     /// A stream that is reset when its client stands still for too long, and then the tunnel that it has become.
     struct Stalling<F> {
         #[pin]
-        future: F,
+        future: Option<F>,
         watch: Arc<Watch>,
+        connection: Arc<Watch>,
         switching: Option<Arc<Switching>>,
         tunnel: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
         timer: LazyTimer,
@@ -447,10 +461,25 @@ impl<F: Future<Output = ()>> Future for Stalling<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         loop {
+            // What ends with the connection is dropped in here.
+            let why = this.connection.ended_because();
             if let Some(tunnel) = this.tunnel {
+                if why.is_some() {
+                    because(why, || *this.tunnel = None);
+                    return Poll::Ready(());
+                }
                 return tunnel.as_mut().poll(cx);
             }
-            if this.future.as_mut().poll(cx).is_ready() {
+            let Some(future) = this.future.as_mut().as_pin_mut() else {
+                return Poll::Ready(());
+            };
+            let polled = match why {
+                None => future.poll(cx),
+                why => because(why, || future.poll(cx)),
+            };
+            if polled.is_ready() {
+                // It holds what it was at work on when its connection ended.
+                because(why, || this.future.set(None));
                 match this.switching.take() {
                     Some(switching) => *this.tunnel = Some(Box::pin(switching.carry())),
                     None => return Poll::Ready(()),
@@ -465,7 +494,10 @@ impl<F: Future<Output = ()>> Future for Stalling<F> {
                 // The body fails, the upstream request with it, and the answer is a 408.
                 Expired::Body => this.watch.time_body_out(),
                 // What is dropped with its stream open is reset.
-                _ => return Poll::Ready(()),
+                expired => {
+                    because(expired.failure(), || this.future.set(None));
+                    return Poll::Ready(());
+                }
             }
         }
     }

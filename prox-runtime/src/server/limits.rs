@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::{Options, drain::Tracked};
 use crate::{
+    error::Failure,
+    observe::ending::because,
     time::LazyTimer,
     watch::{Phase, Watch},
 };
@@ -43,6 +45,17 @@ pub(super) enum Expired {
     Body,
     /// The client has not taken what was written.
     Write,
+}
+
+impl Expired {
+    /// What it means for the requests under way.
+    pub(super) fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Cut => Some(Failure::Drained),
+            Self::Head | Self::Body | Self::Write => Some(Failure::SlowClient),
+            Self::Idle => None,
+        }
+    }
 }
 
 impl Limits {
@@ -85,12 +98,16 @@ impl Limits {
 
     /// Runs a future of this connection; `None` when a limit was passed before its end.
     pub(super) async fn hold<F: Future>(&mut self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
+        let mut future = pin!(Some(future));
         poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            if let Some(future) = future.as_mut().as_pin_mut()
+                && let Poll::Ready(output) = future.poll(cx)
+            {
                 return Poll::Ready(Some(output));
             }
-            self.poll(cx).map(|_| None)
+            let expired = ready!(self.poll(cx));
+            because(expired.failure(), || future.set(None));
+            Poll::Ready(None)
         })
         .await
     }

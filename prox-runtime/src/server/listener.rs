@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
-    observe::outputs,
+    observe::{ending::Task, outputs},
     stream::Stream,
 };
 
@@ -222,14 +222,14 @@ fn spawn<G: Dispatch>(
     tracker: &Arc<Tracker>,
     place: Option<Place>,
 ) {
-    tokio::spawn(connection::serve(
+    tokio::spawn(Task::new(connection::serve(
         gateway.clone(),
         stream,
         peer,
         Arc::clone(options),
         tracker.enter(),
         place,
-    ));
+    )));
 }
 
 /// A client that left the queue again means nothing; a process without descriptors must wait for some to be closed.

@@ -34,9 +34,9 @@ use crate::{
     body::Body,
     error::Failure,
     handler::{Request, Response},
-    observe::Trace,
+    observe::{Trace, ending},
     route::RequestExt,
-    tunnel::{Moved, Switched},
+    tunnel::{Ended, Moved, Side, Switched},
 };
 
 /// Writes one line a request to the standard output, when the response has ended.
@@ -51,13 +51,13 @@ use crate::{
 /// | `client` | the address of the client |
 /// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
 /// | `route` | the pattern of the route, such as `/v1/users/{id}` |
-/// | `status` | of the response; `499` when the client left before it |
-/// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the body was cut |
+/// | `status` | of the response; `499` when the client left before it, `503` when the gateway ended before it |
+/// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the response was cut |
 /// | `backend`, `endpoint`, `tries` | where the request went last, and how many endpoints or connections were tried |
 /// | `connect_ms`, `first_byte_ms` | until there was a connection, and from there to the head of the upstream's response |
 /// | `total_ms` | from the request's head to the end of the response's body |
 /// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
-/// | `aborted` | `true` when the response's body was not sent to its end |
+/// | `aborted` | `true` when the response, or a tunnel, was not carried to its end |
 /// | `user_agent` | at most 512 bytes of it |
 ///
 /// A WebSocket, or whatever else a connection was switched to, is one line as well, with status `101`. It is written when it
@@ -183,7 +183,7 @@ impl Middleware for AccessLog {
         let response = next.run(req).await;
         entry.answered(&response);
         if let Some(tunnel) = response.extensions().get::<Switched>() {
-            tunnel.at_end(|moved| entry.tunnelled(moved));
+            tunnel.at_end(|moved, ended| entry.tunnelled(moved, ended));
             return response;
         }
         if response.body().is_end_stream() {
@@ -252,10 +252,17 @@ impl Entry {
     }
 
     /// A tunnel is one line, at its end, with all that went through it.
-    fn tunnelled(mut self, moved: Moved) {
+    fn tunnelled(mut self, moved: Moved, ended: Option<Ended>) {
         self.received.fetch_add(moved.up, Relaxed);
         self.record.sent += moved.down;
-        self.complete();
+        match ended {
+            Some(Ended::Whole) => self.complete(),
+            Some(Ended::Idle) => self.failed(Some(Failure::ResponseTimeout)),
+            Some(Ended::Failed(Side::Client)) => self.failed(Some(Failure::ClientGone)),
+            Some(Ended::Failed(Side::Upstream)) => self.failed(Some(Failure::Reset)),
+            // It is dropped, as a request is.
+            None => {}
+        }
     }
 
     fn complete(&mut self) {
@@ -273,6 +280,7 @@ impl Entry {
     /// Whether the server had no reason to ask for more of the body.
     fn is_whole(&self) -> bool {
         self.record.method == Method::HEAD
+            || matches!(self.record.status, 204 | 304)
             || self.length.is_some_and(|length| self.record.sent >= length)
     }
 }
@@ -282,18 +290,17 @@ impl Drop for Entry {
         let record = &mut self.record;
         if record.status == 0 {
             // The future was dropped before it answered.
-            let failure = if std::thread::panicking() {
-                Failure::Panicked
-            } else {
-                Failure::ClientGone
-            };
+            let failure = ending::why();
             record.status = failure.status().as_u16();
             record.failure = Some(failure);
+        } else if record.aborted && record.failure.is_none() {
+            record.failure = Some(ending::why());
         }
         if let Some(id) = self.id.get() {
             record.id = Some(id.clone());
         }
         record.hop = self.trace.hop();
+        record.failure = record.failure.or(record.hop.failure);
         record.received = self.received.load(Relaxed);
         record.total = self.started.elapsed();
         self.log.queue.push(self.log.format.line(record));
