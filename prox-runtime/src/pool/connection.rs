@@ -28,7 +28,7 @@ use crate::{
     framing::{self, Asked, HeadLimits, Kind},
     handler::Request,
     stream::Stream,
-    sync::lock,
+    sync::{lock, thread_number},
     time::LazyTimer,
     tls,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     waker: Waker,
     timer: LazyTimer,
     opened: Instant,
+    /// The number of the thread that opened it.
+    home: usize,
     idle_since: Instant,
     used: bool,
 }
@@ -100,6 +102,7 @@ impl Connection {
             broken: None,
             timer: LazyTimer::default(),
             opened: Instant::now(),
+            home: thread_number(),
             idle_since: Instant::now(),
             used: false,
         }))
@@ -134,6 +137,11 @@ impl Connection {
 
     pub(super) fn opened(&self) -> Instant {
         self.opened
+    }
+
+    /// The shard of the pool that it is kept in.
+    pub(super) fn home(&self) -> usize {
+        self.home
     }
 
     /// Marks the begin of a pause between requests.

@@ -155,8 +155,7 @@ impl UpstreamBody {
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
-            let upstream = self.lease.upstream();
-            upstream.pool.put(connection, upstream.load.active());
+            self.lease.upstream().pool.put(connection);
         }
     }
 }
