@@ -22,6 +22,7 @@ mod network;
 mod observe;
 mod pool;
 mod proxy;
+mod replay;
 mod respond;
 mod route;
 mod server;

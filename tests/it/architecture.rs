@@ -19,6 +19,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("tunnel", &["stream", "sync", "time"]),
     ("watch", &["error", "sync"]),
     ("body", &["error", "observe", "watch"]),
+    ("replay", &["body", "error"]),
     ("respond", &["body", "error"]),
     ("forward", &["client", "error"]),
     ("framing", &[]),
@@ -41,7 +42,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "body", "connect", "error", "frames", "framing", "handler", "stream", "sync", "time",
+            "body", "connect", "error", "frames", "framing", "handler", "replay", "stream", "sync",
+            "time",
             "tls",
         ],
     ),
@@ -55,7 +57,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "body", "client", "cluster", "connect", "error", "forward", "handler", "observe",
-            "pool", "respond", "route", "stream", "sync", "time", "tunnel",
+            "pool", "replay", "respond", "route", "stream", "sync", "time", "tunnel",
         ],
     ),
     (

@@ -159,12 +159,126 @@ async fn what_was_not_looked_at_is_sent_again_whatever_its_method() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_again_only_once() {
+async fn what_is_refused_again_and_again_gets_through_in_the_end() {
+    // Each of the first connections refuses the request in its own way, and the sixth takes it.
+    let origin = FrameOrigin::start(&[], |head| match head.connection {
+        0 | 2 | 4 => vec![go_away(0, code::NO_ERROR), Step::Close],
+        1 | 3 => vec![reset(head.stream, code::REFUSED_STREAM)],
+        _ => vec![ok(head.stream, true)],
+    })
+    .await;
+    let gateway = gateway(&origin, pool()).await;
+    let mut client = gateway.client().await;
+    client.request("POST", "/").await;
+    client.response("POST").await.expect(200);
+    let requests = origin.frames(kind::HEADERS);
+    let last = requests.last().expect("a request").connection;
+    assert!(last >= 5, "{last}");
+}
+
+#[tokio::test]
+async fn what_is_always_refused_is_sent_again_until_the_budget_is_used_up() {
     let origin =
         FrameOrigin::start(&[], |head| vec![reset(head.stream, code::REFUSED_STREAM)]).await;
-    let gateway = gateway(&origin, pool()).await;
+    let url = origin.endpoint();
+    let budget = prox::BudgetOptions::percent(0).and_per_second(1);
+    let gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(1min)
+    })
+    .await;
     gateway.get("/").await.expect(502);
-    assert_eq!(origin.frames(kind::HEADERS).len(), 2);
+    // The first try, one more that is free, and what the budget has for ten seconds.
+    let tries = origin.frames(kind::HEADERS).len();
+    assert!((12..=13).contains(&tries), "{tries}");
+}
+
+#[tokio::test]
+async fn what_is_always_refused_is_sent_again_for_a_while_only() {
+    let origin =
+        FrameOrigin::start(&[], |head| vec![reset(head.stream, code::REFUSED_STREAM)]).await;
+    let url = origin.endpoint();
+    let budget = prox::BudgetOptions::percent(0).and_per_second(1_000_000);
+    let gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(500ms)
+    })
+    .await;
+    gateway.get("/").await.expect(502);
+    assert!(origin.frames(kind::HEADERS).len() > 2);
+}
+
+#[tokio::test]
+async fn what_one_endpoint_refuses_is_done_by_another() {
+    let bad = FrameOrigin::start(&[], |head| {
+        vec![
+            go_away(0, code::NO_ERROR),
+            reset(head.stream, code::REFUSED_STREAM),
+        ]
+    })
+    .await;
+    let good = FrameOrigin::start(&[], |head| vec![ok(head.stream, true)]).await;
+    let (one, two) = (bad.endpoint(), good.endpoint());
+    let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [one, two]).http2() }).await;
+    let mut client = gateway.client().await;
+    for _ in 0..4 {
+        client.request("POST", "/").await;
+        client.response("POST").await.expect(200);
+    }
+    assert_eq!(good.frames(kind::HEADERS).len(), 4);
+}
+
+#[tokio::test]
+async fn a_body_that_has_left_is_sent_again_with_its_request() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = FrameOrigin::start(&[], move |head| match head.connection {
+        0 => vec![
+            Step::Wait(held.clone()),
+            go_away(0, code::NO_ERROR),
+            Step::Close,
+        ],
+        _ => vec![ok(head.stream, true)],
+    })
+    .await;
+    let gateway = gateway(&origin, pool()).await;
+    let mut client = gateway.client().await;
+    client.request_with("POST", "/", "a message of gRPC").await;
+    let sent = |connection| {
+        let frames = origin.frames(kind::DATA);
+        let own = frames.iter().filter(|one| one.connection == connection);
+        own.flat_map(|one| one.payload.clone()).collect::<Vec<u8>>()
+    };
+    eventually("the body to be sent", || sent(0) == b"a message of gRPC").await;
+    gate.open();
+    client.response("POST").await.expect(200);
+    eventually("the body to be sent again", || {
+        sent(1) == b"a message of gRPC"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kept_connections_that_have_all_died_are_passed_over() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    // Three connections, which are in use at once; the next request on each of them finds it dead.
+    let origin = FrameOrigin::start(&[(MAX_CONCURRENT_STREAMS, 1)], move |head| {
+        match (head.connection, head.stream) {
+            (0..3, 1) => vec![Step::Wait(held.clone()), ok(head.stream, true)],
+            (0..3, _) => vec![Step::Close],
+            _ => vec![ok(head.stream, true)],
+        }
+    })
+    .await;
+    let gateway = gateway(&origin, pool()).await;
+    let mut all = clients(&gateway, 3).await;
+    origin.reached(kind::HEADERS, 3).await;
+    gate.open();
+    expect_all(&mut all, 200).await;
+    // The answers to the settings have to be there: what comes later would be a sign of life.
+    origin.reached(kind::SETTINGS, 6).await;
+    gateway.get("/").await.expect(200);
+    assert_eq!(origin.frames(kind::HEADERS).len(), 3 + 3 + 1);
+    assert_eq!(origin.accepted(), 4);
 }
 
 #[tokio::test]

@@ -218,8 +218,8 @@ impl ClusterBuilder {
     /// upstream may still choose HTTP/1.1.
     ///
     /// Several connections are used, by how many streams they have under way ([`PoolOptions::streams`]). A request that an
-    /// upstream has not looked at, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent once more on another connection,
-    /// whatever its method, unless some of its body is gone. A connection in use on which nothing is heard for 20 s is
+    /// upstream has not processed, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent again on another connection, whatever its
+    /// method, unless more than 64 KiB of its body are gone; see [`RetryOptions`](crate::RetryOptions) for the bounds. A connection in use on which nothing is heard for 20 s is
     /// pinged, and given up when no answer comes within 10 s; as long as nothing but answers to pings is heard, the next ping
     /// comes after 5 min. An upstream that answers `HTTP_1_1_REQUIRED` is a `502`: take `.http2()` away.
     ///

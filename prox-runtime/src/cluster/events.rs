@@ -92,7 +92,7 @@ counts! {
     /// Tries that failed and should have been made again, but were not: for want of another try, of budget, of time or of a
     /// whole body, or because of the method or a long `Retry-After`.
     not_retried
-    /// Requests that were sent once more because the kept connection was dead, or took no more of them.
+    /// Requests that were sent again because the kept connection was dead, or the upstream had not processed them.
     resent
     /// Requests that were refused because too many waited for the endpoint already.
     queue_full
@@ -269,7 +269,7 @@ impl Core {
         }
     }
 
-    /// A request is sent once more, since the kept connection was of no use.
+    /// A request is sent again, since the connection was of no use to it.
     pub(crate) fn resent(&self, endpoint: &Endpoint) {
         self.counts().resent.up();
         tracing::debug!(target: "prox", backend = self.name(), %endpoint, "sent again");

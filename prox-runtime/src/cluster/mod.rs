@@ -21,7 +21,6 @@ mod operate;
 mod priority;
 mod queue;
 mod readiness;
-mod replay;
 mod retry;
 mod rng;
 mod siphash;
@@ -44,7 +43,6 @@ pub(crate) use self::{
     lease::{Caller, Lease, Outcome, Unavailable},
     mirror::Mirror,
     queue::Permit,
-    replay::Replay,
     retry::{Attempt, Failed, RetryAfter, Verdict},
 };
 pub use self::{

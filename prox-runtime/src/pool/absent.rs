@@ -46,7 +46,7 @@ impl Streams {
         match *self {}
     }
 
-    pub(crate) async fn take<C, F>(&self, _: C) -> Result<Granted, Error>
+    pub(crate) async fn take<C, F>(&self, _: Option<u64>, _: C) -> Result<Granted, Error>
     where
         C: Fn() -> F + Send + 'static,
         F: Future<Output = Result<Opened, Error>> + Send + 'static,

@@ -65,8 +65,9 @@ type Driver = http1::Connection<TokioIo<Socket>, Body>;
 /// A request that got no response.
 pub(crate) struct SendFailure {
     pub(crate) error: Error,
-    /// The request, if it may be sent once more: the connection was a kept one that turned out dead, and either nothing of
-    /// the request had left, or all of it may be repeated and nothing had come back.
+    /// The request, if it may be sent again on another connection. Either the upstream has provably not processed it: nothing of
+    /// it had left, or the upstream said so. Or the connection was a kept one that turned out to be dead, nothing had come back, and
+    /// the method is idempotent.
     pub(crate) again: Option<Request>,
 }
 
@@ -273,11 +274,10 @@ impl Connection {
         .await;
         result.map_err(|(error, unsent)| {
             let tape = lock(&self.tape);
-            let dead = kept && error.as_failure() == Some(Failure::Reset);
-            let again = match unsent {
-                Some(unsent) if dead => Some(unsent),
-                None if dead => tape.replay(),
-                _ => None,
+            let again = if error.as_failure() == Some(Failure::Reset) {
+                unsent.or_else(|| tape.replay())
+            } else {
+                None
             };
             let error = if tape.is_unsent() {
                 error
@@ -343,4 +343,34 @@ pub(crate) fn classify(error: hyper::Error) -> Error {
         _ => Failure::MalformedResponse,
     };
     Error::caused(failure, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_of_which_nothing_has_left_is_given_back_whatever_it_is() {
+        // The end of the connection is seen before the request is written, or by the write that fails.
+        for is_seen in [false, true] {
+            let (near, far) = UnixStream::pair().unwrap();
+            let mut connection = Connection::new(near.into()).await.unwrap();
+            drop(far);
+            if is_seen {
+                while connection.is_alive() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut request = Request::new(Body::from("hello"));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = "/a".parse().unwrap();
+            let failed = connection.send(request, || None).await.unwrap_err();
+            assert!(failed.error.is_retryable());
+            let again = failed.again.expect("nothing of it has left");
+            assert_eq!((again.method(), again.uri().path()), (&Method::POST, "/a"));
+            assert_eq!(again.into_body().bytes(9).await.unwrap(), "hello");
+        }
+    }
 }

@@ -13,7 +13,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderName, HeaderValue, Method, Uri};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -27,9 +28,11 @@ use crate::{
 /// What has passed since the request began.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
-    /// The bytes that were written, while they are worth keeping.
+    /// The bytes that were written, or that should have been, while they are worth keeping.
     head: Vec<u8>,
     keep: bool,
+    /// Whether the first write has failed: then nothing has left of what is in `head`.
+    unwritten: bool,
     wrote: bool,
     read: bool,
     /// Whether something that was written did not arrive.
@@ -40,10 +43,11 @@ pub(super) struct Tape {
 pub(super) type SharedTape = Arc<Mutex<Tape>>;
 
 impl Tape {
-    /// Begins anew; `keep` for a request that may be sent again.
+    /// Begins anew; `keep` for a request that may be sent again after it was written.
     pub(super) fn rewind(&mut self, keep: bool, asked: Asked) {
         self.head.clear();
         self.keep = keep;
+        self.unwritten = false;
         self.wrote = false;
         self.read = false;
         self.responses.expect(asked);
@@ -64,9 +68,9 @@ impl Tape {
         !self.wrote
     }
 
-    /// The request as it was sent, if it was kept whole and nothing has come back.
+    /// The request as it was sent, if it may be sent again, was kept whole, and nothing has come back.
     pub(super) fn replay(&self) -> Option<Request> {
-        if self.keep && !self.read {
+        if self.unwritten || (self.keep && !self.read) {
             parse(&self.head)
         } else {
             None
@@ -96,11 +100,21 @@ impl Tape {
             self.head.extend_from_slice(written);
         }
     }
+
+    /// These bytes could not be written. If nothing was written before, they are the begin of the request.
+    fn note_failure(&mut self, unwritten: &[u8]) {
+        if !self.wrote && !self.unwritten {
+            self.unwritten = true;
+            self.head = unwritten.to_vec();
+        }
+    }
 }
 
-/// Reads a head back that hyper wrote; `None` if it is not whole.
-fn parse(head: &[u8]) -> Option<Request> {
-    let text = head.strip_suffix(b"\r\n\r\n")?;
+/// Reads a request back that hyper wrote; `None` if it is not whole.
+fn parse(message: &[u8]) -> Option<Request> {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = message.windows(END.len()).position(|part| part == END)?;
+    let (text, body) = (&message[..end], &message[end + END.len()..]);
     let mut lines = text.split(|&byte| byte == b'\n');
     let first = lines.next()?.trim_ascii_end();
     let mut words = first.splitn(3, |&byte| byte == b' ');
@@ -112,6 +126,16 @@ fn parse(head: &[u8]) -> Option<Request> {
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
         request.headers_mut().append(name, value);
+    }
+    let length = match request.headers().get(header::CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok()?,
+        None => 0,
+    };
+    if length != body.len() || request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    if !body.is_empty() {
+        *request.body_mut() = Body::from(Bytes::copy_from_slice(body));
     }
     Some(request)
 }
@@ -192,8 +216,10 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(buf.len()));
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = result {
-            lock(&self.tape).note(&buf[..count]);
+        match &result {
+            Poll::Ready(Ok(count)) => lock(&self.tape).note(&buf[..*count]),
+            Poll::Ready(Err(_)) => lock(&self.tape).note_failure(buf),
+            Poll::Pending => {}
         }
         self.written(result, buf.len())
     }
@@ -248,13 +274,45 @@ fn is_closed(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
+
     use super::*;
 
-    fn taped(keep: bool, bytes: &[u8]) -> Tape {
+    fn began(keep: bool) -> Tape {
         let mut tape = Tape::default();
         tape.rewind(keep, Asked::Other);
+        tape
+    }
+
+    fn taped(keep: bool, bytes: &[u8]) -> Tape {
+        let mut tape = began(keep);
         tape.note(bytes);
         tape
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_read_back_whatever_its_method() {
+        let post = |length: usize, body: &str| {
+            format!("POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+        };
+        for body in ["", "hello", "a\r\n\r\nb: c"] {
+            let mut tape = began(false);
+            tape.note_failure(post(body.len(), body).as_bytes());
+            assert!(tape.is_unsent());
+            let request = tape.replay().unwrap();
+            assert_eq!(request.method(), "POST");
+            assert_eq!(request.body().size_hint().exact(), Some(body.len() as u64));
+        }
+        let chunked = "POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        for part in [&post(5, ""), &post(5, "hell"), chunked] {
+            let mut tape = began(false);
+            tape.note_failure(part.as_bytes());
+            assert!(tape.replay().is_none(), "a part of the body is lost");
+        }
+        let mut tape = began(false);
+        tape.note(b"POST");
+        tape.note_failure(b" /a HTTP/1.1\r\n\r\n");
+        assert!(tape.replay().is_none(), "a part of it has left");
     }
 
     #[test]

@@ -19,11 +19,12 @@ use super::{Asked, Proxy, again::head, caller, tunnel};
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge, Replay},
+    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge},
     error::Error,
     forward::headers::Present,
     handler::{Request, Response},
     observe::Trace,
+    replay::Replay,
     route::Matched,
     sync::lock,
 };

@@ -19,10 +19,11 @@ use super::{Proxy, again::head, tunnel};
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Cluster, Core, Mirror, Replay},
+    cluster::{Cluster, Core, Mirror},
     error::Error,
     forward::{headers::Present, length},
     handler::Request,
+    replay::Replay,
     route::Matched,
 };
 

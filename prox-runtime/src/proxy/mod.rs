@@ -83,11 +83,17 @@ impl Answer {
     }
 }
 
-/// One more try on the same endpoint, which is the last.
+/// A request that is sent again, since its upstream has not processed it.
 #[derive(Clone, Copy)]
 struct Again {
-    /// The number of the shared connection that was of no use.
+    /// The number of its endpoint.
+    at: usize,
+    /// The number of the shared connection there that refused it.
     avoid: Option<u64>,
+    /// How often it was sent again before.
+    times: u32,
+    /// When it was refused first.
+    since: Instant,
 }
 
 /// What the client must be told in its own way, beyond the response itself.
@@ -298,7 +304,11 @@ impl Proxy {
                 another_endpoint: false,
                 end,
             };
-            let carrier = match self.carrier(lease.upstream(), again, began, soonest).await {
+            let refused = again.filter(|again| again.at == index);
+            let carrier = match self
+                .carrier(lease.upstream(), refused, began, soonest)
+                .await
+            {
                 Ok(carrier) => carrier,
                 Err(error) => {
                     lease.settle(asked.outcome(&error));
@@ -376,18 +386,35 @@ impl Proxy {
                     Error::failure(Failure::Reset)
                 }
                 Err(failed) => {
-                    // The kept connection was dead already, or the upstream takes no more requests on it. This happens
-                    // once, and is no try of its own.
-                    match failed.again {
-                        Some(whole) if again.is_none() => {
-                            core.resent(&lease.upstream().endpoint);
-                            *req = whole;
-                            again = Some(Again { avoid });
+                    if let Some(whole) = failed.again {
+                        *req = whole;
+                        let endpoint = lease.upstream().endpoint.clone();
+                        let now = Instant::now();
+                        let before = again.map_or(0, |again| again.times + 1);
+                        let since = again.map_or(now, |again| again.since);
+                        if before == 0 {
+                            // The kept connection was dead already, or the upstream takes no more requests on it: the same try
+                            // goes on with another one.
                             kept = Some(lease);
-                            began = Instant::now();
-                            continue;
+                        } else {
+                            lease.settle(asked.outcome(&failed.error));
+                            drop(lease);
+                            attempt.failed = Failed::Unprocessed;
+                            attempt.retries = before;
+                            let limit = since + core.connect_timeout();
+                            attempt.end = end.into_iter().chain([limit]).min();
+                            self.pause(&attempt, &endpoint, failed.error).await?;
+                            tried.push(index);
                         }
-                        _ => {}
+                        core.resent(&endpoint);
+                        again = Some(Again {
+                            at: index,
+                            avoid,
+                            times: before,
+                            since,
+                        });
+                        began = Instant::now();
+                        continue;
                     }
                     lease.settle(asked.outcome(&failed.error));
                     if let Some(over) = pool::over_limit(&failed.error) {
@@ -496,7 +523,7 @@ impl Proxy {
                 let granted = if let Some(granted) = streams.try_take(avoid, connect.clone()) {
                     granted
                 } else {
-                    tokio::time::timeout(self.patience(end), streams.take(connect))
+                    tokio::time::timeout(self.patience(end), streams.take(avoid, connect))
                         .await
                         .unwrap_or_else(|_| Err(too_late(end)))?
                 };

@@ -98,7 +98,7 @@ async fn one(core: &Core, upstream: &Arc<Upstream>) -> Result<More, Error> {
                 async move { open(&upstream, limit).await }
             }
         };
-        match streams.take(connect).await? {
+        match streams.take(None, connect).await? {
             // The stream itself is of no use, and gives its room back.
             Granted::Http2(_) => return Ok(More::Enough),
             Granted::Http1(Some(stream)) => {

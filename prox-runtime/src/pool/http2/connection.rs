@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     STREAM_WINDOW, Shard,
     liveness::Liveness,
-    socket::{Heard, Socket},
+    socket::{Socket, Traffic},
 };
 use crate::{
     error::{Error, Failure},
@@ -59,7 +59,7 @@ pub(super) struct Connection {
     sender: Mutex<Option<SendRequest<Bytes>>>,
     /// Streams that were given away, and not given back.
     load: AtomicUsize,
-    heard: Heard,
+    traffic: Arc<Traffic>,
     limits: HeadLimits,
     task: Mutex<Option<Waker>>,
     shard: Weak<Shard>,
@@ -78,13 +78,13 @@ impl Connection {
         flooded: &Flooded,
     ) -> Result<Arc<Self>, Error> {
         let failed = |error| Error::caused(Failure::Connect, NoHttp2(error));
-        let heard = Heard::default();
+        let traffic = Arc::new(Traffic::default());
         // One stream that nobody reads must leave room for all the others.
         let window = u32::try_from(options.streams)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
             .clamp(STREAM_WINDOW, MAX_WINDOW);
-        let socket = Socket::new(stream, Arc::clone(&heard));
+        let socket = Socket::new(stream, Arc::clone(&traffic));
         let (socket, end) = Guarded::new(socket, Side::Client);
         let (sender, mut driver) = Builder::new()
             .enable_push(false)
@@ -112,15 +112,15 @@ impl Connection {
             number: shard.number(),
             sender: Mutex::new(Some(sender)),
             load: AtomicUsize::new(0),
-            heard,
+            traffic,
             limits: options.heads,
             task: Mutex::default(),
             shard: Arc::downgrade(shard),
         });
-        let (own, options) = (Arc::clone(&connection), options.clone());
+        let (driven, options) = (Driven(Arc::clone(&connection)), options.clone());
         let flooded = Arc::clone(flooded);
         tokio::spawn(async move {
-            drive(own, driver, &end, options).await;
+            drive(driven, driver, &end, options).await;
             if let Some(left) = end.take()
                 && let Some(flood) = left.flood()
             {
@@ -151,7 +151,12 @@ impl Connection {
 
     /// How many bytes have come from the upstream.
     pub(super) fn heard(&self) -> u64 {
-        self.heard.load(Relaxed)
+        self.traffic.heard()
+    }
+
+    /// How many bytes have left for the upstream.
+    pub(super) fn written(&self) -> u64 {
+        self.traffic.written()
     }
 
     /// How large the head of a response may be.
@@ -211,13 +216,19 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// A connection that is driven. It takes no more streams once it is not, however that ends: by itself, with its runtime, or by
+/// a panic.
+struct Driven(Arc<Connection>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}
+
 /// Moves bytes both ways until the connection has ended, or nobody needs it.
-async fn drive(
-    connection: Arc<Connection>,
-    mut driver: Driver,
-    end: &End<Socket>,
-    options: PoolOptions,
-) {
+async fn drive(driven: Driven, mut driver: Driver, end: &End<Socket>, options: PoolOptions) {
+    let connection = &driven.0;
     let opened = Instant::now();
     let mut liveness = Liveness::new(driver.ping_pong(), opened);
     let mut timer = LazyTimer::default();
@@ -282,7 +293,6 @@ async fn drive(
         }
     })
     .await;
-    connection.retire();
 }
 
 enum Expired {

@@ -78,6 +78,8 @@ impl Stream {
             });
         };
         let (parts, body) = request.into_parts();
+        // Before the request is handed over, since the connection may write at once.
+        let written = self.connection.written();
         // Kept for a connection that turns out to end; what was handed over cannot be had back.
         let head = http::Request::from_parts(parts, ());
         // The proxy asks an upstream of HTTP/2 for one protocol. An upstream that has not said that it knows extended
@@ -137,18 +139,23 @@ impl Stream {
                 Err(SendFailure { error, again: None })
             }
             Err(Unanswered::Ended(error)) => {
-                let refused = is_unprocessed(&error);
+                let unsent = error.is_io() && self.connection.written() == written;
+                let unprocessed = unsent || is_unprocessed(&error);
                 // A kept connection that died meanwhile: the upstream had gone before the request came.
                 let dead = self.kept && error.is_io() && self.connection.heard() == before;
-                if dead {
+                if error.is_io() || error.is_go_away() {
                     self.connection.retire();
                 }
-                let again = (refused || (dead && repeatable))
+                let again = (unprocessed || (dead && repeatable))
                     .then(|| upload.into_body())
                     .flatten()
                     .map(|body| whole(head, body, interim));
                 let error = classify(error);
-                let error = if refused { error } else { error.after_send() };
+                let error = if unprocessed {
+                    error
+                } else {
+                    error.after_send()
+                };
                 Err(SendFailure { error, again })
             }
         }
