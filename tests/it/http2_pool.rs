@@ -183,7 +183,7 @@ async fn what_is_always_refused_is_sent_again_until_the_budget_is_used_up() {
     let url = origin.endpoint();
     let budget = prox::BudgetOptions::percent(0).and_per_second(1);
     let gateway = Served::start(prox::gateway! {
-        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(1min)
+        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(1m)
     })
     .await;
     gateway.get("/").await.expect(502);

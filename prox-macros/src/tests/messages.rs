@@ -239,6 +239,19 @@ fn targets_are_checked_where_they_are_literal() {
             &["`timeout` takes a duration, and `5` has no unit"],
         ),
         (
+            r#"backend users = cluster(rr, ["http://u"]).passive(p()).health(http("/a").every(5s).every(6s)).without_passive(); "/a" => users.timeout(5s).retry(2).timeout(6s), "/b" => users.retry(RetryOptions::new(1).patience(1s).patience(2s)),"#,
+            &[
+                "duplicate `.every(..)`: it replaces the one before",
+                "duplicate `.without_passive()`: it replaces the one before",
+                "duplicate `.timeout(..)`: it replaces the one before",
+                "duplicate `.patience(..)`: it replaces the one before",
+            ],
+        ),
+        (
+            r#"backend a = "http://a"; backend b = "http://b"; backend u = "http://u"; "/a" => u.mirror(a, 0.1).mirror(b, 0.1), "/b" => u.mirror(a, 0.1).mirror(a, 0.2)"#,
+            &["duplicate `.mirror(a, ..)`: it replaces the one before"],
+        ),
+        (
             r#""/a/{id}" => users.rewrite("/x/{ident}"), "/b" => users.rewrite("/{id}")"#,
             &[
                 "the path of this route has no parameter `ident`",

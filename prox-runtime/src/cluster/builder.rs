@@ -33,6 +33,9 @@ use crate::{
 /// A cluster as it is written; it becomes a [`Cluster`] when the gateway starts.
 ///
 /// What is wrong with it is reported then, together with all else that is wrong.
+///
+/// An option that is given again replaces what was given before; only [`mirror`](Self::mirror) adds to it. In a
+/// [`gateway!`](https://docs.rs/prox/latest/prox/macro.gateway.html) the same option twice in one chain does not compile.
 #[derive(Debug)]
 #[must_use = "a cluster does nothing until it is the target of a route"]
 pub struct ClusterBuilder {

@@ -84,7 +84,7 @@ impl RetryOptions {
         self
     }
 
-    /// Retries answers with these statuses, instead of 502, 503 and 504.
+    /// Retries answers with these statuses, instead of 502, 503 and 504, or of those of an earlier call.
     #[must_use]
     pub fn on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.statuses = statuses.into_iter().collect();

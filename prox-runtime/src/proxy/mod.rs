@@ -185,7 +185,7 @@ impl Proxy {
         if (options || trace) && !max_forwards::goes_on(req.headers_mut()) {
             return last_stop(options);
         }
-        if let Some(mirror) = &self.0.policy().mirror {
+        for mirror in &self.0.policy().mirrors {
             mirror::tap(mirror, &self.0, req, client, matched);
         }
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());

@@ -164,7 +164,7 @@ impl<G: Dispatch> Server<G> {
         }
     }
 
-    /// Listens on this address instead of the one that `HOST` and `PORT` name.
+    /// Listens on this address instead of the one that `HOST` and `PORT` name. There is one; a later call replaces it.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
         self
