@@ -181,8 +181,10 @@ impl Watch {
 
     /// Has the connection's task look at what has changed.
     pub(crate) fn wake(&self) {
-        if let Some(task) = &*lock(&self.task) {
-            task.wake_by_ref();
+        let task = lock(&self.task).clone();
+        // Outside of the lock: a waker may run what takes it.
+        if let Some(task) = task {
+            task.wake();
         }
     }
 

@@ -346,7 +346,7 @@ class Http2Load:
         self.streams = streams
         self.headers = [word for name, value in REQUEST_HEADERS.items() if name != "Host" for word in ("-H", f"{name}: {value}")]
 
-    def run(self, port, seconds):
+    def run(self, port, seconds, _every_second):
         """Loads the port for so many seconds; the summary is like wrk's, but for the percentiles, which h2load lacks."""
         command = ["h2load", f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}", *self.headers]
         child = spawn([*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"], LOAD_CORE, subprocess.PIPE)
@@ -395,10 +395,12 @@ class Samples:
 
     def round(self, process, load, seconds, origin):
         """One turn of this proxy."""
-        before, accepted = process.cpu_seconds(), origin.accepted()
-        summary = load.run(process.port, seconds)
+        before, accepted = process.cpu_seconds(), []
+        summary = load.run(process.port, seconds, lambda: accepted.append(origin.accepted()))
         cpu = process.cpu_seconds() - before
-        self.opened.append(origin.accepted() - accepted)
+        # In the second half, since all clients come at the begin of a turn, and leave in the middle of their requests at its end.
+        if len(accepted) > 1:
+            self.opened.append(accepted[-1] - accepted[len(accepted) // 2])
         requests = max(summary["requests"], 1)
         self.cpu.append(cpu / requests * 1e6)
         self.rate.append(requests / summary["micros"] * 1e6)
@@ -426,7 +428,7 @@ def measure(selected, programs, body, options, directory):
             process.wait_until_serving()
             samples[name].idle = process.memory()
         for process in running.values():
-            load.run(process.port, WARM_UP_SECONDS)
+            load.run(process.port, WARM_UP_SECONDS, lambda: None)
         for number in range(options.rounds):
             for name, process in running.items():
                 samples[name].round(process, load, options.seconds, origin)
@@ -440,7 +442,7 @@ def table(results):
     """The Markdown table of the samples by body and name."""
     lines = [
         "| body | proxy | CPU µs/request (min-max) | to nginx | to HAProxy | requests/s | p50 ms | p99 ms | errors "
-        "| connections opened a turn | listening after | idle RSS | peak RSS |",
+        "| opened in 2nd half | listening after | idle RSS | peak RSS |",
         "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     median = statistics.median
@@ -454,7 +456,7 @@ def table(results):
             lines.append(
                 f"| {body} | {name} | {median(own.cpu):.1f} ({min(own.cpu):.1f}-{max(own.cpu):.1f}) "
                 f"| {ratios[0]} | {ratios[1]} | {median(own.rate):.0f} | {median(own.p50):.2f} | {median(own.p99):.2f} "
-                f"| {own.errors} | {median(own.opened):.0f} | {median(own.starts):.1f} ms | {own.idle:.1f} MiB | {own.peak:.1f} MiB |"
+                f"| {own.errors} | {f'{median(own.opened):.0f}' if own.opened else '-'} | {median(own.starts):.1f} ms | {own.idle:.1f} MiB | {own.peak:.1f} MiB |"
             )
     return "\n".join(lines)
 
@@ -467,7 +469,7 @@ def soak(peer, programs, options, directory):
         process = peer.start(directory, origin.port, pieces)
         process.wait_until_serving()
         load = Load(directory, options.connections)
-        load.run(process.port, WARM_UP_SECONDS)
+        load.run(process.port, WARM_UP_SECONDS, lambda: None)
         summary = load.run(process.port, options.soak, lambda: memory.append(process.memory()))
         peak = process.memory("VmHWM")
     quarter = max(len(memory) // 4, 1)

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Delimiter, Ident, TokenTree};
 
+use super::mirrors;
 use crate::{
     diag::Diagnostics,
     model::Model,
@@ -70,11 +71,7 @@ fn chain(tokens: &[TokenTree], settings: bool, diag: &mut Diagnostics) {
 /// What a call sets. Each mirror is another one, unless it is the same backend.
 fn what(option: &str, call: &Call<'_>) -> (String, Option<String>) {
     match option {
-        "mirror" => {
-            let to = call.args().into_iter().next();
-            let to = to.map(|to| to.tokens.iter().map(ToString::to_string).collect());
-            (option.to_owned(), to)
-        }
+        "mirror" => (option.to_owned(), mirrors::to(&call.args())),
         "without_passive" => (String::from("passive"), None),
         _ => (option.to_owned(), None),
     }

@@ -171,7 +171,7 @@ impl Rewriting<'_> {
             }
             // What is wrong has been reported; these are of the right types.
             Some(TokenTree::Ident(name))
-                if self.options && mirrors::is_wrong(name, before.first(), group) =>
+                if self.options && mirrors::is_wrong(name, before, group) =>
             {
                 quote_spanned!(at(group.span())=> ::core::unreachable!(), 0.0)
             }

@@ -112,7 +112,7 @@ async fn run(
         core.not_hedged(NoHedge::Body);
         return first.await;
     };
-    let another = core.has_another(&caller, &[index], now);
+    let another = core.has_another(&[index]);
     if let Hedge::No(reason) = HedgeOptions::decide(another, end, &hedging.budget, now) {
         core.not_hedged(reason);
         return first.await;

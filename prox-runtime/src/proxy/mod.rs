@@ -315,7 +315,7 @@ impl Proxy {
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
                     tried.push(index);
-                    attempt.another_endpoint = core.has_another(&caller, &tried, began);
+                    attempt.another_endpoint = core.has_another(&tried);
                     // Nothing was sent, so any request may be tried again.
                     self.pause(&attempt, &endpoint, error).await?;
                     (again, retries) = (None, retries + 1);

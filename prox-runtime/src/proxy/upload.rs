@@ -114,7 +114,9 @@ struct Permit {
 impl Permit {
     fn give(&self) {
         self.given.store(true, Ordering::Relaxed);
-        if let Some(waiting) = lock(&self.waiting).take() {
+        let waiting = lock(&self.waiting).take();
+        // Outside of the lock: a waker may run what takes it.
+        if let Some(waiting) = waiting {
             waiting.wake();
         }
     }
@@ -154,7 +156,8 @@ impl HttpBody for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if !self.permit.given.load(Ordering::Relaxed) {
             if self.patience.as_mut().poll(cx).is_pending() {
-                *lock(&self.permit.waiting) = Some(cx.waker().clone());
+                let old = lock(&self.permit.waiting).replace(cx.waker().clone());
+                drop(old);
                 return Poll::Pending;
             }
             self.permit.given.store(true, Ordering::Relaxed);

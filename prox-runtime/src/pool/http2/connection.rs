@@ -186,8 +186,9 @@ impl Connection {
     }
 
     fn wake(&self) {
-        if let Some(task) = &*lock(&self.task) {
-            task.wake_by_ref();
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 
