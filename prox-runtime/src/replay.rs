@@ -41,6 +41,10 @@ impl Replay {
     }
 
     /// A copy of a body that says how long it is; of one that is too long, nothing is kept.
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only a shared connection gives a body back")
+    )]
     pub(crate) fn of_length(length: Option<u64>) -> Self {
         Self::with_limit(if Self::is_worthwhile(length) {
             REPLAY_LIMIT
@@ -117,6 +121,10 @@ impl Replay {
     }
 
     /// The body from its first byte, if that is there; `rest` is what was not taken from it.
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only a shared connection gives a body back")
+    )]
     pub(crate) fn rewind(self, rest: Body) -> Option<Body> {
         let before = self.copy.freeze();
         match self.state {
@@ -129,6 +137,10 @@ impl Replay {
 }
 
 /// A body of which a part was sent in vain.
+#[cfg_attr(
+    not(feature = "http2"),
+    allow(dead_code, reason = "only a shared connection gives a body back")
+)]
 struct Rewound {
     before: Bytes,
     rest: Body,

@@ -43,8 +43,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "pool",
         &[
             "body", "connect", "error", "frames", "framing", "handler", "replay", "stream", "sync",
-            "time",
-            "tls",
+            "time", "tls",
         ],
     ),
     (

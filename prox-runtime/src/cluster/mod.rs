@@ -302,7 +302,7 @@ impl Cluster {
 
     /// The backends that get copies of its requests.
     pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Self> {
-        self.policy.mirror.iter().map(|mirror| mirror.cluster())
+        self.policy.mirrors.iter().map(|mirror| mirror.cluster())
     }
 
     pub(crate) fn policy(&self) -> &Policy {
