@@ -356,7 +356,9 @@ mod tests {
         // The end of the connection is seen before the request is written, or by the write that fails.
         for is_seen in [false, true] {
             let (near, far) = UnixStream::pair().unwrap();
-            let mut connection = Connection::new(near.into(), crate::pool::HEADS).await.unwrap();
+            let mut connection = Connection::new(near.into(), crate::pool::HEADS)
+                .await
+                .unwrap();
             drop(far);
             if is_seen {
                 while connection.is_alive() {
