@@ -304,6 +304,11 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     /// Is told when the server is to end: it should get no more requests, and those that come are served for a while.
     fn drain(&self) {}
 
+    /// Is told of what the server refused before it was a request.
+    fn refused(&self, refused: &crate::observe::Refused) {
+        let _ = refused;
+    }
+
     /// What is served, in a few words, for the line that a terminal gets.
     fn summary(&self) -> String;
 }

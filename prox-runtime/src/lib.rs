@@ -69,7 +69,7 @@ pub use crate::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
     },
     middleware::{Middleware, Next, service},
-    observe::{Hop, Trace},
+    observe::{Hop, Refusal, Refused, Trace},
     pool::PoolOptions,
     route::*,
     server::{Connections, Server},

@@ -26,7 +26,10 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("frames", &["sync"]),
     ("observe", &["error", "sync"]),
     ("connect", &["error", "stream", "sync", "tls"]),
-    ("handler", &["body", "client", "error", "respond"]),
+    (
+        "handler",
+        &["body", "client", "error", "observe", "respond"],
+    ),
     (
         "route",
         &["client", "error", "forward", "handler", "network"],

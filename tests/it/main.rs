@@ -52,6 +52,7 @@ mod peers;
 mod preflights;
 mod proxy_protocol;
 mod readiness;
+mod refused;
 mod retries;
 mod reuse;
 mod routing;

@@ -38,6 +38,7 @@ pub(crate) struct End<S> {
     is_refused: AtomicBool,
     has_said_goodbye: AtomicBool,
     written: AtomicU64,
+    malformed: AtomicU64,
     left: Mutex<Option<Left<S>>>,
 }
 
@@ -56,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             is_refused: AtomicBool::new(false),
             has_said_goodbye: AtomicBool::new(false),
             written: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
             left: Mutex::new(None),
         });
         let guarded = Self {
@@ -119,6 +121,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             && self.refused.is_none()
         {
             self.refuse(Refused::Flood(flood));
+        }
+        let malformed = self.outbound.take_malformed();
+        if malformed > 0 {
+            self.end.malformed.fetch_add(malformed, Relaxed);
         }
         if self.outbound.has_said_goodbye() {
             self.end.has_said_goodbye.store(true, Relaxed);
@@ -254,6 +260,14 @@ impl<S> End<S> {
     /// Whether the peer was told which of its streams is the last.
     pub(crate) fn has_said_goodbye(&self) -> bool {
         self.has_said_goodbye.load(Relaxed)
+    }
+
+    /// How many streams were reset because what came on them is malformed, since this was last asked.
+    pub(crate) fn take_malformed(&self) -> u64 {
+        match self.malformed.load(Relaxed) {
+            0 => 0,
+            _ => self.malformed.swap(0, Relaxed),
+        }
     }
 
     /// How many bytes were written.

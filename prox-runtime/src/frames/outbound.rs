@@ -7,6 +7,9 @@ use super::{Flood, Floods, HEADER, Head, PREFACE, Side, kind};
 /// The length of what follows the header of some frames: the code of `RST_STREAM`, the last stream of `GOAWAY`.
 const NUMBER: usize = 4;
 
+/// The code of a stream on which h2 found something malformed (RFC 9113, 8.1.1).
+const PROTOCOL_ERROR: u32 = 1;
+
 /// The last stream of a `GOAWAY` that another one follows (RFC 9113, 6.8).
 const ANY_STREAM: u32 = u32::MAX >> 1;
 
@@ -20,6 +23,8 @@ pub(super) struct Outbound {
     filled: usize,
     /// Whether the last `GOAWAY` was written, after which the peer opens no stream.
     has_said_goodbye: bool,
+    /// Streams that were reset because what came on them is malformed.
+    malformed: u64,
 }
 
 impl Outbound {
@@ -32,7 +37,13 @@ impl Outbound {
             header: [0; HEADER + NUMBER],
             filled: 0,
             has_said_goodbye: false,
+            malformed: 0,
         }
+    }
+
+    /// How many streams were reset because what came on them is malformed, since this was last asked.
+    pub(super) fn take_malformed(&mut self) -> u64 {
+        std::mem::take(&mut self.malformed)
     }
 
     /// Whether a frame of ours may be written next.
@@ -101,6 +112,9 @@ impl Outbound {
             let number = number.map(|bytes| u32::from_be_bytes(*bytes));
             if head.kind == kind::GOAWAY && number != Some(ANY_STREAM) {
                 self.has_said_goodbye = true;
+            }
+            if head.kind == kind::RST_STREAM && number == Some(PROTOCOL_ERROR) {
+                self.malformed += 1;
             }
             floods.sent(head, number, &now)?;
         }

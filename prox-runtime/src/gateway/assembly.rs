@@ -203,6 +203,7 @@ impl Assembly {
             inline,
             begun: Background::default(),
             refusals,
+            every: self.every,
             question,
         })))
     }

@@ -53,6 +53,8 @@ use crate::{
     forward::{headers, host, length, path},
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
+    middleware::Layer,
+    observe,
     proxy::{self, Proxy},
     respond as responses,
     route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
@@ -81,6 +83,8 @@ struct Inner {
     begun: Background,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
+    /// The layers for every request, which are told of what the server refuses.
+    every: Vec<Layer>,
     question: Question,
 }
 
@@ -340,6 +344,12 @@ impl Dispatch for Gateway {
         // Each worker opens connections of its own.
         self.0.begun.start(pending);
         self.0.start();
+    }
+
+    fn refused(&self, refused: &observe::Refused) {
+        for layer in &self.0.every {
+            layer.refused(refused);
+        }
     }
 
     fn drain(&self) {

@@ -26,6 +26,7 @@ use crate::{
     body::Body,
     error::{BoxError, Place},
     handler::{BoxFuture, BoxHandler, Handler, IntoResponse, Request, Response},
+    observe::Refused,
 };
 
 pub use self::{
@@ -65,6 +66,14 @@ pub trait Middleware: Send + Sync + 'static {
     ///
     /// The future is dropped when the client leaves.
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send;
+
+    /// Is told of connections, and of requests on them, that a [`Server`](crate::Server) refused before there was a request for
+    /// the gateway: malformed heads, slow heads, failed TLS handshakes. By default it does nothing.
+    ///
+    /// Only layers for every request, at the top of a gateway, are told. It is called on a worker thread, and must not block.
+    fn refused(&self, refused: &Refused) {
+        let _ = refused;
+    }
 }
 
 /// All that comes after a middleware: the rest of the chain and the target.
@@ -133,6 +142,10 @@ impl fmt::Debug for NextFuture {
 
 trait Wrap: Send + Sync {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler;
+
+    fn refused(&self, refused: &Refused) {
+        let _ = refused;
+    }
 }
 
 /// A layer of any form, ready to be put before handlers; cloning it is cheap, and clones share their state.
@@ -148,6 +161,10 @@ impl Layer {
     /// Puts the layer before a handler.
     pub fn wrap(&self, inner: BoxHandler) -> BoxHandler {
         self.0.wrap(inner)
+    }
+
+    pub(crate) fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
     }
 }
 
@@ -187,6 +204,10 @@ impl<T: Middleware> Wrap for NativeLayer<T> {
             layer: Arc::clone(&self.0),
             next: Next(inner),
         })
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod ending;
 pub(crate) mod outputs;
 pub(crate) mod panics;
+mod refused;
 
 use std::{
     sync::{Arc, Mutex},
@@ -10,6 +11,8 @@ use std::{
 };
 
 use crate::{error::Failure, sync::lock};
+
+pub use self::refused::{Refusal, Refused};
 
 /// A note that travels with a request, for whoever looks at it afterwards; the proxy writes into it.
 ///

@@ -36,6 +36,7 @@ pub(super) struct Checked {
     requests: Requests,
     tunnel: Tunnel,
     refused: Option<Refused>,
+    violation: Option<Kind>,
 }
 
 /// What is read from a connection behind its last good byte.
@@ -62,7 +63,13 @@ impl Checked {
             requests: Requests::new(max_head),
             tunnel,
             refused: None,
+            violation: None,
         }
+    }
+
+    /// What was wrong with what came from it.
+    pub(super) fn violation(&self) -> Option<Kind> {
+        self.violation
     }
 
     /// The socket itself, in front of all that no request has taken; `ahead` was read of that already.
@@ -115,6 +122,7 @@ impl Checked {
             in_body,
         } = violation;
         tracing::debug!(%kind, "a client's request is malformed");
+        self.violation = Some(kind);
         let instead = |bytes| Instead {
             bytes,
             read: 0,

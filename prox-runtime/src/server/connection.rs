@@ -22,7 +22,7 @@ use super::{
     drain::Tracked,
     edge, http1,
     limits::Limits,
-    open::{self, Protocol},
+    open::{self, Protocol, Unopened},
     rest::Rest,
 };
 use crate::{
@@ -32,6 +32,7 @@ use crate::{
     forward::headers,
     framing::{self, OverLimit},
     handler::{Dispatch, Request, Response},
+    observe::Refused,
     respond,
     stream::Stream,
     tunnel::{Switchable, Switched, Tunnel},
@@ -80,6 +81,14 @@ impl<G: Dispatch> Shared<G> {
     }
 }
 
+impl<G: Dispatch> Shared<G> {
+    /// Tells what was refused before it was a request.
+    pub(super) fn refused(&self, refused: &Refused) {
+        self.options.connections.refuse(refused);
+        self.gateway.refused(refused);
+    }
+}
+
 /// Serves the requests of one connection until either side ends it.
 pub(super) async fn serve<G: Dispatch>(
     gateway: G,
@@ -105,8 +114,12 @@ pub(super) async fn serve<G: Dispatch>(
     let opening = open::open(stream, Arc::clone(&watch), peer, &options);
     let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,
-        Some(Err(error)) => {
+        Some(Err(Unopened { error, refused })) => {
             tracing::debug!(%error, "a client's connection could not be opened");
+            if let Some(refused) = refused {
+                options.connections.refuse(&refused);
+                gateway.refused(&refused);
+            }
             return;
         }
         None => return,

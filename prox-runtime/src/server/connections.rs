@@ -14,8 +14,9 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::drain::Tracker;
+use super::{drain::Tracker, refusals::Refusals};
 use crate::{
+    observe::{Refusal, Refused},
     sync::lock,
     watch::{Phase, Watch},
 };
@@ -41,14 +42,16 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// # fn doc(gateway: prox_runtime::Gateway) -> prox_runtime::Result {
-/// use prox_runtime::Server;
+/// use prox_runtime::{Refusal, Server};
 ///
 /// let server = Server::new(gateway);
 /// let connections = server.connections();
-/// std::thread::spawn(move || loop {
-///     std::thread::sleep(std::time::Duration::from_secs(60));
-///     eprintln!("{} connections, {} floods", connections.open(), connections.floods());
-/// });
+/// let report = move || {
+///     for reason in Refusal::ALL {
+///         println!("prox_connections_refused_total{{reason=\"{reason}\"}} {}", connections.refused(reason));
+///     }
+/// };
+/// # drop(report);
 /// server.run()
 /// # }
 /// ```
@@ -62,6 +65,7 @@ struct Counts {
     waiting: AtomicUsize,
     full: AtomicU64,
     floods: AtomicU64,
+    refused: Refusals,
     /// A connection has ended while another one waits.
     freed: Notify,
     /// Those of each listener.
@@ -83,6 +87,7 @@ impl Default for Counts {
             waiting: AtomicUsize::new(0),
             full: AtomicU64::new(0),
             floods: AtomicU64::new(0),
+            refused: Refusals::default(),
             freed: Notify::new(),
             trackers: Mutex::default(),
             times: Mutex::default(),
@@ -124,6 +129,18 @@ impl Connections {
     /// and that no request, no message and no data called for.
     pub fn floods(&self) -> u64 {
         self.0.floods.load(Relaxed)
+    }
+
+    /// How many connections, or requests on them, were refused for this reason before they came to the gateway.
+    ///
+    /// Requests that the gateway refuses are not counted here: they have a line of the access log like any other.
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.0.refused.count(reason)
+    }
+
+    /// Counts a refusal, and tells it.
+    pub(super) fn refuse(&self, refused: &Refused) {
+        self.0.refused.add(refused);
     }
 
     #[cfg(feature = "http2")]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -27,10 +27,11 @@ use super::{
 };
 use crate::{
     body::Body,
+    client::Client,
     error::Failure,
     framing::OverLimit,
     handler::{Dispatch, Response},
-    observe::ending::because,
+    observe::{Refusal, Refused, ending::because},
     respond,
     stream::{Stream, linger},
     sync::lock,
@@ -49,12 +50,16 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         client,
         allowance,
         over,
+        refused,
     }) = end
     else {
         return;
     };
     if let Some(over) = over {
         shared.head_over(over);
+    }
+    if let Some(refused) = refused {
+        shared.refused(&refused);
     }
     drop(shared);
     if let Some(Switch { tunnel, exchange }) = switch {
@@ -75,6 +80,24 @@ struct End {
     allowance: Option<usize>,
     /// The limit that the last head was over.
     over: Option<OverLimit>,
+    /// What of it was no request.
+    refused: Option<Refused>,
+}
+
+/// Why the parser did not understand a head. A client that speaks HTTP/2 where it must not gets no answer.
+fn refused(error: &hyper::Error, client: &Client) -> Refused {
+    let reason = match error {
+        error if error.is_parse_too_large() && error.to_string().contains("URI") => {
+            Refusal::UriTooLong
+        }
+        error if error.is_parse_too_large() => Refusal::HeadersTooLarge,
+        _ => Refusal::Malformed,
+    };
+    let refused = Refused::new(reason, client.ip()).detail(error.to_string());
+    match reason.failure() {
+        Some(failure) => refused.status(failure.status()),
+        None => refused,
+    }
 }
 
 /// Speaks HTTP to its end; none if the client has gone before, or was too slow.
@@ -86,6 +109,7 @@ async fn exchanges<G: Dispatch>(
     let options = &limits.options;
     let left = Tunnel::default();
     let checked = Checked::new(socket, left.clone(), options.max_header_size);
+    let client = Arc::clone(&shared.client);
     let rest = Arc::<Rest>::default();
     let own = Arc::clone(&rest);
     let http = http1::Builder::new()
@@ -102,7 +126,7 @@ async fn exchanges<G: Dispatch>(
             service_fn(move |req| answer(Arc::clone(&shared), left.clone(), Arc::clone(&own), req)),
         );
     let mut http = Some(http);
-    poll_fn(|cx| run(&mut http, limits, &rest, cx)).await
+    poll_fn(|cx| run(&mut http, limits, &rest, &client, cx)).await
 }
 
 async fn answer<G: Dispatch>(
@@ -171,6 +195,7 @@ fn run<S>(
     slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>,
     limits: &mut Limits,
     rest: &Rest,
+    client: &Client,
     cx: &mut Context<'_>,
 ) -> Poll<Option<End>>
 where
@@ -190,19 +215,25 @@ where
                 return Poll::Ready(None);
             }
             let error = result.err();
-            let malformed = error.as_ref().is_some_and(hyper::Error::is_parse);
-            let too_large = error.is_some_and(|error| error.is_parse_too_large());
+            let too_large = error.as_ref().is_some_and(hyper::Error::is_parse_too_large);
+            let malformed = error.filter(hyper::Error::is_parse);
+            let refused = malformed.map(|error| refused(&error, client));
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
                 let checked = parts.io.into_inner();
-                if malformed || checked.has_refused() {
+                if refused.is_some() || checked.has_refused() {
                     rest.more_may_come();
                 }
                 let heads = limits.options.heads();
+                let refused = refused.map(|refused| match checked.violation() {
+                    Some(kind) => refused.head(&parts.read_buf).detail(kind.to_string()),
+                    None => refused.head(&parts.read_buf),
+                });
                 End {
                     allowance: rest.allowance(),
                     over: too_large.then(|| heads.exceeded(checked.most_fields())),
                     client: checked.into_stream(parts.read_buf),
+                    refused,
                 }
             }));
         }
@@ -213,13 +244,19 @@ where
             Expired::Head => {
                 rest.more_may_come();
                 return Poll::Ready(slot.take().map(|http| {
-                    let mut checked = http.into_parts().io.into_inner();
+                    let parts = http.into_parts();
+                    let mut checked = parts.io.into_inner();
                     // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
                     checked.try_write(SLOW_CLIENT);
+                    let refused = Refused::new(Refusal::Slow, client.ip())
+                        .status(StatusCode::REQUEST_TIMEOUT)
+                        .detail("the head of a request took too long")
+                        .head(&parts.read_buf);
                     End {
                         allowance: rest.allowance(),
                         over: None,
                         client: checked.into_stream(Bytes::new()),
+                        refused: Some(refused),
                     }
                 }));
             }

@@ -43,7 +43,10 @@ use crate::{
     frames::{End, Guarded, PREFACE, Side},
     framing::HeadLimits,
     handler::{Dispatch, Response},
-    observe::ending::{Task, because},
+    observe::{
+        Refusal as Cause, Refused,
+        ending::{Task, because},
+    },
     respond,
     stream::{Linger, linger},
     sync::lock,
@@ -95,6 +98,7 @@ pub(super) async fn sniff(mut socket: Socket) -> io::Result<(Socket, Protocol)> 
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let options = Arc::clone(&limits.options);
     let client = Arc::clone(&shared.client);
+    let told = Arc::clone(&shared);
     let (socket, end) = Guarded::new(socket.shared(), Side::Server);
     let tasks = Tasks {
         next: Arc::default(),
@@ -127,7 +131,12 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
                 Box::pin(answer(Arc::clone(&shared), req, stream, heads))
             }),
         );
-    let result = until_the_end(http, &end, &mut limits).await;
+    let result = until_the_end(http, &end, &mut limits, || {
+        // h2 has answered it by itself.
+        let refused = Refused::new(Cause::Malformed, told.client.ip());
+        told.refused(&refused.detail("a malformed request on a stream of HTTP/2"));
+    })
+    .await;
     let refusal = result.as_ref().err().and_then(Refusal::of);
     if let Err(error) = &result {
         tracing::debug!(%error, "a client's connection ended early");
@@ -145,6 +154,17 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
         let client = client.ip().map(tracing::field::display);
         tracing::warn!(target: "prox", client, frames, "flood of HTTP/2 frames");
     }
+    let reason = if flood.is_some() {
+        Cause::Flood
+    } else {
+        Cause::Malformed
+    };
+    let detail = match (&result, flood) {
+        (_, Some(frames)) => frames.to_owned(),
+        (Err(error), None) => error.source().map_or(String::new(), ToString::to_string),
+        (Ok(()), None) => String::new(),
+    };
+    told.refused(&Refused::new(reason, told.client.ip()).detail(detail));
     limits
         .hold(async { linger(left.say_goodbye().await, Linger::SHORT).await })
         .await;
@@ -155,6 +175,7 @@ async fn until_the_end(
     http: impl Connection,
     end: &End<Socket>,
     limits: &mut Limits,
+    malformed: impl Fn(),
 ) -> hyper::Result<()> {
     let mut http = pin!(http);
     let mut leaving = false;
@@ -162,7 +183,11 @@ async fn until_the_end(
     let mut last_frame = None;
     poll_fn(|cx| {
         loop {
-            if let Poll::Ready(result) = http.as_mut().poll(cx) {
+            let polled = http.as_mut().poll(cx);
+            for _ in 0..end.take_malformed() {
+                malformed();
+            }
+            if let Poll::Ready(result) = polled {
                 return Poll::Ready(result);
             }
             if end.is_refused() {
@@ -267,7 +292,17 @@ async fn answer<G: Dispatch>(
             }
             response
         }
-        Err(failure) => respond::failure(failure, respond::is_grpc(req.headers())),
+        Err(failure) => {
+            let reason = match failure {
+                Failure::HeadersTooLarge => Cause::HeadersTooLarge,
+                _ => Cause::Malformed,
+            };
+            let refused = Refused::new(reason, shared.client.ip())
+                .status(failure.status())
+                .request(req.method(), req.uri().path());
+            shared.refused(&refused);
+            respond::failure(failure, respond::is_grpc(req.headers()))
+        }
     };
     if head {
         keep_length(&mut response);

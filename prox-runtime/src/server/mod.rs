@@ -15,6 +15,7 @@ mod listener;
 mod open;
 mod place;
 mod proxy_protocol;
+mod refusals;
 mod rest;
 mod socket;
 mod unix;

@@ -34,7 +34,7 @@ use crate::{
     body::Body,
     error::Failure,
     handler::{Request, Response},
-    observe::{Trace, ending},
+    observe::{Refused, Trace, ending},
     route::RequestExt,
     tunnel::{Ended, Moved, Side, Switched},
 };
@@ -59,6 +59,10 @@ use crate::{
 /// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
 /// | `aborted` | `true` when the response, or a tunnel, was not carried to its end |
 /// | `user_agent` | at most 512 bytes of it |
+///
+/// What a [`Server`](crate::Server) refuses before it is a request has a line as well, if the log stands at the top of the
+/// gateway: with the [reason](crate::Refusal) in `refused`, what was wrong in `detail`, and `time`, `client`, `method`, `path`,
+/// `status` and `error_type` as far as they are known.
 ///
 /// A WebSocket, or whatever else a connection was switched to, is one line as well, with status `101`. It is written when it
 /// ends: `total_ms` is then how long it was open, and `bytes_in` and `bytes_out` are all that went through it.
@@ -191,6 +195,11 @@ impl Middleware for AccessLog {
             return response;
         }
         response.map(|body| Body::boxed(Sent::new(body, entry)))
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.queue
+            .push(self.format.refused(SystemTime::now(), refused));
     }
 }
 
