@@ -16,9 +16,9 @@ pub use prox_runtime::{
     Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
-    PoolOptions, Prepared, QueueOptions, Random, Request, RequestExt, RequestKey, Response, Result,
-    RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky, Variables, cli,
-    cli_with, key_of, run,
+    PoolOptions, Prepared, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
+    Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky,
+    Variables, cli, cli_with, key_of, run,
 };
 
 #[doc(inline)]
