@@ -143,7 +143,7 @@ fn a_tunnel_that_nobody_takes_is_closed_and_told_of() {
     let switched = Switched::new(tunnel);
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
-    switched.at_end(move |moved| {
+    switched.at_end(move |moved, _| {
         assert_eq!(moved, Moved::default());
         count.fetch_add(1, Relaxed);
     });

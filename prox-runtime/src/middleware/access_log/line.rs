@@ -376,6 +376,7 @@ mod tests {
                 tries: 1,
                 connect: Duration::ZERO,
                 first_byte: Some(Duration::from_micros(3200)),
+                ..Hop::default()
             },
             total: Duration::from_micros(12_345),
             received: 0,
