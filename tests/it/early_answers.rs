@@ -103,25 +103,67 @@ const ANSWERS: [(&str, u16); 10] = [
     ("/get", 405),
 ];
 
-/// A request with a body of so many bytes, as it is sent.
-fn upload(target: &str, framing: Framed, length: usize) -> Vec<u8> {
-    let mut bytes = match framing {
-        Framed::Length => head("POST", target, &format!("Content-Length: {length}\r\n")),
-        Framed::Chunked => head("POST", target, "Transfer-Encoding: chunked\r\n"),
-    }
-    .into_bytes();
-    match framing {
-        Framed::Length => bytes.resize(bytes.len() + length, b'x'),
-        Framed::Chunked => {
-            for _ in 0..length / 1000 {
-                bytes.extend(b"3e8\r\n");
-                bytes.resize(bytes.len() + 1000, b'x');
-                bytes.extend(b"\r\n");
-            }
-            bytes.extend(b"0\r\n\r\n");
+/// The bytes of a request, piece by piece: ten megabytes of many tests at a time are not to be held in memory.
+#[derive(Clone)]
+struct Upload {
+    head: String,
+    piece: Vec<u8>,
+    count: usize,
+    end: &'static str,
+}
+
+impl Upload {
+    /// A request with a body of so many bytes.
+    fn to(target: &str, framing: Framed, length: usize) -> Self {
+        let piece = vec![b'x'; 1000];
+        let (line, piece, end) = match framing {
+            Framed::Length => (format!("Content-Length: {length}\r\n"), piece, ""),
+            Framed::Chunked => (
+                "Transfer-Encoding: chunked\r\n".to_owned(),
+                [b"3e8\r\n", &piece[..], b"\r\n"].concat(),
+                "0\r\n\r\n",
+            ),
+        };
+        Self {
+            head: head("POST", target, &line),
+            piece,
+            count: length / 1000,
+            end,
         }
     }
-    bytes
+
+    /// This, and much behind it that belongs to no request.
+    fn garbage(head: String) -> Self {
+        Self {
+            head,
+            piece: vec![b'x'; 1000],
+            count: MUCH / 1000,
+            end: "",
+        }
+    }
+
+    async fn write<S: AsyncWrite + Unpin>(&self, stream: &mut S) {
+        let all = async {
+            if self.count <= 100 {
+                // What is small comes in one piece.
+                let whole = [
+                    self.head.as_bytes(),
+                    &self.piece.repeat(self.count),
+                    self.end.as_bytes(),
+                ];
+                stream.write_all(&whole.concat()).await?;
+                return stream.flush().await;
+            }
+            stream.write_all(self.head.as_bytes()).await?;
+            for _ in 0..self.count / 50 {
+                stream.write_all(&self.piece.repeat(50)).await?;
+            }
+            stream.write_all(self.end.as_bytes()).await?;
+            stream.flush().await
+        };
+        // That the other end does not take it is seen by its answer.
+        let _ = within("a request to be sent", all).await;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,9 +175,11 @@ enum Framed {
 const BOTH: [Framed; 2] = [Framed::Length, Framed::Chunked];
 
 /// Sends everything, and only then reads.
-async fn send_first(client: &mut RawClient, bytes: &[u8]) -> Answer {
-    client.send(bytes).await;
-    client.response("POST").await
+async fn send_first(client: RawClient, upload: &Upload) -> (Answer, RawClient) {
+    let (reader, mut writer) = client.into_halves();
+    upload.write(&mut writer).await;
+    let mut client = RawClient::of_halves(reader, writer);
+    (client.response("POST").await, client)
 }
 
 #[tokio::test]
@@ -143,8 +187,9 @@ async fn a_client_that_sends_10_mb_before_it_reads_has_its_answer() {
     let early = Early::start().await;
     for (target, status) in ANSWERS {
         for framing in BOTH {
-            let mut client = early.gateway.client().await;
-            let answer = send_first(&mut client, &upload(target, framing, MUCH)).await;
+            let client = early.gateway.client().await;
+            let upload = Upload::to(target, framing, MUCH);
+            let (answer, mut client) = send_first(client, &upload).await;
             assert_eq!(answer.status, status, "{target} {framing:?} {answer:?}");
             assert_eq!(answer.body.end, End::Complete, "{target} {framing:?}");
             // What an upstream says while it may still be reading does not tell how the client's connection ends.
@@ -166,20 +211,14 @@ async fn a_limit_of_rates_answers_early_too() {
         .post("/429", "")
         .await
         .expect(200);
-    let mut client = early.gateway.client().await;
-    send_first(&mut client, &upload("/429", Framed::Length, MUCH))
-        .await
-        .expect(429);
+    let client = early.gateway.client().await;
+    let (answer, _) = send_first(client, &Upload::to("/429", Framed::Length, MUCH)).await;
+    answer.expect(429);
 }
 
-async fn send_all<S: AsyncRead + AsyncWrite + Unpin>(stream: S, bytes: &[u8]) -> Head {
+async fn send_all<S: AsyncRead + AsyncWrite + Unpin>(stream: S, upload: &Upload) -> Head {
     let mut reader = Reader::new(stream);
-    let sent = async {
-        // That the other end does not take it is seen by its answer.
-        let _ = reader.stream().write_all(bytes).await;
-        let _ = reader.stream().flush().await;
-    };
-    within("10 MB to be sent", sent).await;
+    upload.write(reader.stream()).await;
     let head = within("an answer", reader.head()).await.expect("an answer");
     let framing = head.response_framing("POST");
     let body = within("a body", reader.body(framing, |_| {})).await;
@@ -195,7 +234,7 @@ async fn over_tls_it_is_the_same() {
     let dial = Dial::new(&authority, "gateway.test").alpn(&["http/1.1"]);
     for (target, status) in ANSWERS {
         let stream = dial.stream(early.gateway.address()).await.unwrap();
-        let answer = send_all(stream, &upload(target, Framed::Length, MUCH)).await;
+        let answer = send_all(stream, &Upload::to(target, Framed::Length, MUCH)).await;
         assert_eq!(answer.word(1), status.to_string(), "{target}");
     }
 }
@@ -204,7 +243,6 @@ async fn over_tls_it_is_the_same() {
 #[tokio::test]
 async fn a_refused_head_or_chunk_is_answered_whatever_follows_it() {
     let early = Early::start().await;
-    let garbage = vec![b'x'; MUCH];
     let fields = "a: b\r\n".repeat(500);
     for (start, status) in [
         (head("POST", "/short", "A b: c\r\n"), 400),
@@ -216,8 +254,8 @@ async fn a_refused_head_or_chunk_is_answered_whatever_follows_it() {
         ),
         (head("CONNECT", "gateway.test:80", ""), 405),
     ] {
-        let mut client = early.gateway.client().await;
-        let answer = send_first(&mut client, &[start.as_bytes(), &garbage].concat()).await;
+        let client = early.gateway.client().await;
+        let (answer, _) = send_first(client, &Upload::garbage(start)).await;
         assert_eq!(answer.status, status, "{answer:?}");
         assert_eq!(answer.body.end, End::Complete);
         assert!(answer.closes(), "{answer:?}");
@@ -229,15 +267,15 @@ async fn a_client_that_was_too_slow_has_its_408_whatever_it_still_sends() {
     let short = Duration::from_millis(100);
     let early = Early::with(|server| server.idle_timeout(short).header_timeout(short)).await;
     for start in [
-        upload("/read", Framed::Length, MUCH)[..200].to_vec(),
-        b"POST / HTTP/1.1\r\nHost: gate".to_vec(),
+        Upload::to("/read", Framed::Length, MUCH).head + "some of it",
+        "POST / HTTP/1.1\r\nHost: gate".to_owned(),
     ] {
         let mut client = early.gateway.client().await;
         client.send(&start).await;
         // The gateway has given up when this is sent, or it is too little too late.
         tokio::time::sleep(short * 3).await;
-        client.send(vec![b'x'; MUCH]).await;
-        client.response("POST").await.expect(408);
+        let (answer, _) = send_first(client, &Upload::garbage(String::new())).await;
+        answer.expect(408);
     }
 }
 
@@ -251,7 +289,9 @@ async fn a_small_body_that_nobody_reads_does_not_cost_the_connection() {
                 if (target, length) == ("/413", 1000) {
                     continue;
                 }
-                let answer = send_first(&mut client, &upload(target, framing, length)).await;
+                let upload = Upload::to(target, framing, length);
+                let answer;
+                (answer, client) = send_first(client, &upload).await;
                 let answer = answer.expect(status);
                 assert!(!answer.closes(), "{target} {framing:?} {length} {answer:?}");
             }
@@ -365,8 +405,8 @@ async fn an_upstream_that_refuses_and_leaves_is_heard() {
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
     for framing in BOTH {
         for _ in 0..10 {
-            let mut client = gateway.client().await;
-            let answer = send_first(&mut client, &upload("/", framing, MUCH)).await;
+            let client = gateway.client().await;
+            let (answer, _) = send_first(client, &Upload::to("/", framing, MUCH)).await;
             assert_eq!(answer.expect(413).text().len(), LONG.len() * 1000);
         }
     }
@@ -425,13 +465,14 @@ async fn over_http_2_an_early_answer_ends_before_the_stream_is_reset_without_err
 async fn over_http_2_many_uploads_are_answered_early_on_one_connection() {
     let early = Early::start().await;
     let mut client = HyperClient::speaking(Speaks::Http2, early.gateway.address()).await;
+    let piece = Bytes::from(vec![b'x'; MUCH / 10]);
     for _ in 0..5 {
         // Each is read as it comes: one that is not would take the room of the others.
         let mut answers = JoinSet::new();
         for index in 0..60 {
             let (target, status) = ANSWERS[index % ANSWERS.len()];
             let request = http::Request::post(format!("http://gateway.test{target}"))
-                .body(body(Full::new(Bytes::from(vec![b'x'; MUCH / 10]))))
+                .body(body(Full::new(piece.clone())))
                 .unwrap();
             let answer = client.begin(request);
             answers.spawn(async move {

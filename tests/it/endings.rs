@@ -412,7 +412,13 @@ async fn a_connection_that_its_client_breaks_ends_its_requests() {
     client
         .send(&Frame::new(kind::DATA, 0, 0, vec![0; 10]))
         .await;
-    says(&logged.log.line().await, 499, Some("client_gone"), false);
+    // What broke it has a line of its own.
+    let lines = logged.log.lines(2).await;
+    let (refused, requests): (Vec<_>, Vec<_>) = lines
+        .iter()
+        .partition(|line| line.field("refused").is_some());
+    assert_eq!(refused[0].field("refused"), Some("malformed"));
+    says(requests[0], 499, Some("client_gone"), false);
 }
 
 #[tokio::test]

@@ -167,10 +167,12 @@ async fn what_is_malformed_in_http_2_has_a_line_and_a_count() {
     client.closed().await;
     logged.line(Refusal::Malformed).await;
 
-    // A request that h2 resets by itself: its name is in upper case.
+    // A request that h2 resets by itself: it has a field of a connection.
     let logged = Logged::start(|server| server).await;
     let mut client = FrameClient::connect(logged.gateway.address()).await;
-    client.send(&Frame::get(1, "/", &[("Upper", "x")])).await;
+    client
+        .send(&Frame::get(1, "/", &[("connection", "close")]))
+        .await;
     let reset = client.next_of(kind::RST_STREAM).await.unwrap();
     assert_eq!(reset.payload, code::PROTOCOL_ERROR.to_be_bytes());
     logged.line(Refusal::Malformed).await;

@@ -340,24 +340,25 @@ fn like_http1(req: &mut http::Request<Incoming>) -> Result<(), Failure> {
     let mut parts = std::mem::take(req.uri_mut()).into_parts();
     let authority = parts.authority.take();
     parts.scheme = None;
-    if let Some(authority) = authority {
-        let host =
-            HeaderValue::try_from(authority.as_str()).map_err(|_| Failure::MalformedRequest)?;
-        match req.headers().get(header::HOST) {
-            Some(other) if !other.as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
-                return Err(Failure::MalformedRequest);
-            }
-            Some(_) => {}
-            None => {
-                req.headers_mut().insert(header::HOST, host);
-            }
-        }
-    }
     let path = parts
         .path_and_query
         .take()
         .unwrap_or(uri::PathAndQuery::from_static("/"));
+    // Also for a request that is refused: its line of the log has the path.
     *req.uri_mut() = Uri::from(path);
+    let Some(authority) = authority else {
+        return Ok(());
+    };
+    let host = HeaderValue::try_from(authority.as_str()).map_err(|_| Failure::MalformedRequest)?;
+    match req.headers().get(header::HOST) {
+        Some(other) if !other.as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+            return Err(Failure::MalformedRequest);
+        }
+        Some(_) => {}
+        None => {
+            req.headers_mut().insert(header::HOST, host);
+        }
+    }
     Ok(())
 }
 
