@@ -4,6 +4,8 @@
 
 #[path = "ui/gallery.rs"]
 mod gallery;
+#[path = "ui/words.rs"]
+mod words;
 
 use std::process::Command;
 
@@ -32,7 +34,9 @@ fn every_mistake_is_told_as_expected() {
 
 #[test]
 fn what_is_right_compiles_without_a_warning_and_runs() {
-    trybuild::TestCases::new().pass("ui/pass/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.pass("ui/pass/*.rs");
+    cases.pass(words::program());
 }
 
 /// The version of the compiler, such as `1.95.0` or `1.96.0-nightly`.

@@ -5,12 +5,14 @@
 
 extern crate proc_macro;
 
+mod around;
 mod check;
 mod diag;
 mod expand;
 mod model;
 mod pipeline;
 mod syntax;
+mod vocab;
 
 use self::pipeline::expand;
 

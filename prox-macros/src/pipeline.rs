@@ -3,6 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 
 use crate::{
+    around::Around,
     check,
     diag::Diagnostics,
     expand::{self, Context},
@@ -22,13 +23,22 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     let tokens: Vec<TokenTree> = tokens_of(input.collect());
     let end = tokens.last().map_or_else(Span::call_site, TokenTree::span);
     let mut diag = Diagnostics::default();
-    let gateway = syntax::parse(&tokens, end, &mut diag);
+    let editor = is_editor();
+    let mut gateway = syntax::parse(&tokens, end, &mut diag);
     if gateway.without_name {
         return diag.to_tokens();
+    }
+    // An editor resolves names by itself, and its files are in its memory.
+    if let Some(first) = tokens.first().filter(|_| !editor) {
+        gateway.around = Around::of(first.span());
     }
     let mut model = model::lower(gateway, &mut diag);
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
+    if model.twin().is_some() {
+        // Reported; the items would be there twice.
+        return diag.to_tokens();
+    }
     let warnings = if diag.is_empty() {
         check::warnings::warnings(&model, &forest)
     } else {
@@ -39,7 +49,7 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     context.faulty = !diag.is_empty();
     context.warnings = warnings;
     context.untyped = diag.untyped();
-    context.editor = is_editor();
+    context.editor = editor;
     expand::expand(&context, &diag)
 }
 

@@ -10,6 +10,7 @@ mod facade {
 
     pub(crate) mod __private {
         pub(crate) use prox_runtime::*;
+        pub(crate) use std::time::Duration;
 
         pub(crate) mod places {
             pub(crate) mod scope {

@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use pin_project_lite::pin_project;
 
 use crate::{
-    error::{BoxError, Error, Failure},
+    error::{BoxError, Error, Failure, Place},
+    observe::panics::caught,
     watch::Exchange,
 };
 
@@ -38,7 +39,10 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Boxed(UnsyncBoxBody<Bytes, Error>),
+    /// The place says what errors of other crates mean.
+    Boxed(UnsyncBoxBody<Bytes, Error>, Place),
+    /// What it fails with, once all before it is written.
+    Failed(Error),
 }
 
 impl Body {
@@ -56,7 +60,8 @@ impl Body {
 
     /// Takes any body, such as one from tower-http or axum.
     ///
-    /// It is boxed once; a [`Body`] passes through unchanged.
+    /// It is boxed once; a [`Body`] passes through unchanged. Errors of other crates become rows of the failure table where they
+    /// are known: see [`service`](crate::service).
     pub fn new<B>(body: B) -> Self
     where
         B: HttpBody + Send + 'static,
@@ -81,7 +86,7 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error = Error> + Send + 'static,
     {
-        Self::of(Kind::Boxed(UnsyncBoxBody::new(body)))
+        Self::of(Kind::Boxed(UnsyncBoxBody::new(body), Place::Service))
     }
 
     /// Ties the end of an exchange to the end of this body.
@@ -90,10 +95,17 @@ impl Body {
         self
     }
 
-    fn error(error: BoxError) -> Error {
-        match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(error) => Error::caused(Failure::Internal, error),
+    /// A body of no bytes for a response that tells this length all the same, as a `304` does (RFC 9110, 8.6).
+    ///
+    /// hyper takes the length of a body for that of its message, and writes no other. It asks none of these for its bytes.
+    pub(crate) fn described(length: u64) -> Self {
+        Self::boxed(Described(length))
+    }
+
+    /// Says of what this is the body.
+    pub(crate) fn placed(&mut self, place: Place) {
+        if let Kind::Boxed(_, known) = &mut self.kind {
+            *known = place;
         }
     }
 
@@ -135,6 +147,24 @@ impl Body {
     }
 }
 
+struct Described(u64);
+
+impl HttpBody for Described {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
 pin_project! {
     /// A body of another crate, with our data and our error. Unlike a mapped body it still knows its length.
     struct Foreign<B> {
@@ -157,7 +187,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let next = ready!(self.project().body.poll_frame(cx));
         Poll::Ready(next.map(|frame| {
-            let frame = frame.map_err(|error| Body::error(error.into()))?;
+            let frame = frame.map_err(|error| Error::foreign(error.into(), Place::Service))?;
             Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
         }))
     }
@@ -171,6 +201,25 @@ where
     }
 }
 
+impl Body {
+    /// The next frame; one that panics fails.
+    pub(crate) fn poll_caught(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Kind::Boxed(body, place) = &mut self.kind else {
+            return Pin::new(self).poll_frame(cx);
+        };
+        if let Some(frame) = caught(|| Pin::new(body).poll_frame(cx)) {
+            return frame.map_err(|error| error.at(*place));
+        }
+        // What is left of it may panic once more while it is dropped.
+        let left = std::mem::take(&mut self.kind);
+        let _ = caught(|| drop(left));
+        Poll::Ready(Some(Err(Error::failure(Failure::Panicked))))
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Error;
@@ -179,6 +228,16 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.exchange.is_some() && matches!(self.kind, Kind::Boxed(..)) {
+            let frame = ready!(self.poll_caught(cx));
+            // The server drops what it has not written yet when a body fails, so let it write that first.
+            if let Some(Err(error)) = frame {
+                self.kind = Kind::Failed(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(frame);
+        }
         match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => {
@@ -186,7 +245,14 @@ impl HttpBody for Body {
                 self.kind = Kind::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+            Kind::Boxed(body, place) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_err(|error| error.at(*place))
+            }
+            Kind::Failed(_) => match std::mem::take(&mut self.kind) {
+                Kind::Failed(error) => Poll::Ready(Some(Err(error))),
+                _ => Poll::Ready(None),
+            },
         }
     }
 
@@ -194,7 +260,8 @@ impl HttpBody for Body {
         match &self.kind {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Boxed(body) => body.is_end_stream(),
+            Kind::Boxed(body, _) => body.is_end_stream(),
+            Kind::Failed(_) => false,
         }
     }
 
@@ -202,7 +269,8 @@ impl HttpBody for Body {
         match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Boxed(body) => body.size_hint(),
+            Kind::Boxed(body, _) => body.size_hint(),
+            Kind::Failed(_) => SizeHint::default(),
         }
     }
 }
@@ -212,7 +280,8 @@ impl fmt::Debug for Body {
         let kind = match &self.kind {
             Kind::Empty => "empty",
             Kind::Full(_) => "full",
-            Kind::Boxed(_) => "boxed",
+            Kind::Boxed(..) => "boxed",
+            Kind::Failed(_) => "failed",
         };
         f.debug_struct("Body")
             .field("kind", &kind)

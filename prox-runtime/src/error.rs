@@ -1,8 +1,12 @@
 //! What can go wrong: [`Failure`] while a request is on its way, [`Error`] for everything, start-up included.
 
+mod foreign;
+
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use http::StatusCode;
+
+pub(crate) use self::foreign::Place;
 
 /// Any error, as tower and hyper pass it around.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -66,11 +70,13 @@ pub enum Failure {
     CircuitOpen,
     /// The queue for a connection is full, or the wait in it was too long: `503`.
     QueueFull,
+    /// The gateway was told to end, and the request had not ended by the end of the drain: `503`.
+    Drained,
 }
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -96,6 +102,7 @@ impl Failure {
         Self::NoEndpoint,
         Self::CircuitOpen,
         Self::QueueFull,
+        Self::Drained,
     ];
 
     /// The HTTP status, the gRPC code and the stable name: the failure table, in one place.
@@ -126,6 +133,7 @@ impl Failure {
             Self::NoEndpoint => (503, 14, "no_endpoint"),
             Self::CircuitOpen => (503, 14, "circuit_open"),
             Self::QueueFull => (503, 8, "queue_full"),
+            Self::Drained => (503, 14, "drained"),
         }
     }
 
@@ -174,6 +182,8 @@ struct Inner {
     message: Cow<'static, str>,
     source: Option<BoxError>,
     sent: bool,
+    /// The source is of another crate, and the failure what it means in its place.
+    foreign: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +224,38 @@ impl Error {
             message,
             source,
             sent: false,
+            foreign: false,
         }))
+    }
+
+    /// An error of another crate's layer or body. One of this crate that was passed around in a box is itself again.
+    pub(crate) fn foreign(error: BoxError, place: Place) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => own.at(place),
+            Err(error) => {
+                let failure = place.failure(&*error).unwrap_or(Failure::Internal);
+                let mut own = Self::caused(failure, error);
+                own.0.foreign = true;
+                own
+            }
+        }
+    }
+
+    /// Says where an error came from, on which the meaning of those of other crates depends. `Service` says nothing new.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        if self.0.foreign
+            && place != Place::Service
+            && let Some(source) = &self.0.source
+        {
+            let failure = place.failure(&**source).unwrap_or(Failure::Internal);
+            self.0.kind = Kind::Failure(failure);
+            self.0.message = failure.name().into();
+        }
+        self
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.0.foreign
     }
 
     /// Marks that a part of the request may have reached the upstream.
@@ -257,9 +298,12 @@ impl Error {
                 | F::Reset
                 | F::MalformedResponse
                 | F::ResponseTimeout => Origin::Upstream,
-                F::Panicked | F::Internal | F::NoEndpoint | F::CircuitOpen | F::QueueFull => {
-                    Origin::Gateway
-                }
+                F::Panicked
+                | F::Internal
+                | F::NoEndpoint
+                | F::CircuitOpen
+                | F::QueueFull
+                | F::Drained => Origin::Gateway,
             },
         }
     }

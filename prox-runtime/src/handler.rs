@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     body::Body,
-    error::{BoxError, Error, Failure},
+    error::{BoxError, Error, Failure, Place},
     respond,
 };
 
@@ -195,7 +195,9 @@ where
     B::Error: Into<BoxError>,
 {
     fn into_response(self) -> Response {
-        self.map(Body::new)
+        let mut response = self.map(Body::new);
+        response.body_mut().placed(Place::Response);
+        response
     }
 }
 
@@ -301,6 +303,11 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
 
     /// Is told when the server is to end: it should get no more requests, and those that come are served for a while.
     fn drain(&self) {}
+
+    /// Is told of what the server refused before it was a request.
+    fn refused(&self, refused: &crate::observe::Refused) {
+        let _ = refused;
+    }
 
     /// What is served, in a few words, for the line that a terminal gets.
     fn summary(&self) -> String;

@@ -12,6 +12,8 @@ mod connect;
 mod env;
 mod error;
 mod forward;
+#[cfg(feature = "http2")]
+mod frames;
 mod framing;
 mod gateway;
 mod handler;
@@ -20,6 +22,7 @@ mod network;
 mod observe;
 mod pool;
 mod proxy;
+mod replay;
 mod respond;
 mod route;
 mod server;
@@ -34,8 +37,8 @@ mod watch;
 pub use crate::cluster::testing;
 #[doc(hidden)]
 pub use crate::gateway::{
-    AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
-    NamedOther, Returned, ReturnedOther, TakesRequests,
+    AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName,
+    LayerByName, Named, NamedOther, NoPolicy, OwnPolicy, Returned, ReturnedOther, TakesRequests,
 };
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};
@@ -58,17 +61,17 @@ pub use crate::{
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
     gateway::{
-        Assembly, Describe, Description, Gateway, GatewayFuture, HashKey, IntoBackend, IntoGateway,
-        IntoTarget, Readiness, Redirect, Respond, Split, Target, explain, hash, readiness,
-        redirect, respond, run,
+        Assembly, Describe, Description, Embed, Embedded, Gateway, GatewayFuture, HashKey,
+        IntoBackend, IntoGateway, IntoTarget, Readiness, Redirect, Respond, Split, Target, explain,
+        hash, readiness, redirect, respond, run,
     },
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
     },
     middleware::{Middleware, Next, service},
-    observe::{Hop, Trace},
+    observe::{Hop, Refusal, Refused, Trace},
     pool::PoolOptions,
     route::*,
-    server::Server,
+    server::{Connections, Server},
     tls::ClientCert,
 };

@@ -4,11 +4,40 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::{body::Body, error::Failure};
 
-/// Whether a request speaks gRPC, so that a failure must be answered in its way.
+/// Whether a message speaks gRPC, so that a failure must be answered in its way.
+///
+/// The type is `application/grpc`, or the same with a suffix such as `+proto`; parameters may follow. Other types that begin
+/// with these letters are other protocols: `application/grpc-web` carries its trailers in the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+        .is_some_and(|kind| is_grpc_type(kind.as_bytes()))
+}
+
+fn is_grpc_type(kind: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let Some((name, rest)) = kind.split_at_checked(GRPC.len()) else {
+        return false;
+    };
+    name.eq_ignore_ascii_case(GRPC)
+        && match rest {
+            [] | [b'+' | b';', ..] => true,
+            [b' ' | b'\t', ..] => matches!(rest.trim_ascii_start(), [] | [b';', ..]),
+            _ => false,
+        }
+}
+
+/// Makes a server of HTTP/1.1 write the length that a `304` tells: that of the content which the client has already
+/// (RFC 9110, 15.4.5).
+pub(crate) fn keep_length(response: &mut Response<Body>) {
+    if response.status() != StatusCode::NOT_MODIFIED {
+        return;
+    }
+    let length = response.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(length) = length {
+        *response.body_mut() = Body::described(length);
+    }
 }
 
 /// The response for a failure: one status, one short line of text, nothing about the inside.
@@ -49,6 +78,7 @@ fn closes(failure: Failure) -> bool {
             | Failure::HeadersTooLarge
             | Failure::UriTooLong
             | Failure::SlowClient
+            | Failure::Drained
     )
 }
 
@@ -93,6 +123,30 @@ mod tests {
                 .headers()
                 .contains_key("www-authenticate")
         );
+    }
+
+    #[test]
+    fn the_media_type_of_grpc_is_compared_as_a_whole() {
+        for (kind, grpc) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("Application/gRPC+JSON", true),
+            ("application/grpc; charset=utf-8", true),
+            ("application/grpc+proto;v=1", true),
+            ("application/grpc ;v=1", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/grpc-web-text", false),
+            ("application/grpcx", false),
+            ("application/grpc proto", false),
+            ("application/grp", false),
+            ("text/application/grpc", false),
+            ("", false),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            assert_eq!(is_grpc(&headers), grpc, "{kind:?}");
+        }
     }
 
     #[test]

@@ -5,13 +5,53 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
+
+/// How much a peer that was told of the end may go on sending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linger {
+    pub(crate) bytes: usize,
+    /// The longest pause.
+    pub(crate) silence: Duration,
+    /// All in all.
+    pub(crate) time: Duration,
+}
+
+#[cfg(feature = "http2")]
+impl Linger {
+    /// For a peer that is expected to leave at once.
+    pub(crate) const SHORT: Self = Self {
+        bytes: 4 << 20,
+        silence: Duration::from_secs(2),
+        time: Duration::from_secs(2),
+    };
+}
+
+/// Ends a connection, and reads on for a while: to close it while something is unread would reset it, and the peer might
+/// lose what was written last (RFC 9112, 9.6).
+pub(crate) async fn linger(mut socket: impl AsyncRead + AsyncWrite + Unpin, bounds: Linger) {
+    let rest = async {
+        // A peer that does not take the end has had its answer all the same.
+        let _ = socket.shutdown().await;
+        let mut part = vec![0; 16 * 1024];
+        let mut left = bounds.bytes;
+        while let Ok(Ok(count @ 1..)) = timeout(bounds.silence, socket.read(&mut part)).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(bounds.time, rest).await;
+}
 
 /// A connected socket, or what was put around one.
 pub(crate) struct Stream {

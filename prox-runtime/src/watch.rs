@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::sync::lock;
+use crate::{error::Failure, sync::lock};
 
 /// The state of a client connection.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Watch {
     body_blocked: AtomicU64,
     body_timed_out: AtomicBool,
     ending: AtomicU8,
+    ended: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
 
@@ -44,6 +45,9 @@ pub(crate) enum Phase {
 
 const NOT_BLOCKED: u64 = 0;
 
+/// Why a server ends a connection on which something is under way.
+const REASONS: [Failure; 2] = [Failure::Drained, Failure::SlowClient];
+
 const RUNNING: u8 = 0;
 const DRAINING: u8 = 1;
 const CUT: u8 = 2;
@@ -59,6 +63,7 @@ impl Watch {
             body_blocked: AtomicU64::new(NOT_BLOCKED),
             body_timed_out: AtomicBool::new(false),
             ending: AtomicU8::new(RUNNING),
+            ended: AtomicU8::new(0),
             task: Mutex::new(None),
         })
     }
@@ -110,6 +115,11 @@ impl Watch {
         self.exchanges.fetch_add(1, Relaxed);
         self.phase.store(Phase::Busy as u8, Relaxed);
         Exchange(Arc::clone(self))
+    }
+
+    /// How many exchanges are under way.
+    pub(crate) fn exchanges(&self) -> u32 {
+        self.exchanges.load(Relaxed)
     }
 
     /// Whether the client took what was written.
@@ -166,9 +176,29 @@ impl Watch {
 
     fn end(&self, how: u8) {
         self.ending.store(how, Relaxed);
-        if let Some(task) = &*lock(&self.task) {
-            task.wake_by_ref();
+        self.wake();
+    }
+
+    /// Has the connection's task look at what has changed.
+    pub(crate) fn wake(&self) {
+        let task = lock(&self.task).clone();
+        // Outside of the lock: a waker may run what takes it.
+        if let Some(task) = task {
+            task.wake();
         }
+    }
+
+    /// Says why the server ends the connection, with all that is under way on it.
+    pub(crate) fn ends_because(&self, why: Failure) {
+        let place = REASONS.iter().position(|&reason| reason == why);
+        let number = place.and_then(|place| u8::try_from(place + 1).ok());
+        self.ended.store(number.unwrap_or(0), Relaxed);
+    }
+
+    /// Why the server has ended the connection, if it has.
+    pub(crate) fn ended_because(&self) -> Option<Failure> {
+        let place = usize::from(self.ended.load(Relaxed)).checked_sub(1)?;
+        REASONS.get(place).copied()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

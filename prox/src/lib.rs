@@ -12,12 +12,13 @@ pub mod dsl;
 #[doc(inline)]
 pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
-    ClientCert, Cluster, ClusterBuilder, Cookie, Describe, Description, Endpoint, EndpointError,
-    EnvInfo, Error, Explanation, Failure, Gateway, Guard, Handler, Hash, HashKey, HedgeOptions,
-    IntoGateway, IntoResponse, IntoSticky, LeastConn, Matched, Middleware, MirrorOptions, Next,
-    Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared, QueueOptions, Random, Request,
-    RequestExt, RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat,
-    Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
+    ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
+    Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
+    Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
+    Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
+    PoolOptions, Prepared, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
+    Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky,
+    Variables, cli, cli_with, key_of, run,
 };
 
 #[doc(inline)]
@@ -47,6 +48,13 @@ pub mod docs {
 
     #[doc = include_str!("../docs/resilience.md")]
     pub mod resilience {}
+
+    #[doc = include_str!("../docs/endings.md")]
+    pub mod endings {}
+
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
     #[cfg(feature = "dns")]
     #[doc = include_str!("../docs/discovery.md")]
     pub mod discovery {}

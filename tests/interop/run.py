@@ -29,7 +29,7 @@ import venv
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 PYTHON_PACKAGES = ["httpx[http2]", "websockets", "grpcio"]
-NODE_PACKAGES = ["undici"]
+NODE_PACKAGES = ["undici", "@grpc/grpc-js"]
 PROGRAMS = {"curl": "curl", "h2load": "nghttp2-client", "node": "nodejs", "npm": "npm"}
 UPSTREAMS = ["h1", "h2", "tls-h1", "tls-h2"]
 UPLOAD = 20 << 20
@@ -44,6 +44,7 @@ def main():
     parser.add_argument("--gateway", type=pathlib.Path, help="a gateway that is built already")
     parser.add_argument("--packages", type=pathlib.Path, help="where to keep what is installed")
     parser.add_argument("--only", default="", help="run only the cases whose name has this in it")
+    parser.add_argument("--seconds", type=int, default=60, help="how long each case of load takes")
     arguments = parser.parse_args()
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if missing:
@@ -56,7 +57,7 @@ def main():
             command = [python, __file__, *sys.argv[1:], "--packages", packages]
             return subprocess.run(command, check=False).returncode
         gateway = arguments.gateway or build(arguments.release)
-        return run(gateway.resolve(), packages, pathlib.Path(folder), arguments.only)
+        return run(gateway.resolve(), packages, pathlib.Path(folder), arguments.only, arguments.seconds)
 
 
 def install(packages):
@@ -214,7 +215,7 @@ class Cases:
         print(f"ok     {name} ({said})" if failure is None else f"FAILED {name}: {failure}", flush=True)
 
 
-def run(program, packages, folder, only):
+def run(program, packages, folder, only, seconds):
     subprocess.run([program, "--certificates", folder], check=True)
     upload = folder / "upload"
     upload.write_bytes(os.urandom(UPLOAD))
@@ -232,6 +233,7 @@ def run(program, packages, folder, only):
         websockets_cases(cases, plain, secure, folder)
         undici_cases(cases, plain, secure, folder, packages)
         grpc_cases(cases, plain, secure, folder, grpc_server)
+        load_cases(cases, plain, packages, seconds)
         memory_cases(cases, plain)
         for gateway in (plain, secure):
             cases("the gateway is still there", check, gateway.process.poll(), None)
@@ -278,7 +280,7 @@ def check(is_, should):
 
 
 def command(*parts, **options):
-    done = subprocess.run(parts, capture_output=True, timeout=PATIENCE * 2, check=False, **options)
+    done = subprocess.run(parts, capture_output=True, timeout=PATIENCE * 4, check=False, **options)
     if done.returncode:
         raise AssertionError(f"{parts[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')[-600:]}")
     return done
@@ -451,6 +453,38 @@ def grpc_cases(cases, plain, secure, folder, server):
         for kind, channel in (("h2c", clear), ("TLS", sealed)):
             for case in grpc_peer.CASES:
                 cases(f"grpcio {kind}: {case.__name__.replace('_', ' ')}", case, channel, server)
+
+
+def load_cases(cases, gateway, packages, seconds):
+    """Small calls and messages without a pause, first alone and then beside clients that flood the gateway."""
+    import grpc
+    import load
+
+    def h2load():
+        url = f"{gateway.url}/h2/hello"
+        said = command("h2load", "-D", str(seconds), "-c", "4", "-m", "20", url).stdout.decode()
+        line = next(line for line in said.splitlines() if line.startswith("requests:"))
+        check("0 failed, 0 errored, 0 timeout" in line, True)
+        return line.split(", ")[2]
+
+    def each(name, beside):
+        with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+            def beside_attackers(case, *arguments):
+                with beside():
+                    return case(*arguments)
+
+            cases(f"load, grpcio{name}: unary calls", beside_attackers, load.unary, channel, seconds)
+            for rate in load.RATES:
+                named = f"load, grpcio{name}: streams of {rate} messages a second"
+                cases(named, beside_attackers, load.streams, channel, seconds, rate)
+            for rate in (0, *load.RATES):
+                named = "unary calls" if rate == 0 else f"streams of {rate} messages a second"
+                arguments = (packages, gateway.port, seconds, rate)
+                cases(f"load, grpc-js{name}: {named}", beside_attackers, load.javascript, *arguments)
+            cases(f"load, h2load{name}", beside_attackers, h2load)
+
+    each("", contextlib.nullcontext)
+    each(" beside attackers", lambda: load.attacked(gateway.port))
 
 
 def memory_cases(cases, gateway):

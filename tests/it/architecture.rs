@@ -17,15 +17,23 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("tls", &["error", "stream", "sync"]),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
-    ("watch", &["sync"]),
-    ("body", &["error", "watch"]),
+    ("watch", &["error", "sync"]),
+    ("body", &["error", "observe", "watch"]),
+    ("replay", &["body", "error"]),
     ("respond", &["body", "error"]),
     ("forward", &["client", "error"]),
     ("framing", &[]),
-    ("observe", &["sync"]),
-    ("connect", &["error", "stream", "tls"]),
-    ("handler", &["body", "client", "error", "respond"]),
-    ("route", &["client", "error", "handler", "network"]),
+    ("frames", &["sync"]),
+    ("observe", &["error", "sync"]),
+    ("connect", &["error", "stream", "sync", "tls"]),
+    (
+        "handler",
+        &["body", "client", "error", "observe", "respond"],
+    ),
+    (
+        "route",
+        &["client", "error", "forward", "handler", "network"],
+    ),
     (
         "middleware",
         &[
@@ -37,7 +45,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "body", "connect", "error", "framing", "handler", "stream", "sync", "time", "tls",
+            "body", "connect", "error", "frames", "framing", "handler", "replay", "stream", "sync",
+            "time", "tls",
         ],
     ),
     (
@@ -50,14 +59,14 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "body", "client", "cluster", "connect", "error", "forward", "handler", "observe",
-            "pool", "respond", "route", "stream", "sync", "time", "tunnel",
+            "pool", "replay", "respond", "route", "stream", "sync", "time", "tunnel",
         ],
     ),
     (
         "server",
         &[
-            "body", "client", "error", "forward", "framing", "handler", "respond", "stream",
-            "sync", "time", "tls", "tunnel", "watch",
+            "body", "client", "error", "forward", "frames", "framing", "handler", "observe",
+            "respond", "stream", "sync", "time", "tls", "tunnel", "watch",
         ],
     ),
     ("env", &["error", "route"]),
@@ -91,12 +100,20 @@ const RUNTIME: &[(&str, &[&str])] = &[
 ///
 /// The last of each are against the direction: small functions on tokens that two stages share.
 const MACROS: &[(&str, &[&str])] = &[
+    ("vocab", &[]),
+    ("around", &[]),
     ("diag", &["syntax"]),
-    ("syntax", &["diag"]),
-    ("model", &["diag", "syntax"]),
-    ("check", &["diag", "model", "syntax"]),
-    ("expand", &["diag", "model", "syntax", "check"]),
-    ("pipeline", &["diag", "model", "syntax", "check", "expand"]),
+    ("syntax", &["around", "diag", "vocab"]),
+    ("model", &["around", "diag", "syntax", "vocab"]),
+    ("check", &["around", "diag", "model", "syntax"]),
+    (
+        "expand",
+        &["around", "diag", "model", "syntax", "check", "vocab"],
+    ),
+    (
+        "pipeline",
+        &["around", "diag", "model", "syntax", "check", "expand"],
+    ),
 ];
 
 #[test]
@@ -253,4 +270,43 @@ fn imports_are_read_as_rust_means_them() {
                 #[cfg(test)]\nmod tests {\n    use crate::pool::Pool;\n}\nuse crate::watch;\n";
     let found: Vec<String> = imports(text).into_iter().collect();
     assert_eq!(found, ["body", "client", "error", "time", "watch"]);
+}
+
+/// Examples are copied. What runs on a worker in them must not wait for a disk, the network or a clock.
+#[test]
+fn no_example_blocks_a_worker() {
+    const BLOCKS: [&str; 7] = [
+        "std::fs::read",
+        "std::fs::write",
+        "std::fs::metadata",
+        "std::net::TcpStream",
+        "std::process::Command",
+        "thread::sleep",
+        "blocking::",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sources = ["prox/src", "prox-runtime/src"].map(|folder| root.join(folder));
+    let sources = sources.iter().flat_map(|folder| files(folder));
+    let examples = files(&root.join("examples"));
+    let guides = fs::read_dir(root.join("prox/docs")).expect("a folder of guides");
+    let guides = guides.map(|entry| entry.expect("an entry of it").path());
+    let mut wrong = BTreeSet::new();
+    let mut lines = 0;
+    for file in sources.chain(examples).chain(guides) {
+        let text = fs::read_to_string(&file).expect("a text can be read");
+        // Of the runtime, comments alone are copied.
+        let only_docs = !file.starts_with(root.join("examples"))
+            && file.extension().is_some_and(|extension| extension == "rs");
+        for line in text.lines() {
+            if only_docs && !line.trim_start().starts_with("//") {
+                continue;
+            }
+            lines += 1;
+            if BLOCKS.iter().any(|blocks| line.contains(blocks)) {
+                wrong.insert(format!("{}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert!(lines > 1000, "they were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -64,7 +64,7 @@ fn the_limits_of_upstreams_are_those_of_the_table() {
     holds(
         &PoolOptions::new(),
         &[
-            "max_idle: 128",
+            "max_idle: None",
             "idle_timeout: 60s",
             "lifetime: None",
             "streams: 64",

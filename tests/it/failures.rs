@@ -224,18 +224,22 @@ async fn a_failure_of_a_grpc_request_is_a_trailers_only_answer() {
     let refused = Refused::new();
     let url = refused.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url }).await;
-    let request = http::Request::post("/pkg.Service/Call")
-        .header("host", "gateway.test")
-        .header("content-type", "application/grpc+proto")
-        .body(text("frame"))
-        .unwrap();
-    let response = HyperClient::connect(gateway.address())
-        .await
-        .send(request)
-        .await
-        .unwrap();
+    let ask = async |kind: &str| {
+        let request = http::Request::post("/pkg.Service/Call")
+            .header("host", "gateway.test")
+            .header("content-type", kind)
+            .body(text("frame"))
+            .unwrap();
+        let mut client = HyperClient::connect(gateway.address()).await;
+        client.send(request).await.unwrap()
+    };
+    let response = ask("application/grpc+proto").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["grpc-status"], "14");
+    // gRPC-Web is another protocol, and has no trailers-only answers.
+    let response = ask("application/grpc-web+proto").await;
+    assert_eq!(response.status(), 502);
+    assert!(!response.headers().contains_key("grpc-status"));
 }
 
 #[tokio::test]

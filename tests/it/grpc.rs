@@ -1,6 +1,7 @@
 //! gRPC through a gateway, with tonic on both sides: its client and its server stand for what others run.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -103,13 +104,13 @@ impl Drop for Waiting {
 
 /// A server of tonic.
 pub(crate) struct Upstream {
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     pub(crate) seen: Seen,
     task: JoinHandle<()>,
 }
 
 impl Upstream {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port of 127.0.0.1");
@@ -252,7 +253,11 @@ pub(crate) struct Client(pub(crate) Grpc<Channel>);
 
 impl Client {
     async fn connect(gateway: &Served) -> Self {
-        let url = format!("http://{}", gateway.address());
+        Self::at(gateway.address()).await
+    }
+
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        let url = format!("http://{address}");
         let channel = Channel::from_shared(url).expect("a URL");
         let channel = within("a connection", channel.connect()).await;
         Self(Grpc::new(channel.expect("the gateway accepts connections")))

@@ -134,6 +134,33 @@ async fn half_a_body_is_no_clean_end_for_a_client_of_http_1_0_that_asked_for_kee
     assert_eq!((answer.status, answer.body.end), (200, End::Cut));
 }
 
+/// Without a length a client of HTTP/1.0 gets a body that the end of the connection ends.
+#[tokio::test]
+async fn half_a_body_without_a_length_is_no_clean_end_for_a_client_of_http_1_0() {
+    let origin = Origin::start(half_by_chunks().pause(SHORT).close()).await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    let mut client = gateway.client().await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    let answer = client.response("GET").await;
+    assert_eq!((answer.status, answer.body.end), (200, End::Cut));
+}
+
+/// The same where it is the gateway that cuts it off.
+#[tokio::test]
+async fn half_a_body_at_the_end_of_the_drain_is_no_clean_end_for_a_client_of_http_1_0() {
+    let origin = Origin::start(half_by_chunks().stall()).await;
+    let url = origin.endpoint();
+    let gateway = prox::gateway! { "/" => url };
+    let gateway = Served::with(gateway, |server| server.drain_timeout(SHORT)).await;
+    let mut client = gateway.client().await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.response_head().await.status, 200);
+    gateway.stop().await;
+    let body = client.body(Framing::UntilClose).await;
+    assert_eq!((body.text().as_str(), body.end), ("12345", End::Cut));
+}
+
 #[tokio::test]
 async fn a_close_delimited_upstream_that_is_reset_is_no_clean_end() {
     let origin = Origin::start(

@@ -17,16 +17,6 @@ async fn gateway(origin: &Origin) -> Served {
     Served::start(prox::gateway! { "/" => url }).await
 }
 
-/// Sends the same frames again and again until the gateway closes the connection, and fails if it never does.
-async fn cut(client: &mut FrameClient, frames: &[u8], times: usize) {
-    for _ in 0..times {
-        if !client.write(frames).await {
-            return;
-        }
-    }
-    client.closed().await;
-}
-
 #[tokio::test]
 async fn a_request_is_forwarded_like_any_other() {
     let origin = Origin::with(|seen| Reply::ok(seen.target())).await;
@@ -41,70 +31,6 @@ async fn a_request_is_forwarded_like_any_other() {
     assert_eq!(field("cookie").as_deref(), Some("a=1; b=2"));
     assert_eq!(field("x-forwarded-host").as_deref(), Some("gateway.test"));
     assert_eq!(field("te").as_deref(), Some("trailers"));
-}
-
-#[tokio::test]
-async fn control_frames_without_end_are_cut_off() {
-    let origin = Origin::start(Reply::ok("ok")).await;
-    let gateway = gateway(&origin).await;
-    for frame in [
-        Frame::new(kind::PING, 0, 0, [0; 8]),
-        Frame::new(kind::SETTINGS, 0, 0, []),
-        Frame::new(kind::PRIORITY, 0, 1, [0, 0, 0, 0, 1]),
-        Frame::new(200, 0, 0, []),
-    ] {
-        let mut client = FrameClient::connect(gateway.address()).await;
-        let many = frame.bytes().repeat(200);
-        cut(&mut client, &many, 10).await;
-    }
-    gateway.get("/").await.expect(200);
-}
-
-#[tokio::test]
-async fn empty_data_without_end_is_cut_off() {
-    let origin = Origin::start(Reply::ok("ok")).await;
-    let gateway = gateway(&origin).await;
-    let mut client = FrameClient::connect(gateway.address()).await;
-    let open = Frame::new(kind::HEADERS, END_HEADERS, 1, block("/", &[]));
-    client.send(&open).await;
-    let many = Frame::new(kind::DATA, 0, 1, []).bytes().repeat(200);
-    cut(&mut client, &many, 10).await;
-}
-
-#[tokio::test]
-async fn a_header_block_without_end_is_cut_off() {
-    let origin = Origin::start(Reply::ok("ok")).await;
-    let gateway = gateway(&origin).await;
-    let mut client = FrameClient::connect(gateway.address()).await;
-    client
-        .send(&Frame::new(kind::HEADERS, END_STREAM, 1, block("/", &[])))
-        .await;
-    let field = [&[0, 1, b'x', 100][..], &[b'y'; 100]].concat().repeat(100);
-    let more = Frame::new(kind::CONTINUATION, 0, 1, field).bytes();
-    cut(&mut client, &more, 1_000).await;
-    assert_eq!(origin.count(), 0);
-}
-
-/// CVE-2023-44487.
-#[tokio::test]
-async fn streams_that_are_reset_at_once_are_cut_off() {
-    let origin = Origin::start(Reply::new().stall()).await;
-    let gateway = gateway(&origin).await;
-    let mut client = FrameClient::connect(gateway.address()).await;
-    let mut stream = 1;
-    let mut open = true;
-    while open && stream < 100_000 {
-        let mut bytes = Vec::new();
-        for _ in 0..100 {
-            bytes.extend(Frame::get(stream, "/", &[]).bytes());
-            bytes.extend(Frame::new(kind::RST_STREAM, 0, stream, [0, 0, 0, 8]).bytes());
-            stream += 2;
-        }
-        open = client.write(&bytes).await;
-    }
-    assert!(!open, "100 000 streams were reset");
-    assert!(origin.count() < 2_000);
-    eventually("the upstream to be left", || origin.open() == 0).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Shared connections to HTTP/2 upstreams: how many there are, who waits for them, and when they end.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 
 use prox_tests::{
     client::RawClient,
@@ -143,7 +146,7 @@ async fn a_goodbye_loses_no_request() {
 async fn what_was_not_looked_at_is_sent_again_whatever_its_method() {
     for refusal in [
         |stream| vec![reset(stream, code::REFUSED_STREAM)],
-        |_| vec![go_away(0, code::NO_ERROR), Step::Close],
+        |_| vec![go_away(0, code::NO_ERROR)],
     ] {
         let origin = FrameOrigin::start(&[], move |head| match head.connection {
             0 => refusal(head.stream),
@@ -159,12 +162,125 @@ async fn what_was_not_looked_at_is_sent_again_whatever_its_method() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_again_only_once() {
+async fn what_is_refused_again_and_again_gets_through_in_the_end() {
+    // The first five times it is refused, in two ways by turns.
+    let count = AtomicUsize::new(0);
+    let origin = FrameOrigin::start(&[], move |head| match count.fetch_add(1, SeqCst) {
+        0 | 2 | 4 => vec![go_away(0, code::NO_ERROR)],
+        1 | 3 => vec![reset(head.stream, code::REFUSED_STREAM)],
+        _ => vec![ok(head.stream, true)],
+    })
+    .await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, [url]).http2().connect_timeout(1m)
+    })
+    .await;
+    let mut client = gateway.client().await;
+    client.request("POST", "/").await;
+    client.response("POST").await.expect(200);
+    assert_eq!(origin.frames(kind::HEADERS).len(), 6);
+}
+
+#[tokio::test]
+async fn what_is_always_refused_is_sent_again_until_the_budget_is_used_up() {
     let origin =
         FrameOrigin::start(&[], |head| vec![reset(head.stream, code::REFUSED_STREAM)]).await;
-    let gateway = gateway(&origin, pool()).await;
+    let url = origin.endpoint();
+    let budget = prox::BudgetOptions::percent(0).and_per_second(1);
+    let gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(1m)
+    })
+    .await;
     gateway.get("/").await.expect(502);
-    assert_eq!(origin.frames(kind::HEADERS).len(), 2);
+    // The first try, one more that is free, and what the budget has for ten seconds.
+    let tries = origin.frames(kind::HEADERS).len();
+    assert!((12..=13).contains(&tries), "{tries}");
+}
+
+#[tokio::test]
+async fn what_is_always_refused_is_sent_again_for_a_while_only() {
+    let origin =
+        FrameOrigin::start(&[], |head| vec![reset(head.stream, code::REFUSED_STREAM)]).await;
+    let url = origin.endpoint();
+    let budget = prox::BudgetOptions::percent(0).and_per_second(1_000_000);
+    let gateway = Served::start(prox::gateway! {
+        "/" => cluster(rr, [url]).http2().retry_budget(budget).connect_timeout(500ms)
+    })
+    .await;
+    gateway.get("/").await.expect(502);
+    assert!(origin.frames(kind::HEADERS).len() > 2);
+}
+
+#[tokio::test]
+async fn what_one_endpoint_refuses_is_done_by_another() {
+    let bad = FrameOrigin::start(&[], |head| {
+        vec![
+            go_away(0, code::NO_ERROR),
+            reset(head.stream, code::REFUSED_STREAM),
+        ]
+    })
+    .await;
+    let good = FrameOrigin::start(&[], |head| vec![ok(head.stream, true)]).await;
+    let (one, two) = (bad.endpoint(), good.endpoint());
+    let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [one, two]).http2() }).await;
+    let mut client = gateway.client().await;
+    for _ in 0..4 {
+        client.request("POST", "/").await;
+        client.response("POST").await.expect(200);
+    }
+    assert_eq!(good.frames(kind::HEADERS).len(), 4);
+}
+
+#[tokio::test]
+async fn a_body_that_has_left_is_sent_again_with_its_request() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = FrameOrigin::start(&[], move |head| match head.connection {
+        0 => vec![Step::Wait(held.clone()), go_away(0, code::NO_ERROR)],
+        _ => vec![ok(head.stream, true)],
+    })
+    .await;
+    let gateway = gateway(&origin, pool()).await;
+    let mut client = gateway.client().await;
+    client.request_with("POST", "/", "a message of gRPC").await;
+    let sent = |connection| {
+        let frames = origin.frames(kind::DATA);
+        let own = frames.iter().filter(|one| one.connection == connection);
+        own.flat_map(|one| one.payload.clone()).collect::<Vec<u8>>()
+    };
+    eventually("the body to be sent", || sent(0) == b"a message of gRPC").await;
+    gate.open();
+    client.response("POST").await.expect(200);
+    eventually("the body to be sent again", || {
+        sent(1) == b"a message of gRPC"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kept_connections_that_have_all_died_are_passed_over() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    // Three connections, which are in use at once; the next request on each of them finds it dead.
+    let origin = FrameOrigin::start(&[(MAX_CONCURRENT_STREAMS, 1)], move |head| {
+        match (head.connection, head.stream) {
+            (0..3, 1) => vec![Step::Wait(held.clone()), ok(head.stream, true)],
+            (0..3, _) => vec![Step::Close],
+            _ => vec![ok(head.stream, true)],
+        }
+    })
+    .await;
+    let gateway = gateway(&origin, pool()).await;
+    let mut all = clients(&gateway, 3).await;
+    origin.reached(kind::HEADERS, 3).await;
+    gate.open();
+    expect_all(&mut all, 200).await;
+    // The answers to the settings have to be there: what comes later would be a sign of life.
+    origin.reached(kind::SETTINGS, 6).await;
+    gateway.get("/").await.expect(200);
+    assert_eq!(origin.frames(kind::HEADERS).len(), 3 + 3 + 1);
+    assert_eq!(origin.accepted(), 4);
 }
 
 #[tokio::test]

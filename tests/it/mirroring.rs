@@ -231,3 +231,42 @@ fn a_share_that_is_none_and_a_mirror_of_itself_are_told_at_the_start() {
     assert!(error.contains("`.mirror(.., 1.5)` is no share"), "{error}");
     assert!(error.contains("it mirrors to itself"), "{error}");
 }
+
+#[tokio::test]
+async fn two_mirrors_both_get_copies() {
+    let (users, one, two) = (named("users").await, named("one").await, named("two").await);
+    let (url, a, b) = (users.endpoint(), one.endpoint(), two.endpoint());
+    let gateway = prox::gateway! {
+        backend a = cluster(rr, [a]);
+        backend b = cluster(rr, [b]);
+        backend users = cluster(rr, [url]);
+        "/" => users.mirror(a, 1.0).mirror(b, 1.0),
+    };
+    let gateway = Served::start(gateway).await;
+    let mut client = gateway.client().await;
+    client.post("/x", "hello").await.expect(200);
+    for mirror in [&one, &two] {
+        mirror.reached(1).await;
+        assert_eq!(mirror.last().body.text(), "hello");
+    }
+}
+
+#[tokio::test]
+async fn a_route_adds_a_mirror_or_sets_another_share() {
+    let (users, one, two) = (named("users").await, named("one").await, named("two").await);
+    let (url, a, b) = (users.endpoint(), one.endpoint(), two.endpoint());
+    let gateway = prox::gateway! {
+        backend a = cluster(rr, [a]);
+        backend b = cluster(rr, [b]);
+        backend users = cluster(rr, [url]).mirror(a, 1.0);
+        "/" => users.mirror(b, 1.0).mirror(a, share(0.0)),
+    };
+    let gateway = Served::start(gateway).await;
+    gateway.get("/").await.expect(200);
+    two.reached(1).await;
+    assert_eq!(one.count(), 0, "its second share replaces its first");
+}
+
+fn share(share: f64) -> MirrorOptions {
+    MirrorOptions::new(share)
+}

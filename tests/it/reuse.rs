@@ -298,6 +298,38 @@ async fn no_more_idle_connections_are_kept_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_comes_again_opens_no_connections() {
+    const CROWD: usize = 300;
+    let origin = named("a").await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url }).await;
+    let mut clients = Vec::new();
+    for _ in 0..CROWD {
+        clients.push(gateway.client().await);
+    }
+    let mut opened = Vec::new();
+    for _ in 0..3 {
+        let gate = prox_tests::wait::Gate::new();
+        let held = || Reply::new().wait(&gate).head(200, &[], "Content-Length: 0");
+        origin.once(std::iter::repeat_with(held).take(CROWD));
+        for client in &mut clients {
+            client.request("GET", "/").await;
+        }
+        eventually("all of the crowd to be there", || {
+            origin.count() == CROWD * (opened.len() + 1)
+        })
+        .await;
+        gate.open();
+        // One after the other, so that fewer and fewer are under way.
+        for client in &mut clients {
+            client.response("GET").await.expect(200);
+        }
+        opened.push(origin.accepted());
+    }
+    assert_eq!(opened, [CROWD; 3]);
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::with(|seen| Reply::ok(seen.target())).await;
     let url = origin.endpoint();

@@ -147,12 +147,3 @@ async fn another_answer_of_the_upstream_is_an_ordinary_response() {
     assert_eq!(answer.text(), "no");
     client.get("/").await.expect(200);
 }
-
-#[tokio::test]
-async fn an_upstream_that_knows_no_extended_connect_is_a_502() {
-    let gateway = serve(upstream(false).await).await;
-    let mut client = gateway.client().await;
-    client.send(head("GET", "/chat?room=1", WEBSOCKET)).await;
-    client.response("GET").await.expect(502);
-    client.get("/").await.expect(200);
-}

@@ -43,12 +43,22 @@ impl Upstream {
         url.parse().expect("an address makes an endpoint")
     }
 
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> TcpStream {
+        let (stream, _) = self.0.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("an option of every socket");
+        stream
+    }
+
+    /// The next connection, to read from.
+    pub(crate) async fn connection(&self) -> Reader<TcpStream> {
+        Reader::new(within("a connection at the upstream", self.accept()).await)
+    }
+
     /// The next request.
     pub(crate) async fn request(&self) -> (Head, Reader<TcpStream>) {
         within("a request at the upstream", async {
-            let (stream, _) = self.0.accept().await.expect("a connection");
-            stream.set_nodelay(true).expect("an option of every socket");
-            let mut reader = Reader::new(stream);
+            let mut reader = Reader::new(self.accept().await);
             let head = reader.head().await.expect("the head of a request");
             (head, reader)
         })
@@ -228,7 +238,6 @@ async fn a_101_that_nobody_asked_for_is_a_malformed_response() {
         "Upgrade: websocket\r\n",
         "Connection: upgrade\r\n",
         "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
-        "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx",
     ] {
         let mut client = gateway.client().await;
         client.send(head("GET", "/", lines)).await;

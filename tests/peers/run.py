@@ -61,7 +61,7 @@ daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.log crit;
 worker_processes 1;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/nginx-body;
@@ -72,7 +72,7 @@ http {{
     keepalive_requests 1000000000;
     upstream origin {{
         server 127.0.0.1:{upstream};
-        keepalive 256;
+        keepalive {keep};
         keepalive_requests 1000000000;
     }}
     server {{
@@ -94,7 +94,7 @@ http {{
 HAPROXY = """\
 global
     nbthread 1
-    maxconn 4096
+    maxconn 8192
 defaults
     mode http
     option http-keep-alive
@@ -181,8 +181,8 @@ class Peer:
     command: list
     config: str = ""
 
-    def start(self, directory, upstream, pieces, http2=False):
-        """Starts it in front of the port `upstream`."""
+    def start(self, directory, upstream, pieces, http2=False, keep=256):
+        """Starts it in front of the port `upstream`; nginx keeps `keep` idle connections to it, the others have no limit."""
         listen = free_port()
         # nginx is told what its clients speak; the others find out.
         spoken = " http2" if http2 else ""
@@ -190,7 +190,7 @@ class Peer:
         config = directory / f"{self.name}-{listen}.yaml"
         if self.config:
             config.write_text(
-                self.config.format(directory=directory, listen=listen, upstream=upstream, http2=spoken)
+                self.config.format(directory=directory, listen=listen, upstream=upstream, http2=spoken, keep=keep)
             )
         command = [word.format(config=config, listen=listen, upstream=upstream) for word in self.command]
         return pieces.enter_context(Process(command, listen, PROXY_CORE, http2))
@@ -346,7 +346,7 @@ class Http2Load:
         self.streams = streams
         self.headers = [word for name, value in REQUEST_HEADERS.items() if name != "Host" for word in ("-H", f"{name}: {value}")]
 
-    def run(self, port, seconds):
+    def run(self, port, seconds, _every_second):
         """Loads the port for so many seconds; the summary is like wrk's, but for the percentiles, which h2load lacks."""
         command = ["h2load", f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}", *self.headers]
         child = spawn([*command, f"http://127.0.0.1:{port}{REQUEST_PATH}"], LOAD_CORE, subprocess.PIPE)
@@ -363,12 +363,29 @@ class Http2Load:
         return {"requests": succeeded, "micros": seconds * 1e6, "errors": failed + errored, "p50": micros, "p99": 0}
 
 
+class Origin:
+    """The upstream of all proxies, and how many connections it has accepted."""
+
+    def __init__(self, programs, body, pieces):
+        self.port = free_port()
+        self.counter = free_port()
+        command = [f"{programs}/raw_origin", "--listen", f"127.0.0.1:{self.port}", "--body", str(body)]
+        command += ["--count", f"127.0.0.1:{self.counter}"]
+        pieces.enter_context(Process(command, self.port, LOAD_CORE)).wait_until_serving()
+
+    def accepted(self):
+        """All connections since its start."""
+        with socket.create_connection(("127.0.0.1", self.counter), timeout=10) as connection:
+            return int(connection.makefile().read())
+
+
 @dataclasses.dataclass
 class Samples:
     """What was measured of one proxy with one size of body."""
 
     starts: list = dataclasses.field(default_factory=list)
     cpu: list = dataclasses.field(default_factory=list)
+    opened: list = dataclasses.field(default_factory=list)
     rate: list = dataclasses.field(default_factory=list)
     p50: list = dataclasses.field(default_factory=list)
     p99: list = dataclasses.field(default_factory=list)
@@ -376,11 +393,14 @@ class Samples:
     idle: float = 0.0
     peak: float = 0.0
 
-    def round(self, process, load, seconds):
+    def round(self, process, load, seconds, origin):
         """One turn of this proxy."""
-        before = process.cpu_seconds()
-        summary = load.run(process.port, seconds)
+        before, accepted = process.cpu_seconds(), []
+        summary = load.run(process.port, seconds, lambda: accepted.append(origin.accepted()))
         cpu = process.cpu_seconds() - before
+        # In the second half, since all clients come at the begin of a turn, and leave in the middle of their requests at its end.
+        if len(accepted) > 1:
+            self.opened.append(accepted[-1] - accepted[len(accepted) // 2])
         requests = max(summary["requests"], 1)
         self.cpu.append(cpu / requests * 1e6)
         self.rate.append(requests / summary["micros"] * 1e6)
@@ -396,41 +416,34 @@ def measure(selected, programs, body, options, directory):
     if options.http2:
         load = Http2Load(options.connections, options.http2)
     with contextlib.ExitStack() as pieces:
-        origin = start_origin(programs, body, pieces)
+        origin = Origin(programs, body, pieces)
+        keep = max(256, options.connections * (options.http2 or 1))
         for _ in range(STARTS):
             for peer in selected:
                 with contextlib.ExitStack() as once:
-                    process = peer.start(directory, origin, once, bool(options.http2))
+                    process = peer.start(directory, origin.port, once, bool(options.http2), keep)
                     samples[peer.name].starts.append(process.wait_until_serving())
-        running = {peer.name: peer.start(directory, origin, pieces, bool(options.http2)) for peer in selected}
+        running = {peer.name: peer.start(directory, origin.port, pieces, bool(options.http2), keep) for peer in selected}
         for name, process in running.items():
             process.wait_until_serving()
             samples[name].idle = process.memory()
         for process in running.values():
-            load.run(process.port, WARM_UP_SECONDS)
+            load.run(process.port, WARM_UP_SECONDS, lambda: None)
         for number in range(options.rounds):
             for name, process in running.items():
-                samples[name].round(process, load, options.seconds)
+                samples[name].round(process, load, options.seconds, origin)
                 note(f"{body} bytes, round {number + 1}/{options.rounds}, {name}: {samples[name].cpu[-1]:.1f} µs/request")
         for name, process in running.items():
             samples[name].peak = process.memory("VmHWM")
     return samples
 
 
-def start_origin(programs, body, pieces):
-    """Starts the upstream and returns its port."""
-    port = free_port()
-    command = [f"{programs}/raw_origin", "--listen", f"127.0.0.1:{port}", "--body", str(body)]
-    pieces.enter_context(Process(command, port, LOAD_CORE)).wait_until_serving()
-    return port
-
-
 def table(results):
     """The Markdown table of the samples by body and name."""
     lines = [
         "| body | proxy | CPU µs/request (min-max) | to nginx | to HAProxy | requests/s | p50 ms | p99 ms | errors "
-        "| listening after | idle RSS | peak RSS |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| opened in 2nd half | listening after | idle RSS | peak RSS |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     median = statistics.median
     for body, samples in results.items():
@@ -443,7 +456,7 @@ def table(results):
             lines.append(
                 f"| {body} | {name} | {median(own.cpu):.1f} ({min(own.cpu):.1f}-{max(own.cpu):.1f}) "
                 f"| {ratios[0]} | {ratios[1]} | {median(own.rate):.0f} | {median(own.p50):.2f} | {median(own.p99):.2f} "
-                f"| {own.errors} | {median(own.starts):.1f} ms | {own.idle:.1f} MiB | {own.peak:.1f} MiB |"
+                f"| {own.errors} | {f'{median(own.opened):.0f}' if own.opened else '-'} | {median(own.starts):.1f} ms | {own.idle:.1f} MiB | {own.peak:.1f} MiB |"
             )
     return "\n".join(lines)
 
@@ -452,11 +465,11 @@ def soak(peer, programs, options, directory):
     """Loads one proxy for a long time. Returns whether it made no error, and prints what its memory did."""
     memory = []
     with contextlib.ExitStack() as pieces:
-        origin = start_origin(programs, options.bodies[0], pieces)
-        process = peer.start(directory, origin, pieces)
+        origin = Origin(programs, options.bodies[0], pieces)
+        process = peer.start(directory, origin.port, pieces)
         process.wait_until_serving()
         load = Load(directory, options.connections)
-        load.run(process.port, WARM_UP_SECONDS)
+        load.run(process.port, WARM_UP_SECONDS, lambda: None)
         summary = load.run(process.port, options.soak, lambda: memory.append(process.memory()))
         peak = process.memory("VmHWM")
     quarter = max(len(memory) // 4, 1)

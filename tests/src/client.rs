@@ -94,6 +94,11 @@ impl RawClient {
         }
     }
 
+    /// A client of the two directions of one connection.
+    pub fn of_halves(reader: Reader<OwnedReadHalf>, writer: OwnedWriteHalf) -> Self {
+        Self { reader, writer }
+    }
+
     /// Writes these bytes. That the other end does not take them is no error here: its answer is looked at instead.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = within("bytes to be sent", self.writer.write_all(bytes.as_ref())).await;

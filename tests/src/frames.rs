@@ -86,6 +86,15 @@ impl Frame {
         Self::new(kind::HEADERS, flags, stream, block(path, fields))
     }
 
+    /// The last stream and the code, if it is a `GOAWAY`.
+    pub fn farewell(&self) -> Option<(u32, u32)> {
+        let [last, code] = [0, 4].map(|at| {
+            let number = self.payload.get(at..at + 4)?;
+            Some(u32::from_be_bytes(number.try_into().ok()?))
+        });
+        Some((last?, code?)).filter(|_| self.kind == kind::GOAWAY)
+    }
+
     /// As it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         let length = u32::try_from(self.payload.len()).expect("a test's frame is small");
@@ -143,6 +152,9 @@ impl FrameClient {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway accepts connections");
+        stream
+            .set_nodelay(true)
+            .expect("an option that every socket has");
         Self(stream)
     }
 
@@ -202,6 +214,17 @@ impl FrameClient {
                 return Some(frame);
             }
         }
+    }
+
+    /// Reads to the end of the connection, and answers nothing. The last stream and the code of the last `GOAWAY`, if one came.
+    pub async fn farewell(&mut self) -> Option<(u32, u32)> {
+        let mut last = None;
+        while let Some(frame) = self.read().await {
+            if frame.kind == kind::GOAWAY {
+                last = frame.farewell();
+            }
+        }
+        last
     }
 
     /// Waits for the end of the connection.

@@ -11,6 +11,7 @@ pub mod flags;
 pub mod frame_origin;
 pub mod frames;
 pub mod gateway;
+pub mod log;
 pub mod memory;
 pub mod names;
 pub mod origin;

@@ -196,6 +196,7 @@ impl fmt::Debug for Received {
 pub struct Reader<R> {
     stream: R,
     buffer: BytesMut,
+    was_reset: bool,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -204,6 +205,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self {
             stream,
             buffer: BytesMut::new(),
+            was_reset: false,
         }
     }
 
@@ -220,7 +222,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// Reads more into the buffer; false at the end of the stream, which a reset is as well.
     async fn fill(&mut self) -> bool {
         self.buffer.reserve(64 * 1024);
-        matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..))
+        let read = self.stream.read_buf(&mut self.buffer).await;
+        self.was_reset = read.is_err();
+        matches!(read, Ok(1..))
     }
 
     /// Reads a head; none at the end of the stream.
@@ -263,7 +267,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             Framing::Chunked => self.chunks(&mut body, &mut progress).await.is_some(),
             Framing::UntilClose => {
                 self.bytes(u64::MAX, &mut body, &mut progress).await;
-                true
+                !self.was_reset
             }
         };
         body.end = if complete { End::Complete } else { End::Cut };

@@ -43,14 +43,17 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 }
 
 fn nothing_through(call: &Call<'_>, diag: &mut Diagnostics) {
-    if call.name != "max_connections" {
-        return;
-    }
+    let passing = match call.name.to_string().as_str() {
+        "max_connections" => "request",
+        "max_response_headers" | "max_response_header_size" => "response",
+        _ => return,
+    };
     if let Some(literal) = call
         .only_literal()
         .filter(|literal| literal.to_string() == "0")
     {
-        diag.error(literal.span(), "a limit of 0 lets no request through")
+        let message = format!("a limit of 0 lets no {passing} through");
+        diag.error(literal.span(), message)
             .help("write a number from 1 on, or take the limit away");
     }
 }

@@ -96,18 +96,30 @@ impl Share {
     }
 }
 
-/// Whether something of these arguments has been reported; `first` is the begin of the chain that they stand in.
-pub(crate) fn is_wrong(option: &Ident, first: Option<&TokenTree>, group: &Group) -> bool {
+/// Whether something of these arguments has been reported; `before` is the chain up to them.
+pub(crate) fn is_wrong(option: &Ident, before: &[TokenTree], group: &Group) -> bool {
     if option != "mirror" {
         return false;
     }
     let args = arguments(group);
-    let itself = match (first, args.first().and_then(Expr::only_ident)) {
+    let again = before.windows(2).any(|pair| match pair {
+        [TokenTree::Ident(name), TokenTree::Group(earlier)] => {
+            name == option && to(&arguments(earlier)) == to(&args)
+        }
+        _ => false,
+    });
+    let itself = match (before.first(), args.first().and_then(Expr::only_ident)) {
         (Some(TokenTree::Ident(first)), Some(to)) => to == first,
         _ => false,
     };
     let share = args.get(1).and_then(Share::of);
-    itself || share.is_some_and(|share| !matches!(share, Share::Right))
+    again || itself || share.is_some_and(|share| !matches!(share, Share::Right))
+}
+
+/// Who gets the copies, as it is written.
+pub(super) fn to(args: &[Expr]) -> Option<String> {
+    let to = args.first()?;
+    Some(to.tokens.iter().map(ToString::to_string).collect())
 }
 
 fn arguments(group: &Group) -> Vec<Expr> {

@@ -15,6 +15,7 @@ mod redirects;
 mod rewrites;
 mod routes;
 mod times;
+mod twice;
 pub(crate) mod upstreams;
 pub(crate) mod warnings;
 mod witness;
@@ -31,6 +32,7 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     upstreams::check(model, diag);
     options::check(model, diag);
     times::check(model, diag);
+    twice::check(model, diag);
     mirrors::check(model, diag);
     limits::check(model, diag);
     answers::check(model, forest, diag);

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use proc_macro2::Ident;
 
 use crate::{
+    around::What,
     diag::{Diagnostics, location},
     model::Model,
-    syntax::ast::Setup,
+    syntax::ast::{Named, Setup},
 };
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
@@ -22,7 +23,33 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         diag,
     );
     if let Some(named) = &model.named {
+        beside(model, named, diag);
         distinct("field", named.fields.iter().map(|field| &field.name), diag);
+    }
+}
+
+/// Names of types that something else beside the gateway has.
+fn beside(model: &Model, named: &Named, diag: &mut Diagnostics) {
+    let name = &named.name;
+    if let Some(twin) = model.twin() {
+        let message = match twin.what {
+            What::Gateway => format!("there is a gateway `{name}` already, in line {}", twin.line),
+            _ => format!("the name `{name}` is taken already, in line {}", twin.line),
+        };
+        diag.error(name, message)
+            .help("give one of them another name");
+        return;
+    }
+    let backends = model.backends_name(named);
+    if let Some(found) = model.names.around().beside(&backends) {
+        diag.error(
+            name,
+            format!(
+                "the gateway makes a struct `{backends}`, and there is one already, in line {}",
+                found.line
+            ),
+        )
+        .help("give one of them another name");
     }
 }
 

@@ -5,18 +5,23 @@ use std::{cell::RefCell, collections::BTreeSet};
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use super::{Context, called, mirror};
+use super::{
+    Context, called, mirror,
+    words::{self, Meant, Place},
+};
 use crate::{
     check::{clusters, mirrors, options, policies, position, upstreams},
+    model::names::Whose,
     syntax::{
         ast::{Expr, Split, Target},
-        calls::{self, each_name, is_health_check, is_method},
+        calls::{self, each_backend, is_health_check, is_method},
         cursor::tokens_of,
         expr_list, lookup,
         marks::Slot,
         units::{Unit, unit},
         words::is_keyword,
     },
+    vocab,
 };
 
 /// A span with the hygiene of the macro at a place of the user, so that rustc's messages point there.
@@ -29,14 +34,21 @@ pub(super) fn at(place: Span) -> Span {
 
 /// The expression with its units and endpoints written out.
 pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
-    written_out(context, expr, false)
+    written_out(context, expr, Place::Value)
 }
 
-fn written_out(context: &Context<'_>, expr: &Expr, target: bool) -> TokenStream {
+/// The same for a guard.
+pub(super) fn guard(context: &Context<'_>, guard: &Expr) -> TokenStream {
+    written_out(context, guard, Place::Guard)
+}
+
+fn written_out(context: &Context<'_>, expr: &Expr, place: Place) -> TokenStream {
     let rewriting = Rewriting {
         context,
-        options: target && has_options(context, &expr.tokens),
+        options: place == Place::Target && has_options(context, &expr.tokens),
         mirror: None,
+        place,
+        whole: &expr.tokens,
     };
     let tokens = rewriting.tokens(finished(&expr.tokens));
     if context.model.named.is_none() || !position::awaits(&expr.tokens) {
@@ -59,6 +71,8 @@ pub(super) fn mirrored(
         context,
         options: target && has_options(context, tokens),
         mirror: Some(&noted),
+        place: if target { Place::Target } else { Place::Value },
+        whole: tokens,
     };
     let out = rewriting.tokens(tokens);
     policies.extend(noted.take());
@@ -92,6 +106,9 @@ fn has_options(context: &Context<'_>, tokens: &[TokenTree]) -> bool {
     calls::has_options(tokens, &is_backend)
 }
 
+/// What stands for a called name that is near to a word, and none.
+const MISSPELLED: &str = "";
+
 #[derive(Clone, Copy)]
 struct Rewriting<'a> {
     context: &'a Context<'a>,
@@ -99,79 +116,115 @@ struct Rewriting<'a> {
     options: bool,
     /// Where policies and checks are noted, for the mirror.
     mirror: Option<&'a RefCell<Vec<(Slot, Ident)>>>,
+    /// What the tokens are for.
+    place: Place,
+    /// All of the expression that they are a part of.
+    whole: &'a [TokenTree],
 }
 
 impl Rewriting<'_> {
     fn tokens(&self, tokens: &[TokenTree]) -> TokenStream {
         let mut out = TokenStream::new();
+        let mut word = None;
         for (place, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Literal(literal) => out.extend(self.literal(literal)),
                 TokenTree::Group(group) => {
                     let before = tokens.get(..place).unwrap_or_default();
-                    let mut copy = Group::new(group.delimiter(), self.group(before, group));
+                    let inner = self.group(before, group, word.take());
+                    let mut copy = Group::new(group.delimiter(), inner);
                     copy.set_span(group.span());
                     out.extend([TokenTree::Group(copy)]);
                 }
                 // Reported.
                 TokenTree::Punct(_) if options::is_sign(tokens, place) => {}
-                TokenTree::Ident(name) if self.is_check(tokens, place) => {
-                    out.extend(self.check(name));
+                TokenTree::Ident(name) => {
+                    let called = words::called(self.context, tokens, place, self.place, self.whole);
+                    let called = called.filter(|meant| meant.whose != Whose::User);
+                    word = called.as_ref().map(|meant| meant.word.text);
+                    out.extend(match &called {
+                        Some(meant) => self.word(meant, name),
+                        None => match self.misspelled(tokens, place) {
+                            Some(near) => {
+                                word = Some(MISSPELLED);
+                                near
+                            }
+                            None => token.clone().into(),
+                        },
+                    });
                 }
-                TokenTree::Ident(_) | TokenTree::Punct(_) => out.extend([token.clone()]),
+                TokenTree::Punct(_) => out.extend([token.clone()]),
             }
         }
         out
     }
 
-    /// Whether a health check is called here, and not something of the user's own.
-    fn is_check(&self, tokens: &[TokenTree], place: usize) -> bool {
-        let before = tokens.get(..place).unwrap_or_default();
-        is_health_check(tokens.get(place..).unwrap_or_default())
-            && !is_method(before)
-            && !calls::is_in_path(before)
-            && !matches!(tokens.get(place), Some(TokenTree::Ident(name)) if self.context.binds(name))
+    fn misspelled(&self, tokens: &[TokenTree], place: usize) -> Option<TokenStream> {
+        self.mirror.is_none().then_some(())?;
+        words::misspelled(self.context, tokens, place, self.place, self.whole)
     }
 
-    /// The name of a check, which no import brings in scope: variables often have such names.
-    fn check(&self, name: &Ident) -> TokenStream {
-        if self.mirror.is_some() {
-            mirror::path(Slot::Health, Some(name))
-        } else {
-            quote_spanned!(Span::mixed_site()=> __p::places::health::#name)
+    /// A called word. An editor has all of them in scope but the checks.
+    fn word(&self, meant: &Meant, name: &Ident) -> TokenStream {
+        match self.mirror {
+            None => words::path(meant, name),
+            Some(_) if meant.word.slot == vocab::Slot::Check => {
+                mirror::path(Slot::Health, Some(name))
+            }
+            Some(_) => TokenTree::Ident(name.clone()).into(),
         }
     }
 
-    fn group(&self, before: &[TokenTree], group: &Group) -> TokenStream {
+    /// The inside of a group; of one behind a called word with that word.
+    fn group(&self, before: &[TokenTree], group: &Group, word: Option<&str>) -> TokenStream {
         let inner = tokens_of(group.stream());
-        if let (Some(noted), Some((TokenTree::Ident(name), earlier))) =
-            (self.mirror, before.split_last())
+        let method = match before.split_last() {
+            Some((TokenTree::Ident(name), earlier)) if is_method(earlier) => Some(name.to_string()),
+            _ => None,
+        };
+        let method = method.as_deref();
+        if let Some(noted) = self.mirror
             && self.options
-            && name == "health"
-            && is_method(earlier)
+            && method == Some("health")
         {
             return self.mirrored_health(&inner, noted);
         }
-        if is_word("cluster", before, group) {
+        if word == Some("cluster") {
             return self.cluster(&inner, group);
         }
-        if self.mirror.is_none()
-            && is_word("handler", before, group)
-            && let Some(judged) = called::handler(&inner, |tokens| self.tokens(tokens))
+        if let (Some(MISSPELLED), Place::Target, Some(policy)) =
+            (word, self.place, words::policy_in_sight(&inner))
         {
-            return judged;
+            let rest = Self {
+                place: Place::Value,
+                ..*self
+            };
+            let rest = rest.tokens(inner.get(1..).unwrap_or_default());
+            return policy.into_iter().chain(rest).collect();
         }
         let inside = Self {
             options: self.options && calls::is_settings(&inner),
+            place: match (word, method) {
+                (Some("hash"), _) | (_, Some("sticky")) => Place::Key,
+                (_, Some("health")) if self.options => Place::Check,
+                (_, Some("and")) if self.place == Place::Guard => Place::Guard,
+                _ => Place::Value,
+            },
             ..*self
         };
+        if self.mirror.is_none()
+            && word == Some("handler")
+            && let Some(judged) = called::handler(&inner, |tokens| inside.tokens(tokens))
+        {
+            return judged;
+        }
         match before.last() {
             Some(TokenTree::Ident(name)) if self.options && options::lacks_units(name, &inner) => {
                 inside.with_units(name, &inner)
             }
             // What is wrong has been reported; these are of the right types.
             Some(TokenTree::Ident(name))
-                if self.options && mirrors::is_wrong(name, before.first(), group) =>
+                if self.options && mirrors::is_wrong(name, before, group) =>
             {
                 quote_spanned!(at(group.span())=> ::core::unreachable!(), 0.0)
             }
@@ -210,6 +263,15 @@ impl Rewriting<'_> {
             Some((_, policy, list)) => vec![policy, list],
             None => written,
         };
+        let policy = Self {
+            place: Place::Policy,
+            options: false,
+            ..*self
+        };
+        let endpoints = Self {
+            place: Place::Endpoints,
+            ..policy
+        };
         for (place, argument) in arguments.iter().enumerate() {
             if place > 0 {
                 out.extend(quote_spanned!(at(argument.span())=> ,));
@@ -224,7 +286,7 @@ impl Rewriting<'_> {
                         quote_spanned!(Span::mixed_site()=> <[__p::Endpoint; 0] as ::core::default::Default>::default())
                     } else {
                         let elements = elements.iter().map(|element| {
-                            let value = self.endpoints(element);
+                            let value = endpoints.endpoints(element);
                             quote_spanned!(at(element.span())=> __p::endpoint(#value))
                         });
                         quote_spanned!(at(list.span())=> [#(#elements),*])
@@ -233,15 +295,19 @@ impl Rewriting<'_> {
                 [TokenTree::Literal(_)]
                     if place == 0 && policies::quoted_policy(argument).is_some() =>
                 {
-                    out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
+                    out.extend(words::built_in("rr", argument.span()));
                 }
                 // Reported.
                 [TokenTree::Ident(_)]
                     if place == 0 && policies::foreign(self.context.model, argument).is_some() =>
                 {
-                    out.extend([TokenTree::Ident(Ident::new("rr", at(argument.span())))]);
+                    out.extend(words::built_in("rr", argument.span()));
                 }
-                _ if place == 1 => out.extend(self.endpoints(&lookup::whole(argument))),
+                _ if place == 1 => out.extend(endpoints.endpoints(&lookup::whole(argument))),
+                tokens if place == 0 => out.extend(
+                    words::policy(self.context, argument, self.whole)
+                        .unwrap_or_else(|| policy.tokens(tokens)),
+                ),
                 tokens => out.extend(self.tokens(tokens)),
             }
         }
@@ -286,6 +352,7 @@ impl Rewriting<'_> {
     ) -> TokenStream {
         let inside = Self {
             options: is_health_check(inner),
+            place: Place::Check,
             ..*self
         };
         match inner {
@@ -381,19 +448,6 @@ fn is_comma(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
-/// Whether the group holds the arguments of this word of the language.
-fn is_word(word: &str, before: &[TokenTree], group: &Group) -> bool {
-    match before.split_last() {
-        Some((TokenTree::Ident(name), earlier)) => {
-            name == word
-                && group.delimiter() == Delimiter::Parenthesis
-                && !is_method(earlier)
-                && !calls::is_in_path(earlier)
-        }
-        _ => false,
-    }
-}
-
 /// A target, with its own handles of the backends that it names.
 pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
     let value = target_value(context, target);
@@ -402,7 +456,7 @@ pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
         return value;
     };
     let mut used: BTreeSet<usize> = BTreeSet::new();
-    each_name(&expr.tokens, &mut |name| {
+    each_backend(&expr.tokens, &mut |name| {
         used.extend(context.places.get(name).copied());
     });
     if used.is_empty() {
@@ -434,7 +488,7 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
             let token = &url.token;
             quote_spanned!(at(url.span)=> __p::upstream(#token))
         }
-        Target::Expr(value) => written_out(context, value, true),
+        Target::Expr(value) => written_out(context, value, Place::Target),
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
                 let weight = arm.share().unwrap_or(1);

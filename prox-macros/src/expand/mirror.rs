@@ -12,11 +12,14 @@ use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree
 use quote::quote_spanned;
 
 use super::{Context, exprs};
-use crate::syntax::{
-    ast::{Backend, Expr},
-    marks::{Mark, Slot},
-    source::target_text,
-    words::{CHECKS, is_keyword},
+use crate::{
+    syntax::{
+        ast::{Backend, Expr},
+        marks::{Mark, Slot},
+        source::target_text,
+        words::is_keyword,
+    },
+    vocab,
 };
 
 /// The statements, with the local module of words at their end.
@@ -24,8 +27,7 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
     let span = Span::mixed_site();
     let mut out = quote_spanned!(span=>
-        use __prox::target::*;
-        use #krate::__private::places::scope::*;
+        use __prox::names::*;
     );
     for mark in &context.model.marks {
         statement(context, mark, &mut out);
@@ -34,9 +36,20 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
         .backends
         .iter()
         .map(|backend| constant(context, backend));
+    // What is called, but for what the gateway declares by that name. A policy is a constant, which patterns would be.
+    let words = vocab::WORDS.iter().filter(|word| {
+        vocab::called(word.text).is_some()
+            && word.slot != vocab::Slot::Check
+            && !context.model.names.is_own(word.text)
+    });
+    let words = words.map(|word| Ident::new(word.text, span));
     out.extend(quote_spanned!(span=>
         mod __prox {
             pub use #krate::__private::places::*;
+            pub mod names {
+                pub use super::backend::*;
+                pub use #krate::__private::places::scope::{Duration, Endpoint, Weighted, #(#words),*};
+            }
             pub mod backend {
                 #(#backends)*
             }
@@ -238,7 +251,7 @@ fn mirrored(
 /// Policies and checks of the user's own, which no module of words has.
 fn policies(context: &Context<'_>, policies: Vec<(Slot, Ident)>, out: &mut TokenStream) {
     for (slot, name) in policies {
-        if !is_word(context, slot, &name) {
+        if !is_word(context, slot, &name) || context.model.names.is_own(&name.to_string()) {
             expression(context, &[TokenTree::Ident(name)], false, out);
         }
     }
@@ -246,17 +259,16 @@ fn policies(context: &Context<'_>, policies: Vec<(Slot, Ident)>, out: &mut Token
 
 /// Whether the module of the place has the name, so that it must not stand there a second time.
 fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
-    let words: &[&str] = match slot {
-        Slot::Target => &[
-            "cluster", "handler", "redirect", "respond", "service", "split",
-        ],
-        Slot::Guard => &["client_ip", "cookie", "header", "query"],
-        Slot::Policy => &["hash", "least_conn", "p2c", "random", "rr", "weighted"],
-        Slot::Health => &CHECKS,
+    let slots: &[vocab::Slot] = match slot {
+        Slot::Target => &[vocab::Slot::Target],
+        Slot::Guard => &[vocab::Slot::Key],
+        Slot::Policy => &[vocab::Slot::Policy, vocab::Slot::KeyedPolicy],
+        Slot::Health => &[vocab::Slot::Check],
         _ => &[],
     };
+    let text = name.to_string();
     let backends = matches!(slot, Slot::Target | Slot::Outcome);
-    words.iter().any(|word| name == word)
+    slots.iter().any(|slot| vocab::is(*slot, &text))
         || (backends && context.places.contains_key(&name.to_string()))
 }
 

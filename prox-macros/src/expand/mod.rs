@@ -10,8 +10,12 @@ mod named;
 mod setup;
 pub(crate) mod tables;
 mod warnings;
+pub(crate) mod words;
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -20,10 +24,7 @@ use crate::{
     check::warnings::Warning,
     diag::Diagnostics,
     model::{Model, tree::Forest},
-    syntax::{
-        ast::{Backend, Setup},
-        calls::mentions,
-    },
+    syntax::ast::{Backend, Setup},
 };
 
 /// What every part of the expansion reads.
@@ -43,6 +44,8 @@ pub(crate) struct Context<'a> {
     backends: Vec<&'a Backend>,
     /// The places of the backends by name.
     places: HashMap<String, usize>,
+    /// The policies of the language that are used by their names alone, each where it is first.
+    policies: RefCell<BTreeMap<String, Ident>>,
 }
 
 impl<'a> Context<'a> {
@@ -57,6 +60,7 @@ impl<'a> Context<'a> {
             untyped: HashSet::new(),
             backends: Vec::new(),
             places: HashMap::new(),
+            policies: RefCell::default(),
         };
         for setup in &model.setup {
             if let Setup::Backend(backend) = setup {
@@ -68,15 +72,6 @@ impl<'a> Context<'a> {
             }
         }
         context
-    }
-
-    /// Whether the gateway itself gives the name to something.
-    fn binds(&self, name: &Ident) -> bool {
-        let mut setup = self.model.setup.iter();
-        setup.any(|setup| match setup {
-            Setup::Backend(backend) => backend.name == *name,
-            Setup::Let(binding) => mentions(&binding.pattern, name),
-        })
     }
 }
 

@@ -4,10 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Context, docs, listing, mirror, setup, tables};
-use crate::syntax::{
-    ast::{Attr, Named},
-    calls::plain,
-};
+use crate::syntax::ast::{Attr, Named};
 
 pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let krate = &context.krate;
@@ -16,7 +13,14 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let vis: TokenStream = vis.iter().cloned().collect();
     let attrs: TokenStream = attributes(&named.attrs);
     let docs = docs::tables(context);
-    let backends = format!("{}Backends", plain(&name.to_string()));
+    let backends = context.model.backends_name(named);
+    let taken = context.model.names.around().beside(&backends).is_some();
+    // What has the name has been reported.
+    let backends = if taken {
+        format!("__{backends}")
+    } else {
+        backends
+    };
     let backends = Ident::new(&backends, Span::call_site());
     let backends_item = backends_item(context, &vis, name, &backends);
     let implementation = implementation(context, named, &vis, &backends);

@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use super::{
     Context, called,
     exprs::{self, at},
-    warnings,
+    warnings, words,
 };
 use crate::syntax::{
     ast::{Backend, Env, Setup, Target},
@@ -71,9 +71,12 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let setup = setup(context);
     let layers = layers(context);
     let targets = targets(context);
+    let types = words::types(context);
+    let policies = words::policies(context);
     quote_spanned!(span=>
         use #krate::__private as __p;
-        use __p::places::scope::*;
+        #types
+        #policies
         #strays
         #warnings
         let mut __asm = __p::Assembly::new(#table, #routes, #variables);
@@ -139,7 +142,13 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
 fn setup(context: &Context<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let mut out = TokenStream::new();
-    for setup in &context.model.setup {
+    let setups = &context.model.setup;
+    for setup in context
+        .model
+        .order
+        .iter()
+        .filter_map(|place| setups.get(*place))
+    {
         match setup {
             Setup::Let(binding) => {
                 let pattern: TokenStream = binding.pattern.iter().cloned().collect();
@@ -221,7 +230,7 @@ fn targets(context: &Context<'_>) -> TokenStream {
             ));
         }
         if let Some(guard) = &route.guard {
-            let value = exprs::expr(context, guard);
+            let value = exprs::guard(context, guard);
             out.extend(quote_spanned!(at(guard.span())=> __asm.guard(#number, #value);));
         }
     }

@@ -7,15 +7,20 @@ use proc_macro2::{Ident, TokenTree};
 use super::{
     Host, Methods, Model, Route,
     guard::{self, Guard},
+    meant::Meant,
+    names::Names,
     options::{known_elsewhere, of_backend},
+    order::order,
 };
 use crate::{
     diag::Diagnostics,
     syntax::{
         ast::{self, Entry, Expr, Gateway, Setup, Target, Text},
+        calls::each_expr,
         host,
         pattern::{self, Pattern, Tail},
     },
+    vocab::{self, Slot},
 };
 
 /// Makes the model, and reports literals that are no paths or hosts.
@@ -26,15 +31,29 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         Setup::Let(_) => None,
     });
     let backends: HashSet<String> = backends.collect();
+    let names = Names::new(
+        gateway.named.as_ref(),
+        &gateway.env,
+        &setups,
+        gateway.around,
+    );
+    let mut meant = Meant::default();
     for setup in &mut setups {
         if let Setup::Backend(backend) = setup
             && let Some(Target::Expr(expr)) = &mut backend.target
         {
+            if meant.is_target_ambiguous(&expr.tokens, &names, diag) {
+                backend.target = None;
+                continue;
+            }
             let is_backend = |name: &Ident| backends.contains(&name.to_string());
             *expr = known_elsewhere(expr.clone(), &is_backend, diag);
         }
     }
+    let order = order(&mut setups, &names, diag);
     let mut lowering = Lowering {
+        names,
+        meant,
         diag,
         backends,
         holes: gateway.holes,
@@ -67,9 +86,11 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let mut routes = lowering.routes;
     add_head(&mut routes);
     Model {
+        names: lowering.names,
         named: gateway.named,
         env: gateway.env,
         setup: setups,
+        order,
         layers: lowering.layers.all,
         every: outer,
         hosts,
@@ -80,10 +101,9 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     }
 }
 
-/// What makes a target of what is in its parentheses.
-const CALLS: [&str; 5] = ["cluster", "handler", "redirect", "respond", "service"];
-
 struct Lowering<'d> {
+    names: Names,
+    meant: Meant,
     diag: &'d mut Diagnostics,
     /// The names of the backends.
     backends: HashSet<String>,
@@ -157,7 +177,7 @@ impl Lowering<'_> {
         let called = matches!(rest.first(), Some(TokenTree::Group(_)));
         let what = if method && self.backends.contains(&name) {
             format!("the backend `{name}` is no layer")
-        } else if called && CALLS.contains(&name.as_str()) {
+        } else if called && vocab::is(Slot::Target, &name) {
             format!("`{name}(..)` is a target, and no layer")
         } else {
             return false;
@@ -213,6 +233,8 @@ impl Lowering<'_> {
 
     fn route(&mut self, route: ast::Route, around: &Surroundings) {
         let exact = route.exact.is_some();
+        // Nobody knows what it takes.
+        let mut hole = route.unknown_method;
         let own = match pattern::parse(&route.path.value, exact) {
             Ok(pattern) => Some(pattern),
             Err(flaws) => {
@@ -222,8 +244,15 @@ impl Lowering<'_> {
                 None
             }
         };
+        let guard = route.guard.filter(|guard| {
+            let ambiguous = self
+                .meant
+                .is_guard_ambiguous(&guard.tokens, &self.names, self.diag);
+            hole |= ambiguous;
+            !ambiguous
+        });
         let pattern = match (own, &around.scope) {
-            _ if route.unknown_method => None,
+            _ if hole => None,
             (None, _) | (_, Scope::Hole) => None,
             (Some(own), Scope::Root) => Some(own),
             (Some(own), Scope::Path(scope)) => Some(own.within(scope)),
@@ -233,16 +262,17 @@ impl Lowering<'_> {
         let methods = words
             .iter()
             .fold(Methods(0), |all, word| all.union(Methods::of(word)));
+        let target = route.target.filter(|target| !self.is_ambiguous(target));
         let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
         let mut written = route.layers;
-        let target = route.target.map(|target| {
+        let target = target.map(|target| {
             let (target, layers) = of_backend(target, &is_backend, self.diag);
             written.extend(layers);
             target
         });
         let mut layers = around.layers.clone();
         layers.extend(self.layers(written));
-        let accepts = route.guard.as_ref().map_or_else(Guard::default, |guard| {
+        let accepts = guard.as_ref().map_or_else(Guard::default, |guard| {
             guard::read(&guard.tokens, self.diag)
         });
         self.routes.push(Route {
@@ -261,12 +291,23 @@ impl Lowering<'_> {
             } else {
                 words.join("|")
             },
-            guard: route.guard,
+            guard,
             accepts,
             target: target
                 .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
             layers,
         });
+    }
+
+    /// Reports words in a target that may be something else; says whether there are any.
+    fn is_ambiguous(&mut self, target: &Target) -> bool {
+        let mut found = false;
+        each_expr(target, &mut |expr| {
+            found |= self
+                .meant
+                .is_target_ambiguous(&expr.tokens, &self.names, self.diag);
+        });
+        found
     }
 
     fn names_are_distinct(&mut self, pattern: &Pattern, path: &Text) -> bool {

@@ -2,15 +2,19 @@
 
 pub(crate) mod guard;
 mod lower;
+mod meant;
+pub(crate) mod names;
 mod options;
+mod order;
 pub(crate) mod tree;
 
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, TokenTree};
 
-use self::guard::Guard;
 pub(crate) use self::lower::lower;
+use self::{guard::Guard, names::Names};
+use crate::around::Declared;
 use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
     calls::{each_expr, plain},
@@ -25,6 +29,8 @@ pub(crate) struct Model {
     pub(crate) env: Vec<Env>,
     /// What is made once, in the order of the source.
     pub(crate) setup: Vec<Setup>,
+    /// The places of these in the order in which they are made.
+    pub(crate) order: Vec<usize>,
     /// Each layer once, however many routes share it.
     pub(crate) layers: Vec<Expr>,
     /// The layers for every request, by their places.
@@ -34,6 +40,8 @@ pub(crate) struct Model {
     /// In the order of the source; a route's place is its number.
     pub(crate) routes: Vec<Route>,
     pub(crate) expects: Vec<Expect>,
+    /// Whose the names are that words have, too.
+    pub(crate) names: Names,
     /// Items of Rust that stand in the gateway by mistake; what they declare is there.
     pub(crate) strays: Vec<TokenTree>,
     /// What the mirror is made of; nothing else reads it.
@@ -48,6 +56,17 @@ impl Model {
             Setup::Let(_) => None,
         });
         backends.chain(self.routes.iter().filter_map(|route| route.target.as_ref()))
+    }
+
+    /// What stands beside the gateway under its name, so that its items cannot.
+    pub(crate) fn twin(&self) -> Option<Declared> {
+        let name = self.named.as_ref()?.name.to_string();
+        self.names.around().beside(plain(&name))
+    }
+
+    /// The name of the struct of the backends.
+    pub(crate) fn backends_name(&self, named: &Named) -> String {
+        format!("{}Backends", plain(&named.name.to_string()))
     }
 
     /// Whether a backend has this name.

@@ -15,6 +15,7 @@ use crate::{
         units::{Unit, unit},
         words::{OF_CLUSTERS, POLICY_ELSEWHERE, option_elsewhere},
     },
+    vocab::{self, Slot},
 };
 
 /// The target as it was meant, and the layers that stood in it.
@@ -39,7 +40,7 @@ fn meant(
         Target::Expr(expr) => {
             let expr = known_elsewhere(expr, is_backend, diag);
             match expr.tokens.first() {
-                Some(TokenTree::Ident(name)) if is_backend(name) => {
+                Some(TokenTree::Ident(name)) if is_backend(name) && !is_word(&expr) => {
                     Target::Expr(chain(expr, layers, diag))
                 }
                 _ => Target::Expr(expr),
@@ -200,6 +201,8 @@ fn form(option: &str) -> &'static str {
         "breaker" => ".breaker(prox::BreakerOptions::new())",
         "health" => ".health(http(\"/healthz\"))",
         "max_connections" => ".max_connections(100)",
+        "max_response_headers" => ".max_response_headers(500)",
+        "max_response_header_size" => ".max_response_header_size(256 * 1024)",
         "sticky" => ".sticky(cookie(\"session\"))",
         "passive" => ".passive(prox::PassiveOptions::new())",
         "response_timeout" => ".response_timeout(30s)",
@@ -339,6 +342,17 @@ fn options(tokens: &[TokenTree]) -> String {
             _ => None,
         })
         .collect()
+}
+
+/// Whether a word is called at the start, whose name a backend may have.
+fn is_word(expr: &Expr) -> bool {
+    match expr.tokens.as_slice() {
+        [TokenTree::Ident(name), TokenTree::Group(group), ..] => {
+            group.delimiter() == Delimiter::Parenthesis
+                && vocab::is(Slot::Target, &name.to_string())
+        }
+        _ => false,
+    }
 }
 
 fn is(token: &TokenTree, character: char) -> bool {

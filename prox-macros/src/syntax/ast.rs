@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Literal, Span, TokenTree};
 
 use super::marks::Mark;
+use crate::around::Around;
 
 /// All of a gateway.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) expects: Vec<Expect>,
     /// Names whose values are missing, which has been reported.
     pub(crate) holes: HashSet<String>,
+    /// The names around the gateway.
+    pub(crate) around: Around,
     /// Items of Rust, which stand outside of a gateway; kept, so that what they declare is there.
     pub(crate) strays: Vec<TokenTree>,
     /// All of it once more as an editor has to see it, with what is unfinished.

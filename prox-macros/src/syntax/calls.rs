@@ -8,6 +8,7 @@ use super::{
     expr::list,
     words::CHECKS,
 };
+use crate::vocab::{self, Slot};
 
 /// `name(..)` or `.name(..)`.
 pub(crate) struct Call<'a> {
@@ -181,6 +182,47 @@ pub(crate) fn each_name(tokens: &[TokenTree], seen: &mut dyn FnMut(&str)) {
                 }
             }
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+/// Shows every name in the tokens that can be that of a backend: no word that is called, and no policy of a cluster.
+pub(crate) fn each_backend(tokens: &[TokenTree], seen: &mut dyn FnMut(&str)) {
+    for (place, token) in tokens.iter().enumerate() {
+        let before = tokens.get(..place).unwrap_or_default();
+        match token {
+            TokenTree::Ident(name) if !is_method(before) => {
+                let called = matches!(
+                    tokens.get(place + 1),
+                    Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis
+                );
+                let text = name.to_string();
+                if !called || vocab::called(&text).is_none() {
+                    seen(&text);
+                }
+            }
+            TokenTree::Group(group) => {
+                let inner = tokens_of(group.stream());
+                let cluster =
+                    matches!(before.last(), Some(TokenTree::Ident(word)) if word == "cluster");
+                let policy = match inner.as_slice() {
+                    [TokenTree::Ident(name), rest @ ..] if cluster => {
+                        let alone =
+                            rest.is_empty() || ends_with(rest.get(..1).unwrap_or_default(), ',');
+                        alone && vocab::is(Slot::Policy, &name.to_string())
+                    }
+                    _ => false,
+                };
+                each_backend(inner.get(usize::from(policy)..).unwrap_or_default(), seen);
+                if is_macro(before) {
+                    for text in inner.iter().filter_map(text_of) {
+                        for name in captures(&text.value) {
+                            seen(name);
+                        }
+                    }
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
 }

@@ -106,7 +106,9 @@ fn is_end(c: &Cursor<'_>, stop: Stop, lists: &Lists, operand_before: bool, first
     if stop == Stop::Arrow && first && c.is_string(0) && !c.text(0).is_some_and(path) {
         return false;
     }
-    let with = c.is_word(0, "with") && stop == Stop::Comma;
+    // A variable may be called so.
+    let layers = c.group(1, proc_macro2::Delimiter::Bracket).is_some();
+    let with = c.is_word(0, "with") && stop == Stop::Comma && (layers || !first);
     // Two operands side by side are never Rust, so a new line has begun.
     let arm = matches!(c.peek(0), Some(TokenTree::Literal(_))) && c.is_arrow(1);
     with || starts_line(c) || (!first && (c.is_string(0) || arm))

@@ -1,5 +1,7 @@
 //! What other gateways and other languages call the things of this one.
 
+use crate::vocab::{self, Slot};
+
 /// What stands at the start of a line elsewhere, and has no word here.
 pub(super) enum Foreign {
     /// It starts a route.
@@ -12,34 +14,7 @@ pub(super) enum Foreign {
 
 /// The word of ours that does the same.
 pub(super) fn synonym(word: &str) -> Option<&'static str> {
-    const SYNONYMS: [(&str, &[&str]); 6] = [
-        (
-            "backend",
-            &["upstream", "cluster", "service", "pool", "backends"],
-        ),
-        (
-            "host",
-            &["server", "vhost", "domain", "virtual_host", "hosts", "site"],
-        ),
-        (
-            "with",
-            &[
-                "layer",
-                "layers",
-                "middleware",
-                "middlewares",
-                "plugins",
-                "filters",
-            ],
-        ),
-        ("let", &["var", "set"]),
-        ("expect", &["assert", "test"]),
-        ("env", &["environment", "getenv"]),
-    ];
-    SYNONYMS
-        .iter()
-        .find(|(_, others)| others.contains(&word))
-        .map(|(ours, _)| *ours)
+    vocab::by_other_name(&[Slot::Item], word).map(|word| word.text)
 }
 
 pub(super) fn foreign(word: &str) -> Option<Foreign> {
@@ -86,13 +61,5 @@ pub(super) fn foreign(word: &str) -> Option<Foreign> {
 
 /// A line with the word, as it is written.
 pub(super) fn form(word: &str) -> &'static str {
-    match word {
-        "env" => "env USERS_URL: Endpoint;",
-        "let" => "let limit = RateLimit::per_second(100);",
-        "backend" => "backend users = cluster(rr, [\"http://10.0.0.1:8080\"]);",
-        "with" => "with [AccessLog::json()];",
-        "host" => "host \"api.example.com\" { \"/\" => target }",
-        "expect" => "expect GET \"https://api.example.com/v1\" => users;",
-        _ => "pub struct Edge;",
-    }
+    vocab::find(Slot::Item, word).map_or("pub struct Edge;", |word| word.example)
 }

@@ -11,6 +11,7 @@ use super::{
     expr::list,
     source::source,
     target::{cluster, is},
+    words::{KEYS, OF_CLUSTERS, OPTIONS},
 };
 use crate::diag::Place;
 
@@ -189,7 +190,6 @@ impl Parser<'_> {
     ///
     /// None for what no guard says, so that nobody knows what the route takes.
     pub(super) fn guard_form(&mut self, expr: Expr) -> Option<Expr> {
-        const KEYS: [&str; 4] = ["header", "query", "cookie", "client_ip"];
         let starts = |tokens: &[TokenTree]| matches!(tokens.first(), Some(TokenTree::Ident(word)) if KEYS.iter().any(|key| word == key));
         if let Some((not, guard)) = expr.tokens.split_first()
             && is(not, '!')
@@ -488,18 +488,11 @@ fn is_url_with_option(tokens: &[TokenTree]) -> bool {
 
 /// Whether this is nothing, or `.option`.
 fn is_option(tokens: &[TokenTree]) -> bool {
-    const OPTIONS: [&str; 6] = [
-        "timeout",
-        "connect_timeout",
-        "rewrite",
-        "retry",
-        "health",
-        "max_body",
-    ];
     match tokens {
         [] => true,
         [dot, TokenTree::Ident(option), ..] => {
-            is(dot, '.') && OPTIONS.iter().any(|known| option == known)
+            let mut options = OPTIONS.iter().chain(&OF_CLUSTERS);
+            is(dot, '.') && options.any(|known| option == known)
         }
         _ => false,
     }

@@ -9,7 +9,7 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, TARGETS, is_keyword, is_method, nearest, starts_line},
+    words::{ITEMS, is_keyword, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -59,6 +59,11 @@ impl Parser<'_> {
             skip_line(c);
             return None;
         }
+        let meant = nearest(&word, ITEMS.into_iter().chain(["struct"])).or_else(|| synonym(&word));
+        if meant == Some("expect") && fits("expect", c) {
+            self.unknown(ident).help("write `expect`");
+            return Some(String::from("expect"));
+        }
         if is_method_position(c) {
             // A method that is none is reported with the route.
             if matches!(foreign(&word), Some(Foreign::Route)) && c.is_string(1) {
@@ -75,7 +80,6 @@ impl Parser<'_> {
             }
             return Some(String::from("GET"));
         }
-        let meant = nearest(&word, ITEMS.into_iter().chain(["struct"])).or_else(|| synonym(&word));
         if let Some(meant) = meant.filter(|meant| fits(meant, c)) {
             self.unknown(ident).help(format!("write `{meant}`"));
             return Some(meant.to_owned());
@@ -331,8 +335,7 @@ fn opening(group: &Group) -> &'static str {
 
 /// Whether a backend may have the name.
 fn is_free(name: &Ident) -> bool {
-    let text = name.to_string();
-    !is_keyword(name) && !ITEMS.contains(&&*text) && !TARGETS.contains(&&*text)
+    !is_keyword(name) && !ITEMS.contains(&&*name.to_string())
 }
 
 /// Whether what follows the word is what follows the method of a route.

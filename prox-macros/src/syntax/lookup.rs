@@ -3,13 +3,16 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 
 use super::{ast::Expr, url};
-use crate::diag::Flaw;
+use crate::{
+    diag::Flaw,
+    vocab::{self, Slot},
+};
 
 /// The word and its brackets, if the expression is `dns(..)` or `srv(..)`, perhaps with options behind it.
 pub(crate) fn of(expr: &Expr) -> Option<(&Ident, &Group)> {
     match expr.tokens.as_slice() {
         [TokenTree::Ident(word), TokenTree::Group(group), ..]
-            if ["dns", "srv"].iter().any(|known| word == known)
+            if vocab::is(Slot::Discovery, &word.to_string())
                 && group.delimiter() == Delimiter::Parenthesis =>
         {
             Some((word, group))

@@ -160,7 +160,13 @@ impl Parser<'_> {
                     "let" => self.binding(c, attrs),
                     "backend" => self.backend(c, attrs),
                     "host" => self.host(c, &attrs),
-                    _ => self.expect(c, &attrs),
+                    _ => {
+                        let known = self.gateway.expects.len();
+                        self.expect(c, &attrs);
+                        if level == Level::Inner {
+                            self.gateway.expects.truncate(known);
+                        }
+                    }
                 }
             }
             _ => self.entry(c, &attrs, block),

@@ -307,7 +307,15 @@ pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
         .find(path)
         .filter(|_| !path.is_empty())
         .unwrap_or(value.len());
-    if let Some(flaw) = path_flaw(path, start) {
+    if let Some(mut flaw) = path_flaw(path, start) {
+        // It is the URL of a request.
+        flaw.message = flaw
+            .message
+            .replace("the URL of an upstream", "the URL of a request");
+        if flaw.help.contains(".rewrite") {
+            flaw.help =
+                String::from("write a value in its place, as a request has one: `\"/users/7\"`");
+        }
         return Err(flaw);
     }
     let host = match authority.rsplit_once(':') {

@@ -3,131 +3,32 @@
 use proc_macro2::Ident;
 
 use super::cursor::Cursor;
+use crate::vocab::{self, Slot, texts};
 
 /// The balancing policies that are a word alone; `hash(key)` is one more.
-pub(crate) const POLICIES: [&str; 5] = ["rr", "weighted", "least_conn", "p2c", "random"];
+pub(crate) const POLICIES: [&str; 5] = texts(Slot::Policy);
 
 /// The health checks that are words.
-pub(crate) const CHECKS: [&str; 3] = ["grpc", "http", "tcp"];
+pub(crate) const CHECKS: [&str; 3] = texts(Slot::Check);
 
-/// The words that are functions or values in scope behind `=>`, where no backend can have their names.
-pub(crate) const TARGETS: [&str; 14] = [
-    "cluster",
-    "handler",
-    "service",
-    "redirect",
-    "respond",
-    "split",
-    "rr",
-    "weighted",
-    "least_conn",
-    "p2c",
-    "random",
-    "hash",
-    "dns",
-    "srv",
-];
+/// What starts a guard, and what chooses something of a request.
+pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 
 /// What can stand at the start of a line at the top level.
-pub(crate) const ITEMS: [&str; 6] = ["env", "let", "backend", "with", "host", "expect"];
+pub(crate) const ITEMS: [&str; 6] = texts(Slot::Item);
 
-/// The options of `ClusterBuilder` that a backend on a route has not; a test reads them off its source.
-pub(crate) const OF_CLUSTERS: [&str; 14] = [
-    "connect_timeout",
-    "pool",
-    "max_connections",
-    "queue",
-    "retry_budget",
-    "passive",
-    "without_passive",
-    "health",
-    "required",
-    "sticky",
-    "slow_start",
-    "breaker",
-    "tls",
-    "http2",
-];
+/// The options of `ClusterBuilder` that a backend on a route has not.
+pub(crate) const OF_CLUSTERS: [&str; 16] = texts(Slot::ClusterOption);
 
 /// The options that a backend has on a route, too.
-pub(crate) const OPTIONS: [&str; 9] = [
-    "timeout",
-    "response_timeout",
-    "idle_timeout",
-    "preserve_host",
-    "forwarded",
-    "retry",
-    "hedge",
-    "mirror",
-    "rewrite",
-];
+pub(crate) const OPTIONS: [&str; 10] = texts(Slot::Option);
 
-/// What options are called elsewhere. Options of other meanings may be methods that someone adds to a cluster.
-const OPTIONS_ELSEWHERE: [(&str, &[&str]); 9] = [
-    (
-        "retry",
-        &[
-            "retries",
-            "attempts",
-            "max_retries",
-            "num_retries",
-            "retry_policy",
-        ],
-    ),
-    ("breaker", &["circuit_breaker", "circuit_breakers"]),
-    (
-        "health",
-        &[
-            "health_check",
-            "health_checks",
-            "healthcheck",
-            "active_health",
-        ],
-    ),
-    (
-        "max_connections",
-        &["max_conns", "max_conn", "maxconn", "connection_limit"],
-    ),
-    (
-        "sticky",
-        &[
-            "sticky_session",
-            "sticky_sessions",
-            "session_affinity",
-            "affinity",
-        ],
-    ),
-    (
-        "passive",
-        &["outlier_detection", "passive_health", "max_fails"],
-    ),
-    (
-        "response_timeout",
-        &[
-            "read_timeout",
-            "first_byte_timeout",
-            "proxy_read_timeout",
-            "request_timeout",
-        ],
-    ),
-    (
-        "rewrite",
-        &[
-            "strip_prefix",
-            "prefix_rewrite",
-            "path_rewrite",
-            "regex_rewrite",
-        ],
-    ),
-    ("pool", &["keepalive", "keep_alive", "connection_pool"]),
-];
+/// The methods that a route can name; a method's place is its bit.
+pub(crate) const METHODS: [&str; 9] = texts(Slot::Method);
 
 /// The option that is called so elsewhere.
 pub(crate) fn option_elsewhere(word: &str) -> Option<&'static str> {
-    OPTIONS_ELSEWHERE
-        .iter()
-        .find(|(_, others)| others.contains(&word))
-        .map(|(ours, _)| *ours)
+    vocab::by_other_name(&[Slot::Option, Slot::ClusterOption], word).map(|word| word.text)
 }
 
 /// What can stand in the place of the policy behind a cluster elsewhere.
@@ -138,11 +39,6 @@ pub(crate) const POLICY_ELSEWHERE: [&str; 6] = [
     "lb_policy",
     "load_balancing",
     "load_balancer",
-];
-
-/// The methods that a route can name; a method's place is its bit.
-pub(crate) const METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 ];
 
 pub(crate) fn is_method(word: &str) -> bool {

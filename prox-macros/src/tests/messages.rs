@@ -239,6 +239,19 @@ fn targets_are_checked_where_they_are_literal() {
             &["`timeout` takes a duration, and `5` has no unit"],
         ),
         (
+            r#"backend users = cluster(rr, ["http://u"]).passive(p()).health(http("/a").every(5s).every(6s)).without_passive(); "/a" => users.timeout(5s).retry(2).timeout(6s), "/b" => users.retry(RetryOptions::new(1).patience(1s).patience(2s)),"#,
+            &[
+                "duplicate `.every(..)`: it replaces the one before",
+                "duplicate `.without_passive()`: it replaces the one before",
+                "duplicate `.timeout(..)`: it replaces the one before",
+                "duplicate `.patience(..)`: it replaces the one before",
+            ],
+        ),
+        (
+            r#"backend a = "http://a"; backend b = "http://b"; backend u = "http://u"; "/a" => u.mirror(a, 0.1).mirror(b, 0.1), "/b" => u.mirror(a, 0.1).mirror(a, 0.2)"#,
+            &["duplicate `.mirror(a, ..)`: it replaces the one before"],
+        ),
+        (
             r#""/a/{id}" => users.rewrite("/x/{ident}"), "/b" => users.rewrite("/{id}")"#,
             &[
                 "the path of this route has no parameter `ident`",
@@ -322,7 +335,6 @@ fn expectations_name_what_really_wins() {
                 "`GET /v2` is answered with 404, not by `users`",
                 "no backend and no handler of a route is called `usres`",
                 "`700` is no status of a response",
-                "`GET /v1/x` is answered by `canary`, not by `users`",
             ],
         ),
         (
@@ -564,9 +576,9 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
             ],
         ),
         (
-            r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend host = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
+            r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend with = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
             &[
-                "`host` is a word of the language, and cannot be a name",
+                "`with` is a word of the language, and cannot be a name",
                 "a name stands without quotes",
                 "a name has no `-`",
                 "the backend `b` is no layer",
@@ -661,27 +673,4 @@ fn what_is_right_is_told_nothing() {
     ] {
         assert_eq!(messages(source), Vec::<String>::new(), "{source}");
     }
-}
-
-#[test]
-fn the_options_of_a_backend_as_a_whole_are_those_of_its_builder() {
-    let read = |file: &str| {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../prox-runtime/src/cluster")
-            .join(file);
-        std::fs::read_to_string(file).unwrap()
-    };
-    let builder = read("builder.rs");
-    let methods = builder
-        .lines()
-        .filter_map(|line| line.strip_prefix("    pub fn ")?.split_once("(mut self"))
-        .map(|(name, _)| name);
-    let mut methods: Vec<&str> = methods.collect();
-    let mut known = crate::syntax::words::OF_CLUSTERS.to_vec();
-    methods.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(
-        methods, known,
-        "the options in builder.rs, and those in model/options.rs"
-    );
 }

@@ -12,6 +12,7 @@ mod size;
 mod times;
 mod tree;
 mod truncation;
+mod vocab;
 mod warnings;
 
 use proc_macro2::{Span, TokenStream};

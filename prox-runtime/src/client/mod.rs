@@ -6,9 +6,10 @@ mod trust;
 use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::claims::Claims;
 pub(crate) use self::trust::Trust;
@@ -25,6 +26,8 @@ pub struct Client {
     session: Option<Session>,
     /// What a trusted proxy has said of this request.
     claims: Option<Box<Claims>>,
+    /// The claims that pass whoever makes them.
+    passing: Option<Arc<[HeaderName]>>,
 }
 
 impl Client {
@@ -37,7 +40,16 @@ impl Client {
             address,
             session: None,
             claims: None,
+            passing: None,
         }
+    }
+
+    /// The same client over TLS, which somebody else has spoken with it: its [`scheme`](Self::scheme) is `https`.
+    ///
+    /// It is for a gateway that is [embedded](crate::Embed) in another server.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        self.secured(Session::default())
     }
 
     /// The same client, after a TLS handshake.
@@ -46,6 +58,20 @@ impl Client {
             session: Some(session),
             ..self
         }
+    }
+
+    /// The same client, which may claim these whoever it is.
+    pub(crate) fn passing(&self, names: &Arc<[HeaderName]>) -> Self {
+        Self {
+            passing: Some(Arc::clone(names)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a claim of this client is passed on.
+    pub(crate) fn may_claim(&self, name: &HeaderName) -> bool {
+        let passing = self.passing.as_ref();
+        self.is_behind() || passing.is_some_and(|names| names.contains(name))
     }
 
     /// The client of one request on a connection from a trusted proxy, by what that says.
@@ -67,6 +93,11 @@ impl Client {
             claims: Some(Box::new(claims)),
             ..self.clone()
         }
+    }
+
+    /// Whether a trusted proxy has told who the client is.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.claims.is_some()
     }
 
     /// The address of the other end of the connection, with its port: the client, or the proxy before this one.

@@ -1,4 +1,4 @@
-//! A task that a cluster has beside its requests.
+//! A task that a cluster or a gateway has beside its requests.
 
 use std::{
     future::Future,
@@ -14,28 +14,34 @@ use crate::sync::lock;
 
 /// Where such a task is kept: there is one at a time, and it ends with this.
 ///
-/// The task holds its cluster weakly, so that it ends with it. When the runtime that it is on ends first, the next request
+/// The task holds its owner weakly, so that it ends with it. When the runtime that it is on ends first, the next request
 /// begins it anew on another.
 #[derive(Debug, Default)]
-pub(super) struct Background {
+pub(crate) struct Background {
     running: Arc<AtomicBool>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Background {
-    /// Begins with what `work` returns, unless it is running already, or no runtime is here to run it.
-    pub(super) fn start<F>(&self, work: impl FnOnce() -> F)
+    /// Whether its task is there, on a runtime that has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Begins with what `work` returns, unless it is running already, or no runtime is here to run it. Says whether it has
+    /// begun now.
+    pub(crate) fn start<F>(&self, work: impl FnOnce() -> F) -> bool
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        if self.running.load(Ordering::Relaxed) {
-            return;
+        if self.is_running() {
+            return false;
         }
         let Ok(runtime) = Handle::try_current() else {
-            return;
+            return false;
         };
         if self.running.swap(true, Ordering::Relaxed) {
-            return;
+            return false;
         }
         // Lives in the task from its first moment, so that a runtime that ends before it is polled counts as well.
         let running = Running(Arc::clone(&self.running));
@@ -45,6 +51,7 @@ impl Background {
             work.await;
         });
         *lock(&self.task) = Some(task.abort_handle());
+        true
     }
 }
 

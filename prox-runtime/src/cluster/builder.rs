@@ -26,13 +26,16 @@ use super::{
 use crate::{
     error::Error,
     forward::rewrite::Template,
-    pool::PoolOptions,
+    pool::{self, HeadLimits, PoolOptions},
     tls::{self, Connector, UpstreamTls},
 };
 
 /// A cluster as it is written; it becomes a [`Cluster`] when the gateway starts.
 ///
 /// What is wrong with it is reported then, together with all else that is wrong.
+///
+/// An option that is given again replaces what was given before; only [`mirror`](Self::mirror) adds to it. In a
+/// [`gateway!`](https://docs.rs/prox/latest/prox/macro.gateway.html) the same option twice in one chain does not compile.
 #[derive(Debug)]
 #[must_use = "a cluster does nothing until it is the target of a route"]
 pub struct ClusterBuilder {
@@ -40,6 +43,7 @@ pub struct ClusterBuilder {
     endpoints: Endpoints,
     connect_timeout: Duration,
     pool: PoolOptions,
+    heads: HeadLimits,
     max_connections: Option<usize>,
     queue: Option<QueueOptions>,
     tls: Option<UpstreamTls>,
@@ -69,6 +73,7 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         endpoints: endpoints.into_endpoints(),
         connect_timeout: Duration::from_secs(3),
         pool: PoolOptions::default(),
+        heads: pool::HEADS,
         max_connections: None,
         queue: None,
         tls: None,
@@ -101,6 +106,26 @@ impl ClusterBuilder {
     /// Sets how many idle connections are kept for each endpoint, and for how long.
     pub fn pool(mut self, options: PoolOptions) -> Self {
         self.pool = options;
+        self
+    }
+
+    /// Bounds the number of header fields of a response; 256 by default, then `502`.
+    ///
+    /// Each line is a field. The limit is the same for HTTP/1.1 and HTTP/2. An event of the target `prox` tells of a response that
+    /// is over it, and [`Counters::heads_over`](crate::Counters) counts it. With 0, the gateway does not start.
+    /// [`Server::max_headers`](crate::Server::max_headers) is for requests.
+    pub fn max_response_headers(mut self, count: usize) -> Self {
+        self.heads.fields = count;
+        self
+    }
+
+    /// Bounds the head of a response, in bytes; 128 KiB by default, then `502`.
+    ///
+    /// They are counted as HTTP/1.1 writes them, also over HTTP/2, and otherwise as
+    /// [`max_response_headers`](Self::max_response_headers). [`Server::max_header_size`](crate::Server::max_header_size) is for
+    /// requests.
+    pub fn max_response_header_size(mut self, bytes: usize) -> Self {
+        self.heads.bytes = bytes;
         self
     }
 
@@ -196,8 +221,8 @@ impl ClusterBuilder {
     /// upstream may still choose HTTP/1.1.
     ///
     /// Several connections are used, by how many streams they have under way ([`PoolOptions::streams`]). A request that an
-    /// upstream has not looked at, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent once more on another connection,
-    /// whatever its method, unless some of its body is gone. A connection in use on which nothing is heard for 20 s is
+    /// upstream has not processed, as it says with `GOAWAY` or `REFUSED_STREAM`, is sent again on another connection, whatever its
+    /// method, unless more than 64 KiB of its body are gone; see [`RetryOptions`](crate::RetryOptions) for the bounds. A connection in use on which nothing is heard for 20 s is
     /// pinged, and given up when no answer comes within 10 s; as long as nothing but answers to pings is heard, the next ping
     /// comes after 5 min. An upstream that answers `HTTP_1_1_REQUIRED` is a `502`: take `.http2()` away.
     ///
@@ -251,6 +276,16 @@ impl ClusterBuilder {
                 "`.max_connections(0)` lets no request through: write a number from 1 on".into(),
             );
         }
+        for (limit, option) in [
+            (self.heads.fields, "max_response_headers"),
+            (self.heads.bytes, "max_response_header_size"),
+        ] {
+            if limit == 0 {
+                problems.push(format!(
+                    "`.{option}(0)` lets no response through: write a number from 1 on"
+                ));
+            }
+        }
         if self.queue.is_some() && self.max_connections.is_none() {
             problems.push(
                 "`.queue(..)` changes nothing without a limit: write `.max_connections(n)` too"
@@ -290,8 +325,11 @@ impl ClusterBuilder {
         // The only one there is is never ejected.
         let ejections = self.passive.filter(|_| balances).map(Ejections::new);
         let warm = self.pool.warmed();
+        let counts = Arc::new(Counts::default());
         let blueprint = Blueprint {
-            pool: self.pool,
+            backend: name.into(),
+            counts: Arc::clone(&counts),
+            pool: self.pool.heads(self.heads),
             http2: self.http2.then_some(self.connect_timeout),
             total: Arc::default(),
             ejections,
@@ -317,7 +355,7 @@ impl ClusterBuilder {
                 blueprint,
                 slow_start,
                 checks: self.health,
-                counts: Counts::default(),
+                counts,
                 breaker: self.breaker.map(|options| Breaker::new(options, now)),
                 budget: Budget::new(self.retry_budget, now),
                 connect_timeout: self.connect_timeout,

@@ -26,7 +26,7 @@ use super::{
     members::{Change, Members},
     priority::{Mode, Standing, select},
     rng::Rng,
-    view::{View, Views},
+    view::{Replaced, View, Views},
 };
 use crate::{client::Client, error::Failure};
 
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(super) checks: Option<Checks>,
     /// Where endpoints come and go; where they do not, those of the first view are there for ever.
     pub(super) discovery: Option<Discovery>,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Counts>,
     pub(super) budget: Budget,
     pub(super) connect_timeout: Duration,
     /// Whether the gateway is not ready without it.
@@ -169,8 +169,7 @@ impl Core {
             .views
             .with(|view| (!view.is_due(now)).then(|| look(view)));
         found.unwrap_or_else(|| {
-            self.views
-                .replace(|old| old.is_due(now).then(|| self.survey(old, now)));
+            self.change(|old| old.is_due(now).then(|| self.survey(old, now)));
             self.views.with(look)
         })
     }
@@ -246,9 +245,12 @@ impl Core {
     }
 
     /// Whether there is an endpoint for one more try that was not `tried`.
-    pub(crate) fn has_another(&self, caller: &Caller, tried: &[usize], now: Instant) -> bool {
+    ///
+    /// The policy is not asked: the answer would be a choice that nobody uses, and a round robin would pass an endpoint over.
+    pub(crate) fn has_another(&self, tried: &[usize]) -> bool {
         self.views.with(|view| {
-            self.pick(view, caller, tried, now).is_some() || gone(view, tried).is_some()
+            let mut seats = view.roster.seats().iter();
+            seats.any(|seat| !tried.contains(&seat.index())) || gone(view, tried).is_some()
         })
     }
 
@@ -402,12 +404,15 @@ impl Core {
             return Err(format!("there are more than {MOST_ENDPOINTS} endpoints"));
         }
         self.blueprint.prepare(endpoints)?;
-        let mut change = None;
-        self.views.replace(|old| {
-            let (view, changed) = self.moved(old, endpoints, Instant::now())?;
+        let mut change: Option<Change> = None;
+        let is_replaced = self.change(|old| {
+            // What has shifted has, and is not found a second time.
+            let shifted = change.take().is_some_and(|before| before.shifted);
+            let (view, changed) = self.moved(old, endpoints, shifted, Instant::now())?;
             change = Some(changed);
             Some(view)
         });
+        let change = change.filter(|_| is_replaced);
         if let Some(change) = change {
             for upstream in &change.left {
                 upstream.state.leave();
@@ -424,15 +429,22 @@ impl Core {
     }
 
     /// The view of another set of endpoints, if something has changed.
-    fn moved(&self, old: &View, endpoints: &[Endpoint], now: Instant) -> Option<(View, Change)> {
+    fn moved(
+        &self,
+        old: &View,
+        endpoints: &[Endpoint],
+        shifted: bool,
+        now: Instant,
+    ) -> Option<(View, Change)> {
         let is_first = old.members.count() == 0;
-        let change = old.members.changed(endpoints, |index, endpoint| {
+        let mut change = old.members.changed(endpoints, |index, endpoint| {
             let upstream = self.blueprint.make(index, endpoint, now);
             if !is_first {
                 upstream.state.warmth.chill(now);
             }
             upstream
         });
+        change.shifted |= shifted;
         if change.is_none() {
             return None;
         }
@@ -443,7 +455,6 @@ impl Core {
             Some(old),
             now,
         );
-        self.tell_mode(old.mode, view.mode);
         Some((view, change))
     }
 
@@ -455,19 +466,26 @@ impl Core {
 
     /// Makes a new list of who may be chosen, after something has changed.
     pub(super) fn refresh(&self, now: Instant) {
-        self.views.replace(|old| Some(self.survey(old, now)));
+        self.change(|old| Some(self.survey(old, now)));
+    }
+
+    /// Puts another view in place of the one that holds, and says whether it did.
+    fn change(&self, next: impl FnMut(&View) -> Option<View>) -> bool {
+        let replaced = self.views.replace(next);
+        if let Some(Replaced { old, new }) = &replaced {
+            self.tell_mode(old.mode, new.mode);
+        }
+        replaced.is_some()
     }
 
     fn survey(&self, old: &View, now: Instant) -> View {
-        let view = survey(
+        survey(
             &old.members,
             &*self.balancer,
             &self.slow_start,
             Some(old),
             now,
-        );
-        self.tell_mode(old.mode, view.mode);
-        view
+        )
     }
 
     /// The endpoints that it has now.
@@ -592,7 +610,10 @@ pub(super) fn survey(
         step_due: standings
             .iter()
             .any(|standing| standing.warmth < FULL)
-            .then(|| now + STEP),
+            .then(|| {
+                let planned = old.and_then(|old| old.step_due);
+                planned.filter(|&due| due > now).unwrap_or(now + STEP)
+            }),
         roster,
         mode,
     }

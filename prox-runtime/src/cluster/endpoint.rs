@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     QueueOptions,
     balance::{Load, Seat, Total, key_of, sticky::Affinity},
+    events::Counts,
     health::passive::Ejections,
     queue::Queue,
     state::State,
@@ -402,6 +403,8 @@ pub(crate) struct Upstream {
 /// What all endpoints of a cluster are made with.
 #[derive(Debug)]
 pub(super) struct Blueprint {
+    pub(super) backend: Arc<str>,
+    pub(super) counts: Arc<Counts>,
     pub(super) pool: PoolOptions,
     /// Over HTTP/2, where a connection must be there within this time.
     pub(super) http2: Option<Duration>,
@@ -443,7 +446,12 @@ impl Blueprint {
     pub(super) fn make(&self, index: usize, endpoint: Endpoint, now: Instant) -> Upstream {
         let pool = Pool::new(self.pool.clone());
         let pool = match self.http2 {
-            Some(connect_timeout) => pool.http2(connect_timeout),
+            Some(connect_timeout) => {
+                let (backend, counts) = (Arc::clone(&self.backend), Arc::clone(&self.counts));
+                let endpoint = endpoint.clone();
+                let flooded = move |frames| counts.tell_flood(&backend, &endpoint, frames);
+                pool.http2(connect_timeout, Arc::new(flooded))
+            }
             None => pool,
         };
         let queue = |limit| Arc::new(Queue::new(limit, self.queue.clone()));

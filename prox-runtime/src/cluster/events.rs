@@ -18,6 +18,7 @@ use super::{
     queue::Refused,
     retry,
 };
+use crate::pool::OverLimit;
 
 macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident)*) => {
@@ -91,23 +92,37 @@ counts! {
     /// Tries that failed and should have been made again, but were not: for want of another try, of budget, of time or of a
     /// whole body, or because of the method or a long `Retry-After`.
     not_retried
-    /// Requests that were sent once more because the kept connection was dead, or took no more of them.
+    /// Requests that were sent again because the kept connection was dead, or the upstream had not processed them.
     resent
     /// Requests that were refused because too many waited for the endpoint already.
     queue_full
     /// Requests that waited for the endpoint until their time was over.
     queue_timeouts
+    /// Responses whose head was over [`max_response_headers`](crate::ClusterBuilder::max_response_headers) or
+    /// [`max_response_header_size`](crate::ClusterBuilder::max_response_header_size).
+    heads_over
     /// Requests that were sent to a second endpoint because the first was slow.
     hedged
     /// Those of them that the second endpoint answered.
     hedges_won
     /// Slow requests that were not, for want of another endpoint, of a whole body, of time or of budget.
     not_hedged
+    /// Connections of HTTP/2 that were closed because the endpoint sent too many frames that the gateway has work with and that
+    /// no request, no message and no data called for.
+    floods
     /// Requests that a mirror got as well.
     mirrored
     /// Requests that a mirror should have got, but there were too many copies under way, or the body was over 64 KiB, had trailers or
     /// was broken. Upgrades do not count, and neither do requests that are over before their body has ended.
     not_mirrored
+}
+
+impl Counts {
+    /// A connection to an endpoint was closed because of too many of these frames.
+    pub(super) fn tell_flood(&self, backend: &str, endpoint: &Endpoint, frames: &str) {
+        self.floods.up();
+        tracing::warn!(target: "prox", backend, %endpoint, frames, "flood of HTTP/2 frames");
+    }
 }
 
 impl Core {
@@ -254,7 +269,7 @@ impl Core {
         }
     }
 
-    /// A request is sent once more, since the kept connection was of no use.
+    /// A request is sent again, since the connection was of no use to it.
     pub(crate) fn resent(&self, endpoint: &Endpoint) {
         self.counts().resent.up();
         tracing::debug!(target: "prox", backend = self.name(), %endpoint, "sent again");
@@ -274,6 +289,16 @@ impl Core {
         };
         self.counts().queue_timeouts.up();
         tracing::debug!(target: "prox", backend, %endpoint, reason, "waited in the queue in vain");
+    }
+
+    /// The head of a response is over a limit.
+    pub(crate) fn head_over(&self, endpoint: &Endpoint, over: OverLimit) {
+        self.counts().heads_over.up();
+        let limit = match over {
+            OverLimit::Fields(_) => "max_response_headers",
+            OverLimit::Bytes(_) => "max_response_header_size",
+        };
+        tracing::info!(target: "prox", backend = self.name(), %endpoint, limit, allowed = over.allowed(), "head of a response over the limit");
     }
 
     /// A request is sent to a second endpoint, since there is no answer from this one.

@@ -95,7 +95,7 @@ impl Mirror {
     pub(super) fn new(mut cluster: Cluster, options: MirrorOptions) -> Arc<Self> {
         // A copy is no request that anybody waits for, and what mirrors in a circle would never end.
         cluster.policy.retry = RetryOptions::default();
-        cluster.policy.mirror = None;
+        cluster.policy.mirrors = Vec::new();
         cluster.policy.hedge = None;
         Arc::new(Self {
             cluster,
@@ -106,6 +106,11 @@ impl Mirror {
 
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Whether it is the mirror of this cluster, by whatever handle.
+    pub(super) fn is_to(&self, cluster: &Cluster) -> bool {
+        Arc::ptr_eq(self.cluster.core(), cluster.core())
     }
 
     /// What is wrong with it.

@@ -21,7 +21,6 @@ mod operate;
 mod priority;
 mod queue;
 mod readiness;
-mod replay;
 mod retry;
 mod rng;
 mod siphash;
@@ -34,6 +33,7 @@ mod window;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::{
+    background::Background,
     balance::sticky::{Affinity, Belongs},
     budget::Budget,
     core::Core,
@@ -43,7 +43,6 @@ pub(crate) use self::{
     lease::{Caller, Lease, Outcome, Unavailable},
     mirror::Mirror,
     queue::Permit,
-    replay::Replay,
     retry::{Attempt, Failed, RetryAfter, Verdict},
 };
 pub use self::{
@@ -99,7 +98,7 @@ pub(crate) struct Policy {
     pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
     pub(crate) retry: RetryOptions,
-    pub(crate) mirror: Option<Arc<Mirror>>,
+    pub(crate) mirrors: Vec<Arc<Mirror>>,
     pub(crate) hedge: Option<Arc<Hedging>>,
 }
 
@@ -114,7 +113,7 @@ impl Default for Policy {
             forwarded: false,
             rewrite: None,
             retry: RetryOptions::default(),
-            mirror: None,
+            mirrors: Vec::new(),
             hedge: None,
         }
     }
@@ -203,6 +202,9 @@ macro_rules! policy_methods {
         /// be one to which a `POST` may come that its client knows nothing of. They end with the gateway, and no drain waits for
         /// them.
         ///
+        /// Each mirror is another one: with two of them, both get copies. One to the same backend as before replaces it, so that a
+        /// route can have another share than its backend.
+        ///
         /// With a share that is not from 0.0 to 1.0, or the backend itself as its mirror, the gateway does not start; literals
         /// and names in [`gateway!`](https://docs.rs/prox/latest/prox/macro.gateway.html) do not compile.
         pub fn mirror(
@@ -210,7 +212,8 @@ macro_rules! policy_methods {
             to: $crate::cluster::Cluster,
             options: impl Into<$crate::cluster::MirrorOptions>,
         ) -> Self {
-            self.policy.mirror = Some($crate::cluster::Mirror::new(to, options.into()));
+            self.policy
+                .add_mirror($crate::cluster::Mirror::new(to, options.into()));
             self
         }
 
@@ -229,7 +232,13 @@ pub(crate) use policy_methods;
 impl Policy {
     /// What is wrong with it, wherever it is used.
     fn problem(&self) -> Option<String> {
-        self.mirror.as_ref().and_then(|mirror| mirror.problem())
+        self.mirrors.iter().find_map(|mirror| mirror.problem())
+    }
+
+    fn add_mirror(&mut self, mirror: Arc<Mirror>) {
+        self.mirrors
+            .retain(|before| !before.is_to(mirror.cluster()));
+        self.mirrors.push(mirror);
     }
 }
 
@@ -243,8 +252,7 @@ impl Cluster {
 
     /// What is wrong with the options of this handle, whatever its route.
     pub(crate) fn problem(&self) -> Option<String> {
-        let mirror = self.policy.mirror.as_ref();
-        let itself = mirror.is_some_and(|mirror| Arc::ptr_eq(mirror.cluster().core(), &self.core));
+        let itself = self.policy.mirrors.iter().any(|mirror| mirror.is_to(self));
         let itself =
             itself.then(|| "it mirrors to itself: name another backend in `.mirror(..)`".into());
         itself
@@ -254,14 +262,16 @@ impl Cluster {
 
     /// Whether it has to be told how the route matched.
     pub(crate) fn needs_match(&self) -> bool {
-        let mirror = self.policy.mirror.as_ref();
-        self.policy.rewrite.is_some() || mirror.is_some_and(|mirror| mirror.cluster().needs_match())
+        let mut mirrors = self.policy.mirrors.iter();
+        self.policy.rewrite.is_some() || mirrors.any(|mirror| mirror.cluster().needs_match())
     }
 
     /// What is wrong with the rewrite on a route of this path.
     pub(crate) fn check_rewrite(&self, path: &str) -> Vec<String> {
-        let mirror = self.policy.mirror.as_ref();
-        let mirrored = mirror.map_or_else(Vec::new, |mirror| mirror.cluster().check_rewrite(path));
+        let mirrors = self.policy.mirrors.iter();
+        let mirrored: Vec<String> = mirrors
+            .flat_map(|mirror| mirror.cluster().check_rewrite(path))
+            .collect();
         let Some(template) = &self.policy.rewrite else {
             return mirrored;
         };
@@ -288,6 +298,11 @@ impl Cluster {
     pub(crate) fn is_looked_after(&self) -> bool {
         let core = &*self.core;
         core.discovery.is_some() || core.checks.is_some() || core.required || core.warm > 0
+    }
+
+    /// The backends that get copies of its requests.
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = &Self> {
+        self.policy.mirrors.iter().map(|mirror| mirror.cluster())
     }
 
     pub(crate) fn policy(&self) -> &Policy {

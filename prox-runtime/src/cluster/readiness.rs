@@ -17,8 +17,10 @@ impl Core {
 impl Cluster {
     /// Whether one of its endpoints is well: not drained, not ejected and, where there are checks, one that has passed one.
     ///
-    /// Before the first check has come back this is false, although requests are sent on already.
+    /// Before the first check has come back this is false, although requests are sent on already. The question begins the checks,
+    /// and the search for endpoints, where neither a server nor a request has begun them yet and a runtime is here to run them.
     pub fn is_ready(&self) -> bool {
+        self.core().start();
         self.core().is_ready()
     }
 

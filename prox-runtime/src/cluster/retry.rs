@@ -20,6 +20,12 @@ use crate::time::FOREVER;
 /// - nothing of the response has gone to the client;
 /// - the [budget](crate::BudgetOptions) is not used up, and the time limit of the request leaves time for it.
 ///
+/// A request that its upstream has provably not processed is sent again whatever its method, and however often that happens: nothing of
+/// it had left, or an upstream of HTTP/2 said so (`REFUSED_STREAM`, or a `GOAWAY` for an earlier stream). So is an idempotent request
+/// without a body that is lost with a kept connection. The first time is free, and on the same endpoint; from then on the
+/// [budget](crate::BudgetOptions) bounds it, and the time that a connection may take
+/// ([`connect_timeout`](crate::ClusterBuilder::connect_timeout), 3 s), counted from the first refusal.
+///
 /// The next try goes to another endpoint, if there is one. Before it, the request waits for a random time: up to 25 ms before
 /// the first retry, twice as much before each further one, up to 250 ms ("full jitter"). A `Retry-After` of up to 1 s is
 /// waited for; an answer that asks for more is passed on.
@@ -78,7 +84,7 @@ impl RetryOptions {
         self
     }
 
-    /// Retries answers with these statuses, instead of 502, 503 and 504.
+    /// Retries answers with these statuses, instead of 502, 503 and 504, or of those of an earlier call.
     #[must_use]
     pub fn on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.statuses = statuses.into_iter().collect();
@@ -119,7 +125,7 @@ impl RetryOptions {
         }
     }
 
-    /// Whether the body of such a request should be kept for another try; see [`Replay`](super::replay::Replay).
+    /// Whether the body of such a request should be kept for another try; see [`Replay`](crate::replay::Replay).
     pub(crate) fn keeps_bodies_of(&self, method: &Method) -> bool {
         self.is_on() && (self.any_method || method.is_idempotent())
     }
@@ -157,6 +163,10 @@ impl RetryOptions {
                 return Ok(Duration::ZERO);
             }
             self.left(attempt)?;
+            return Ok(self.back_off_before(attempt.retries, rng));
+        }
+        if attempt.failed == Failed::Unprocessed {
+            // Time and budget are its only limits.
             return Ok(self.back_off_before(attempt.retries, rng));
         }
         let asked = match attempt.failed {
@@ -233,6 +243,9 @@ pub(crate) struct Attempt<'a> {
 pub(crate) enum Failed {
     /// There was no connection (DNS, TCP, TLS, or late), so nothing was sent.
     Connect,
+    /// The upstream has not processed the request, by its own word or because nothing of it has left; or the request was lost with a
+    /// kept connection, and is idempotent. It was sent again before, and that happened once more.
+    Unprocessed,
     /// The connection or the stream ended before the response.
     Reset,
     /// The [limit for one try](RetryOptions::per_try_timeout) ran out.

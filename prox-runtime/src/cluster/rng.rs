@@ -36,6 +36,13 @@ impl Rng {
         reduce(self.next(), limit)
     }
 
+    /// Whether something happens that has this chance: never at 0, always at 1.
+    pub(crate) fn hits(&self, chance: f32) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "24 bits are exact")]
+        let drawn = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
+        drawn < chance
+    }
+
     /// A position in a list of `length`; 0 when it is empty.
     #[cfg(test)]
     pub(crate) fn position(&self, length: usize) -> usize {
@@ -93,6 +100,14 @@ mod tests {
             "{counts:?}"
         );
         assert_eq!(rng.position(0), 0);
+    }
+
+    #[test]
+    fn chances_are_kept() {
+        let rng = Rng::seeded(1);
+        let hits = |chance| (0..10_000).filter(|_| rng.hits(chance)).count();
+        assert_eq!((hits(0.0), hits(1.0)), (0, 10_000));
+        assert!(hits(0.25).abs_diff(2_500) < 200);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Opens connections to upstreams.
 
+mod names;
+mod race;
+
 use std::{io, net::IpAddr, path::Path, time::Duration};
 
 use tokio::net::{TcpStream, UnixStream};
 
+use self::names::Names;
 use crate::{
     error::{Error, Failure},
     stream::Stream,
@@ -24,7 +28,8 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// Opens a connection to `host`, trying each of its addresses in turn, within `limit` altogether.
+/// Opens a connection to `host` within `limit`, its look-up included. Of several addresses that it has, the first that answers
+/// is taken.
 ///
 /// # Errors
 ///
@@ -83,24 +88,14 @@ pub(crate) async fn unix(path: &Path, limit: Duration) -> Result<Stream, Error> 
 }
 
 async fn open(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let stream = if let Ok(address) = host.parse::<IpAddr>() {
-        TcpStream::connect((address, port)).await
-    } else {
-        let addresses = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|error| Error::caused(Failure::Dns, error))?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        let mut connected = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    connected = Some(stream);
-                    break;
-                }
-                Err(error) => last = error,
-            }
-        }
-        connected.ok_or(last)
+    open_by(Names::system(), host, port).await
+}
+
+/// Connects to the address that `host` is, or to the first that answers of those that it has.
+async fn open_by(names: &Names, host: &str, port: u16) -> Result<TcpStream, Error> {
+    let stream = match host.parse::<IpAddr>() {
+        Ok(address) => TcpStream::connect((address, port)).await,
+        Err(_) => open_name(names, host, port).await?,
     };
     let stream = stream.map_err(|error| Error::caused(Failure::Connect, error))?;
     // Requests are written whole, so that waiting for more to send would only delay them.
@@ -109,3 +104,23 @@ async fn open(host: &str, port: u16) -> Result<TcpStream, Error> {
         .map_err(|error| Error::caused(Failure::Connect, error))?;
     Ok(stream)
 }
+
+async fn open_name(names: &Names, name: &str, port: u16) -> Result<io::Result<TcpStream>, Error> {
+    let addresses = names
+        .addresses(name, port)
+        .await
+        .map_err(|reason| Error::caused(Failure::Dns, io::Error::other(reason.to_string())))?;
+    Ok(match race::first(addresses, TcpStream::connect).await {
+        Ok(won) => {
+            names.slight(name, won.losers);
+            Ok(won.connection)
+        }
+        Err(error) => {
+            names.doubt(name);
+            Err(error)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

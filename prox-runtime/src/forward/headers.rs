@@ -1,16 +1,20 @@
 //! Header rules for a message that passes through (RFC 9110, 7.6; RFC 9112, 6).
+//!
+//! What belongs to one connection is removed where a message comes in, before guards and layers see it: a request in
+//! [`admit`], a response in [`response`]. There alone a `Connection` list counts. What comes out of layers and handlers has
+//! no such list: [`sent`] and [`answered`] remove the fields of a connection, and no other.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{self, Entry},
 };
 
-use crate::client::Client;
+use super::{claims, length};
+use crate::{client::Client, error::Failure};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -32,6 +36,8 @@ mod field {
     pub(super) const FORWARDED: u16 = 1 << 9;
     pub(super) const CONTENT_TYPE: u16 = 1 << 10;
     pub(super) const EXPECT: u16 = 1 << 11;
+    pub(super) const CONTENT_LENGTH: u16 = 1 << 12;
+    pub(super) const CLAIM: u16 = 1 << 13;
 }
 
 /// Fields that belong to one connection, and never pass.
@@ -50,7 +56,21 @@ const HOP_BY_HOP: [(u16, HeaderName); 8] = [
 const HOPS: u16 = (field::HTTP2_SETTINGS << 1) - 1;
 
 impl Present {
+    /// The fields of a client's request, its claims among them.
+    pub(crate) fn of_client(headers: &HeaderMap) -> Self {
+        Self::find(headers, |name| match name {
+            // These are replaced anyway.
+            "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => 0,
+            _ if claims::is_claim(name) => field::CLAIM,
+            _ => 0,
+        })
+    }
+
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self::find(headers, |_| 0)
+    }
+
+    fn find(headers: &HeaderMap, other: impl Fn(&str) -> u16) -> Self {
         let bits = headers.keys().map(|name| match name.as_str() {
             "connection" => field::CONNECTION,
             "keep-alive" => field::KEEP_ALIVE,
@@ -63,8 +83,9 @@ impl Present {
             "te" => field::TE,
             "forwarded" => field::FORWARDED,
             "content-type" => field::CONTENT_TYPE,
+            "content-length" => field::CONTENT_LENGTH,
             "expect" => field::EXPECT,
-            _ => 0,
+            name => other(name),
         });
         Self(bits.fold(0, |all, one| all | one))
     }
@@ -89,17 +110,30 @@ impl Present {
     }
 }
 
-/// Makes a request's headers fit for the upstream: hop-by-hop fields gone, the client named.
+/// Makes of a client's request what guards, layers, handlers and upstreams may believe: fields that belong to the client's
+/// connection are gone, its length is written once, and who it is stands in `X-Forwarded-*`.
 ///
-/// `Host` is left to whoever knows the endpoint; what the client sent is kept in `X-Forwarded-Host`. Where a trusted proxy
-/// has said who the client is, that is repeated instead. `present` is of these same headers.
-pub(crate) fn request(headers: &mut HeaderMap, present: Present, client: &Client) {
+/// Where a trusted proxy has said who the client is, that is repeated. What the client sent as `Host` is kept in
+/// `X-Forwarded-Host`. `present` is of these same headers.
+///
+/// # Errors
+///
+/// [`Failure::MalformedRequest`] for lengths that differ; all the rest is done even so.
+pub(crate) fn admit(
+    headers: &mut HeaderMap,
+    present: Present,
+    client: &Client,
+) -> Result<(), Failure> {
+    strip_listed(headers, present);
     strip(headers, present);
     if present.has(field::TE) {
         keep_te_trailers(headers);
     }
     if present.has(field::FORWARDED) {
-        headers.remove(FORWARDED);
+        headers.remove(header::FORWARDED);
+    }
+    if present.has(field::CLAIM) {
+        claims::remove(headers, client);
     }
     match client.forwarded_for() {
         Some(address) => headers.insert(X_FORWARDED_FOR, address),
@@ -111,46 +145,101 @@ pub(crate) fn request(headers: &mut HeaderMap, present: Present, client: &Client
         Some(host) => headers.insert(X_FORWARDED_HOST, host),
         None => headers.remove(X_FORWARDED_HOST),
     };
+    if present.has(field::CONTENT_LENGTH) {
+        length::unify(headers).map_err(|_| Failure::MalformedRequest)?;
+    }
+    Ok(())
 }
 
-/// Makes a response's headers fit for the client.
-///
-/// A length beside a transfer coding is dropped: the coding frames the message, the length is a lie or an attack.
-pub(crate) fn response(headers: &mut HeaderMap) {
+/// Makes a request that comes out of layers fit for the upstream: a layer may have set fields of a connection.
+pub(crate) fn sent(headers: &mut HeaderMap) -> Present {
     let present = Present::of(headers);
-    if present.has(field::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
+    strip(headers, present);
+    if present.has(field::TE) {
+        keep_te_trailers(headers);
     }
+    present
+}
+
+/// Makes the head of an upstream's response fit for layers and for the client.
+///
+/// A length beside a transfer coding is dropped: the coding frames the message, the length is a lie or an attack. A `204` has
+/// no length (RFC 9110, 8.6).
+pub(crate) fn response(headers: &mut HeaderMap, status: StatusCode) {
+    let present = Present::of(headers);
+    if present.has(field::CONTENT_LENGTH) {
+        if present.has(field::TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
+            headers.remove(header::CONTENT_LENGTH);
+        } else {
+            length::well_formed(headers);
+        }
+    }
+    strip_listed(headers, present);
     strip(headers, present);
     if present.has(field::TE) {
         headers.remove(header::TE);
     }
 }
 
-/// Drops a length that a layer made wrong, when that of the body is known; the sender then writes the right one.
+/// Makes the head of an answer that comes out of layers and handlers fit for the client.
 ///
-/// Two lengths for one message would let its receiver take the end of the body for the next message.
-pub(crate) fn right_length(headers: &mut HeaderMap, body: Option<u64>) {
-    let Some(body) = body else { return };
-    let Entry::Occupied(length) = headers.entry(header::CONTENT_LENGTH) else {
+/// A `Connection` field of theirs may say `close`, and no more: what else it lists would be removed by the client, or before.
+pub(crate) fn answered(headers: &mut HeaderMap, status: StatusCode) {
+    const OF_A_CONNECTION: u16 =
+        field::CONNECTION | field::KEEP_ALIVE | field::PROXY_CONNECTION | field::TRANSFER_ENCODING;
+    let present = Present::of(headers);
+    if !present.has(OF_A_CONNECTION) {
         return;
-    };
-    let right = |written: &HeaderValue| {
-        written.to_str().ok().and_then(|length| length.parse().ok()) == Some(body)
-    };
-    if !length.iter().all(right) {
-        length.remove_entry_mult();
+    }
+    // These name the protocols that the client is switched to, or should ask for.
+    let switches = matches!(
+        status,
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED
+    );
+    let is_close =
+        |value: &HeaderValue| items(value).any(|item| item.eq_ignore_ascii_case(b"close"));
+    let closes = headers.get_all(header::CONNECTION).iter().any(is_close);
+    for (bit, name) in HOP_BY_HOP {
+        let kept = bit == field::CONNECTION && switches;
+        if bit & OF_A_CONNECTION != 0 && present.has(bit) && !kept {
+            headers.remove(name);
+        }
+    }
+    if closes && !switches {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
+/// Makes the trailers of a client's request what layers, handlers and upstreams may believe.
+pub(crate) fn client_trailers(headers: &mut HeaderMap) {
+    strip_listed(headers, Present::of(headers));
+    sent_trailers(headers);
+}
+
+/// Makes the trailers of a request that comes out of layers fit for the upstream.
+pub(crate) fn sent_trailers(headers: &mut HeaderMap) {
+    strip_trailers(headers);
+    claims::remove_all(headers);
+}
+
+/// Makes the trailers of an upstream's response fit for layers and for the client.
+pub(crate) fn response_trailers(headers: &mut HeaderMap) {
+    strip_listed(headers, Present::of(headers));
+    strip_trailers(headers);
+}
+
 /// Removes from trailers what must not stand there (RFC 9110, 6.5.1).
-pub(crate) fn trailers(headers: &mut HeaderMap) {
+fn strip_trailers(headers: &mut HeaderMap) {
     strip(headers, Present::of(headers));
     for name in [
         header::TE,
         header::HOST,
         header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
         header::AUTHORIZATION,
+        header::COOKIE,
         header::SET_COOKIE,
         header::TRAILER,
     ] {
@@ -158,12 +247,10 @@ pub(crate) fn trailers(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes the fields of a connection.
 fn strip(headers: &mut HeaderMap, present: Present) {
-    if present.0 & HOPS == 0 {
+    if !present.has(HOPS) {
         return;
-    }
-    if present.has(field::CONNECTION) {
-        strip_listed(headers);
     }
     for (bit, name) in HOP_BY_HOP {
         if present.has(bit) {
@@ -173,7 +260,10 @@ fn strip(headers: &mut HeaderMap, present: Present) {
 }
 
 /// Removes the fields that `Connection` lists, except those that a sender has no business removing.
-fn strip_listed(headers: &mut HeaderMap) {
+fn strip_listed(headers: &mut HeaderMap, present: Present) {
+    if !present.has(field::CONNECTION) {
+        return;
+    }
     let Entry::Occupied(connection) = headers.entry(header::CONNECTION) else {
         return;
     };
@@ -187,8 +277,8 @@ fn strip_listed(headers: &mut HeaderMap) {
     }
     let listed: Vec<HeaderName> = connection
         .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .flat_map(items)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| !is_protected(name))
         .collect();
     for name in listed {
@@ -196,7 +286,13 @@ fn strip_listed(headers: &mut HeaderMap) {
     }
 }
 
-/// What a client must not be able to take away from the upstream by naming it in `Connection`.
+/// The items of a list.
+fn items(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let items = value.as_bytes().split(|&byte| byte == b',');
+    items.map(<[u8]>::trim_ascii)
+}
+
+/// What a sender must not be able to take away from the receiver by naming it in `Connection`. Claims have a rule of their own.
 fn is_protected(name: &HeaderName) -> bool {
     matches!(
         *name,
@@ -204,11 +300,11 @@ fn is_protected(name: &HeaderName) -> bool {
             | header::AUTHORIZATION
             | header::COOKIE
             | header::SET_COOKIE
+            | header::EXPECT
             | header::TE
             | header::VIA
     ) || name.as_str().starts_with("content-")
-        || name.as_str().starts_with("x-forwarded-")
-        || *name == FORWARDED
+        || claims::is_claim(name.as_str())
 }
 
 /// `TE` belongs to one connection, but gRPC needs the upstream to know that trailers are welcome.
@@ -218,8 +314,8 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
     };
     let trailers = te
         .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+        .flat_map(items)
+        .any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
     if trailers {
         te.insert(HeaderValue::from_static("trailers"));
     } else {

@@ -1,9 +1,11 @@
 //! What the RFCs say about a message that passes through: pure functions on heads, with no I/O.
 
+pub(crate) mod claims;
 pub(crate) mod forwarded;
 pub(crate) mod grpc;
 pub(crate) mod headers;
 pub(crate) mod host;
+pub(crate) mod length;
 pub(crate) mod max_forwards;
 pub(crate) mod path;
 pub(crate) mod proxy_status;

@@ -38,7 +38,7 @@ fn error(failure: Failure) -> &'static str {
         F::Reset => "connection_terminated",
         F::MalformedResponse => "http_protocol_error",
         F::ResponseTimeout => "http_response_timeout",
-        F::NoEndpoint | F::CircuitOpen => "destination_unavailable",
+        F::NoEndpoint | F::CircuitOpen | F::Drained => "destination_unavailable",
         F::QueueFull => "connection_limit_reached",
     }
 }

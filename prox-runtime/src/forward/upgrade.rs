@@ -13,18 +13,25 @@ pub(crate) struct Asked(HeaderValue);
 impl Asked {
     /// What a request asks for; nothing when it does not ask in a way that may be passed on.
     ///
+    /// Any method may ask (RFC 9110, 7.8). `CONNECT` asks for a tunnel in its own way.
+    ///
     /// Protocols that are HTTP again, or wrap it, are never passed on: an upstream that speaks HTTP behind a tunnel answers
     /// requests that the gateway has not seen.
     pub(crate) fn by<B>(req: &Request<B>) -> Option<Self> {
         let headers = req.headers();
         let asked = single(headers, header::UPGRADE)?;
-        let fit = *req.method() == Method::GET
+        let fit = *req.method() != Method::CONNECT
             && req.version() >= Version::HTTP_11
             && lists(headers, header::CONNECTION, b"upgrade")
             && !headers.contains_key(HTTP2_SETTINGS)
             && items(asked).all(is_protocol)
             && !items(asked).any(is_http);
         fit.then(|| Self(asked.clone()))
+    }
+
+    /// The protocols, as the client has listed them.
+    pub(crate) fn protocols(&self) -> &HeaderValue {
+        &self.0
     }
 
     /// Asks an upstream for the same, on a request without hop-by-hop fields.
@@ -190,8 +197,17 @@ mod tests {
             assert_eq!(asked(fields), None, "{fields:?}");
         }
         let whole = [UPGRADE, ("upgrade", "websocket")];
-        for (method, version) in [("POST", Version::HTTP_11), ("GET", Version::HTTP_10)] {
+        for (method, version) in [("CONNECT", Version::HTTP_11), ("GET", Version::HTTP_10)] {
             assert_eq!(Asked::by(&request(method, version, &whole)), None);
+        }
+    }
+
+    #[test]
+    fn any_method_may_ask() {
+        let fields = [("connection", "Upgrade"), ("upgrade", "tcp")];
+        for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS", "X"] {
+            let asked = Asked::by(&request(method, Version::HTTP_11, &fields));
+            assert!(asked.is_some(), "{method}");
         }
     }
 

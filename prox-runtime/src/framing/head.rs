@@ -32,6 +32,8 @@ pub(super) struct Head {
     /// The field whose value is being carried.
     field: Option<Framing>,
     pub(super) fields: Fields,
+    /// How many field lines have begun.
+    pub(super) lines: usize,
     /// HTTP/1.0.
     pub(super) old: bool,
     pub(super) status: u16,
@@ -86,6 +88,7 @@ impl Head {
             carry: Carry::default(),
             field: None,
             fields: Fields::default(),
+            lines: 0,
             old: false,
             status: 0,
             target: 0,
@@ -220,6 +223,7 @@ impl Head {
                 self.take(field, value)
                     .map_err(|kind| (kind, end_of_line))?;
             }
+            self.lines += 1;
             at = end_of_line + 2;
         }
     }
@@ -335,6 +339,7 @@ impl Head {
             (At::FieldStart | At::Name, _) if scan::is_token(byte) => {
                 if self.at == At::FieldStart {
                     self.carry.clear();
+                    self.lines += 1;
                 }
                 self.carry.push(byte);
                 Ok(At::Name)

@@ -6,12 +6,14 @@
 //! byte passes here first, in the order in which it was read, and what has more than one meaning goes no further.
 //!
 //! `forward` is about what a message says; this is about where it ends. Nothing is kept of a message but the place in it
-//! and a few bytes of the field under way; how large a head may be is the parser's business.
+//! and a few bytes of the field under way. The parser refuses a head that is too large. What is counted here tells which
+//! limit that was.
 
 mod body;
 mod chunked;
 mod fields;
 mod head;
+mod limits;
 mod requests;
 mod responses;
 mod scan;
@@ -24,6 +26,7 @@ mod tests;
 use std::{error::Error as StdError, fmt, io};
 
 pub(crate) use self::{
+    limits::{HeadLimits, OverLimit, over_limit},
     requests::Requests,
     responses::{Asked, Responses},
 };

@@ -19,6 +19,8 @@ pub(crate) struct Requests {
     state: State,
     /// The longest target that the parser has room for, which is longer than any that is served.
     longest: usize,
+    /// The most fields that a head had so far.
+    most_fields: usize,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Requests {
         Self {
             state: State::start(longest),
             longest,
+            most_fields: 0,
         }
     }
 
@@ -56,7 +59,10 @@ impl Requests {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut at = 0;
         while at < bytes.len() {
-            match self.state.feed(&bytes[at..], self.longest) {
+            let fed = self
+                .state
+                .feed(&bytes[at..], self.longest, &mut self.most_fields);
+            match fed {
                 Ok(Some(taken)) => at += taken,
                 Ok(None) => break,
                 Err((kind, good)) => {
@@ -78,6 +84,11 @@ impl Requests {
         Ok(())
     }
 
+    /// The most fields that a head had so far, or has that is under way.
+    pub(crate) fn most_fields(&self) -> usize {
+        self.most_fields
+    }
+
     /// Whether all that came are whole requests.
     #[cfg(test)]
     pub(super) fn is_between(&self) -> bool {
@@ -91,10 +102,17 @@ impl State {
     }
 
     /// Takes some of the bytes, and says how many; `None` for all of them.
-    fn feed(&mut self, bytes: &[u8], longest: usize) -> Result<Option<usize>, Refusal> {
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        longest: usize,
+        most_fields: &mut usize,
+    ) -> Result<Option<usize>, Refusal> {
         match self {
             Self::Head(head) => {
-                let taken = head.feed(bytes)?;
+                let fed = head.feed(bytes);
+                *most_fields = head.lines.max(*most_fields);
+                let taken = fed?;
                 if taken.is_some() {
                     let fields = head.fields;
                     *self = match fields.length {

@@ -16,6 +16,8 @@ pub(crate) enum Asked {
     Connect,
     /// A `101` begins a tunnel.
     Upgrade,
+    /// A `101` begins a tunnel, and no other response has a body.
+    HeadUpgrade,
     #[default]
     Other,
 }
@@ -29,6 +31,8 @@ pub(crate) struct Responses {
     asked: Asked,
     /// Whether a response had a length beside its transfer coding: its sender may mean either.
     doubtful: bool,
+    /// The most fields that a head had so far.
+    most_fields: usize,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,11 @@ impl Responses {
     /// Whether every request was answered by a whole response, after which nothing came.
     pub(crate) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle) && !self.doubtful
+    }
+
+    /// The most fields that a head had so far, or has that is under way.
+    pub(crate) fn most_fields(&self) -> usize {
+        self.most_fields
     }
 
     /// Looks at the bytes that came next.
@@ -95,7 +104,9 @@ impl Responses {
         match &mut self.state {
             State::Idle => Err((Kind::Unsolicited, 0)),
             State::Head(head) => {
-                let taken = head.feed(bytes)?;
+                let fed = head.feed(bytes);
+                self.most_fields = head.lines.max(self.most_fields);
+                let taken = fed?;
                 if taken.is_some() {
                     self.doubtful |= head.fields.chunked && head.fields.length.is_some();
                     self.state = State::behind(head, self.asked);
@@ -117,7 +128,7 @@ impl Responses {
 
 impl State {
     fn head(asked: Asked) -> Self {
-        let switch = asked == Asked::Upgrade;
+        let switch = matches!(asked, Asked::Upgrade | Asked::HeadUpgrade);
         Self::Head(Head::new(Opening::Response { switch }))
     }
 
@@ -128,7 +139,7 @@ impl State {
             // Only a switch that was asked for has come so far.
             (101, _) | (200..300, Asked::Connect) => Self::Tunnel,
             (100..200, _) => Self::head(asked),
-            (204 | 304, _) | (_, Asked::Head) => Self::Idle,
+            (204 | 304, _) | (_, Asked::Head | Asked::HeadUpgrade) => Self::Idle,
             _ if fields.chunked => Self::Body(Body::Chunked(Chunked::new(true))),
             _ => match fields.length {
                 Some(length @ 1..) => Self::Body(Body::Length(length)),

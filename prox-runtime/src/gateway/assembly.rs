@@ -1,13 +1,15 @@
 //! How an expansion builds a gateway: it writes data and calls this, and so may anyone by hand.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, iter, sync::Arc};
 
 use super::{
-    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Refuse, Target, readiness::Question,
+    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target,
+    readiness::Question,
+    refusal::{Layers, Refuse},
     target::Kind,
 };
 use crate::{
-    cluster::{Cluster, upstream},
+    cluster::{Background, Cluster, upstream},
     env::{FromEnv, Reader},
     error::{Error, Result},
     handler::BoxHandler,
@@ -169,10 +171,11 @@ impl Assembly {
         }
         let is_same = |one: &Cluster, other: &Cluster| Arc::ptr_eq(one.core(), other.core());
         let mut inline: Vec<Cluster> = Vec::new();
-        for cluster in self.inline {
+        let written = self.clusters.iter().chain(&self.inline);
+        for cluster in written.flat_map(|cluster| iter::once(cluster).chain(cluster.mirrors())) {
             let mut known = self.clusters.iter().chain(&inline);
-            if cluster.is_looked_after() && !known.any(|known| is_same(known, &cluster)) {
-                inline.push(cluster);
+            if cluster.is_looked_after() && !known.any(|known| is_same(known, cluster)) {
+                inline.push(cluster.clone());
             }
         }
         let entries = self
@@ -186,6 +189,7 @@ impl Assembly {
                     guard: part.guard,
                     slashes: !clusters.is_empty() && clusters.iter().all(takes),
                     end: end(target, &part.layers),
+                    layers: Layers::new(part.layers),
                 })
             })
             .collect();
@@ -197,7 +201,9 @@ impl Assembly {
             entries,
             clusters: self.clusters,
             inline,
+            begun: Background::default(),
             refusals,
+            every: self.every,
             question,
         })))
     }
@@ -211,7 +217,7 @@ fn end(target: Target, layers: &[Layer]) -> End {
 }
 
 /// Puts layers around a handler; the first is the outermost.
-fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
+pub(super) fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
     layers
         .iter()
         .rev()

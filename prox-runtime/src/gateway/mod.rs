@@ -1,48 +1,62 @@
 //! Puts a gateway together from its tables and its parts, and answers requests with it.
 
+mod admit;
 mod assembly;
 mod called;
+mod caught;
+mod embed;
 mod explain;
 mod keys;
+mod own;
 mod readiness;
+mod refusal;
+mod service;
 mod split;
 mod target;
 mod upgrade;
 
 use std::{
     borrow::Cow,
-    convert::Infallible,
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use http::{Method, StatusCode, header, uri::PathAndQuery};
+use http::{Method, StatusCode, uri::PathAndQuery};
 use http_body::Body as _;
 
-use self::readiness::Question;
+use self::caught::Caught;
 pub use self::{
     assembly::Assembly,
     called::{
         AnswersRequests, Called, CalledHandler, CalledLayer, HandlerByName, LayerByName, Named,
         NamedOther, Returned, ReturnedOther, TakesRequests,
     },
+    embed::{Embed, Embedded},
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
+    own::{ChoosesEndpoints, NoPolicy, OwnPolicy},
     readiness::{Readiness, readiness},
+    service::GatewayFuture,
     split::Split,
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
+use self::{
+    readiness::Question,
+    refusal::{Layers, Refusal, Refused},
+};
 use crate::{
-    body::Body,
     client::Client,
-    cluster::Cluster,
-    error::{BoxError, Failure, Result},
-    forward::{headers, host, path},
+    cluster::{Background, Cluster},
+    error::{Failure, Place, Result},
+    forward::{headers, host, length, path},
     framing,
-    handler::{BoxHandler, Dispatch, Handler, Request, Response},
+    handler::{BoxHandler, Dispatch, Request, Response},
+    middleware::Layer,
+    observe,
     proxy::{self, Proxy},
     respond as responses,
     route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
@@ -65,10 +79,14 @@ struct Inner {
     variables: Variables,
     entries: Vec<Entry>,
     clusters: Vec<Cluster>,
-    /// The clusters that are written in a route itself.
+    /// The clusters that have work beside the requests and are not among `clusters`: those of routes, and of mirrors.
     inline: Vec<Cluster>,
+    /// Runs for as long as the runtime on which that work was begun.
+    begun: Background,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
+    /// The layers for every request, which are told of what the server refuses.
+    every: Vec<Layer>,
     question: Question,
 }
 
@@ -76,6 +94,8 @@ struct Inner {
 struct Entry {
     guard: Option<Box<dyn Guard>>,
     end: End,
+    /// What stands around it.
+    layers: Layers,
     /// Whether it takes paths with an encoded slash.
     slashes: bool,
 }
@@ -84,22 +104,6 @@ struct Entry {
 enum End {
     Proxy(Proxy),
     Chain(BoxHandler),
-}
-
-/// Why no route takes a request.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    failure: Failure,
-    allow: Methods,
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            allow: Methods::NONE,
-        }
-    }
 }
 
 impl Gateway {
@@ -122,17 +126,43 @@ impl Gateway {
     }
 
     /// Whether it should get requests: every backend that it [requires](crate::ClusterBuilder::required) is
-    /// [ready](Cluster::is_ready), and no server of it is to end. [`readiness`](crate::readiness()) is a target that
-    /// says so.
+    /// [ready](Cluster::is_ready), no server of it is to end, and [`drain`](Self::drain) was not called.
+    /// [`readiness`](crate::readiness()) is a target that answers this.
     ///
-    /// Without a required backend it is ready from its start.
+    /// Without a required backend it is ready from its start. The question [starts](Self::start) the gateway.
     pub fn is_ready(&self) -> bool {
+        self.start();
         self.0.question.is_ready()
     }
 
-    /// The names of the required backends that are not ready.
+    /// The names of the required backends that are not ready. The question [starts](Self::start) the gateway.
     pub fn unready(&self) -> impl Iterator<Item = &str> {
+        self.start();
         self.0.question.unready()
+    }
+
+    /// Begins what goes on beside the requests, for all backends: checks of health, the search for endpoints, and connections
+    /// that are opened [before the first request](crate::PoolOptions::warm).
+    ///
+    /// A [`Server`] does this when it starts. A gateway that is embedded in another server does it when it is first asked for
+    /// anything: a request, `poll_ready`, [`is_ready`](Self::is_ready), [`unready`](Self::unready) or this call. Call it to have
+    /// the first checks made before the first request.
+    ///
+    /// The work runs on the tokio runtime of the caller, and ends with the gateway. When that runtime ends first, the next
+    /// request begins it anew. Without a runtime, and when the work is running already, this does nothing.
+    pub fn start(&self) {
+        if !self.0.begun.is_running() && self.0.begun.start(pending) {
+            self.0.start();
+        }
+    }
+
+    /// From now on the gateway is not [ready](Self::is_ready); it goes on answering requests.
+    ///
+    /// A [`Server`] does this when it is to end. It is for a gateway that is embedded in another server: call it at the signal to
+    /// end, and let that server go on for as long as your load balancer needs to notice. It cannot be taken back, and holds for
+    /// all clones.
+    pub fn drain(&self) {
+        self.0.question.drain();
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -209,7 +239,7 @@ impl Inner {
     ) -> Result<usize, Refusal> {
         req.extensions_mut().insert(Arc::clone(client));
         let (parts, body) = std::mem::take(req).into_parts();
-        let mut allow = Methods::NONE;
+        let mut refused = Refused::new(self, refusal::preflight(&parts));
         let mut chosen = None;
         for candidate in candidates {
             let index = candidate.route as usize;
@@ -218,23 +248,17 @@ impl Inner {
                 .get(index)
                 .and_then(|entry| entry.guard.as_deref());
             if guard.is_some_and(|guard| !guard.accepts(&parts)) {
+                refused.by_guard(candidate);
                 continue;
             }
             if candidate.methods.contains(method) {
                 chosen = Some(index);
                 break;
             }
-            allow = allow.union(candidate.methods);
+            refused.by_method(candidate);
         }
         *req = Request::from_parts(parts, body);
-        chosen.ok_or_else(|| Refusal {
-            failure: if allow.is_empty() {
-                Failure::NoRoute
-            } else {
-                Failure::MethodNotAllowed
-            },
-            allow,
-        })
+        chosen.ok_or_else(|| refused.end())
     }
 }
 
@@ -242,10 +266,15 @@ impl Inner {
 async fn ask(chain: &BoxHandler, req: Request) -> Response {
     let head = *req.method() == Method::HEAD;
     let mut response = chain.call(req).await;
+    response.body_mut().placed(Place::Response);
+    let status = response.status();
+    headers::answered(response.headers_mut(), status);
     // These describe a body that they do not have.
-    if !head && response.status() != StatusCode::NOT_MODIFIED {
-        let length = response.body().size_hint().exact();
-        headers::right_length(response.headers_mut(), length);
+    if head || status == StatusCode::NOT_MODIFIED {
+        length::well_formed(response.headers_mut());
+    } else {
+        let body = response.body().size_hint().exact();
+        length::right(response.headers_mut(), body);
     }
     response
 }
@@ -263,25 +292,32 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Dispatch for Gateway {
-    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
+impl Gateway {
+    async fn answer(&self, req: &mut Request, client: &Arc<Client>, grpc: &AtomicBool) -> Response {
         let inner = &*self.0;
-        let entry = match inner.route(req, client) {
-            Ok(index) => inner.entries.get(index).map(|entry| (index, &entry.end)),
+        let found = admit::admit(req, client)
+            .map_err(Refusal::from)
+            .and_then(|present| {
+                let index = inner.route(req, client)?;
+                let entry = inner.entries.get(index).ok_or(Failure::NoRoute)?;
+                Ok((present, index, &entry.end))
+            });
+        let (present, index, end) = match found {
+            Ok(found) => found,
             Err(refusal) => return inner.refuse(std::mem::take(req), refusal, client).await,
-        };
-        let Some((index, end)) = entry else {
-            let refusal = Failure::NoRoute.into();
-            return inner.refuse(std::mem::take(req), refusal, client).await;
         };
         match end {
             End::Proxy(proxy) => {
                 // Without layers nobody but a rewrite asks how the route matched.
                 let matched = proxy.needs_match().then(|| inner.matched(req, index));
-                proxy.forward(req, client, matched.flatten().as_ref()).await
+                let matched = matched.flatten();
+                proxy.forward(req, present, client, matched.as_ref()).await
             }
             End::Chain(chain) => {
                 let matched = inner.matched(req, index);
+                if present.has_content_type() {
+                    grpc.store(responses::is_grpc(req.headers()), Relaxed);
+                }
                 let mut req = std::mem::take(req);
                 let extensions = req.extensions_mut();
                 extensions.insert(Arc::clone(client));
@@ -292,15 +328,29 @@ impl Dispatch for Gateway {
             }
         }
     }
+}
 
-    async fn refuse(&self, req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+impl Dispatch for Gateway {
+    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
+        let grpc = AtomicBool::new(false);
+        Caught::new(self.answer(req, client, &grpc), &grpc).await
+    }
+
+    async fn refuse(&self, mut req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+        // It is refused whatever its length says.
+        let _ = admit::admit(&mut req, client);
         self.0.refuse(req, failure.into(), client).await
     }
 
     fn start(&self) {
-        for cluster in self.0.clusters.iter().chain(&self.0.inline) {
-            cluster.core().start();
-            proxy::warm(cluster);
+        // Each worker opens connections of its own.
+        self.0.begun.start(pending);
+        self.0.start();
+    }
+
+    fn refused(&self, refused: &observe::Refused) {
+        for layer in &self.0.every {
+            layer.refused(refused);
         }
     }
 
@@ -324,6 +374,13 @@ impl Dispatch for Gateway {
 }
 
 impl Inner {
+    fn start(&self) {
+        for cluster in self.clusters.iter().chain(&self.inline) {
+            cluster.core().start();
+            proxy::warm(cluster);
+        }
+    }
+
     fn matched(&self, req: &Request, index: usize) -> Option<Matched> {
         let route = self.routes.0.get(index)?;
         let path = req.uri().path_and_query()?.clone();
@@ -331,111 +388,21 @@ impl Inner {
     }
 
     async fn refuse(&self, mut req: Request, refusal: Refusal, client: &Arc<Client>) -> Response {
-        match &self.refusals {
-            None => refusal.response(&req),
-            Some(chain) => {
-                let extensions = req.extensions_mut();
-                extensions.insert(Arc::clone(client));
-                extensions.insert(refusal);
-                ask(chain, req).await
-            }
+        let within = refusal.within.and_then(|within| {
+            let layers = &self.entries.get(within.route)?.layers;
+            layers.refusals(within.depth)
+        });
+        let Some(chain) = within.or(self.refusals.as_ref()) else {
+            return refusal.response(&req);
+        };
+        let asked = refusal.asked.and_then(|index| self.matched(&req, index));
+        let extensions = req.extensions_mut();
+        extensions.insert(Arc::clone(client));
+        extensions.insert(refusal);
+        if let Some(matched) = asked {
+            extensions.insert(matched);
         }
-    }
-}
-
-/// Whether a request asks what the server can do, and not for anything that a route has (RFC 9110, 9.3.7).
-fn is_ping(req: &Request) -> bool {
-    *req.method() == Method::OPTIONS
-        && req.uri().path() == "*"
-        && host::of(req.uri(), req.headers(), req.version()).is_ok()
-}
-
-impl Refusal {
-    fn response(self, req: &Request) -> Response {
-        if self.failure == Failure::MalformedRequest && is_ping(req) {
-            return Response::new(Body::empty());
-        }
-        let mut response = responses::failure(self.failure, responses::is_grpc(req.headers()));
-        if self.failure == Failure::MethodNotAllowed {
-            let mut allow = String::new();
-            for name in self.allow.names() {
-                if !allow.is_empty() {
-                    allow.push_str(", ");
-                }
-                allow.push_str(name);
-            }
-            if let Ok(allow) = header::HeaderValue::try_from(allow) {
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
-        }
-        response
-    }
-}
-
-/// The end of the chain for requests that no route takes.
-struct Refuse;
-
-impl Handler for Refuse {
-    async fn call(&self, req: Request) -> Response {
-        let refusal = req.extensions().get::<Refusal>().copied();
-        refusal
-            .unwrap_or_else(|| Failure::NoRoute.into())
-            .response(&req)
-    }
-}
-
-/// A gateway as a service: mount it in an axum router, or put tower layers around it.
-///
-/// A request that carries an `Arc<`[`Client`]`>` in its extensions came from that client; else the client is unknown.
-///
-/// A `WebSocket` passes when the server that this is mounted in can upgrade connections, as axum's does. It is carried by a
-/// task of its own then, which ends with either side, but not with the server.
-impl<B> tower_service::Service<http::Request<B>> for Gateway
-where
-    B: http_body::Body + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = GatewayFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
-        let gateway = self.clone();
-        let mut req = req.map(Body::new);
-        let joint = upgrade::Joint::of(&mut req);
-        GatewayFuture(Box::pin(async move {
-            let client = req.extensions().get::<Arc<Client>>().cloned();
-            let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-            let head = *req.method() == Method::HEAD;
-            let mut response = gateway.dispatch(&mut req, &client).await;
-            joint.join(&mut response);
-            if head {
-                response.map(|_| Body::empty())
-            } else {
-                response
-            }
-        }))
-    }
-}
-
-/// The future of a [`Gateway`] as a service.
-pub struct GatewayFuture(Pin<Box<dyn Future<Output = Response> + Send>>);
-
-impl Future for GatewayFuture {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
-    }
-}
-
-impl fmt::Debug for GatewayFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GatewayFuture")
+        ask(chain, req).await
     }
 }
 

@@ -24,8 +24,9 @@ use std::{
 
 use crate::{
     body::Body,
-    error::BoxError,
+    error::{BoxError, Place},
     handler::{BoxFuture, BoxHandler, Handler, IntoResponse, Request, Response},
+    observe::Refused,
 };
 
 pub use self::{
@@ -65,6 +66,14 @@ pub trait Middleware: Send + Sync + 'static {
     ///
     /// The future is dropped when the client leaves.
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send;
+
+    /// Is told of connections, and of requests on them, that a [`Server`](crate::Server) refused before there was a request for
+    /// the gateway: malformed heads, slow heads, failed TLS handshakes. By default it does nothing.
+    ///
+    /// Only layers for every request, at the top of a gateway, are told. It is called on a worker thread, and must not block.
+    fn refused(&self, refused: &Refused) {
+        let _ = refused;
+    }
 }
 
 /// All that comes after a middleware: the rest of the chain and the target.
@@ -80,7 +89,9 @@ impl Next {
     }
 
     /// Asks the rest of the chain.
-    pub fn run(self, req: Request) -> impl Future<Output = Response> + Send + 'static {
+    pub fn run(self, mut req: Request) -> impl Future<Output = Response> + Send + 'static {
+        // A layer may have put a body of another crate around the client's.
+        req.body_mut().placed(Place::Request);
         self.0.call_boxed(req)
     }
 }
@@ -106,7 +117,9 @@ where
     }
 
     fn call(&mut self, req: http::Request<B>) -> NextFuture {
-        NextFuture(self.0.call_boxed(req.map(Body::new)))
+        let mut req = req.map(Body::new);
+        req.body_mut().placed(Place::Request);
+        NextFuture(self.0.call_boxed(req))
     }
 }
 
@@ -129,6 +142,10 @@ impl fmt::Debug for NextFuture {
 
 trait Wrap: Send + Sync {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler;
+
+    fn refused(&self, refused: &Refused) {
+        let _ = refused;
+    }
 }
 
 /// A layer of any form, ready to be put before handlers; cloning it is cheap, and clones share their state.
@@ -136,9 +153,18 @@ trait Wrap: Send + Sync {
 pub struct Layer(Arc<dyn Wrap>);
 
 impl Layer {
+    /// Whether both are clones of one layer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+
     /// Puts the layer before a handler.
     pub fn wrap(&self, inner: BoxHandler) -> BoxHandler {
         self.0.wrap(inner)
+    }
+
+    pub(crate) fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
     }
 }
 
@@ -178,6 +204,10 @@ impl<T: Middleware> Wrap for NativeLayer<T> {
             layer: Arc::clone(&self.0),
             next: Next(inner),
         })
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
     }
 }
 

@@ -1,9 +1,7 @@
-//! Lets a panic cost one request, not a connection with all the requests on it.
+//! Lets the answer to a panic pass through layers.
 
 use std::{
-    any::Any,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -14,16 +12,21 @@ use super::{Middleware, Next};
 use crate::{
     error::Failure,
     handler::{Request, Response},
+    observe::panics::caught,
     respond,
 };
 
-/// Answers `500` ([`Failure::Panicked`]) when what stands behind it panics; the connection lives on.
+/// Answers `500` ([`Failure::Panicked`]) when a layer or a target behind it panics; the connection lives on.
+///
+/// A gateway does the same around all its layers. This layer makes the answer pass through the layers before it: they can add
+/// fields to it, and [`OnFailure`](super::OnFailure) can write its body. Put it after [`AccessLog`](super::AccessLog) and before
+/// all other layers.
 ///
 /// A gRPC request gets a trailers-only answer with code 13. The text of the panic goes to `tracing::error!` and never to
-/// the client. Put it after [`AccessLog`](super::AccessLog), so that the log has the answer, and before all else.
+/// the client.
 ///
-/// Only the way to the head of the response is guarded. A body that panics later cuts its connection, as a response that
-/// has begun cannot become another one. In a program that is built with `panic = "abort"` nothing can be caught.
+/// Only the way to the head of the response is guarded. When a body panics later, its response is cut, as a response that has
+/// begun cannot become another one. In a program that is built with `panic = "abort"` nothing can be caught.
 ///
 /// ```
 /// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::Recover};
@@ -51,9 +54,7 @@ impl Recover {
 impl Middleware for Recover {
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
         let grpc = respond::is_grpc(req.headers());
-        let answer = catch_unwind(AssertUnwindSafe(|| next.run(req)))
-            .inspect_err(|payload| log(&**payload))
-            .ok();
+        let answer = caught(|| next.run(req));
         Recovering { answer, grpc }
     }
 }
@@ -72,34 +73,20 @@ impl<F: Future<Output = Response>> Future for Recovering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let mut this = self.project();
-        // Nothing of what panicked is looked at again, so it does not matter in which state it is.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = caught(|| {
             let answer = this.answer.as_mut().as_pin_mut();
             answer.map(|answer| answer.poll(cx))
-        }));
+        });
         match polled {
-            Ok(Some(poll)) => return poll,
-            Ok(None) => {}
-            Err(payload) => {
-                log(&*payload);
-                // What is left of it may panic once more while it is dropped.
-                let dropped = catch_unwind(AssertUnwindSafe(|| this.answer.set(None)));
-                if let Err(payload) = dropped {
-                    log(&*payload);
-                }
+            Some(Some(poll)) => return poll,
+            Some(None) => {}
+            // What is left of it may panic once more while it is dropped.
+            None => {
+                let _ = caught(|| this.answer.set(None));
             }
         }
         Poll::Ready(respond::failure(Failure::Panicked, *this.grpc))
     }
-}
-
-fn log(payload: &(dyn Any + Send)) {
-    let message = payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text");
-    tracing::error!(panic = message, "a handler or a layer panicked");
 }
 
 #[cfg(test)]

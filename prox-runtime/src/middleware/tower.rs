@@ -8,7 +8,7 @@ use tower_service::Service;
 use super::{IntoLayer, Layer, Next, Wrap};
 use crate::{
     body::Body,
-    error::{BoxError, Error, Failure},
+    error::{BoxError, Error, Failure, Place},
     handler::{BoxHandler, Handler, Request, Response},
     respond,
 };
@@ -55,8 +55,19 @@ where
 
 /// Makes any [`tower_service::Service`] the target of a route, such as an axum `Router`.
 ///
-/// Its errors become responses: a [`prox::Error`](Error) its own, tower's `Elapsed` a `504`, its `Overloaded` a `503`, any
-/// other a `500`.
+/// Errors of services, of tower layers, and of the bodies that they put around others become rows of the failure table. The causes
+/// of an error are searched as well. These are known:
+///
+/// | error | status |
+/// |---|---|
+/// | [`prox::Error`](Error) | its own |
+/// | `http_body_util::LengthLimitError`, which tower-http's `RequestBodyLimitLayer` gives | `413` |
+/// | tower's and tokio's `Elapsed`, tower-http's body timeouts, `io::ErrorKind::TimedOut` | `408` from the body of a request, else `504` |
+/// | tower's `Overloaded`, from `LoadShedLayer` | `503` |
+/// | `io::ErrorKind::InvalidData` and `UnexpectedEof`, which decompression gives | `400` from the body of a request, `502` from that of a response |
+/// | any other, such as `Closed` of tower's `BufferLayer` | `500` |
+///
+/// A response whose body fails has begun already. It is cut, and the log has the name of the row.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -108,29 +119,24 @@ where
                 Err(error) => Err(error),
             };
             match result {
-                Ok(response) => response.map(Body::new),
-                Err(error) => respond::failure(failure_of(&error), grpc),
+                Ok(response) => {
+                    let mut response = response.map(Body::new);
+                    response.body_mut().placed(Place::Response);
+                    response
+                }
+                Err(error) => respond::failure(failure_of(error), grpc),
             }
         }
     }
 }
 
-fn failure_of(error: &BoxError) -> Failure {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
-    while let Some(error) = cause {
-        if let Some(failure) = error.downcast_ref::<Error>().and_then(Error::as_failure) {
-            return failure;
-        }
-        if error.is::<tower::timeout::error::Elapsed>() {
-            return Failure::ResponseTimeout;
-        }
-        if error.is::<tower::load_shed::error::Overloaded>() {
-            return Failure::QueueFull;
-        }
-        cause = error.source();
+fn failure_of(error: BoxError) -> Failure {
+    let error = Error::foreign(error, Place::Service);
+    let failure = error.as_failure().unwrap_or(Failure::Internal);
+    if failure == Failure::Internal {
+        tracing::error!(?error, "a service or a layer failed");
     }
-    tracing::error!(%error, "a service or a layer failed");
-    Failure::Internal
+    failure
 }
 
 /// Marks a [`tower_layer::Layer`].

@@ -1,11 +1,18 @@
 //! What is told about a request besides its response.
 
+pub(crate) mod ending;
+pub(crate) mod outputs;
+pub(crate) mod panics;
+mod refused;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crate::sync::lock;
+use crate::{error::Failure, sync::lock};
+
+pub use self::refused::{Refusal, Refused};
 
 /// A note that travels with a request, for whoever looks at it afterwards; the proxy writes into it.
 ///
@@ -27,6 +34,8 @@ pub struct Hop {
     pub connect: Duration,
     /// How long the upstream took until the head of its response.
     pub first_byte: Option<Duration>,
+    /// What failed behind the head of a response that was ended in good order all the same, as a gRPC call is.
+    pub failure: Option<Failure>,
 }
 
 impl Trace {

@@ -13,7 +13,7 @@ use http::Response;
 use http_body::Frame;
 use tokio::time::Instant;
 
-use super::{Granted, PoolOptions, SendFailure};
+use super::{Flooded, Granted, PoolOptions, SendFailure};
 use crate::{
     connect::Opened,
     error::{Error, Failure},
@@ -26,7 +26,7 @@ pub(crate) enum Streams {}
 
 impl Streams {
     /// None, since the feature `http2` is not there.
-    pub(crate) fn new(_: PoolOptions, _: Duration) -> Option<Self> {
+    pub(crate) fn new(_: PoolOptions, _: Duration, _: Flooded) -> Option<Self> {
         None
     }
 
@@ -46,7 +46,7 @@ impl Streams {
         match *self {}
     }
 
-    pub(crate) async fn take<C, F>(&self, _: C) -> Result<Granted, Error>
+    pub(crate) async fn take<C, F>(&self, _: Option<u64>, _: C) -> Result<Granted, Error>
     where
         C: Fn() -> F + Send + 'static,
         F: Future<Output = Result<Opened, Error>> + Send + 'static,
@@ -77,6 +77,10 @@ impl Stream {
 pub(crate) enum Download {}
 
 impl Download {
+    pub(crate) fn is_switched(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         _: &mut Context<'_>,

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -25,15 +25,15 @@ use super::{
 use crate::{
     body::Body,
     error::{Error, Failure},
-    framing::{self, Asked, Kind},
+    framing::{self, Asked, HeadLimits, Kind},
     handler::Request,
     stream::Stream,
-    sync::lock,
+    sync::{lock, thread_number},
     time::LazyTimer,
     tls,
 };
 
-/// The most bytes of a response that are held for one connection.
+/// The most bytes of a response's body that are read ahead of a slow client, for each connection.
 const MAX_BUFFER: usize = 128 * 1024;
 
 /// A connection that is driven by whoever holds it.
@@ -42,15 +42,20 @@ pub(crate) struct Connection {
     /// Gone once it has ended: only then does hyper give back a request that it never began to send.
     driver: Option<Driver>,
     tape: SharedTape,
+    limits: HeadLimits,
     /// Whether the request under way asks for another protocol.
     asks: bool,
     /// What is left of a connection that has ended while such a request was under way.
     switched: Option<Stream>,
+    /// Why a connection has ended on which such a request was under way.
+    broken: Option<hyper::Error>,
     gate: Arc<Gate>,
     /// Wakes through the gate.
     waker: Waker,
     timer: LazyTimer,
     opened: Instant,
+    /// The number of the thread that opened it.
+    home: usize,
     idle_since: Instant,
     used: bool,
 }
@@ -60,25 +65,28 @@ type Driver = http1::Connection<TokioIo<Socket>, Body>;
 /// A request that got no response.
 pub(crate) struct SendFailure {
     pub(crate) error: Error,
-    /// The request, if it may be sent once more: the connection was a kept one that turned out dead, and either nothing of
-    /// the request had left, or all of it may be repeated and nothing had come back.
+    /// The request, if it may be sent again on another connection. Either the upstream has provably not processed it: nothing of
+    /// it had left, or the upstream said so. Or the connection was a kept one that turned out to be dead, nothing had come back, and
+    /// the method is idempotent.
     pub(crate) again: Option<Request>,
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 on a stream that was just opened.
+    /// Speaks HTTP/1.1 on a stream that was just opened. The heads of its responses are within `limits`.
     ///
     /// # Errors
     ///
     /// When the stream is of no use already.
-    pub(crate) async fn new(stream: Stream) -> Result<Box<Self>, Error> {
+    pub(crate) async fn new(stream: Stream, limits: HeadLimits) -> Result<Box<Self>, Error> {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = http1::Builder::new()
             // One copy of a small message is cheaper than a vectored write of its parts.
             .writev(false)
-            // What is read ahead of a slow client, for each connection; a head of a response must fit in as well.
-            .max_buf_size(MAX_BUFFER)
+            .max_headers(limits.fields)
+            .max_header_size(limits.bytes)
+            // A head must fit in as well.
+            .max_buf_size(limits.bytes.max(MAX_BUFFER))
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Error::caused(Failure::Connect, error))?;
@@ -89,10 +97,13 @@ impl Connection {
             sender,
             driver: Some(driver),
             tape,
+            limits,
             asks: false,
             switched: None,
+            broken: None,
             timer: LazyTimer::default(),
             opened: Instant::now(),
+            home: thread_number(),
             idle_since: Instant::now(),
             used: false,
         }))
@@ -129,6 +140,11 @@ impl Connection {
         self.opened
     }
 
+    /// The shard of the pool that it is kept in.
+    pub(super) fn home(&self) -> usize {
+        self.home
+    }
+
     /// Marks the begin of a pause between requests.
     pub(super) fn rest(&mut self) {
         self.used = true;
@@ -157,13 +173,19 @@ impl Connection {
             return;
         };
         let driver = self.driver.take();
-        if self.asks && result.is_ok() {
-            self.switched = driver.map(|driver| {
-                let parts = driver.into_parts();
-                let mut stream = parts.io.into_inner().into_stream();
-                stream.unread(parts.read_buf);
-                stream
-            });
+        if !self.asks {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.switched = driver.map(|driver| {
+                    let parts = driver.into_parts();
+                    let mut stream = parts.io.into_inner().into_stream();
+                    stream.unread(parts.read_buf);
+                    stream
+                });
+            }
+            Err(error) => self.broken = Some(error),
         }
     }
 
@@ -190,7 +212,8 @@ impl Connection {
 
     /// Sends a request, and waits for the head of its response while `deadline` allows.
     ///
-    /// `deadline` is asked whenever the wait goes on, since an upload that makes progress moves it.
+    /// `deadline` is asked whenever the wait goes on, since an upload that makes progress moves it. A `101` that came before
+    /// the whole request was sent is held back until it is: then the other protocol begins.
     ///
     /// # Cancel safety
     ///
@@ -206,21 +229,40 @@ impl Connection {
         lock(&self.tape).rewind(kept && is_repeatable(&request), asked);
         let response = self.gate.shut(|| self.sender.try_send_request(request));
         let mut response = pin!(unconstrained(response));
+        let mut switch = None;
         let result = poll_fn(|cx| {
             self.drive(cx);
             // Only the driver, polled just before, makes the response ready: nobody else needs to be woken for it, and
             // the cooperative budget must not hide it.
             let mut quiet = Context::from_waker(Waker::noop());
-            match response.as_mut().poll(&mut quiet) {
-                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message();
-                    return Poll::Ready(Err((classify(error.into_error()), unsent)));
+            if switch.is_none() {
+                match response.as_mut().poll(&mut quiet) {
+                    Poll::Ready(Ok(response)) if self.asks && is_switch(&response) => {
+                        switch = Some(response);
+                    }
+                    Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                    Poll::Ready(Err(mut error)) => {
+                        let unsent = error.take_message();
+                        if error.error().is_parse_too_large() {
+                            let fields = lock(&self.tape).most_fields();
+                            let over = self.limits.exceeded(fields);
+                            let error = Error::caused(Failure::MalformedResponse, over);
+                            return Poll::Ready(Err((error, None)));
+                        }
+                        return Poll::Ready(Err((classify(error.into_error()), unsent)));
+                    }
+                    Poll::Pending => {}
                 }
-                Poll::Pending => {}
             }
             if self.driver.is_none() {
-                return Poll::Ready(Err((Error::failure(Failure::Reset), None)));
+                return Poll::Ready(match switch.take() {
+                    Some(response) if self.switched.is_some() => Ok(response),
+                    _ => {
+                        let broken = self.broken.take().map(classify);
+                        let error = broken.unwrap_or_else(|| Error::failure(Failure::Reset));
+                        Err((error, None))
+                    }
+                });
             }
             match deadline() {
                 Some((at, failure)) if self.timer.poll(cx, at).is_ready() => {
@@ -232,11 +274,10 @@ impl Connection {
         .await;
         result.map_err(|(error, unsent)| {
             let tape = lock(&self.tape);
-            let dead = kept && error.as_failure() == Some(Failure::Reset);
-            let again = match unsent {
-                Some(unsent) if dead => Some(unsent),
-                None if dead => tape.replay(),
-                _ => None,
+            let again = if error.as_failure() == Some(Failure::Reset) {
+                unsent.or_else(|| tape.replay())
+            } else {
+                None
             };
             let error = if tape.is_unsent() {
                 error
@@ -248,9 +289,14 @@ impl Connection {
     }
 }
 
+fn is_switch(response: &Response<Incoming>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
 /// What the end of the response depends on.
 fn asked(method: &Method, to_switch: bool) -> Asked {
     match *method {
+        Method::HEAD if to_switch => Asked::HeadUpgrade,
         Method::HEAD => Asked::Head,
         Method::CONNECT => Asked::Connect,
         _ if to_switch => Asked::Upgrade,
@@ -297,4 +343,36 @@ pub(crate) fn classify(error: hyper::Error) -> Error {
         _ => Failure::MalformedResponse,
     };
     Error::caused(failure, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_of_which_nothing_has_left_is_given_back_whatever_it_is() {
+        // The end of the connection is seen before the request is written, or by the write that fails.
+        for is_seen in [false, true] {
+            let (near, far) = UnixStream::pair().unwrap();
+            let mut connection = Connection::new(near.into(), crate::pool::HEADS)
+                .await
+                .unwrap();
+            drop(far);
+            if is_seen {
+                while connection.is_alive() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut request = Request::new(Body::from("hello"));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = "/a".parse().unwrap();
+            let failed = connection.send(request, || None).await.unwrap_err();
+            assert!(failed.error.is_retryable());
+            let again = failed.again.expect("nothing of it has left");
+            assert_eq!((again.method(), again.uri().path()), (&Method::POST, "/a"));
+            assert_eq!(again.into_body().bytes(9).await.unwrap(), "hello");
+        }
+    }
 }

@@ -24,10 +24,15 @@ impl Gate {
     /// Has `task` woken from now on; with none, nobody is.
     pub(super) fn lead_to(&self, task: Option<&Waker>) {
         let mut known = lock(&self.task);
-        match (&mut *known, task) {
-            (Some(known), Some(task)) => known.clone_from(task),
-            (known, task) => *known = task.cloned(),
+        if let (Some(known), Some(task)) = (&*known, task)
+            && known.will_wake(task)
+        {
+            return;
         }
+        let old = std::mem::replace(&mut *known, task.cloned());
+        drop(known);
+        // Outside of the lock, as below: a waker may run what takes it.
+        drop(old);
     }
 
     /// Wakes nobody while `f` runs.
@@ -48,10 +53,12 @@ impl Wake for Gate {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.closed.load(Relaxed)
-            && let Some(task) = &*lock(&self.task)
-        {
-            task.wake_by_ref();
+        if self.closed.load(Relaxed) {
+            return;
+        }
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 }

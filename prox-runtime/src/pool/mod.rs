@@ -31,6 +31,7 @@ use self::connection::is_repeatable;
 pub(crate) use self::connection::{Connection, SendFailure, classify};
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::{Download, Stream, Streams};
+pub(crate) use crate::framing::{HeadLimits, OverLimit, over_limit};
 use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
@@ -43,7 +44,7 @@ use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 /// ```
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
-    max_idle: usize,
+    max_idle: Option<usize>,
     idle_timeout: Duration,
     lifetime: Option<Duration>,
     warm: usize,
@@ -52,20 +53,31 @@ pub struct PoolOptions {
         expect(dead_code, reason = "only shared connections have streams")
     )]
     streams: usize,
+    /// Set by the cluster, which has the options for it.
+    heads: HeadLimits,
 }
 
+/// How large the head of a response may be, unless the user says otherwise.
+pub(crate) const HEADS: HeadLimits = HeadLimits {
+    fields: 256,
+    bytes: 128 * 1024,
+};
+
 impl PoolOptions {
-    /// The defaults: 128 idle connections for each endpoint and worker, for 60 s each.
+    /// The defaults: an idle connection is kept for 60 s, and their number has no limit of its own.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps at most so many idle connections for each endpoint and worker; 0 keeps none.
+    /// Keeps at most `count` idle connections for each endpoint and worker; 0 keeps none. No limit by default.
     ///
-    /// While more requests than that are under way at the endpoint, as many are kept, for 1 s to 2 s.
+    /// Without a limit, the number of idle connections follows the load: each worker keeps as many as were in use at once
+    /// within the last [`idle_timeout`](Self::idle_timeout), and closes the others. So a steady load opens no connections,
+    /// whatever its size. With a limit, a connection that ends its work while `count` are idle is closed, and a load that needs
+    /// more opens connections all the time.
     #[must_use]
     pub fn max_idle(mut self, count: usize) -> Self {
-        self.max_idle = count;
+        self.max_idle = Some(count);
         self
     }
 
@@ -89,7 +101,7 @@ impl PoolOptions {
     /// Opens so many connections to each endpoint when a worker starts, or when the endpoint is [found](crate::Discover), so that
     /// the first requests need not; none by default.
     ///
-    /// No more than [`max_idle`](Self::max_idle) are opened, one after the other, and one if the upstream speaks HTTP/2. They are
+    /// No more than a [`max_idle`](Self::max_idle) are opened, one after the other, and one if the upstream speaks HTTP/2. They are
     /// kept like any other: those that nobody uses are closed after the [`idle_timeout`](Self::idle_timeout). An endpoint that
     /// cannot be reached is an event, and nothing waits for it.
     #[must_use]
@@ -98,9 +110,14 @@ impl PoolOptions {
         self
     }
 
+    /// The same, with responses whose heads are within these limits.
+    pub(crate) fn heads(self, heads: HeadLimits) -> Self {
+        Self { heads, ..self }
+    }
+
     /// How many connections are opened at the start.
     pub(crate) fn warmed(&self) -> usize {
-        self.warm.min(self.max_idle)
+        self.max_idle.map_or(self.warm, |most| self.warm.min(most))
     }
 
     /// Opens one more HTTP/2 connection, for each endpoint and worker, when each has so many streams under way; 64 by default.
@@ -112,14 +129,6 @@ impl PoolOptions {
     pub fn streams(mut self, count: usize) -> Self {
         self.streams = count.max(1);
         self
-    }
-
-    /// How many are kept while so many requests are under way; with none to keep, none ever is.
-    fn most_idle(&self, under_way: usize) -> usize {
-        match self.max_idle {
-            0 => 0,
-            most => most.max(under_way),
-        }
     }
 
     /// Whether a connection that was opened then may be used on.
@@ -138,19 +147,24 @@ impl PoolOptions {
 impl Default for PoolOptions {
     fn default() -> Self {
         Self {
-            max_idle: 128,
+            max_idle: None,
             idle_timeout: Duration::from_mins(1),
             lifetime: None,
             warm: 0,
             streams: 64,
+            heads: HEADS,
         }
     }
 }
 
-/// How long a connection beyond the limit is kept when it is not used.
-const SURPLUS: Duration = Duration::from_secs(1);
+/// How many idle connections are looked at in one go: fewer than the 128 operations that the runtime grants a task at a time, after
+/// which each socket looks as if nothing had come.
+const PART: usize = 50;
 
-/// The idle connections to one endpoint; the one used last is used first, so that a spare one can grow old.
+/// The idle connections to one endpoint.
+///
+/// The one used last is used first. So a connection is idle for as long as fewer were in use at once than when it was used last, and
+/// closing those that were idle too long leaves as many as the peak of that time.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     options: PoolOptions,
@@ -158,6 +172,9 @@ pub(crate) struct Pool {
     streams: Option<Streams>,
     closed: AtomicBool,
 }
+
+/// Is told the name of frames that an upstream has sent too many of.
+pub(crate) type Flooded = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// What carries a request to an HTTP/2 upstream.
 #[derive(Debug)]
@@ -217,9 +234,15 @@ impl Pool {
         }
     }
 
-    /// Speaks HTTP/2; a connection must be there within `connect_timeout`.
-    pub(crate) fn http2(mut self, connect_timeout: Duration) -> Self {
-        self.streams = Streams::new(self.options.clone(), connect_timeout);
+    /// How large the head of a response may be.
+    pub(crate) fn heads(&self) -> HeadLimits {
+        self.options.heads
+    }
+
+    /// Speaks HTTP/2; a connection must be there within `connect_timeout`. One that had to be closed is told to `flooded`, with
+    /// the name of the frames of which there were too many.
+    pub(crate) fn http2(mut self, connect_timeout: Duration, flooded: Flooded) -> Self {
+        self.streams = Streams::new(self.options.clone(), connect_timeout, flooded);
         self
     }
 
@@ -239,11 +262,8 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection for the next request, unless there are enough.
-    ///
-    /// While more requests than that are under way, there will be use for as many in a moment: what is too much then is left
-    /// to the sweeper, lest a crowd opens and closes connections all the time.
-    pub(crate) fn put(self: &Arc<Self>, mut connection: Box<Connection>, under_way: usize) {
+    /// Keeps a connection for the next request of the worker that opened it, unless there are as many as are allowed.
+    pub(crate) fn put(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.rest();
         if !self
             .options
@@ -251,11 +271,14 @@ impl Pool {
         {
             return;
         }
-        let place = self.shards.place();
+        // A request may end on another thread than it began on; its connection goes back to where it was taken from, or the
+        // shards would drift apart, and one of them would open connections while another keeps them.
+        let place = connection.home();
         let mut shard = self.shards.at(place);
-        // Read under the lock, so that nothing is left behind by who closes the pool.
+        let is_full = |most| shard.idle.len() >= most;
+        // Read under the lock, so that nothing is left behind when the pool is closed.
         let closed = self.closed.load(Ordering::Relaxed);
-        if closed || shard.idle.len() >= self.options.most_idle(under_way) {
+        if closed || self.options.max_idle.is_some_and(is_full) {
             return;
         }
         shard.idle.push(connection);
@@ -263,7 +286,7 @@ impl Pool {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             shard.swept = true;
-            runtime.spawn(sweep(Arc::downgrade(self), place));
+            runtime.spawn(Sweeper::new(self, place).run());
         }
     }
 
@@ -278,41 +301,94 @@ impl Pool {
         }
     }
 
-    /// Closes what is dead or too old; false when nothing is left.
-    fn sweep(&self, place: usize, now: Instant) -> bool {
+    /// Closes what is dead or too old of the next few connections of a shard, those from number `from` on.
+    fn sweep(&self, place: usize, from: usize, now: Instant) -> Swept {
         let mut shard = self.shards.at(place);
-        shard.idle.retain_mut(|connection| {
-            connection.is_alive() && self.options.is_fresh(connection, now)
-        });
-        // Those that were used last are at the end.
-        let surplus = shard.idle.len().saturating_sub(self.options.max_idle);
-        let rested = |connection: &Connection| now >= connection.idle_since() + SURPLUS;
-        let surplus = shard
-            .idle
-            .iter()
-            .take(surplus)
-            .take_while(|one| rested(one))
-            .count();
-        shard.idle.drain(..surplus);
-        shard.swept = !shard.idle.is_empty();
-        shard.swept
+        let to = shard.idle.len().min(from.saturating_add(PART));
+        let is_spent = |connection: &mut Box<Connection>| {
+            !connection.is_alive() || !self.options.is_fresh(connection, now)
+        };
+        let spent: Vec<_> = shard.idle.extract_if(from.min(to)..to, is_spent).collect();
+        let next = to - spent.len();
+        let swept = if next < shard.idle.len() {
+            Swept::UpTo(next)
+        } else if next > 0 {
+            Swept::All
+        } else {
+            *shard = Shard::default();
+            Swept::Empty
+        };
+        drop(shard);
+        // Closed without the lock, for which requests may wait.
+        drop(spent);
+        swept
     }
+}
+
+/// How far the sweeper has come.
+#[derive(Debug, PartialEq, Eq)]
+enum Swept {
+    /// The connections from this number on are still to be looked at.
+    UpTo(usize),
+    /// There are some left, and all of them are well.
+    All,
+    /// There are none left, and no sweeper is needed.
+    Empty,
 }
 
 /// Looks after the idle connections of one shard, on whatever thread; ends by itself when there are none, or when the pool is gone.
 ///
 /// An idle connection is driven by nobody, so this is also where a close by the upstream is seen when no request comes.
-async fn sweep(pool: Weak<Pool>, place: usize) {
-    let Some(pause) = pool.upgrade().map(|pool| {
-        (pool.options.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
-    }) else {
-        return;
-    };
-    loop {
-        tokio::time::sleep(pause).await;
-        match pool.upgrade() {
-            Some(pool) if pool.sweep(place, Instant::now()) => {}
-            _ => return,
+struct Sweeper {
+    pool: Weak<Pool>,
+    place: usize,
+    pause: Duration,
+    /// Whether the shard knows that it has no sweeper.
+    done: bool,
+}
+
+impl Sweeper {
+    fn new(pool: &Arc<Pool>, place: usize) -> Self {
+        let pause = pool.options.idle_timeout / 4;
+        Self {
+            pool: Arc::downgrade(pool),
+            place,
+            pause: pause.clamp(Duration::from_millis(50), Duration::from_secs(1)),
+            done: false,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut from = 0;
+        loop {
+            if from == 0 {
+                tokio::time::sleep(self.pause).await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+            let Some(pool) = self.pool.upgrade() else {
+                return;
+            };
+            from = match pool.sweep(self.place, from, Instant::now()) {
+                Swept::UpTo(next) => next,
+                Swept::All => 0,
+                Swept::Empty => {
+                    self.done = true;
+                    return;
+                }
+            };
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    /// The runtime that it ran on has ended, as one does that served an embedded gateway for a while: the next connection that is
+    /// kept needs another sweeper.
+    fn drop(&mut self) {
+        if !self.done
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.shards.at(self.place).swept = false;
         }
     }
 }
@@ -329,8 +405,8 @@ mod tests {
     async fn kept(options: PoolOptions) -> (Arc<Pool>, UnixStream, Instant) {
         let (near, far) = UnixStream::pair().unwrap();
         let pool = Arc::new(Pool::new(options));
-        let connection = Connection::new(near.into()).await.unwrap();
-        pool.put(connection, 0);
+        let connection = Connection::new(near.into(), HEADS).await.unwrap();
+        pool.put(connection);
         (pool, far, Instant::now())
     }
 
@@ -338,7 +414,7 @@ mod tests {
     async fn a_connection_that_has_rested_too_long_is_not_used_though_nobody_has_swept() {
         let (pool, _far, now) = kept(PoolOptions::new().idle_timeout(LIMIT)).await;
         let connection = pool.take(now + LIMIT / 2).unwrap();
-        pool.put(connection, 0);
+        pool.put(connection);
         assert!(pool.take(now + LIMIT).is_none());
         assert!(pool.take(now).is_none(), "it is closed");
     }
@@ -347,7 +423,7 @@ mod tests {
     async fn a_connection_that_is_too_old_is_not_used_though_nobody_has_swept() {
         let (pool, _far, now) = kept(PoolOptions::new().lifetime(LIMIT)).await;
         let connection = pool.take(now + LIMIT / 2).unwrap();
-        pool.put(connection, 0);
+        pool.put(connection);
         assert!(pool.take(now + LIMIT).is_none());
     }
 
@@ -355,7 +431,96 @@ mod tests {
     async fn a_limit_without_an_end_is_none() {
         let options = PoolOptions::new().idle_timeout(Duration::MAX);
         let (pool, _far, now) = kept(options.lifetime(Duration::MAX)).await;
-        assert!(pool.sweep(pool.shards.place(), now + LIMIT));
+        let swept = pool.sweep(pool.shards.place(), 0, now + LIMIT);
+        assert_eq!(swept, Swept::All);
         assert!(pool.take(now + LIMIT).is_some());
+    }
+
+    /// A pool with so many connections in it, and their other ends.
+    async fn crowd(options: PoolOptions, count: usize) -> (Arc<Pool>, Vec<UnixStream>) {
+        let pool = Arc::new(Pool::new(options));
+        let mut ends = Vec::new();
+        for _ in 0..count {
+            let (near, far) = UnixStream::pair().unwrap();
+            pool.put(Connection::new(near.into(), HEADS).await.unwrap());
+            ends.push(far);
+        }
+        (pool, ends)
+    }
+
+    fn idle(pool: &Pool) -> usize {
+        pool.shards.all().map(|shard| shard.idle.len()).sum()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_are_kept_as_were_in_use_at_once_within_the_idle_timeout() {
+        const PEAK: usize = 5 * PART + 44;
+        let (pool, _ends) = crowd(PoolOptions::new().idle_timeout(LIMIT), PEAK).await;
+        // A crowd that comes together once in a while, and of which few are there in between.
+        for round in 0..20 {
+            let count = if round % 4 == 0 { PEAK } else { 3 };
+            let take = |_| pool.take(Instant::now()).expect("it is not opened anew");
+            let taken: Vec<_> = (0..count).map(take).collect();
+            for connection in taken {
+                pool.put(connection);
+            }
+            tokio::time::sleep(LIMIT / 5).await;
+        }
+        assert_eq!(idle(&pool), PEAK);
+        for _ in 0..8 {
+            let taken: Vec<_> = (0..3).map(|_| pool.take(Instant::now()).unwrap()).collect();
+            for connection in taken {
+                pool.put(connection);
+            }
+            tokio::time::sleep(LIMIT / 5).await;
+        }
+        assert_eq!(idle(&pool), 3, "the peak is over");
+        tokio::time::sleep(2 * LIMIT).await;
+        assert_eq!(idle(&pool), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_was_set_is_never_exceeded() {
+        let (pool, _ends) = crowd(PoolOptions::new().max_idle(2), 10).await;
+        assert_eq!(idle(&pool), 2);
+        let (pool, _ends) = crowd(PoolOptions::new().max_idle(0), 10).await;
+        assert_eq!(idle(&pool), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_the_upstream_has_closed_are_found_among_many() {
+        let (pool, mut ends) = crowd(PoolOptions::new(), 6 * PART).await;
+        ends.truncate(PART);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(idle(&pool), PART);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_goes_back_to_the_thread_that_opened_it() {
+        let (pool, _ends) = crowd(PoolOptions::new(), 1).await;
+        let home = pool.shards.place();
+        let connection = pool.take(Instant::now()).unwrap();
+        let other = Arc::clone(&pool);
+        std::thread::scope(|scope| scope.spawn(move || other.put(connection)).join()).unwrap();
+        assert_eq!(pool.shards.at(home).idle.len(), 1);
+    }
+
+    #[test]
+    fn connections_are_looked_after_when_the_first_runtime_has_ended() {
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .unwrap()
+        };
+        let options = PoolOptions::new().idle_timeout(LIMIT);
+        let (pool, _ends) = runtime().block_on(crowd(options.clone(), 1));
+        runtime().block_on(async {
+            let (near, _far) = UnixStream::pair().unwrap();
+            pool.put(Connection::new(near.into(), HEADS).await.unwrap());
+            tokio::time::sleep(2 * LIMIT).await;
+        });
+        assert_eq!(idle(&pool), 0);
     }
 }

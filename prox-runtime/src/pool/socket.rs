@@ -13,7 +13,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderName, HeaderValue, Method, Uri};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -27,21 +28,26 @@ use crate::{
 /// What has passed since the request began.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
-    /// The bytes that were written, while they are worth keeping.
+    /// The bytes that were written, or that should have been, while they are worth keeping.
     head: Vec<u8>,
     keep: bool,
+    /// Whether the first write has failed: then nothing has left of what is in `head`.
+    unwritten: bool,
     wrote: bool,
     read: bool,
+    /// Whether something that was written did not arrive.
+    lost: bool,
     responses: Responses,
 }
 
 pub(super) type SharedTape = Arc<Mutex<Tape>>;
 
 impl Tape {
-    /// Begins anew; `keep` for a request that may be sent again.
+    /// Begins anew; `keep` for a request that may be sent again after it was written.
     pub(super) fn rewind(&mut self, keep: bool, asked: Asked) {
         self.head.clear();
         self.keep = keep;
+        self.unwritten = false;
         self.wrote = false;
         self.read = false;
         self.responses.expect(asked);
@@ -49,7 +55,12 @@ impl Tape {
 
     /// Whether the last response has ended, with nothing behind it and no doubt about where.
     pub(super) fn is_reusable(&self) -> bool {
-        self.responses.is_reusable()
+        self.responses.is_reusable() && !self.lost
+    }
+
+    /// The most fields that the head of a response had.
+    pub(super) fn most_fields(&self) -> usize {
+        self.responses.most_fields()
     }
 
     /// Whether nothing of the request has left.
@@ -57,9 +68,9 @@ impl Tape {
         !self.wrote
     }
 
-    /// The request as it was sent, if it was kept whole and nothing has come back.
+    /// The request as it was sent, if it may be sent again, was kept whole, and nothing has come back.
     pub(super) fn replay(&self) -> Option<Request> {
-        if self.keep && !self.read {
+        if self.unwritten || (self.keep && !self.read) {
             parse(&self.head)
         } else {
             None
@@ -77,17 +88,33 @@ impl Tape {
             })
     }
 
+    /// Notes that the rest of a request does not arrive; false when nothing of it has, so that there is no answer to wait for.
+    fn lose(&mut self) -> bool {
+        self.lost = self.wrote;
+        self.wrote
+    }
+
     fn note(&mut self, written: &[u8]) {
         self.wrote = true;
         if self.keep {
             self.head.extend_from_slice(written);
         }
     }
+
+    /// These bytes could not be written. If nothing was written before, they are the begin of the request.
+    fn note_failure(&mut self, unwritten: &[u8]) {
+        if !self.wrote && !self.unwritten {
+            self.unwritten = true;
+            self.head = unwritten.to_vec();
+        }
+    }
 }
 
-/// Reads a head back that hyper wrote; `None` if it is not whole.
-fn parse(head: &[u8]) -> Option<Request> {
-    let text = head.strip_suffix(b"\r\n\r\n")?;
+/// Reads a request back that hyper wrote; `None` if it is not whole.
+fn parse(message: &[u8]) -> Option<Request> {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = message.windows(END.len()).position(|part| part == END)?;
+    let (text, body) = (&message[..end], &message[end + END.len()..]);
     let mut lines = text.split(|&byte| byte == b'\n');
     let first = lines.next()?.trim_ascii_end();
     let mut words = first.splitn(3, |&byte| byte == b' ');
@@ -100,6 +127,16 @@ fn parse(head: &[u8]) -> Option<Request> {
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
         request.headers_mut().append(name, value);
     }
+    let length = match request.headers().get(header::CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok()?,
+        None => 0,
+    };
+    if length != body.len() || request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    if !body.is_empty() {
+        *request.body_mut() = Body::from(Bytes::copy_from_slice(body));
+    }
     Some(request)
 }
 
@@ -109,6 +146,8 @@ pub(super) struct Socket {
     tape: SharedTape,
     /// Why nothing more is read.
     refused: Option<Kind>,
+    /// Whether the upstream takes no more. What it has said before can still be read.
+    deaf: bool,
 }
 
 impl Socket {
@@ -117,6 +156,23 @@ impl Socket {
             stream,
             tape,
             refused: None,
+            deaf: false,
+        }
+    }
+
+    /// What becomes of a write: when the upstream has closed the connection in the middle of a request, it may have answered
+    /// before. So the rest of the request goes nowhere, and the next read says whether there is an answer.
+    fn written(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Err(error)) if is_closed(&error) && lock(&self.tape).lose() => {
+                self.deaf = true;
+                Poll::Ready(Ok(count))
+            }
+            result => result,
         }
     }
 
@@ -156,11 +212,16 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = result {
-            lock(&self.tape).note(&buf[..count]);
+        if self.deaf {
+            return Poll::Ready(Ok(buf.len()));
         }
-        result
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        match &result {
+            Poll::Ready(Ok(count)) => lock(&self.tape).note(&buf[..*count]),
+            Poll::Ready(Err(_)) => lock(&self.tape).note_failure(buf),
+            Poll::Pending => {}
+        }
+        self.written(result, buf.len())
     }
 
     fn poll_write_vectored(
@@ -168,6 +229,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        if self.deaf {
+            return Poll::Ready(Ok(all));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(mut count)) = result {
             let mut tape = lock(&self.tape);
@@ -177,7 +242,7 @@ impl AsyncWrite for Socket {
                 count -= part;
             }
         }
-        result
+        self.written(result, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -185,7 +250,12 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        // A TLS session takes bytes before the socket does.
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.written(result.map_ok(|()| 0), 0).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -193,15 +263,56 @@ impl AsyncWrite for Socket {
     }
 }
 
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
+
     use super::*;
 
-    fn taped(keep: bool, bytes: &[u8]) -> Tape {
+    fn began(keep: bool) -> Tape {
         let mut tape = Tape::default();
         tape.rewind(keep, Asked::Other);
+        tape
+    }
+
+    fn taped(keep: bool, bytes: &[u8]) -> Tape {
+        let mut tape = began(keep);
         tape.note(bytes);
         tape
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_read_back_whatever_its_method() {
+        let post = |length: usize, body: &str| {
+            format!("POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+        };
+        for body in ["", "hello", "a\r\n\r\nb: c"] {
+            let mut tape = began(false);
+            tape.note_failure(post(body.len(), body).as_bytes());
+            assert!(tape.is_unsent());
+            let request = tape.replay().unwrap();
+            assert_eq!(request.method(), "POST");
+            assert_eq!(request.body().size_hint().exact(), Some(body.len() as u64));
+        }
+        let chunked = "POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        for part in [&post(5, ""), &post(5, "hell"), chunked] {
+            let mut tape = began(false);
+            tape.note_failure(part.as_bytes());
+            assert!(tape.replay().is_none(), "a part of the body is lost");
+        }
+        let mut tape = began(false);
+        tape.note(b"POST");
+        tape.note_failure(b" /a HTTP/1.1\r\n\r\n");
+        assert!(tape.replay().is_none(), "a part of it has left");
     }
 
     #[test]

@@ -11,9 +11,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::{
     body::Body,
-    cluster::Replay,
     error::{Error, Failure},
     handler::Request,
+    replay::Replay,
     sync::lock,
 };
 

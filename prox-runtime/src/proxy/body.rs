@@ -125,7 +125,7 @@ impl UpstreamBody {
                 self.waiting = None;
                 self.lease.goes_on();
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers(trailers);
+                    headers::response_trailers(trailers);
                     // Nothing comes after trailers, and so nobody asks again.
                     self.finish();
                 } else if self.incoming.is_end_stream() {
@@ -155,8 +155,7 @@ impl UpstreamBody {
         if let Some(mut connection) = self.connection.take()
             && connection.is_reusable()
         {
-            let upstream = self.lease.upstream();
-            upstream.pool.put(connection, upstream.load.active());
+            self.lease.upstream().pool.put(connection);
         }
     }
 }

@@ -19,11 +19,12 @@ use super::{Asked, Proxy, again::head, caller, tunnel};
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge, Replay},
+    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge},
     error::Error,
     forward::headers::Present,
     handler::{Request, Response},
     observe::Trace,
+    replay::Replay,
     route::Matched,
     sync::lock,
 };
@@ -111,7 +112,7 @@ async fn run(
         core.not_hedged(NoHedge::Body);
         return first.await;
     };
-    let another = core.has_another(&caller, &[index], now);
+    let another = core.has_another(&[index]);
     if let Hedge::No(reason) = HedgeOptions::decide(another, end, &hedging.budget, now) {
         core.not_hedged(reason);
         return first.await;

@@ -19,10 +19,11 @@ use super::{Proxy, again::head, tunnel};
 use crate::{
     body::Body,
     client::Client,
-    cluster::{Cluster, Core, Mirror, Replay},
+    cluster::{Cluster, Core, Mirror},
     error::Error,
-    forward::headers,
+    forward::{headers::Present, length},
     handler::Request,
+    replay::Replay,
     route::Matched,
 };
 
@@ -71,8 +72,7 @@ struct Copy {
 
 impl Copy {
     fn leave(mut self, body: Body) {
-        let length = body.size_hint().exact();
-        headers::right_length(self.head.headers_mut(), length);
+        length::right(self.head.headers_mut(), body.size_hint().exact());
         *self.head.body_mut() = body;
         let cluster = self.mirror.cluster().clone();
         let begun = self
@@ -93,7 +93,10 @@ fn shadow(
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let proxy = Proxy::new(cluster);
-        let response = proxy.forward(&mut request, &client, matched.as_ref()).await;
+        let present = Present::of(request.headers());
+        let response = proxy
+            .forward(&mut request, present, &client, matched.as_ref())
+            .await;
         let mut body = response.into_body();
         while let Some(Ok(_)) = body.frame().await {}
     })

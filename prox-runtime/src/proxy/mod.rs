@@ -32,11 +32,11 @@ use crate::{
     forward::{
         forwarded, grpc,
         headers::{self, Present},
-        max_forwards, rewrite,
+        length, max_forwards, rewrite,
     },
     handler::{Handler, Request, Response},
     observe::Trace,
-    pool::{Connection, Download, Granted, Stream},
+    pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
 };
@@ -83,11 +83,17 @@ impl Answer {
     }
 }
 
-/// One more try on the same endpoint, which is the last.
+/// A request that is sent again, since its upstream has not processed it.
 #[derive(Clone, Copy)]
 struct Again {
-    /// The number of the shared connection that was of no use.
+    /// The number of its endpoint.
+    at: usize,
+    /// The number of the shared connection there that refused it.
     avoid: Option<u64>,
+    /// How often it was sent again before.
+    times: u32,
+    /// When it was refused first.
+    since: Instant,
 }
 
 /// What the client must be told in its own way, beyond the response itself.
@@ -160,12 +166,15 @@ impl Proxy {
 
     /// Answers a request, which it takes, with the response of an upstream, or with one from the failure table.
     ///
+    /// The request has no fields of a connection any more. `present` tells of its other fields.
+    ///
     /// # Cancel safety
     ///
     /// When the future or the response's body is dropped, the upstream's connection is closed.
     pub(crate) async fn forward(
         &self,
         req: &mut Request,
+        present: Present,
         client: &Arc<Client>,
         matched: Option<&Matched>,
     ) -> Response {
@@ -176,10 +185,9 @@ impl Proxy {
         if (options || trace) && !max_forwards::goes_on(req.headers_mut()) {
             return last_stop(options);
         }
-        if let Some(mirror) = &self.0.policy().mirror {
+        for mirror in &self.0.policy().mirrors {
             mirror::tap(mirror, &self.0, req, client, matched);
         }
-        let present = Present::of(req.headers());
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());
         let answer = match &self.0.policy().hedge {
             Some(hedging) => hedge::exchange(self, hedging, req, grpc, client, matched).await,
@@ -230,13 +238,9 @@ impl Proxy {
         } else {
             Caller::ANYBODY
         };
-        let upgrade = present.has_upgrade().then(|| tunnel::asked(req)).flatten();
-        headers::request(req.headers_mut(), present, client);
+        let upgrade = tunnel::asked(req);
         if policy.forwarded {
             forwarded::add(req.headers_mut(), client);
-        }
-        if let Some(upgrade) = &upgrade {
-            upgrade.ask(req.headers_mut());
         }
         *req.version_mut() = Version::HTTP_11;
         req.extensions_mut().clear();
@@ -300,14 +304,18 @@ impl Proxy {
                 another_endpoint: false,
                 end,
             };
-            let carrier = match self.carrier(lease.upstream(), again, began, soonest).await {
+            let refused = again.filter(|again| again.at == index);
+            let carrier = match self
+                .carrier(lease.upstream(), refused, began, soonest)
+                .await
+            {
                 Ok(carrier) => carrier,
                 Err(error) => {
                     lease.settle(asked.outcome(&error));
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
                     tried.push(index);
-                    attempt.another_endpoint = core.has_another(&caller, &tried, began);
+                    attempt.another_endpoint = core.has_another(&tried);
                     // Nothing was sent, so any request may be tried again.
                     self.pause(&attempt, &endpoint, error).await?;
                     (again, retries) = (None, retries + 1);
@@ -328,6 +336,9 @@ impl Proxy {
             let deadline = || upload.deadline(sent, policy, soonest);
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
+                    if let Some(upgrade) = &upgrade {
+                        upgrade.ask(req.headers_mut());
+                    }
                     connection.asks_to_switch(upgrade.is_some());
                     match connection.send(std::mem::take(req), deadline).await {
                         Ok(response) => (Ok(Answer::Http1(response, connection)), None),
@@ -337,7 +348,7 @@ impl Proxy {
                 Carrier::Http2(stream) => {
                     let number = stream.number();
                     if let Some(upgrade) = &upgrade {
-                        upgrade.ask_for_one(req.headers_mut());
+                        upgrade.ask_for_stream(req.headers_mut());
                     }
                     let secure = lease.upstream().endpoint.is_secure();
                     match stream.send(std::mem::take(req), secure, deadline).await {
@@ -361,7 +372,8 @@ impl Proxy {
                     });
                     let Some(Verdict::Retry { wait }) = verdict else {
                         let cookie = lease.cookie(&caller, client.scheme() == "https");
-                        let mut response = self.pass(answer, upgrade.as_ref(), lease, asked)?;
+                        let mut response =
+                            self.pass(answer, upgrade.as_ref(), lease, asked, trace.as_ref())?;
                         if let Some(cookie) = cookie {
                             response.headers_mut().append(header::SET_COOKIE, cookie);
                         }
@@ -374,20 +386,40 @@ impl Proxy {
                     Error::failure(Failure::Reset)
                 }
                 Err(failed) => {
-                    // The kept connection was dead already, or the upstream takes no more requests on it. This happens
-                    // once, and is no try of its own.
-                    match failed.again {
-                        Some(whole) if again.is_none() => {
-                            core.resent(&lease.upstream().endpoint);
-                            *req = whole;
-                            again = Some(Again { avoid });
+                    if let Some(whole) = failed.again {
+                        *req = whole;
+                        let endpoint = lease.upstream().endpoint.clone();
+                        let now = Instant::now();
+                        let before = again.map_or(0, |again| again.times + 1);
+                        let since = again.map_or(now, |again| again.since);
+                        if before == 0 {
+                            // The kept connection was dead already, or the upstream takes no more requests on it: the same try
+                            // goes on with another one.
                             kept = Some(lease);
-                            began = Instant::now();
-                            continue;
+                        } else {
+                            lease.settle(asked.outcome(&failed.error));
+                            drop(lease);
+                            attempt.failed = Failed::Unprocessed;
+                            attempt.retries = before;
+                            let limit = since + core.connect_timeout();
+                            attempt.end = end.into_iter().chain([limit]).min();
+                            self.pause(&attempt, &endpoint, failed.error).await?;
+                            tried.push(index);
                         }
-                        _ => {}
+                        core.resent(&endpoint);
+                        again = Some(Again {
+                            at: index,
+                            avoid,
+                            times: before,
+                            since,
+                        });
+                        began = Instant::now();
+                        continue;
                     }
                     lease.settle(asked.outcome(&failed.error));
+                    if let Some(over) = pool::over_limit(&failed.error) {
+                        core.head_over(&lease.upstream().endpoint, over);
+                    }
                     attempt.failed = kind(&failed.error, until, end);
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
@@ -436,12 +468,15 @@ impl Proxy {
         upgrade: Option<&Upgrade>,
         lease: Lease,
         asked: Asked,
+        trace: Option<&Trace>,
     ) -> Result<Response, Error> {
         match answer {
             Answer::Http1(response, connection) => {
                 self.respond(response, upgrade, connection, lease, asked.end)
             }
-            Answer::Http2(head, download) => self.stream(head, upgrade, download, lease, asked),
+            Answer::Http2(head, download) => {
+                self.stream(head, upgrade, download, lease, asked, trace)
+            }
         }
     }
 
@@ -488,14 +523,15 @@ impl Proxy {
                 let granted = if let Some(granted) = streams.try_take(avoid, connect.clone()) {
                     granted
                 } else {
-                    tokio::time::timeout(self.patience(end), streams.take(connect))
+                    tokio::time::timeout(self.patience(end), streams.take(avoid, connect))
                         .await
                         .unwrap_or_else(|_| Err(too_late(end)))?
                 };
                 match granted {
                     Granted::Http2(stream) => return Ok(Carrier::Http2(stream)),
                     Granted::Http1(Some(stream)) => {
-                        return Connection::new(stream).await.map(Carrier::Http1);
+                        let connection = Connection::new(stream, pool.heads()).await;
+                        return connection.map(Carrier::Http1);
                     }
                     Granted::Http1(None) => {}
                 }
@@ -512,7 +548,8 @@ impl Proxy {
                     streams.reconsider();
                 }
                 (Ok(opened), _) => {
-                    return Connection::new(opened.stream).await.map(Carrier::Http1);
+                    let connection = Connection::new(opened.stream, pool.heads()).await;
+                    return connection.map(Carrier::Http1);
                 }
                 (Err(error), _) if error.as_failure() == Some(Failure::ConnectTimeout) => {
                     return Err(too_late(end));
@@ -576,7 +613,7 @@ impl Proxy {
         }
         let (mut head, incoming) = response.into_parts();
         head.version = Version::HTTP_11;
-        headers::response(&mut head.headers);
+        headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let body = UpstreamBody::new(incoming, connection, lease, idle, end);
         Ok(Response::from_parts(head, body.into_body()))
@@ -589,19 +626,26 @@ impl Proxy {
         download: Download,
         lease: Lease,
         asked: Asked,
+        trace: Option<&Trace>,
     ) -> Result<Response, Error> {
         if let Some(upgrade) = upgrade
-            && head.status().is_success()
+            && download.is_switched()
         {
             return tunnel::respond_streamed(head, upgrade, download, lease, self.0.policy());
         }
         let (mut head, ()) = head.into_parts();
         head.version = Version::HTTP_11;
-        headers::response(&mut head.headers);
+        headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
-        let body = StreamedBody::new(download, lease, idle, asked.end, grpc);
-        Ok(Response::from_parts(head, body.into_body()))
+        let trace = trace.filter(|_| grpc).cloned();
+        let body = StreamedBody::new(download, lease, idle, asked.end, grpc, trace);
+        let body = match head.status {
+            // These end with their head (RFC 9110, 6.4.1), even if the upstream ends its stream later.
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => body.without_content(),
+            _ => body.into_body(),
+        };
+        Ok(Response::from_parts(head, body))
     }
 }
 
@@ -728,10 +772,12 @@ impl Handler for Proxy {
     async fn call(&self, mut req: Request) -> Response {
         let client = req.extensions_mut().remove::<Arc<Client>>();
         let matched = req.extensions_mut().remove::<Matched>();
-        // A layer may have put another body in the place of the client's.
-        let length = req.body().size_hint().exact();
-        headers::right_length(req.headers_mut(), length);
+        // A layer may have put another body in the place of the client's, and other fields.
+        let body = req.body().size_hint().exact();
+        length::right(req.headers_mut(), body);
+        let present = headers::sent(req.headers_mut());
         let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-        self.forward(&mut req, &client, matched.as_ref()).await
+        self.forward(&mut req, present, &client, matched.as_ref())
+            .await
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     cluster::Lease,
     error::{Error, Failure},
     forward::headers,
+    observe::Trace,
     pool::Download,
     respond,
 };
@@ -28,6 +29,8 @@ pub(super) struct StreamedBody {
     end: Option<Instant>,
     /// Whether the client takes a time limit as the status of its gRPC call.
     grpc: bool,
+    /// Told of a failure that the client gets as such a status.
+    trace: Option<Trace>,
     /// What is to be told next, once all before it is on its way to the client.
     failed: Option<Error>,
 }
@@ -39,6 +42,7 @@ impl StreamedBody {
         idle: Duration,
         end: Option<Instant>,
         grpc: bool,
+        trace: Option<Trace>,
     ) -> Self {
         Self {
             download: Some(download),
@@ -47,6 +51,7 @@ impl StreamedBody {
             waiting: None,
             end,
             grpc,
+            trace,
             failed: None,
         }
     }
@@ -60,6 +65,12 @@ impl StreamedBody {
         }
     }
 
+    /// The end of a response that has no content.
+    pub(super) fn without_content(mut self) -> Body {
+        self.end();
+        Body::empty()
+    }
+
     fn end(&mut self) {
         self.download = None;
         self.lease.conclude();
@@ -67,6 +78,9 @@ impl StreamedBody {
 
     fn timed_out(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.download = None;
+        if let Some(trace) = self.trace.as_ref().filter(|_| self.grpc) {
+            trace.update(|hop| hop.failure = Some(Failure::ResponseTimeout));
+        }
         Poll::Ready(Some(if self.grpc {
             Ok(Frame::trailers(respond::grpc_status(
                 Failure::ResponseTimeout,
@@ -97,7 +111,7 @@ impl HttpBody for StreamedBody {
                 this.waiting = None;
                 this.lease.goes_on();
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers(trailers);
+                    headers::response_trailers(trailers);
                     this.end();
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -1,6 +1,6 @@
 //! The answer that makes a tunnel of an exchange.
 
-use http::{HeaderMap, HeaderValue, Version, header, response};
+use http::{HeaderMap, HeaderValue, Method, Version, header, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -15,7 +15,7 @@ use crate::{
     handler::{Request, Response},
     pool::{Connection, Download},
     stream::Stream,
-    tunnel::{Switchable, Switched, Tunnel},
+    tunnel::{Switched, Tunnel},
 };
 
 /// What a client asks for that wants another protocol.
@@ -27,18 +27,21 @@ pub(super) struct Upgrade {
         expect(dead_code, reason = "an upstream of HTTP/1.1 answers it itself")
     )]
     key: Option<HeaderValue>,
+    /// Whether an extended `CONNECT` can ask for the same.
+    fits_stream: bool,
 }
 
-/// What a request asks for, if its client could be switched, and nothing else is to be sent before.
+/// What a request asks for, if its client's connection can be switched.
 pub(super) fn asked(req: &Request) -> Option<Upgrade> {
-    req.extensions().get::<Switchable>()?;
-    let asked = req
-        .body()
-        .is_end_stream()
-        .then(|| Asked::by(req))
-        .flatten()?;
+    let asked = req.extensions().get::<Asked>()?.clone();
     let key = req.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
-    Some(Upgrade { asked, key })
+    // An extended `CONNECT` has neither another method nor content (RFC 8441, 4).
+    let fits_stream = *req.method() == Method::GET && req.body().is_end_stream();
+    Some(Upgrade {
+        asked,
+        key,
+        fits_stream,
+    })
 }
 
 impl Upgrade {
@@ -47,9 +50,14 @@ impl Upgrade {
         self.asked.ask(headers);
     }
 
-    /// Leaves one protocol of those that were asked for: HTTP/2 has room for no more.
-    pub(super) fn ask_for_one(&self, headers: &mut HeaderMap) {
-        headers.insert(header::UPGRADE, self.asked.one());
+    /// Asks an upstream of HTTP/2 for one protocol of those that were asked for, as an extended `CONNECT` names only one. A
+    /// request that has no such form goes without the upgrade, which a server may ignore anyway (RFC 9110, 7.8).
+    pub(super) fn ask_for_stream(&self, headers: &mut HeaderMap) {
+        if self.fits_stream {
+            headers.insert(header::UPGRADE, self.asked.one());
+        } else {
+            headers.remove(header::UPGRADE);
+        }
     }
 }
 
@@ -77,7 +85,7 @@ pub(super) fn respond(
         .and_then(|upgrade| upgrade.asked.agreed(&head.headers))
         .ok_or_else(malformed)?;
     let stream = connection.into_stream().ok_or_else(malformed)?;
-    headers::response(&mut head.headers);
+    headers::response(&mut head.headers, head.status);
     upgrade::switch(&mut head.headers, protocol);
     Ok(switched(head, stream, lease, policy))
 }
@@ -92,7 +100,7 @@ pub(super) fn respond_streamed(
 ) -> Result<Response, Error> {
     let (mut head, ()) = response.into_parts();
     let stream = download.into_stream().ok_or_else(malformed)?;
-    headers::response(&mut head.headers);
+    headers::response(&mut head.headers, head.status);
     upgrade::from_connected(&mut head, upgrade.asked.one());
     #[cfg(feature = "http2")]
     if let Some(key) = &upgrade.key {

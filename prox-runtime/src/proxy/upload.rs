@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::Body,
     cluster::Policy,
-    error::{Error, Failure},
+    error::{Error, Failure, Place},
     forward::headers,
     handler::Request,
     pool::Interim,
@@ -68,7 +68,9 @@ impl Upload {
             body,
             progress: Arc::clone(&progress),
         };
-        (Body::boxed(tracked), Self(Some(progress)))
+        let mut body = Body::boxed(tracked);
+        body.placed(Place::Request);
+        (body, Self(Some(progress)))
     }
 
     /// When the wait for the response is to end, as things are now.
@@ -112,7 +114,9 @@ struct Permit {
 impl Permit {
     fn give(&self) {
         self.given.store(true, Ordering::Relaxed);
-        if let Some(waiting) = lock(&self.waiting).take() {
+        let waiting = lock(&self.waiting).take();
+        // Outside of the lock: a waker may run what takes it.
+        if let Some(waiting) = waiting {
             waiting.wake();
         }
     }
@@ -152,7 +156,8 @@ impl HttpBody for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if !self.permit.given.load(Ordering::Relaxed) {
             if self.patience.as_mut().poll(cx).is_pending() {
-                *lock(&self.permit.waiting) = Some(cx.waker().clone());
+                let old = lock(&self.permit.waiting).replace(cx.waker().clone());
+                drop(old);
                 return Poll::Pending;
             }
             self.permit.given.store(true, Ordering::Relaxed);
@@ -189,7 +194,7 @@ impl HttpBody for Tracked {
         if let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
-            headers::trailers(trailers);
+            headers::sent_trailers(trailers);
         }
         self.progress.enter(match &frame {
             Poll::Pending => CLIENT,

@@ -98,11 +98,11 @@ async fn one(core: &Core, upstream: &Arc<Upstream>) -> Result<More, Error> {
                 async move { open(&upstream, limit).await }
             }
         };
-        match streams.take(connect).await? {
+        match streams.take(None, connect).await? {
             // The stream itself is of no use, and gives its room back.
             Granted::Http2(_) => return Ok(More::Enough),
             Granted::Http1(Some(stream)) => {
-                pool.put(Connection::new(stream).await?, 0);
+                pool.put(Connection::new(stream, pool.heads()).await?);
                 return Ok(More::Welcome);
             }
             Granted::Http1(None) => {}
@@ -110,7 +110,7 @@ async fn one(core: &Core, upstream: &Arc<Upstream>) -> Result<More, Error> {
     }
     let opened = open(upstream, limit).await?;
     if opened.protocol == Protocol::Http1 {
-        pool.put(Connection::new(opened.stream).await?, 0);
+        pool.put(Connection::new(opened.stream, pool.heads()).await?);
     }
     Ok(More::Welcome)
 }

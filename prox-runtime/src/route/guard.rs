@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::RequestExt;
 use crate::{client::Client, handler::Parts, network::Network};
 
 /// Decides whether a route takes a request that its host, path and method already accept.
@@ -187,9 +188,15 @@ impl<K> fmt::Debug for RequestKey<K> {
 }
 
 /// The header `name`, compared without regard to case; its value is compared exactly. Of several such fields the first counts.
+///
+/// A guard sees a request without the fields that belong to the client's connection, such as `Connection` and `Keep-Alive`, and
+/// without what a client must not claim. `header("upgrade")` is what [`RequestExt::upgrade`](crate::RequestExt::upgrade) says.
 pub fn header(name: impl AsRef<str>) -> RequestKey {
     let name = name.as_ref();
     if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+        if name == header::UPGRADE {
+            return RequestKey::new(None, (), |req| req.upgrade().map(HeaderValue::as_bytes));
+        }
         RequestKey::new(None, (), move |req| {
             req.headers.get(&name).map(HeaderValue::as_bytes)
         })

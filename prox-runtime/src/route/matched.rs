@@ -2,11 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::uri::PathAndQuery;
+use http::{HeaderValue, uri::PathAndQuery};
 
 use super::RouteInfo;
 use crate::{
     client::Client,
+    forward::upgrade::Asked,
     handler::{Parts, Request},
 };
 
@@ -75,6 +76,12 @@ pub trait RequestExt {
     /// The connection that the request came on.
     fn client(&self) -> Option<&Client>;
 
+    /// The protocols that the request asks for in `Upgrade`, such as `websocket`, where the client's connection can be switched.
+    ///
+    /// The request itself has no `Upgrade` and no `Connection` field any more: these belong to the client's connection. A proxied
+    /// target asks its upstream for the same protocols.
+    fn upgrade(&self) -> Option<&HeaderValue>;
+
     /// The address of the client.
     fn client_ip(&self) -> Option<IpAddr> {
         self.client().and_then(Client::ip)
@@ -97,6 +104,11 @@ macro_rules! request_ext {
             fn client(&self) -> Option<&Client> {
                 let $this = self;
                 $extensions.get::<Arc<Client>>().map(AsRef::as_ref)
+            }
+
+            fn upgrade(&self) -> Option<&HeaderValue> {
+                let $this = self;
+                $extensions.get::<Asked>().map(Asked::protocols)
             }
         }
     };

@@ -36,6 +36,7 @@ pub(super) struct Checked {
     requests: Requests,
     tunnel: Tunnel,
     refused: Option<Refused>,
+    violation: Option<Kind>,
 }
 
 /// What is read from a connection behind its last good byte.
@@ -62,7 +63,13 @@ impl Checked {
             requests: Requests::new(max_head),
             tunnel,
             refused: None,
+            violation: None,
         }
+    }
+
+    /// What was wrong with what came from it.
+    pub(super) fn violation(&self) -> Option<Kind> {
+        self.violation
     }
 
     /// The socket itself, in front of all that no request has taken; `ahead` was read of that already.
@@ -86,13 +93,18 @@ impl Checked {
         stream
     }
 
+    /// The most fields that a head has had.
+    pub(super) fn most_fields(&self) -> usize {
+        self.requests.most_fields()
+    }
+
     /// Whether something was refused that came from it.
     pub(super) fn has_refused(&self) -> bool {
         self.refused.is_some()
     }
 
     /// Writes what can be written without waiting, and forgets the rest.
-    pub(super) fn try_write(mut self, bytes: &[u8]) {
+    pub(super) fn try_write(&mut self, bytes: &[u8]) {
         let _ = self.socket.stream.try_write(bytes);
     }
 
@@ -110,6 +122,7 @@ impl Checked {
             in_body,
         } = violation;
         tracing::debug!(%kind, "a client's request is malformed");
+        self.violation = Some(kind);
         let instead = |bytes| Instead {
             bytes,
             read: 0,

@@ -27,7 +27,7 @@ use crate::{
     respond,
     stream::Stream,
     sync::lock,
-    tunnel::{Splice, Switchable, Tunnel},
+    tunnel::{Side, Splice, Switchable, Tunnel},
     watch::Exchange,
 };
 
@@ -152,7 +152,7 @@ async fn join(tunnel: Tunnel, stream: Upgraded, sender: Sender) {
             sender = None;
             // It ends after the last byte, or when the client has reset the stream, which looks like an end when it is read.
             if !splice.is_ending_down() {
-                splice.fail();
+                splice.fail(Side::Client);
                 return Poll::Ready(());
             }
             return splice.as_mut().poll(cx).map(|_| ());

@@ -1,31 +1,38 @@
 //! One connection of a client, from its first byte to its last.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use http::{StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use super::{
     Options,
+    connections::Place,
     drain::Tracked,
-    http1,
+    edge, http1,
     limits::Limits,
-    open::{self, Protocol},
+    open::{self, Protocol, Unopened},
+    rest::Rest,
 };
 use crate::{
     body::Body,
     client::Client,
     error::{Error, Failure},
-    forward::proxy_status,
-    framing,
+    forward::headers,
+    framing::{self, OverLimit},
     handler::{Dispatch, Request, Response},
+    observe::Refused,
     respond,
     stream::Stream,
     tunnel::{Switchable, Switched, Tunnel},
@@ -40,6 +47,8 @@ pub(super) struct Shared<G> {
     pub(super) options: Arc<Options>,
     /// Whether the other end is a proxy whose word is taken.
     pub(super) is_trusted: bool,
+    /// Whether it was told that a head was over a limit.
+    pub(super) told: AtomicBool,
     /// What an HTTP/1.1 connection is to become once its last response is written.
     pub(super) switch: Mutex<Option<Switch>>,
 }
@@ -53,35 +62,30 @@ pub(super) struct Switch {
 
 impl<G: Dispatch> Shared<G> {
     /// Answers one request.
-    pub(super) async fn dispatch(&self, req: &mut Request) -> Response {
-        let behind;
-        let client = match &self.options.trusted {
-            Some(proxies) if self.is_trusted => {
-                behind = Arc::new(self.client.behind(req.headers(), proxies));
-                &behind
-            }
-            _ => &self.client,
+    pub(super) fn dispatch(&self, req: &mut Request) -> impl Future<Output = Response> + Send {
+        let (gateway, options) = (&self.gateway, &*self.options);
+        edge::dispatch(gateway, options, &self.client, self.is_trusted, req)
+    }
+
+    /// Tells which limit the head of a request is over; once for each connection, so that a client cannot fill the log.
+    pub(super) fn head_over(&self, over: OverLimit) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let limit = match over {
+            OverLimit::Fields(_) => "max_headers",
+            OverLimit::Bytes(_) => "max_header_size",
         };
-        if let Some(via) = &self.options.via {
-            if via.has(req.headers()) {
-                let req = std::mem::take(req);
-                let mut response = Box::pin(self.gateway.refuse(req, Failure::Loop, client)).await;
-                via.add(response.headers_mut(), Version::HTTP_11);
-                return response;
-            }
-            let version = req.version();
-            via.add(req.headers_mut(), version);
-        }
-        let mut response = self.gateway.dispatch(req, client).await;
-        if self.is_trusted
-            && let Some(failure) = response.extensions().get().copied()
-        {
-            proxy_status::add(response.headers_mut(), failure);
-        }
-        if let Some(via) = &self.options.via {
-            via.add(response.headers_mut(), Version::HTTP_11);
-        }
-        response
+        let client = self.client.ip().map(tracing::field::display);
+        tracing::info!(target: "prox", client, limit, allowed = over.allowed(), "head of a request over the limit");
+    }
+}
+
+impl<G: Dispatch> Shared<G> {
+    /// Tells what was refused before it was a request.
+    pub(super) fn refused(&self, refused: &Refused) {
+        self.options.connections.refuse(refused);
+        self.gateway.refused(refused);
     }
 }
 
@@ -92,15 +96,30 @@ pub(super) async fn serve<G: Dispatch>(
     peer: Option<SocketAddr>,
     options: Arc<Options>,
     tracked: Tracked,
+    place: Option<Place>,
 ) {
     let watch = Arc::clone(&tracked.watch);
     let mut limits = Limits::new(options, tracked);
     let options = Arc::clone(&limits.options);
+    let _place = if let Some(place) = place {
+        place
+    } else {
+        // The server ends, and takes those with it that the kernel has let in.
+        let _busy = watch.exchange();
+        match limits.hold(options.connections.wait()).await {
+            Some(place) => place,
+            None => return,
+        }
+    };
     let opening = open::open(stream, Arc::clone(&watch), peer, &options);
     let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,
-        Some(Err(error)) => {
+        Some(Err(Unopened { error, refused })) => {
             tracing::debug!(%error, "a client's connection could not be opened");
+            if let Some(refused) = refused {
+                options.connections.refuse(&refused);
+                gateway.refused(&refused);
+            }
             return;
         }
         None => return,
@@ -113,6 +132,7 @@ pub(super) async fn serve<G: Dispatch>(
         watch,
         options,
         is_trusted,
+        told: AtomicBool::new(false),
         switch: Mutex::default(),
     });
     match opened.protocol {
@@ -137,29 +157,40 @@ pub(super) fn tunnel(response: &mut Response) -> Option<Tunnel> {
     tunnel
 }
 
-/// A request of hyper's as one of ours; `watch` is told when its body waits for the client.
-pub(super) fn request(mut req: http::Request<Incoming>, watch: &Arc<Watch>) -> Request {
+/// A request of hyper's as one of ours; `watch` is told when its body waits for the client, and `rest` gets what is left of it
+/// when it is dropped.
+pub(super) fn request(
+    mut req: http::Request<Incoming>,
+    watch: &Arc<Watch>,
+    rest: Option<&Arc<Rest>>,
+) -> Request {
     // hyper's own way to switch would give the connection to a task that nobody looks after.
     let extensions = req.extensions_mut();
     if extensions.remove::<OnUpgrade>().is_some() {
         extensions.insert(Switchable);
     }
+    if req.body().is_end_stream() {
+        return req.map(|_| Body::empty());
+    }
+    let expects = req.headers().contains_key(header::EXPECT);
     req.map(|incoming| {
-        if incoming.is_end_stream() {
-            Body::empty()
-        } else {
-            Body::boxed(ClientBody {
-                incoming,
-                watch: Arc::clone(watch),
-            })
-        }
+        Body::boxed(ClientBody {
+            incoming: Some(incoming),
+            expects,
+            watch: Arc::clone(watch),
+            rest: rest.cloned(),
+        })
     })
 }
 
 /// The body of a request, which says when it waits for the client.
 struct ClientBody {
-    incoming: Incoming,
+    /// Gone once it has ended.
+    incoming: Option<Incoming>,
+    /// Whether the client may wait to be told to send it.
+    expects: bool,
     watch: Arc<Watch>,
+    rest: Option<Arc<Rest>>,
 }
 
 impl HttpBody for ClientBody {
@@ -170,7 +201,19 @@ impl HttpBody for ClientBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let mut frame = Pin::new(incoming).poll_frame(cx);
+        self.expects = false;
+        if matches!(frame, Poll::Ready(Some(Err(_)) | None)) {
+            self.incoming = None;
+        }
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::client_trailers(trailers);
+        }
         if frame.is_pending() && self.watch.is_body_timed_out() {
             return Poll::Ready(Some(Err(Error::failure(Failure::SlowClient))));
         }
@@ -186,16 +229,22 @@ impl HttpBody for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let incoming = self.incoming.as_ref();
+        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
         self.watch.waits_for_body(false);
+        if let Some(incoming) = self.incoming.take().filter(|body| !body.is_end_stream())
+            && let Some(rest) = &self.rest
+        {
+            rest.leave(incoming, self.expects, &self.watch);
+        }
     }
 }

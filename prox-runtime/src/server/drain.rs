@@ -64,12 +64,12 @@ pub(super) async fn due<G: Dispatch>(
     let _ = tokio::time::timeout(delay, again).await;
 }
 
-/// The open connections of one listener.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tracker(Arc<Inner>);
+/// How long connections that are cut off may take to see it.
+const CUT: Duration = Duration::from_secs(1);
 
+/// The open connections of one listener.
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Tracker {
     open: Mutex<HashMap<u64, Arc<Watch>>>,
     next: AtomicU64,
     draining: AtomicBool,
@@ -79,7 +79,7 @@ struct Inner {
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Tracked {
-    tracker: Tracker,
+    tracker: Arc<Tracker>,
     number: u64,
     pub(super) watch: Arc<Watch>,
 }
@@ -87,36 +87,43 @@ pub(super) struct Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         let last = {
-            let mut open = lock(&self.tracker.0.open);
+            let mut open = lock(&self.tracker.open);
             open.remove(&self.number);
             open.is_empty()
         };
         if last {
-            self.tracker.0.changed.notify_one();
+            self.tracker.changed.notify_one();
         }
     }
 }
 
 impl Tracker {
     /// Counts one more connection.
-    pub(super) fn enter(&self) -> Tracked {
+    pub(super) fn enter(self: &Arc<Self>) -> Tracked {
         let watch = Watch::new();
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        lock(&self.0.open).insert(number, Arc::clone(&watch));
-        if self.0.draining.load(Ordering::Relaxed) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.open).insert(number, Arc::clone(&watch));
+        if self.draining.load(Ordering::Relaxed) {
             watch.drain();
         }
         Tracked {
-            tracker: self.clone(),
+            tracker: Arc::clone(self),
             number,
             watch,
         }
     }
 
+    /// Calls `look` with each of them.
+    pub(super) fn each(&self, mut look: impl FnMut(&Arc<Watch>)) {
+        for watch in lock(&self.open).values() {
+            look(watch);
+        }
+    }
+
     /// Lets every connection end with its next response.
     pub(super) fn drain(&self) {
-        self.0.draining.store(true, Ordering::Relaxed);
-        let open: Vec<Arc<Watch>> = lock(&self.0.open).values().cloned().collect();
+        self.draining.store(true, Ordering::Relaxed);
+        let open: Vec<Arc<Watch>> = lock(&self.open).values().cloned().collect();
         for watch in open {
             watch.drain();
         }
@@ -124,21 +131,24 @@ impl Tracker {
 
     /// Waits until all connections have ended, or cuts off those that have not after `limit`; says how many that were.
     pub(super) async fn finish(&self, limit: Duration) -> usize {
-        let all_gone = async {
-            while !lock(&self.0.open).is_empty() {
-                self.0.changed.notified().await;
-            }
-        };
-        if tokio::time::timeout(limit, all_gone).await.is_ok() {
+        if tokio::time::timeout(limit, self.all_gone()).await.is_ok() {
             return 0;
         }
-        let left: Vec<Arc<Watch>> = lock(&self.0.open).values().cloned().collect();
+        let left: Vec<Arc<Watch>> = lock(&self.open).values().cloned().collect();
         for watch in &left {
             watch.cut();
         }
-        while !lock(&self.0.open).is_empty() {
-            tokio::task::yield_now().await;
-        }
+        // A task that keeps its thread busy does not see that.
+        let _ = tokio::time::timeout(CUT, self.all_gone()).await;
         left.len()
     }
+
+    async fn all_gone(&self) {
+        while !lock(&self.open).is_empty() {
+            self.changed.notified().await;
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

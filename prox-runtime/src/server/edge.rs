@@ -1,18 +1,24 @@
 //! What stands before a server: proxies that say who the client is, and the name by which this one is known.
 
+use std::sync::Arc;
+
+use http::{HeaderName, Version};
+
 use super::Options;
 use crate::{
-    client::Trust,
-    error::{Error, Result},
-    forward::via::Via,
+    client::{Client, Trust},
+    error::{Error, Failure, Result},
+    forward::{proxy_status, via::Via},
+    handler::{Dispatch, Request, Response},
 };
 
 /// What was said of the proxies before a server; it is looked at when that starts, so that all problems are told at once.
 #[derive(Debug, Default)]
-pub(super) struct Edge {
-    pub(super) trusted: Option<Result<Trust, Vec<String>>>,
+pub(crate) struct Edge {
+    pub(crate) trusted: Option<Result<Trust, Vec<String>>>,
     pub(super) proxy_protocol: Option<Result<Trust, Vec<String>>>,
-    pub(super) via: Option<Result<Via, String>>,
+    pub(crate) via: Option<Result<Via, String>>,
+    pub(crate) passing: Option<Result<Arc<[HeaderName]>, Vec<String>>>,
 }
 
 impl Edge {
@@ -21,7 +27,7 @@ impl Edge {
     /// # Errors
     ///
     /// All that is wrong with it.
-    pub(super) fn settle(self, mut options: Options) -> Result<Options> {
+    pub(crate) fn settle(self, mut options: Options) -> Result<Options> {
         let from_env = || {
             let text = std::env::var("TRUSTED_PROXIES").ok();
             let text = text.filter(|text| !text.is_empty())?;
@@ -43,10 +49,60 @@ impl Edge {
             Ok(via) => options.via = via,
             Err(problem) => problems.push(format!("via: {problem}")),
         }
+        match self.passing.transpose() {
+            Ok(passing) => options.passing = passing,
+            Err(found) => {
+                problems.extend(
+                    found
+                        .iter()
+                        .map(|problem| format!("pass_claims: {problem}")),
+                );
+            }
+        }
         if problems.is_empty() {
             Ok(options)
         } else {
             Err(Error::config(problems.join("\n")))
         }
     }
+}
+
+/// Answers one request on a connection of `peer`, whose word is taken if it `is_trusted`.
+pub(crate) async fn dispatch<G: Dispatch>(
+    gateway: &G,
+    options: &Options,
+    peer: &Arc<Client>,
+    is_trusted: bool,
+    req: &mut Request,
+) -> Response {
+    let own;
+    let client = match (&options.trusted, &options.passing) {
+        (Some(proxies), _) if is_trusted => {
+            own = Arc::new(peer.behind(req.headers(), proxies));
+            &own
+        }
+        (_, Some(names)) => {
+            own = Arc::new(peer.passing(names));
+            &own
+        }
+        _ => peer,
+    };
+    if let Some(via) = &options.via {
+        if via.has(req.headers()) {
+            let req = std::mem::take(req);
+            let mut response = Box::pin(gateway.refuse(req, Failure::Loop, client)).await;
+            via.add(response.headers_mut(), Version::HTTP_11);
+            return response;
+        }
+        let version = req.version();
+        via.add(req.headers_mut(), version);
+    }
+    let mut response = gateway.dispatch(req, client).await;
+    if is_trusted && let Some(failure) = response.extensions().get().copied() {
+        proxy_status::add(response.headers_mut(), failure);
+    }
+    if let Some(via) = &options.via {
+        via.add(response.headers_mut(), Version::HTTP_11);
+    }
+    response
 }

@@ -2,83 +2,102 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use http::{HeaderValue, Method, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
 use hyper::{
     body::Incoming,
     server::conn::http1,
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     checked::{Checked, Tunnel},
     connection::{Shared, Switch, request, tunnel},
     limits::{Expired, Limits},
+    rest::{self, Rest},
     socket::Socket,
 };
 use crate::{
     body::Body,
+    client::Client,
+    error::Failure,
+    framing::OverLimit,
     handler::{Dispatch, Response},
-    stream::Stream,
+    observe::{Refusal, Refused, ending::because},
+    respond,
+    stream::{Stream, linger},
     sync::lock,
+    watch::{Phase, Watch},
 };
 
 /// The answer to a head that came too slowly; the connection's own parser has no request to answer yet.
 const SLOW_CLIENT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// How long a client that was refused may go on sending, and how much.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 4 << 20;
-
 /// Serves requests until either side ends the connection, and then what it was switched to.
 pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, mut limits: Limits) {
     let end = exchanges(Arc::clone(&shared), socket, &mut limits).await;
     let switch = lock(&shared.switch).take();
-    let Some(End { client, refused }) = end else {
+    let Some(End {
+        client,
+        allowance,
+        over,
+        refused,
+    }) = end
+    else {
         return;
     };
+    if let Some(over) = over {
+        shared.head_over(over);
+    }
+    if let Some(refused) = refused {
+        shared.refused(&refused);
+    }
     drop(shared);
     if let Some(Switch { tunnel, exchange }) = switch {
         // Of the limits only the end of the drain is left: a tunnel has its own, and its bytes are not told to the watch.
         limits.hold(tunnel.join(client)).await;
         drop(exchange);
-    } else if refused {
-        limits.hold(linger(client)).await;
+    } else if let Some(bytes) = allowance {
+        // Of the limits only the end of the drain is left, as for a request.
+        let _busy = limits.watch.exchange();
+        limits.hold(linger(client, rest::bounds(bytes))).await;
     }
 }
 
 /// The end of HTTP on a connection whose client may still be there.
 struct End {
     client: Stream,
-    /// What it sent last was not read to its end.
-    refused: bool,
+    /// How much it may still send, if it may be about to: what it sent last was not read to its end.
+    allowance: Option<usize>,
+    /// The limit that the last head was over.
+    over: Option<OverLimit>,
+    /// What of it was no request.
+    refused: Option<Refused>,
 }
 
-/// Takes for a moment what a refused client still sends: to close while there is something unread would reset the connection,
-/// and the answer might be lost with it (RFC 9112, 9.6).
-async fn linger(mut client: Stream) {
-    let rest = async {
-        // Whoever does not take the end has had its answer all the same.
-        let _ = client.shutdown().await;
-        let mut part = [0; 4096];
-        let mut left = LINGER_BYTES;
-        while let Ok(count @ 1..) = client.read(&mut part).await {
-            left = left.saturating_sub(count);
-            if left == 0 {
-                break;
-            }
+/// Why the parser did not understand a head. A client that speaks HTTP/2 where it must not gets no answer.
+fn refused(error: &hyper::Error, client: &Client) -> Refused {
+    let reason = match error {
+        error if error.is_parse_too_large() && error.to_string().contains("URI") => {
+            Refusal::UriTooLong
         }
+        error if error.is_parse_too_large() => Refusal::HeadersTooLarge,
+        _ => Refusal::Malformed,
     };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    let refused = Refused::new(reason, client.ip()).detail(error.to_string());
+    match reason.failure() {
+        Some(failure) => refused.status(failure.status()),
+        None => refused,
+    }
 }
 
 /// Speaks HTTP to its end; none if the client has gone before, or was too slow.
@@ -90,6 +109,9 @@ async fn exchanges<G: Dispatch>(
     let options = &limits.options;
     let left = Tunnel::default();
     let checked = Checked::new(socket, left.clone(), options.max_header_size);
+    let client = Arc::clone(&shared.client);
+    let rest = Arc::<Rest>::default();
+    let own = Arc::clone(&rest);
     let http = http1::Builder::new()
         // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
         .header_read_timeout(None)
@@ -101,38 +123,79 @@ async fn exchanges<G: Dispatch>(
         .max_buf_size(options.max_header_size.max(64 * 1024))
         .serve_connection(
             TokioIo::new(checked),
-            service_fn(move |req| answer(Arc::clone(&shared), left.clone(), req)),
+            service_fn(move |req| answer(Arc::clone(&shared), left.clone(), Arc::clone(&own), req)),
         );
     let mut http = Some(http);
-    poll_fn(|cx| run(&mut http, limits, cx)).await
+    poll_fn(|cx| run(&mut http, limits, &rest, &client, cx)).await
 }
 
 async fn answer<G: Dispatch>(
     shared: Arc<Shared<G>>,
     left: Tunnel,
+    rest: Arc<Rest>,
     req: http::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let exchange = shared.watch.exchange();
     let connect = *req.method() == Method::CONNECT;
-    let mut req = request(req, &shared.watch);
-    let mut response = shared.dispatch(&mut req).await;
+    let mut req = request(req, &shared.watch, Some(&rest));
+    let has_body = !req.body().is_end_stream();
+    if has_body {
+        rest.begin();
+    }
+    let mut response = until_cut(shared.dispatch(&mut req), &shared.watch).await;
+    // What nobody has taken of the request is not going to be taken.
+    drop(req);
     if let Some(tunnel) = tunnel(&mut response) {
         left.begin();
         *lock(&shared.switch) = Some(Switch { tunnel, exchange });
         return Ok(response);
     }
-    // Who took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
-    if connect || shared.watch.is_draining() {
+    respond::keep_length(&mut response);
+    // A client that took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
+    if connect {
+        rest.more_may_come();
+    }
+    let kept = !has_body || rest.can_be_kept().await;
+    if connect || !kept || shared.watch.is_draining() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if has_body {
+        rest.answered(closes(response.headers()));
+    }
     Ok(response.map(|body| body.ends(exchange)))
+}
+
+/// The answer, or one of the server's own at the end of the drain, while there is still a connection to send it on.
+async fn until_cut(answer: impl Future<Output = Response>, watch: &Watch) -> Response {
+    let mut answer = pin!(Some(answer));
+    poll_fn(|cx| {
+        let Some(asked) = answer.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let polled = asked.poll(cx);
+        if polled.is_pending() && watch.is_cut() {
+            because(Some(Failure::Drained), || answer.set(None));
+            return Poll::Ready(respond::failure(Failure::Drained, false));
+        }
+        polled
+    })
+    .await
+}
+
+/// Whether a response says that the connection ends with it.
+fn closes(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 fn run<S>(
     slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>,
     limits: &mut Limits,
+    rest: &Rest,
+    client: &Client,
     cx: &mut Context<'_>,
 ) -> Poll<Option<End>>
 where
@@ -147,28 +210,77 @@ where
             if let Err(error) = &result {
                 tracing::debug!(%error, "a client's connection ended early");
             }
-            let malformed = result.is_err_and(|error| error.is_parse());
+            if result.as_ref().is_err_and(hyper::Error::is_user) {
+                reset(slot);
+                return Poll::Ready(None);
+            }
+            let error = result.err();
+            let too_large = error.as_ref().is_some_and(hyper::Error::is_parse_too_large);
+            let malformed = error.filter(hyper::Error::is_parse);
+            let refused = malformed.map(|error| refused(&error, client));
             return Poll::Ready(slot.take().map(|http| {
                 let parts = http.into_parts();
                 let checked = parts.io.into_inner();
+                if refused.is_some() || checked.has_refused() {
+                    rest.more_may_come();
+                }
+                let heads = limits.options.heads();
+                let refused = refused.map(|refused| match checked.violation() {
+                    Some(kind) => refused.head(&parts.read_buf).detail(kind.to_string()),
+                    None => refused.head(&parts.read_buf),
+                });
                 End {
-                    refused: malformed || checked.has_refused(),
+                    allowance: rest.allowance(),
+                    over: too_large.then(|| heads.exceeded(checked.most_fields())),
                     client: checked.into_stream(parts.read_buf),
+                    refused,
                 }
             }));
         }
+        if rest.poll(cx, &limits.watch) {
+            continue;
+        }
         match ready!(limits.poll(cx)) {
             Expired::Head => {
-                if let Some(http) = slot.take() {
+                rest.more_may_come();
+                return Poll::Ready(slot.take().map(|http| {
+                    let parts = http.into_parts();
+                    let mut checked = parts.io.into_inner();
                     // The send buffer of a connection that has nothing to send is empty: it takes these few bytes, or none.
-                    let checked = http.into_parts().io.into_inner();
                     checked.try_write(SLOW_CLIENT);
-                }
+                    let refused = Refused::new(Refusal::Slow, client.ip())
+                        .status(StatusCode::REQUEST_TIMEOUT)
+                        .detail("the head of a request took too long")
+                        .head(&parts.read_buf);
+                    End {
+                        allowance: rest.allowance(),
+                        over: None,
+                        client: checked.into_stream(Bytes::new()),
+                        refused: Some(refused),
+                    }
+                }));
+            }
+            expired @ (Expired::Cut | Expired::Write) if limits.watch.phase() == Phase::Busy => {
+                because(expired.failure(), || reset(slot));
                 return Poll::Ready(None);
             }
             Expired::Cut | Expired::Idle | Expired::Write => return Poll::Ready(None),
             // The body fails, the upstream request with it, and the answer is a 408.
             Expired::Body => limits.watch.time_body_out(),
         }
+    }
+}
+
+/// Ends a connection in the middle of a response. For a client of HTTP/1.0 the end of the connection may be that of the body,
+/// and only a reset says that it is not.
+fn reset<S>(slot: &mut Option<http1::Connection<TokioIo<Checked>, S>>)
+where
+    S: HttpService<Incoming, ResBody = Body> + Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if let Some(http) = slot.take() {
+        let parts = http.into_parts();
+        let checked = parts.io.into_inner();
+        checked.into_stream(parts.read_buf).reset();
     }
 }

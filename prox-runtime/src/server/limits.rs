@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::{Options, drain::Tracked};
 use crate::{
+    error::Failure,
+    observe::ending::because,
     time::LazyTimer,
     watch::{Phase, Watch},
 };
@@ -24,6 +26,8 @@ pub(super) struct Limits {
     pub(super) watch: Arc<Watch>,
     timer: LazyTimer,
     drain_began: Option<Instant>,
+    /// When the client was asked to leave, and how long an idle connection stays after that.
+    goodbye: Option<(Instant, Duration)>,
     attached: bool,
     _tracked: Tracked,
 }
@@ -43,6 +47,17 @@ pub(super) enum Expired {
     Write,
 }
 
+impl Expired {
+    /// What it means for the requests under way.
+    pub(super) fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Cut => Some(Failure::Drained),
+            Self::Head | Self::Body | Self::Write => Some(Failure::SlowClient),
+            Self::Idle => None,
+        }
+    }
+}
+
 impl Limits {
     pub(super) fn new(options: Arc<Options>, tracked: Tracked) -> Self {
         Self {
@@ -50,6 +65,7 @@ impl Limits {
             watch: Arc::clone(&tracked.watch),
             timer: LazyTimer::default(),
             drain_began: None,
+            goodbye: None,
             attached: false,
             _tracked: tracked,
         }
@@ -74,14 +90,24 @@ impl Limits {
         Poll::Ready(expired)
     }
 
+    /// The client was asked to leave. From now on its connection may be idle for so long, and no longer.
+    #[cfg(feature = "http2")]
+    pub(super) fn asked_to_leave(&mut self, patience: Duration) {
+        self.goodbye = Some((Instant::now(), patience));
+    }
+
     /// Runs a future of this connection; `None` when a limit was passed before its end.
     pub(super) async fn hold<F: Future>(&mut self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
+        let mut future = pin!(Some(future));
         poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            if let Some(future) = future.as_mut().as_pin_mut()
+                && let Poll::Ready(output) = future.poll(cx)
+            {
                 return Poll::Ready(Some(output));
             }
-            self.poll(cx).map(|_| None)
+            let expired = ready!(self.poll(cx));
+            because(expired.failure(), || future.set(None));
+            Poll::Ready(None)
         })
         .await
     }
@@ -95,9 +121,10 @@ impl Limits {
             }
             Phase::Idle => {
                 let since = self.watch.since();
-                let close = match self.drain_began {
-                    Some(began) => since.max(began) + DRAIN_IDLE,
-                    None => since + self.options.keep_alive,
+                let close = match (self.goodbye, self.drain_began) {
+                    (Some((asked, patience)), _) => since.max(asked) + patience,
+                    (None, Some(began)) => since.max(began) + DRAIN_IDLE,
+                    (None, None) => since + self.options.keep_alive,
                 };
                 Some((close, Expired::Idle))
             }

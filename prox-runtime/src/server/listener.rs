@@ -13,10 +13,16 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::{Options, connection, drain::Tracker, unix::UnixSocket};
+use super::{
+    Connections, Options, connection,
+    connections::{Place, before},
+    drain::Tracker,
+    unix::UnixSocket,
+};
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    observe::{ending::Task, outputs},
     stream::Stream,
 };
 
@@ -155,7 +161,9 @@ pub(super) async fn serve<G: Dispatch>(
 ) {
     gateway.start();
     let options = Arc::new(options);
-    let tracker = Tracker::default();
+    let connections = options.connections.clone();
+    let tracker = Arc::new(Tracker::default());
+    connections.add(&tracker);
     let mut due = pin!(due);
     let mut turn = 0_usize;
     loop {
@@ -176,38 +184,56 @@ pub(super) async fn serve<G: Dispatch>(
         });
         match accepted.await {
             None => break,
-            Some(Ok(accepted)) => spawn(&gateway, accepted, &options, &tracker),
-            Some(Err(error)) => refused(&error).await,
+            Some(Ok(accepted)) => {
+                let mut place = connections.enter();
+                if place.is_none() {
+                    // Those behind it wait in the queue of the kernel.
+                    place = before(due.as_mut(), connections.wait()).await;
+                }
+                let has_place = place.is_some();
+                spawn(&gateway, accepted, &options, &tracker, place);
+                if !has_place {
+                    break;
+                }
+            }
+            Some(Err(error)) => refused(&error, &connections).await,
         }
     }
     tracker.drain();
     // Whoever the kernel has let in already is served as well.
     for listener in listeners {
-        listener.rest(|accepted| spawn(&gateway, accepted, &options, &tracker));
+        listener.rest(|accepted| {
+            let place = connections.enter();
+            spawn(&gateway, accepted, &options, &tracker, place);
+        });
     }
     let cut = tracker.finish(options.drain_timeout).await;
     if cut > 0 {
         tracing::warn!(connections = cut, "cut off at the end of the drain");
     }
+    // The program may end with the server.
+    outputs::flush().await;
 }
 
 fn spawn<G: Dispatch>(
     gateway: &G,
     (stream, peer): Accepted,
     options: &Arc<Options>,
-    tracker: &Tracker,
+    tracker: &Arc<Tracker>,
+    place: Option<Place>,
 ) {
-    tokio::spawn(connection::serve(
+    tokio::spawn(Task::new(connection::serve(
         gateway.clone(),
         stream,
         peer,
         Arc::clone(options),
         tracker.enter(),
-    ));
+        place,
+    )));
 }
 
 /// A client that left the queue again means nothing; a process without descriptors must wait for some to be closed.
-async fn refused(error: &io::Error) {
+async fn refused(error: &io::Error, connections: &Connections) {
     use io::ErrorKind as E;
     if matches!(
         error.kind(),
@@ -215,6 +241,7 @@ async fn refused(error: &io::Error) {
     ) {
         return;
     }
-    tracing::error!(%error, "cannot accept");
+    connections.is_full(&error.to_string());
+    connections.make_room();
     tokio::time::sleep(Duration::from_millis(100)).await;
 }

@@ -4,10 +4,9 @@ mod checked;
 #[cfg(feature = "http2")]
 mod connect;
 mod connection;
+mod connections;
 mod drain;
 mod edge;
-#[cfg(feature = "http2")]
-mod floods;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -16,6 +15,8 @@ mod listener;
 mod open;
 mod place;
 mod proxy_protocol;
+mod refusals;
+mod rest;
 mod socket;
 mod unix;
 mod workers;
@@ -24,17 +25,30 @@ use std::{
     fmt, future::Future, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
 };
 
+use http::HeaderName;
 use tokio::net::TcpListener;
 
-use self::{edge::Edge, listener::Listener, place::Place, unix::UnixSocket};
+pub use self::connections::Connections;
+pub(crate) use self::edge::{Edge, dispatch};
+use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
     client::Trust,
     error::{Error, Result},
-    forward::via::Via,
+    forward::{claims, via::Via},
+    framing::HeadLimits,
     handler::Dispatch,
     time::FOREVER,
     tls::{Termination, Tls},
 };
+
+/// What a connection of HTTP/2 may have sent on all of its streams before somebody reads it.
+const WINDOW: u32 = 4 * 1024 * 1024;
+
+/// The least that one may have, which is also what it has before it is told more (RFC 9113, 6.9.2).
+const LEAST_WINDOW: u32 = 65_535;
+
+/// The largest window that there is (RFC 9113, 6.9.1).
+const MOST_WINDOW: u32 = (1 << 31) - 1;
 
 type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -89,6 +103,25 @@ pub(crate) struct Options {
     pub(crate) trusted: Option<Trust>,
     pub(crate) proxy_protocol: Option<Trust>,
     pub(crate) via: Option<Via>,
+    /// The claims that any client may make.
+    pub(crate) passing: Option<Arc<[HeaderName]>>,
+    pub(crate) connections: Connections,
+    pub(crate) max_connections: Option<usize>,
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only HTTP/2 has windows")
+    )]
+    pub(crate) window: u32,
+}
+
+impl Options {
+    /// How large the head of a request may be.
+    fn heads(&self) -> HeadLimits {
+        HeadLimits {
+            fields: self.max_headers,
+            bytes: self.max_header_size,
+        }
+    }
 }
 
 impl Default for Options {
@@ -109,6 +142,10 @@ impl Default for Options {
             trusted: None,
             proxy_protocol: None,
             via: None,
+            passing: None,
+            connections: Connections::default(),
+            max_connections: None,
+            window: WINDOW,
         }
     }
 }
@@ -128,7 +165,7 @@ impl<G: Dispatch> Server<G> {
         }
     }
 
-    /// Listens on this address instead of the one that `HOST` and `PORT` name.
+    /// Listens on this address instead of the one that `HOST` and `PORT` name. There is one; a later call replaces it.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
         self
@@ -207,13 +244,19 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Bounds the header block of a request, in bytes; 64 KiB by default (and at least 8 KiB), then `431`.
+    /// Bounds the head of a request, in bytes; 64 KiB by default (and at least 8 KiB), then `431`.
+    ///
+    /// They are counted as HTTP/1.1 writes them, also over HTTP/2. Cookies that a client of HTTP/2 sends one by one are joined
+    /// first. An event of the target `prox` tells once for each connection which limit a request was over.
+    /// [`ClusterBuilder::max_response_header_size`](crate::ClusterBuilder::max_response_header_size) is for responses.
     pub fn max_header_size(mut self, bytes: usize) -> Self {
         self.options.max_header_size = bytes.max(8 * 1024);
         self
     }
 
     /// Bounds the number of header fields of a request; 100 by default, then `431`.
+    ///
+    /// Each line is a field, `Host` (or `:authority`) among them; else as [`max_header_size`](Self::max_header_size).
     pub fn max_headers(mut self, count: usize) -> Self {
         self.options.max_headers = count;
         self
@@ -224,6 +267,39 @@ impl<G: Dispatch> Server<G> {
     pub fn max_concurrent_streams(mut self, count: u32) -> Self {
         self.options.max_streams = count.max(1);
         self
+    }
+
+    /// Bounds what a client may have sent on all streams of one HTTP/2 connection before the gateway takes it; 4 MiB by default,
+    /// and from 65 535 bytes to 2 GiB - 1.
+    ///
+    /// One stream may have 128 KiB of it. Requests whose upstreams read nothing keep their share until they end: with the
+    /// default 32 of them, 128 KiB each, leave no room for the bodies of other requests on the same connection. The limit of
+    /// an upload that stands still is [`ClusterBuilder::idle_timeout`](crate::ClusterBuilder::idle_timeout).
+    ///
+    /// A client that sends many small pieces is limited by their number too, as long as nobody reads them: with the default
+    /// to about 10 000 pieces of 50 bytes. A connection with more of them is closed with `ENHANCE_YOUR_CALM`.
+    #[cfg(feature = "http2")]
+    pub fn connection_window(mut self, bytes: u32) -> Self {
+        self.options.window = bytes.clamp(LEAST_WINDOW, MOST_WINDOW);
+        self
+    }
+
+    /// Bounds the connections of clients that are open at a time, on all workers together. By default it is half of the
+    /// descriptors that the process may have open (`ulimit -n`), less 32; there is no limit where the system does not say
+    /// in `/proc/self/limits` how many that are.
+    ///
+    /// At the limit no further connection is served until another one has ended. One for each worker is accepted and waits; the
+    /// others wait in the queue of the kernel. Meanwhile connections without a request under way are closed, those first that
+    /// have been idle for longest, up to 320 a second. It is an event of `tracing` with the target `prox`, `clients have to wait for a connection`, once in
+    /// 10 s, and [`Connections::waited`] counts it.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.options.max_connections = Some(count.max(1));
+        self
+    }
+
+    /// What is known of the connections of its clients, also while it runs.
+    pub fn connections(&self) -> Connections {
+        self.options.connections.clone()
     }
 
     /// Whether it reads this variable of the environment.
@@ -284,6 +360,27 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
+    /// Passes these claims on whoever makes them, such as `["x-real-ip"]`; none by default.
+    ///
+    /// A field that says who the client is, how it came here, or what it asked for at first is removed from the request of
+    /// a client that is not a [trusted proxy](Self::trusted_proxies), in every spelling. The guide to
+    /// [clients](https://docs.rs/prox/latest/prox/docs/clients/) lists them all. A name is written with hyphens, and only that
+    /// spelling passes. `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` are written by the gateway, and cannot be among the
+    /// names. The server does not start with a name that is not a claim.
+    ///
+    /// An upstream must not believe what passes so.
+    ///
+    /// ```
+    /// # fn doc(gateway: prox_runtime::Gateway) {
+    /// # use prox_runtime::Server;
+    /// let server = Server::new(gateway).pass_claims(["x-real-ip", "x-forwarded-prefix"]);
+    /// # }
+    /// ```
+    pub fn pass_claims<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.edge.passing = Some(claims::read(names));
+        self
+    }
+
     /// Expects a PROXY protocol header (version 1 or 2) at the begin of each connection from these addresses, before TLS.
     ///
     /// The entries are those of [`trusted_proxies`](Self::trusted_proxies). The address in the header is that of the
@@ -323,6 +420,7 @@ impl<G: Dispatch> Server<G> {
         );
         let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
         options.tls = tls;
+        options.connections.bound(options.max_connections);
         workers::run(gateway, places, self.workers, self.shutdown, options)
     }
 
@@ -361,6 +459,7 @@ impl<G: Dispatch> Server<G> {
         let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
         let _watching = tls.as_ref().and_then(Termination::watch);
         options.tls = tls;
+        options.connections.bound(options.max_connections);
         let mut listeners: Vec<Listener> = self.listener.map(Listener::Tcp).into_iter().collect();
         for place in places {
             listeners.push(match place {
@@ -409,7 +508,7 @@ fn places(
 }
 
 /// The parts of a server; what is wrong with several of them is said in one error.
-fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
+pub(crate) fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
     match (a, b, c) {
         (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
         (a, b, c) => {

@@ -14,21 +14,8 @@ use crate::{stream::Stream, watch::Watch};
 pub(super) struct Socket {
     pub(super) stream: Stream,
     watch: Arc<Watch>,
-    /// Who looks at all that passes; without one, bytes that come between requests are the head of one.
-    inspector: Option<Box<dyn Inspector>>,
-}
-
-/// Looks at the bytes of a connection as they pass.
-pub(super) trait Inspector: Send {
-    /// Bytes were read.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with them; the connection ends.
-    fn read(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// So many bytes were written.
-    fn wrote(&mut self, count: usize);
+    /// Whether bytes that come between requests are the head of one.
+    begins_requests: bool,
 }
 
 impl Socket {
@@ -36,23 +23,16 @@ impl Socket {
         Self {
             stream,
             watch,
-            inspector: None,
+            begins_requests: true,
         }
     }
 
-    /// Has all that passes looked at. What comes between requests may be anything then.
+    /// From now on, what comes between requests may be anything.
     #[cfg(feature = "http2")]
-    pub(super) fn inspected(mut self, inspector: impl Inspector + 'static) -> Self {
-        self.inspector = Some(Box::new(inspector));
+    pub(super) fn shared(mut self) -> Self {
+        self.begins_requests = false;
         self.watch.rest();
         self
-    }
-
-    fn note_written(&mut self, result: &Poll<io::Result<usize>>) {
-        self.watch.wrote(result.is_pending());
-        if let (Some(inspector), Poll::Ready(Ok(count))) = (&mut self.inspector, result) {
-            inspector.wrote(*count);
-        }
     }
 }
 
@@ -62,13 +42,9 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if result.is_ready() {
-            match &mut self.inspector {
-                Some(inspector) => inspector.read(&buf.filled()[before..])?,
-                None => self.watch.read(),
-            }
+        if result.is_ready() && self.begins_requests {
+            self.watch.read();
         }
         result
     }
@@ -81,7 +57,7 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_written(&result);
+        self.watch.wrote(result.is_pending());
         result
     }
 
@@ -91,7 +67,7 @@ impl AsyncWrite for Socket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_written(&result);
+        self.watch.wrote(result.is_pending());
         result
     }
 

@@ -43,7 +43,7 @@ use crate::stream::Stream;
 #[must_use = "this does nothing until a cluster is given it"]
 pub struct UpstreamTls {
     sni: Option<String>,
-    roots: Option<Pem>,
+    roots: Vec<Pem>,
     identity: Option<(Pem, Pem)>,
     accept_any: bool,
 }
@@ -60,12 +60,12 @@ impl UpstreamTls {
         self
     }
 
-    /// Trusts these roots, and no others: certificates in PEM.
+    /// Trusts these roots, and no others: certificates in PEM. A further call adds its roots.
     ///
     /// A root is the certificate of an issuer. The upstream's own certificate may stand here when it was signed by itself,
     /// unless it says of itself that it is an issuer too (`CA:TRUE`, as `openssl req -x509` writes by default).
     pub fn roots(mut self, roots: impl Into<Pem>) -> Self {
-        self.roots = Some(roots.into());
+        self.roots.push(roots.into());
         self
     }
 
@@ -82,6 +82,15 @@ impl UpstreamTls {
     pub fn danger_accept_invalid_certs(mut self) -> Self {
         self.accept_any = true;
         self
+    }
+
+    fn own_roots(&self) -> Result<Arc<RootCertStore>, String> {
+        let mut all = RootCertStore::empty();
+        for pem in &self.roots {
+            let some: RootCertStore = pem.read("list of roots").roots()?;
+            all.roots.extend(some.roots);
+        }
+        Ok(Arc::new(all))
     }
 
     /// Reads everything; `h2` when HTTP/2 is to be asked for.
@@ -106,9 +115,10 @@ impl UpstreamTls {
         let roots = if self.accept_any {
             None
         } else {
-            let roots = match &self.roots {
-                Some(pem) => pem.read("list of roots").roots().map(Arc::new),
-                None => system_roots(),
+            let roots = if self.roots.is_empty() {
+                system_roots()
+            } else {
+                self.own_roots()
             };
             roots.map_err(&mut keep).ok()
         };

@@ -14,9 +14,7 @@ use std::{
     time::Duration,
 };
 
-#[cfg(test)]
-use self::splice::Ended;
-pub(crate) use self::splice::Splice;
+pub(crate) use self::splice::{Ended, Side, Splice};
 use crate::{stream::Stream, sync::lock};
 
 /// Marks a request whose connection can become a tunnel; without it nothing is ever switched.
@@ -37,8 +35,8 @@ impl Switched {
         lock(&self.0).take()
     }
 
-    /// Has `tell` called when the tunnel has ended, however it does.
-    pub(crate) fn at_end(&self, tell: impl FnOnce(Moved) + Send + 'static) {
+    /// Has `tell` called when the tunnel has ended. How it did is not known when it is dropped before its end.
+    pub(crate) fn at_end(&self, tell: impl FnOnce(Moved, Option<Ended>) + Send + 'static) {
         if let Some(tunnel) = &mut *lock(&self.0) {
             tunnel.end.tell.push(Box::new(tell));
         }
@@ -88,17 +86,20 @@ pub(crate) struct Moved {
     pub(crate) down: u64,
 }
 
+type Tell = Box<dyn FnOnce(Moved, Option<Ended>) + Send>;
+
 /// Tells how much was moved when it is dropped.
 #[derive(Default)]
 struct AtEnd {
     moved: Moved,
-    tell: Vec<Box<dyn FnOnce(Moved) + Send>>,
+    ended: Option<Ended>,
+    tell: Vec<Tell>,
 }
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
         for tell in self.tell.drain(..) {
-            tell(self.moved);
+            tell(self.moved, self.ended);
         }
     }
 }

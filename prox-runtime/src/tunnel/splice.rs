@@ -48,8 +48,34 @@ pub(crate) enum Ended {
     Whole,
     /// Nothing moved for too long.
     Idle,
-    /// One side failed.
-    Failed,
+    /// This side failed.
+    Failed(Side),
+}
+
+/// A side of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Upstream,
+}
+
+/// An error, and the side on which it came up.
+struct Trouble {
+    side: Side,
+    error: io::Error,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Upstream,
+            Self::Upstream => Self::Client,
+        }
+    }
+
+    fn trouble(self) -> impl Fn(io::Error) -> Trouble {
+        move |error| Trouble { side: self, error }
+    }
 }
 
 impl Splice {
@@ -57,8 +83,8 @@ impl Splice {
         Self {
             client,
             upstream: tunnel.upstream,
-            up: Way::default(),
-            down: Way::default(),
+            up: Way::from(Side::Client),
+            down: Way::from(Side::Upstream),
             idle: tunnel.idle,
             moved_at: Instant::now(),
             timer: LazyTimer::default(),
@@ -73,10 +99,16 @@ impl Splice {
         self.down.has_ended
     }
 
-    /// Ends it as when a side has failed.
-    pub(crate) fn fail(&mut self) {
+    /// Ends it, as a side has failed.
+    pub(crate) fn fail(&mut self, side: Side) {
+        self.end.ended = Some(Ended::Failed(side));
         self.client.reset();
         self.upstream.reset();
+    }
+
+    fn ended(&mut self, how: Ended) -> Ended {
+        self.end.ended = Some(how);
+        how
     }
 
     /// What has happened so far, in a number that grows with each byte and each end.
@@ -84,7 +116,7 @@ impl Splice {
         self.up.moved + self.down.moved + u64::from(self.up.is_over) + u64::from(self.down.is_over)
     }
 
-    fn poll_both(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Result<bool, Trouble> {
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream)?;
         let down = self.down.poll(cx, &mut self.upstream, &mut self.client)?;
         Ok(up.is_ready() && down.is_ready())
@@ -103,12 +135,12 @@ impl Future for Splice {
             down: this.down.moved,
         };
         match polled {
-            Ok(true) => return Poll::Ready(Ended::Whole),
+            Ok(true) => return Poll::Ready(this.ended(Ended::Whole)),
             Ok(false) => {}
-            Err(error) => {
-                this.fail();
-                tracing::debug!(%error, "a tunnel failed");
-                return Poll::Ready(Ended::Failed);
+            Err(Trouble { side, error }) => {
+                this.fail(side);
+                tracing::debug!(%error, ?side, "a tunnel failed");
+                return Poll::Ready(Ended::Failed(side));
             }
         }
         if this.progress() != before {
@@ -116,7 +148,7 @@ impl Future for Splice {
         }
         ready!(this.timer.poll(cx, this.moved_at + this.idle));
         tracing::debug!("a tunnel was closed: nothing had moved for too long");
-        Poll::Ready(Ended::Idle)
+        Poll::Ready(this.ended(Ended::Idle))
     }
 }
 
@@ -131,8 +163,8 @@ impl fmt::Debug for Splice {
 }
 
 /// One direction.
-#[derive(Default)]
 struct Way {
+    from: Side,
     /// What was read and could not be written yet, from `at` on.
     rest: Vec<u8>,
     at: usize,
@@ -144,13 +176,25 @@ struct Way {
 }
 
 impl Way {
+    fn from(from: Side) -> Self {
+        Self {
+            from,
+            rest: Vec::new(),
+            at: 0,
+            dirty: false,
+            has_ended: false,
+            is_over: false,
+            moved: 0,
+        }
+    }
+
     /// Ready when the end was passed on.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
-    ) -> io::Result<Poll<()>> {
+    ) -> Result<Poll<()>, Trouble> {
         for _ in 0..TURNS {
             if self.is_over {
                 return Ok(Poll::Ready(()));
@@ -159,13 +203,15 @@ impl Way {
                 return Ok(Poll::Pending);
             }
             if self.has_ended {
-                if Pin::new(&mut *to).poll_shutdown(cx)?.is_pending() {
+                let end = Pin::new(&mut *to).poll_shutdown(cx);
+                if end.map_err(self.from.other().trouble())?.is_pending() {
                     return Ok(Poll::Pending);
                 }
                 self.is_over = true;
             } else if self.read(cx, from, to)?.is_pending() {
-                if self.dirty && Pin::new(&mut *to).poll_flush(cx)?.is_ready() {
-                    self.dirty = false;
+                if self.dirty {
+                    let flushed = Pin::new(&mut *to).poll_flush(cx);
+                    self.dirty = flushed.map_err(self.from.other().trouble())?.is_pending();
                 }
                 return Ok(Poll::Pending);
             }
@@ -174,10 +220,9 @@ impl Way {
         Ok(Poll::Pending)
     }
 
-    fn write_rest(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<Poll<()>> {
+    fn write_rest(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Result<Poll<()>, Trouble> {
         while self.at < self.rest.len() {
-            match Pin::new(&mut *to).poll_write(cx, &self.rest[self.at..])? {
-                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+            match write(to, cx, &self.rest[self.at..]).map_err(self.from.other().trouble())? {
                 Poll::Ready(count) => {
                     self.at += count;
                     self.wrote(count);
@@ -196,10 +241,11 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
-    ) -> io::Result<Poll<()>> {
+    ) -> Result<Poll<()>, Trouble> {
         let mut space = [const { MaybeUninit::uninit() }; CHUNK];
         let mut buf = ReadBuf::uninit(&mut space);
-        if Pin::new(from).poll_read(cx, &mut buf)?.is_pending() {
+        let read = Pin::new(from).poll_read(cx, &mut buf);
+        if read.map_err(self.from.trouble())?.is_pending() {
             return Ok(Poll::Pending);
         }
         let read = buf.filled();
@@ -207,8 +253,7 @@ impl Way {
             self.has_ended = true;
             return Ok(Poll::Ready(()));
         }
-        let count = match Pin::new(to).poll_write(cx, read)? {
-            Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+        let count = match write(to, cx, read).map_err(self.from.other().trouble())? {
             Poll::Ready(count) => count,
             Poll::Pending => 0,
         };
@@ -222,5 +267,13 @@ impl Way {
     fn wrote(&mut self, count: usize) {
         self.moved += count as u64;
         self.dirty |= count > 0;
+    }
+}
+
+/// Writes some bytes; none at all is an error.
+fn write(to: &mut Stream, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<Poll<usize>> {
+    match Pin::new(to).poll_write(cx, bytes)? {
+        Poll::Ready(0) => Err(io::ErrorKind::WriteZero.into()),
+        written => Ok(written),
     }
 }

@@ -24,7 +24,7 @@ fn joined(buffer: usize) -> Joined {
     let switched = Switched::new(Tunnel::new(Stream::boxed(outer), IDLE, ()));
     let moved = Arc::new(AtomicU64::new(u64::MAX));
     let told = Arc::clone(&moved);
-    switched.at_end(move |all| told.store(all.up * 1000 + all.down, Relaxed));
+    switched.at_end(move |all, _| told.store(all.up * 1000 + all.down, Relaxed));
     let tunnel = switched.clone().take().expect("nobody took it before");
     assert!(switched.take().is_none());
     Joined {
@@ -129,7 +129,7 @@ async fn a_side_that_is_gone_ends_it() {
     let mut joined = joined(1024);
     drop(joined.client);
     joined.upstream.write_all(b"for nobody").await.unwrap();
-    assert_eq!(joined.task.await.unwrap(), Ended::Failed);
+    assert_eq!(joined.task.await.unwrap(), Ended::Failed(Side::Client));
     let mut rest = String::new();
     joined.upstream.read_to_string(&mut rest).await.unwrap();
     assert_eq!(rest, "");
@@ -143,7 +143,7 @@ fn a_tunnel_that_nobody_takes_is_closed_and_told_of() {
     let switched = Switched::new(tunnel);
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
-    switched.at_end(move |moved| {
+    switched.at_end(move |moved, _| {
         assert_eq!(moved, Moved::default());
         count.fetch_add(1, Relaxed);
     });

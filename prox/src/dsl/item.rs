@@ -46,7 +46,8 @@ pub const env: Word = Word;
 /// ```
 ///
 /// It declares a variable, and a field of the gateway's `backends()`: a [`Cluster`](crate::Cluster). Routes that use it share
-/// its endpoints and connections; `users.timeout(10s)` on a route changes that route alone.
+/// its endpoints and connections; `users.timeout(10s)` on a route changes that route alone. The lines of backends have no
+/// order.
 pub const backend: Word = Word;
 
 /// Layers around routes, the outermost first.

@@ -1,7 +1,7 @@
 //! The words of the language, each documented as a reader meets it in [`gateway!`](crate::gateway).
 //!
-//! What stands at the root of this module is in scope wherever the macro takes an expression, with nothing to import. The
-//! modules are the words by the place where they stand: [`item`]s start a line, [`method`]s a route, a [`guard`] follows
+//! What stands at the root of this module needs no import where the macro takes an expression. A name that the user declares
+//! comes before a word. The modules are the words by the place where they stand: [`item`]s start a line, [`method`]s a route, a [`guard`] follows
 //! `if`, a [`target`] follows `=>`, a [`policy`] is the first thing in `cluster(..)`, [what finds endpoints](discovery) may be
 //! the second, and a [`health`] check stands in `.health(..)`. They are what an editor shows for the words of a gateway;
 //! nobody has to name them.

@@ -1,37 +1,60 @@
-//! The frames of HTTP/2, as they are counted: the verdict does not depend on how the bytes arrive.
+//! The frames of HTTP/2, as they are counted and changed on their way to h2: neither depends on how the bytes arrive.
 
 #![no_main]
-#![allow(dead_code, reason = "of what is included not all is used")]
+#![allow(dead_code, unused_imports, reason = "of what is included not all is used")]
 
-#[path = "../../../prox-runtime/src/server/floods.rs"]
-mod floods;
+#[path = "../../../prox-runtime/src/frames/mod.rs"]
+mod frames;
 
-/// What stands between a socket and the counter.
-mod socket {
-    pub(crate) trait Inspector {
-        fn read(&mut self, bytes: &[u8]) -> std::io::Result<()>;
-        fn wrote(&mut self, count: usize);
+/// What the socket of the frames needs of the crate.
+mod sync {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-use floods::Floods;
-use tokio::time::Instant;
+use std::io;
+
+use frames::{Guarded, PREFACE, Side};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let [cut, repeat, bytes @ ..] = input else {
         return;
     };
-    let preface: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     // So that a few frames can be many.
-    let all = [preface, &bytes.repeat(usize::from(*repeat) + 1)].concat();
-    let now = Instant::now();
-    let mut whole = Floods::new(now);
-    let mut parts = Floods::new(now);
-    let verdict = whole.follow(&all, || now).is_ok();
-    let size = usize::from(*cut) + 1;
-    assert_eq!(
-        all.chunks(size)
-            .all(|part| parts.follow(part, || now).is_ok()),
-        verdict
-    );
+    let all = [PREFACE, b"\0\0\0\x04\0\0\0\0\0", &bytes.repeat(usize::from(*repeat) + 1)].concat();
+    // The clock stands still.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without sockets");
+    let whole = runtime.block_on(passed(&all, all.len()));
+    let parts = runtime.block_on(passed(&all, usize::from(*cut) + 1));
+    match (whole, parts) {
+        (Ok(whole), Ok(parts)) => assert_eq!(whole, parts),
+        (whole, parts) => assert_eq!(whole.is_ok(), parts.is_ok()),
+    }
 });
+
+/// What h2 gets when so many bytes come at once.
+async fn passed(all: &[u8], size: usize) -> io::Result<Vec<u8>> {
+    let (near, mut far) = duplex(size);
+    let (mut guarded, _end) = Guarded::new(near, Side::Server);
+    let mut read = Vec::new();
+    let send = async {
+        // A flood is not read to its end.
+        let _ = far.write_all(all).await;
+        drop(far);
+    };
+    let receive = async {
+        let result = guarded.read_to_end(&mut read).await;
+        drop(guarded);
+        result
+    };
+    let ((), result) = tokio::join!(send, receive);
+    result.map(|_| read)
+}

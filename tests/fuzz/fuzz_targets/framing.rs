@@ -32,7 +32,13 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
 fn verdict(side: u8, pieces: &[&[u8]]) -> Result<(), Violation> {
     let mut requests = Requests::new(usize::MAX);
     let mut responses = Responses::default();
-    let asked = [Asked::Head, Asked::Connect, Asked::Upgrade, Asked::Other];
+    let asked = [
+        Asked::Head,
+        Asked::Connect,
+        Asked::Upgrade,
+        Asked::HeadUpgrade,
+        Asked::Other,
+    ];
     responses.expect(asked[usize::from(side / 2) % 4]);
     let mut before = 0;
     for piece in pieces {

@@ -7,6 +7,8 @@
 
 extern crate proc_macro;
 
+#[path = "../../../prox-macros/src/around/mod.rs"]
+mod around;
 #[path = "../../../prox-macros/src/check/mod.rs"]
 mod check;
 #[path = "../../../prox-macros/src/diag.rs"]
@@ -23,6 +25,8 @@ mod opaque;
 mod pipeline;
 #[path = "../../../prox-macros/src/syntax/mod.rs"]
 mod syntax;
+#[path = "../../../prox-macros/src/vocab.rs"]
+mod vocab;
 
 /// A gateway of any tokens expands to code that parses.
 pub fn gateway(source: &str) {

@@ -5,10 +5,10 @@ prox::gateway! {
 
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
-    backend host = "http://10.0.1.1:8080";
+    backend with = "http://10.0.1.1:8080";
 
     GET "/users" => users,
-    GET "/orders" => host,
+    GET "/orders" => with,
 }
 
 fn main() -> prox::Result {

@@ -12,7 +12,7 @@ use super::{
     Parser,
     cursor::Cursor,
     skip_line,
-    words::{ITEMS, TARGETS, is_keyword, is_method, starts_line},
+    words::{ITEMS, is_keyword, is_method, starts_line},
 };
 use crate::diag::Place;
 
@@ -43,12 +43,12 @@ impl Parser<'_> {
         let name = c.ident(0).filter(|ident| {
             let text = ident.to_string();
             let word = ITEMS.contains(&text.as_str()) || is_method(&text);
-            let of_backends = form.starts_with("backend") && TARGETS.contains(&text.as_str());
-            if declared && (word || of_backends) {
+            // Behind a target it starts the layers.
+            if declared && text == "with" {
                 self.diag
                     .error(
                         *ident,
-                        format!("`{text}` is a word of the language, and cannot be a name"),
+                        "`with` is a word of the language, and cannot be a name",
                     )
                     .help(format!("write another: `{form}`"));
             }

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// How long an answer counts: after this time, the difference that it makes has shrunk to 37 %.
 const DECAY: Duration = Duration::from_secs(10);
 
+/// What a lower sample of an endpoint with one request at a time leaves of the difference.
+const ALONE: f32 = 0.25;
+
 /// An answer that took longer counts as this.
 const SLOWEST: Duration = Duration::from_mins(1);
 
@@ -62,16 +65,16 @@ impl Load {
         self.total.0.load(Ordering::Relaxed)
     }
 
-    /// The endpoint answered, so long after the request was sent.
+    /// The endpoint answered, so long after the request was sent. The request still counts as under way.
     pub(crate) fn answered(&self, after: Duration, now: Instant) {
-        self.latency.record(after, now);
+        self.latency.record(after, now, self.active() <= 1);
     }
 
     /// The endpoint failed: it counts as twice as slow as before, so that one that fails quickly does not look fast.
     pub(crate) fn failed(&self, now: Instant) {
         if let Some(estimate) = self.latency.estimate(now) {
             let doubled = Duration::from_secs_f32(estimate.micros * 2.0 / 1e6);
-            self.latency.record(doubled, now);
+            self.latency.record(doubled, now, false);
         }
     }
 
@@ -99,7 +102,8 @@ fn trust(age: Duration) -> f32 {
     (-age.as_secs_f32() / DECAY.as_secs_f32()).exp()
 }
 
-/// A moving average that jumps up to each peak at once, and sinks back over some seconds.
+/// A moving average that jumps up to each peak at once, and sinks back over some seconds; or sooner, when the endpoint had nothing
+/// else to do: then a late answer was an accident rather than a sign of too much work.
 ///
 /// One word holds the estimate and its time. Two answers at the same moment may overwrite each other; the next one mends it.
 #[derive(Debug)]
@@ -117,11 +121,14 @@ impl Latency {
         }
     }
 
-    fn record(&self, sample: Duration, now: Instant) {
+    fn record(&self, sample: Duration, now: Instant, alone: bool) {
         // At least a microsecond, so that the word is not zero.
         let sample = (sample.min(SLOWEST).as_secs_f32() * 1e6).max(1.0);
         let micros = match self.estimate(now) {
-            Some(old) if old.micros > sample => sample + (old.micros - sample) * trust(old.age),
+            Some(old) if old.micros > sample => {
+                let rest = if alone { ALONE } else { 1.0 };
+                sample + (old.micros - sample) * trust(old.age).min(rest)
+            }
             _ => sample,
         };
         let state = u64::from(micros.to_bits()) << 32 | u64::from(self.millis(now));
@@ -176,6 +183,8 @@ mod tests {
     #[test]
     fn a_peak_counts_at_once_and_sinks_over_seconds() {
         let (load, start) = load();
+        load.enter();
+        load.enter();
         assert!(load.latency(start).is_none());
         load.answered(20 * MS, start);
         load.answered(500 * MS, start);
@@ -185,6 +194,17 @@ mod tests {
         assert!((millis(&load, start) - 500.0).abs() < 0.1);
         load.answered(20 * MS, start + DECAY);
         assert!((millis(&load, start + DECAY) - 196.6).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_peak_sinks_sooner_while_there_is_one_request_at_a_time() {
+        let (load, start) = load();
+        load.enter();
+        load.answered(420 * MS, start);
+        for expected in [120.0, 45.0, 26.25] {
+            load.answered(20 * MS, start);
+            assert!((millis(&load, start) - expected).abs() < 0.1);
+        }
     }
 
     #[test]

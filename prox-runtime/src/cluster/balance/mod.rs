@@ -77,14 +77,14 @@ pub(crate) use self::{
 pub trait Balancer: Send + Sync + fmt::Debug + 'static {
     /// The index of the endpoint for one request, or `None` when there is none that is available.
     ///
-    /// It is never asked to wait, and must return the same index for a cluster of one. It must not ask a handle of the cluster
-    /// that it chooses for, whose lock is held meanwhile.
+    /// It is never asked to wait, and must return the same index for a cluster of one. No lock is held while it is asked.
     fn pick(&self, pick: &Pick<'_>) -> Option<usize>;
 
     /// Works out once, for a list of endpoints, what each choice among them needs; [`Pick::prepared`] gives it back.
     ///
     /// It is called before the first request, and whenever an endpoint comes, leaves, is ejected, returns, or has another
-    /// weight: in a slow start, once a second. By default there is nothing to prepare.
+    /// weight: in a slow start, once a second. No lock is held meanwhile, so it may be called on several threads at once, and what the
+    /// later call returns is used. By default there is nothing to prepare.
     fn prepare(&self, seats: &[Seat]) -> Prepared {
         let _ = seats;
         Prepared::none()

@@ -5,6 +5,8 @@
 //! fixed seed, and time moves when it is told to, so a test gives the same result each time.
 
 use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
     ops::Range,
     sync::{
         Arc,
@@ -23,6 +25,12 @@ const PICKS: usize = 100_000;
 
 /// The same for shares that are measured again and again.
 const FEWER_PICKS: usize = 40_000;
+
+/// How many requests a share is measured over, when they take their time.
+const REQUESTS: usize = 10_000;
+
+/// What equal endpoints take for an answer, in microseconds.
+const TYPICAL: u64 = 500;
 
 /// A cluster without sockets.
 ///
@@ -86,6 +94,62 @@ impl Endpoints {
     pub fn answered(&mut self, index: usize, after: Duration) -> &mut Self {
         self.all[index].load.answered(after, self.now);
         self
+    }
+
+    /// How often each endpoint is chosen for so many requests, of which `width` are always under way, and each takes as many
+    /// microseconds as `latency` says of its endpoint. Time moves on meanwhile.
+    ///
+    /// ```
+    /// use prox_runtime::{LeastConn, testing::Endpoints};
+    ///
+    /// let mut endpoints = Endpoints::weighted(&[1, 1]);
+    /// let counts = endpoints.serve(&LeastConn::new(), 1_000, 8, |index| [200, 600][index]);
+    /// assert!(counts[0] > 2 * counts[1]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the policy chooses no endpoint, or one that may not be chosen.
+    pub fn serve(
+        &mut self,
+        policy: &dyn Balancer,
+        requests: usize,
+        width: usize,
+        mut latency: impl FnMut(usize) -> u64,
+    ) -> Vec<usize> {
+        let mut counts = vec![0; self.count()];
+        // The ends of those under way, the next one on top, and their endpoints.
+        let mut under_way: BinaryHeap<Reverse<(u64, usize, u64)>> = BinaryHeap::new();
+        let (mut clock, start) = (0, self.now);
+        let roster = self.roster(policy);
+        let turns = self.turns(requests);
+        let rng = Rng::seeded(mix(turns.start));
+        for turn in turns {
+            if under_way.len() >= width.max(1)
+                && let Some(Reverse((end, index, took))) = under_way.pop()
+            {
+                clock = end;
+                self.now = start + Duration::from_micros(clock);
+                let load = &self.all[index].load;
+                load.answered(Duration::from_micros(took), self.now);
+                load.leave();
+            }
+            let pick = Pick::new(&roster, &[], Some(mix(turn)), self.now, &rng);
+            let chosen = policy.pick(&pick);
+            let index = chosen.unwrap_or_else(|| panic!("{policy:?} chose no endpoint"));
+            assert!(
+                pick.is_available(index),
+                "{policy:?} chose endpoint {index}, which is ejected, or not there"
+            );
+            counts[index] += 1;
+            self.all[index].load.enter();
+            let took = latency(index);
+            under_way.push(Reverse((clock + took, index, took)));
+        }
+        for Reverse((_, index, _)) in under_way {
+            self.all[index].load.leave();
+        }
+        counts
     }
 
     /// Takes the endpoint out, as failed health checks do.
@@ -307,8 +371,13 @@ fn assert_untouched(counts: &[usize], policy: &dyn Balancer) {
     );
 }
 
-/// Checks that idle endpoints get requests in proportion to their weights, to within 1 % of all requests: at first, while an
-/// endpoint is ejected, when it is back, and on a second try. So nobody inherits the share of a neighbour.
+/// Checks that endpoints get requests in proportion to their weights.
+///
+/// - Idle ones do, to within 1 % of all requests: at first, while an endpoint is ejected, when it is back, and on a second try.
+///   So nobody inherits the share of a neighbour.
+/// - Equally fast ones do, to within 2 %, with one request at a time and under load, though no answer takes as long as another.
+/// - None is starved by an accident: with one request at a time, an endpoint whose first answer was late has at least a third of
+///   its share of the next 180 requests.
 ///
 /// # Panics
 ///
@@ -338,10 +407,64 @@ pub fn assert_fair<B: Balancer>(policy: impl Fn() -> B) {
             assert_shares(&counts, weights, &[index], "of second tries", &policy);
         }
     }
+    assert_fair_at_work(&policy);
+}
+
+/// Holds the shares when requests take their time.
+fn assert_fair_at_work<B: Balancer>(policy: &impl Fn() -> B) {
+    for weights in [&[1, 1][..], &[1, 1, 1], &[3, 1, 2], &[1; 12]] {
+        let is_even = weights.iter().all(|&weight| weight == weights[0]);
+        for (width, what) in [
+            (1, "with one request at a time"),
+            (2, "with two requests at a time"),
+            (64, "under load"),
+        ] {
+            // Two requests cannot be in proportion to weights, and a policy that goes by them need not try.
+            if width == 2 && !is_even {
+                continue;
+            }
+            let mut endpoints = Endpoints::weighted(weights);
+            let noise = Rng::seeded(7);
+            let policy = policy();
+            let latency = |_| TYPICAL / 2 + noise.below(TYPICAL);
+            let counts = endpoints.serve(&policy, REQUESTS, width, latency);
+            assert_shares_within(0.02, &counts, weights, &[], what, &policy);
+        }
+    }
+    for seed in 0..50 {
+        let mut endpoints = Endpoints::weighted(&[1, 1, 1]);
+        endpoints.turn = AtomicU64::new(mix(seed) >> 20);
+        let (noise, policy) = (Rng::seeded(mix(seed)), policy());
+        let mut is_late = true;
+        let latency = |index| {
+            let usual = TYPICAL / 2 + noise.below(TYPICAL);
+            if index == 1 && std::mem::take(&mut is_late) {
+                40 * TYPICAL
+            } else {
+                usual
+            }
+        };
+        let counts = endpoints.serve(&policy, 180, 1, latency);
+        assert!(
+            counts.iter().all(|&count| count >= 20),
+            "{policy:?} starves an endpoint after one late answer: {counts:?} of 180 requests"
+        );
+    }
+}
+
+fn assert_shares(
+    counts: &[usize],
+    weights: &[u32],
+    out: &[usize],
+    what: &str,
+    policy: &dyn Balancer,
+) {
+    assert_shares_within(0.01, counts, weights, out, what, policy);
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2⁵²")]
-fn assert_shares(
+fn assert_shares_within(
+    tolerance: f64,
     counts: &[usize],
     weights: &[u32],
     out: &[usize],
@@ -361,7 +484,7 @@ fn assert_shares(
         let share = count as f64 / picks as f64;
         let expected = f64::from(weight(index)) / f64::from(total);
         assert!(
-            (share - expected).abs() <= 0.01,
+            (share - expected).abs() <= tolerance,
             "{policy:?}: the shares {what} with weights {weights:?}: endpoint {index} got {:.2} % instead of {:.2} %",
             share * 100.0,
             expected * 100.0,
@@ -409,6 +532,26 @@ mod tests {
         let counts = endpoints.eject(0).counts(&Neighbour, PICKS);
         let biased = || assert_shares(&counts, &[1; 4], &[0], "after an ejection", &Neighbour);
         assert!(catch_unwind(biased).is_err());
+    }
+
+    /// The one that was fastest last, as a policy by latency alone would have it.
+    #[derive(Debug)]
+    struct Fastest;
+
+    impl Balancer for Fastest {
+        fn pick(&self, pick: &Pick<'_>) -> Option<usize> {
+            pick.available().min_by_key(|&index| {
+                let tie = pick.random_below(1_000);
+                (pick.latency(index).unwrap_or_default(), tie)
+            })
+        }
+    }
+
+    #[test]
+    fn a_policy_that_starves_whom_it_does_not_know_is_caught() {
+        let caught = catch_unwind(|| assert_fair_at_work(&|| Fastest)).unwrap_err();
+        let message = caught.downcast_ref::<String>().unwrap();
+        assert!(message.contains("with one request at a time"), "{message}");
     }
 
     #[test]

@@ -202,12 +202,12 @@ async fn who_has_tried_all_others_tries_one_that_could_not_be_connected_to() {
         });
     }
     assert_eq!(conditions(&users)[..2], [Condition::Ejected; 2]);
-    assert!(core.has_another(&caller, &[2, 3], Instant::now()));
+    assert!(core.has_another(&[2, 3]));
     let choose = |tried: &[usize]| core.choose(&caller, tried, true, Instant::now()).unwrap();
     let mut resort = choose(&[2, 3]);
     assert_eq!(resort.index(), 0);
     assert_eq!(choose(&[0, 2, 3]).index(), 1);
-    assert!(!core.has_another(&caller, &[0, 1, 2, 3], Instant::now()));
+    assert!(!core.has_another(&[0, 1, 2, 3]));
     assert!(choose(&[0, 1, 2, 3]).index() > 1);
     resort.settle(OK);
     assert_eq!(conditions(&users)[0], Condition::Warming);
@@ -270,6 +270,24 @@ async fn requests_under_way_are_counted_until_the_lease_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn to_ask_whether_there_is_another_endpoint_passes_none_over() {
+    let three = ["http://a:1", "http://b:1", "http://c:1"];
+    let users = built(cluster(RoundRobin::new(), three).without_passive());
+    let (core, caller, now) = (users.core(), caller(&users), Instant::now());
+    let mut counts = [0; 3];
+    for _ in 0..30 {
+        let mut index = core.choose(&caller, &[], true, now).unwrap().index();
+        if index == 0 {
+            // It cannot be connected to.
+            assert!(core.has_another(&[0]));
+            index = core.choose(&caller, &[0], true, now).unwrap().index();
+        }
+        counts[index] += 1;
+    }
+    assert_eq!(counts, [0, 15, 15]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_goes_elsewhere_while_there_is_an_elsewhere() {
     let users = built(four());
     let (core, caller, now) = (users.core(), caller(&users), Instant::now());
@@ -277,8 +295,8 @@ async fn a_retry_goes_elsewhere_while_there_is_an_elsewhere() {
         let lease = core.choose(&caller, &[0, 1, 3], true, now).unwrap();
         assert_eq!(lease.index(), 2);
     }
-    assert!(core.has_another(&caller, &[0, 1, 3], now));
-    assert!(!core.has_another(&caller, &[0, 1, 2, 3], now));
+    assert!(core.has_another(&[0, 1, 3]));
+    assert!(!core.has_another(&[0, 1, 2, 3]));
     assert!(core.choose(&caller, &[0, 1, 2, 3], true, now).is_ok());
 }
 

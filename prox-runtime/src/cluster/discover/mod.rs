@@ -37,7 +37,7 @@ use super::{Core, Endpoint};
 /// impl Discover for Listed {
 ///     async fn discover(&self, endpoints: &EndpointSet) -> Result<(), String> {
 ///         loop {
-///             let text = std::fs::read_to_string(self.0).map_err(|error| error.to_string())?;
+///             let text = tokio::fs::read_to_string(self.0).await.map_err(|error| error.to_string())?;
 ///             let found: Result<Vec<_>, _> = text.lines().map(str::parse).collect();
 ///             endpoints.set(found.map_err(|error: prox_runtime::EndpointError| error.to_string())?)?;
 ///             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -70,7 +70,8 @@ use super::{Core, Endpoint};
 pub trait Discover: Send + Sync + fmt::Debug + 'static {
     /// Finds the endpoints, and says with [`EndpointSet::set`] which there are, as often as that changes.
     ///
-    /// It runs in a task of its own for as long as the gateway does. It may return when it knows that nothing will change any
+    /// It runs in a task of its own, on a worker, for as long as the gateway does. So it must not block: a file is read with
+    /// `tokio::fs`, and work that blocks goes to `tokio::task::spawn_blocking`. It may return when it knows that nothing will change any
     /// more; the endpoints stay as they are.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::{
 /// impl HealthCheck for Marked {
 ///     async fn check(&self, endpoint: &CheckTarget) -> Result<(), String> {
 ///         let file = format!("/run/healthy/{}", endpoint.host());
-///         std::fs::metadata(file).map(|_| ()).map_err(|error| error.to_string())
+///         tokio::fs::metadata(file).await.map(|_| ()).map_err(|error| error.to_string())
 ///     }
 ///
 ///     fn options(&self) -> CheckOptions {
@@ -40,6 +40,9 @@ use crate::{
 )]
 pub trait HealthCheck: Send + Sync + fmt::Debug + 'static {
     /// Passes, or says in a few words what is wrong; they appear in the log and in the state of the endpoint.
+    ///
+    /// It runs on a worker, so it must not block: a file is read with `tokio::fs`, and work that blocks goes to
+    /// `tokio::task::spawn_blocking`.
     ///
     /// A check that panics has failed, and so has one that takes longer than its [time](CheckOptions::timeout).
     ///

@@ -11,6 +11,8 @@ use crate::{
 
 fn blueprint() -> Blueprint {
     Blueprint {
+        backend: "users".into(),
+        counts: Arc::default(),
         pool: PoolOptions::new(),
         http2: None,
         total: Arc::default(),

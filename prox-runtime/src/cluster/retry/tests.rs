@@ -241,3 +241,23 @@ fn a_try_ends_with_its_own_limit_or_the_requests() {
     );
     assert_eq!(RetryOptions::new(1).try_limit(None, now), None);
 }
+
+#[test]
+fn what_was_not_processed_is_bounded_by_time_and_budget_alone() {
+    let case = Case::new(RetryOptions::default());
+    let again = |retries, end| {
+        case.decide(|attempt| {
+            attempt.failed = Failed::Unprocessed;
+            attempt.method = &Method::POST;
+            attempt.retries = retries;
+            attempt.end = end;
+        })
+    };
+    let start = case.now;
+    let is_retried = |verdict| matches!(verdict, Verdict::Retry { .. });
+    assert!((1..=50).all(|retries| is_retried(again(retries, None))));
+    assert_eq!(again(1, Some(start)), Verdict::GiveUp(Reason::NoTime));
+    let used_up = (0..1_000).find(|_| !is_retried(again(1, None)));
+    assert!(used_up.is_some(), "the budget has an end");
+    assert_eq!(again(1, None), Verdict::GiveUp(Reason::Budget));
+}

@@ -78,7 +78,13 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn either() -> impl Strategy<Value = Option<Asked>> {
-    let asked = [Asked::Head, Asked::Connect, Asked::Upgrade, Asked::Other];
+    let asked = [
+        Asked::Head,
+        Asked::Connect,
+        Asked::Upgrade,
+        Asked::HeadUpgrade,
+        Asked::Other,
+    ];
     prop_oneof![Just(None), select(asked.to_vec()).prop_map(Some)]
 }
 

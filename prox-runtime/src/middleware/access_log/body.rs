@@ -13,7 +13,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::Entry;
-use crate::{body::Body, error::Error};
+use crate::{
+    body::Body,
+    error::{Error, Failure, Place},
+};
 
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
@@ -72,7 +75,12 @@ impl HttpBody for Sent {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Self { body, entry } = &mut *self;
+        let next = {
+            let _panics = Panics(entry);
+            ready!(Pin::new(body).poll_frame(cx))
+        };
+        let next = next.map(|frame| frame.map_err(|error| error.at(Place::Response)));
         match &next {
             Some(Ok(frame)) => {
                 if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
@@ -99,6 +107,19 @@ impl HttpBody for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// Notes a panic of the body, which is dropped only later.
+struct Panics<'a>(&'a mut Option<Entry>);
+
+impl Drop for Panics<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(mut entry) = self.0.take()
+        {
+            entry.failed(Some(Failure::Panicked));
+        }
     }
 }
 

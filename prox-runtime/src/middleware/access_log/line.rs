@@ -10,7 +10,10 @@ use std::{
 use http::{HeaderValue, Method, Uri};
 
 use super::RequestIdValue;
-use crate::{error::Failure, observe::Hop};
+use crate::{
+    error::Failure,
+    observe::{Hop, Refused},
+};
 
 /// The most bytes of a `Host` and of a `User-Agent` that are written.
 const LONGEST: usize = 512;
@@ -83,6 +86,55 @@ impl Format {
         match self {
             Self::Json => json(record),
             Self::Text => text(record),
+        }
+    }
+
+    /// The line of what was refused before it was a request.
+    pub(super) fn refused(self, time: SystemTime, refused: &Refused) -> String {
+        let failure = refused.reason().failure();
+        let status = refused.answer().map(|status| status.as_u16());
+        match self {
+            Self::Json => {
+                let mut line = Object(String::with_capacity(256));
+                line.text("time", Rfc3339(time));
+                line.some("client", refused.client_ip());
+                line.some("method", refused.method());
+                line.some("path", refused.path());
+                if let Some(status) = status {
+                    line.raw("status", status);
+                }
+                line.some("error_type", failure);
+                line.text("refused", refused.reason());
+                line.some(
+                    "detail",
+                    Some(refused.details()).filter(|text| !text.is_empty()),
+                );
+                line.0.push_str("}\n");
+                line.0
+            }
+            Self::Text => {
+                let mut line = format!("{} ", Rfc3339(time));
+                match refused.client_ip() {
+                    Some(client) => drop(write!(line, "{client}")),
+                    None => line.push('-'),
+                }
+                let _ = write!(
+                    line,
+                    " {} {} ",
+                    Word(refused.method().unwrap_or("-")),
+                    Word(refused.path().unwrap_or("-")),
+                );
+                match status {
+                    Some(status) => drop(write!(line, "{status}")),
+                    None => line.push('-'),
+                }
+                let _ = write!(line, " refused={}", refused.reason());
+                if !refused.details().is_empty() {
+                    let _ = write!(line, " detail={}", Word(refused.details()));
+                }
+                line.push('\n');
+                line
+            }
         }
     }
 
@@ -324,6 +376,7 @@ mod tests {
                 tries: 1,
                 connect: Duration::ZERO,
                 first_byte: Some(Duration::from_micros(3200)),
+                ..Hop::default()
             },
             total: Duration::from_micros(12_345),
             received: 0,

@@ -34,9 +34,9 @@ use crate::{
     body::Body,
     error::Failure,
     handler::{Request, Response},
-    observe::Trace,
+    observe::{Refused, Trace, ending},
     route::RequestExt,
-    tunnel::{Moved, Switched},
+    tunnel::{Ended, Moved, Side, Switched},
 };
 
 /// Writes one line a request to the standard output, when the response has ended.
@@ -51,14 +51,18 @@ use crate::{
 /// | `client` | the address of the client |
 /// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
 /// | `route` | the pattern of the route, such as `/v1/users/{id}` |
-/// | `status` | of the response; `499` when the client left before it |
-/// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the body was cut |
+/// | `status` | of the response; `499` when the client left before it, `503` when the gateway ended before it |
+/// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the response was cut |
 /// | `backend`, `endpoint`, `tries` | where the request went last, and how many endpoints or connections were tried |
 /// | `connect_ms`, `first_byte_ms` | until there was a connection, and from there to the head of the upstream's response |
 /// | `total_ms` | from the request's head to the end of the response's body |
 /// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
-/// | `aborted` | `true` when the response's body was not sent to its end |
+/// | `aborted` | `true` when the response, or a tunnel, was not carried to its end |
 /// | `user_agent` | at most 512 bytes of it |
+///
+/// What a [`Server`](crate::Server) refuses before it is a request has a line as well, if the log stands at the top of the
+/// gateway: with the [reason](crate::Refusal) in `refused`, what was wrong in `detail`, and `time`, `client`, `method`, `path`,
+/// `status` and `error_type` as far as they are known.
 ///
 /// A WebSocket, or whatever else a connection was switched to, is one line as well, with status `101`. It is written when it
 /// ends: `total_ms` is then how long it was open, and `bytes_in` and `bytes_out` are all that went through it.
@@ -70,8 +74,10 @@ use crate::{
 ///
 /// Lines go through a queue of 8192 to a thread that writes many at once. When the output blocks and the queue is full,
 /// lines are dropped rather than requests stopped; how many is written as a line of its own (`lost_lines`) as soon as there
-/// is room. When the last clone is dropped, as it is when the gateway ends, that waits for up to a second until everything
-/// is written. A process that is killed, or calls [`std::process::exit`], loses what it had in the queue.
+/// is room. A [`Server`](crate::Server) that has drained waits until everything is written, for up to a second. So does the
+/// drop of the last clone, but not on a thread of an async runtime, which it would block: where another server serves the
+/// gateway, await [`flush`](Self::flush) before the program ends. A process that is killed, or calls [`std::process::exit`],
+/// loses what it had in the queue.
 ///
 /// ```
 /// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::AccessLog};
@@ -116,8 +122,9 @@ impl AccessLog {
 
     /// Writes to somewhere else than the standard output.
     ///
-    /// `writer` gets many lines in one call, on a thread of its own, and is flushed after each. It may block; what it
-    /// fails to take is lost. Clones that were made before go on writing to where they did.
+    /// `writer` gets many lines in one call, on a thread of its own, and is flushed after each call. The thread starts with the
+    /// first line. `writer` may block; what it fails to take is lost. Clones that were made before go on writing to where they
+    /// did.
     ///
     /// ```no_run
     /// use prox_runtime::middleware::AccessLog;
@@ -128,6 +135,28 @@ impl AccessLog {
     /// ```
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         Self::of(self.format, writer)
+    }
+
+    /// Waits until all lines so far are written, for up to a second.
+    ///
+    /// A [`Server`](crate::Server) does the same when it ends. Call it at the end of a program in which another server serves
+    /// the gateway. The runtime must have its timer enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Lines are written whether or not the future is polled to its end.
+    ///
+    /// ```
+    /// use prox_runtime::middleware::AccessLog;
+    ///
+    /// # async fn doc() {
+    /// let log = AccessLog::json();
+    /// // A gateway with `log.clone()` is served here, by axum for example.
+    /// log.flush().await;
+    /// # }
+    /// ```
+    pub async fn flush(&self) {
+        self.queue.flush().await;
     }
 
     fn of(format: Format, writer: impl Write + Send + 'static) -> Self {
@@ -158,7 +187,7 @@ impl Middleware for AccessLog {
         let response = next.run(req).await;
         entry.answered(&response);
         if let Some(tunnel) = response.extensions().get::<Switched>() {
-            tunnel.at_end(|moved| entry.tunnelled(moved));
+            tunnel.at_end(|moved, ended| entry.tunnelled(moved, ended));
             return response;
         }
         if response.body().is_end_stream() {
@@ -166,6 +195,11 @@ impl Middleware for AccessLog {
             return response;
         }
         response.map(|body| Body::boxed(Sent::new(body, entry)))
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.queue
+            .push(self.format.refused(SystemTime::now(), refused));
     }
 }
 
@@ -227,10 +261,17 @@ impl Entry {
     }
 
     /// A tunnel is one line, at its end, with all that went through it.
-    fn tunnelled(mut self, moved: Moved) {
+    fn tunnelled(mut self, moved: Moved, ended: Option<Ended>) {
         self.received.fetch_add(moved.up, Relaxed);
         self.record.sent += moved.down;
-        self.complete();
+        match ended {
+            Some(Ended::Whole) => self.complete(),
+            Some(Ended::Idle) => self.failed(Some(Failure::ResponseTimeout)),
+            Some(Ended::Failed(Side::Client)) => self.failed(Some(Failure::ClientGone)),
+            Some(Ended::Failed(Side::Upstream)) => self.failed(Some(Failure::Reset)),
+            // It is dropped, as a request is.
+            None => {}
+        }
     }
 
     fn complete(&mut self) {
@@ -248,6 +289,7 @@ impl Entry {
     /// Whether the server had no reason to ask for more of the body.
     fn is_whole(&self) -> bool {
         self.record.method == Method::HEAD
+            || matches!(self.record.status, 204 | 304)
             || self.length.is_some_and(|length| self.record.sent >= length)
     }
 }
@@ -257,18 +299,17 @@ impl Drop for Entry {
         let record = &mut self.record;
         if record.status == 0 {
             // The future was dropped before it answered.
-            let failure = if std::thread::panicking() {
-                Failure::Panicked
-            } else {
-                Failure::ClientGone
-            };
+            let failure = ending::why();
             record.status = failure.status().as_u16();
             record.failure = Some(failure);
+        } else if record.aborted && record.failure.is_none() {
+            record.failure = Some(ending::why());
         }
         if let Some(id) = self.id.get() {
             record.id = Some(id.clone());
         }
         record.hop = self.trace.hop();
+        record.failure = record.failure.or(record.hop.failure);
         record.received = self.received.load(Relaxed);
         record.total = self.started.elapsed();
         self.log.queue.push(self.log.format.line(record));

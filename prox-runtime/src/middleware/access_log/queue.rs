@@ -1,17 +1,27 @@
 //! The way from the workers to the output, which a slow reader cannot block.
 
 use std::{
+    fmt,
     io::Write,
+    mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
+        mpsc::{
+            Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+        },
     },
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
 };
 
+use tokio::{runtime::Handle, sync::oneshot};
+
 use super::Format;
+use crate::{
+    observe::outputs::{self, Flushing},
+    sync::lock,
+};
 
 /// How many lines wait for the output at most.
 pub(super) const CAPACITY: usize = 8192;
@@ -26,14 +36,14 @@ const REST: Duration = Duration::from_millis(10);
 /// How long the end of a program waits for the output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Lines on their way to a thread that writes them.
+/// Lines on their way to a thread that writes them. The thread starts with the first line.
 pub(super) struct Queue {
-    /// Gone when no more lines come.
-    lines: Option<SyncSender<String>>,
-    lost: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
-    /// Disconnected once the thread has written everything.
-    done: Mutex<Receiver<()>>,
+    format: Format,
+    capacity: usize,
+    patience: Duration,
+    /// Gone once the thread has it.
+    writer: Mutex<Option<Box<dyn Write + Send>>>,
+    thread: OnceLock<Arc<Running>>,
 }
 
 impl Queue {
@@ -42,83 +52,196 @@ impl Queue {
         capacity: usize,
         writer: impl Write + Send + 'static,
     ) -> Self {
-        let (lines, queued) = sync_channel(capacity);
-        let (end, done) = channel();
-        let lost = Arc::<AtomicU64>::default();
-        let output = Output {
-            format,
-            queued,
-            lost: Arc::clone(&lost),
-            writer,
-            batch: Vec::new(),
-            failed: false,
-            _end: end,
-        };
-        let thread = thread::Builder::new()
-            .name("prox-access-log".into())
-            .spawn(move || output.run())
-            .inspect_err(|error| tracing::error!(%error, "there is no thread for the access log"))
-            .ok();
         Self {
-            lines: Some(lines),
-            lost,
-            thread,
-            done: Mutex::new(done),
+            format,
+            capacity,
+            patience: LAST_WORDS,
+            writer: Mutex::new(Some(Box::new(writer))),
+            thread: OnceLock::new(),
         }
     }
 
     /// Takes a line, or counts it as lost when there is no room; never waits.
     pub(super) fn push(&self, line: String) {
+        self.thread.get_or_init(|| self.start()).push(line);
+    }
+
+    /// Waits until all lines so far are written, and no longer than the end of a program would.
+    pub(super) async fn flush(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.written().await;
+        }
+    }
+
+    /// Whether there is a thread.
+    #[cfg(test)]
+    pub(super) fn has_started(&self) -> bool {
+        self.thread.get().is_some()
+    }
+
+    fn start(&self) -> Arc<Running> {
+        let (lines, queued) = sync_channel(self.capacity);
+        let (end, done) = channel();
+        let lost = Arc::<AtomicU64>::default();
+        let output = lock(&self.writer).take().map(|writer| Output {
+            format: self.format,
+            queued,
+            lost: Arc::clone(&lost),
+            writer,
+            batch: Vec::new(),
+            flushing: Vec::new(),
+            failed: false,
+            _end: end,
+        });
+        let thread = output.and_then(|output| {
+            thread::Builder::new()
+                .name("prox-access-log".into())
+                .spawn(move || output.run())
+                .inspect_err(
+                    |error| tracing::error!(%error, "cannot start the access log's thread"),
+                )
+                .ok()
+        });
+        let running = Arc::new(Running {
+            lines: Some(lines),
+            lost,
+            thread,
+            done: Mutex::new(done),
+            patience: self.patience,
+        });
+        outputs::register(&running);
+        running
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("capacity", &self.capacity)
+            .field("started", &self.thread.get().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The workers' end of a queue whose thread runs.
+struct Running {
+    /// Gone when no more lines come.
+    lines: Option<SyncSender<Message>>,
+    lost: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+    /// Disconnected once the thread has written everything.
+    done: Mutex<Receiver<()>>,
+    patience: Duration,
+}
+
+enum Message {
+    Line(String),
+    /// Told when all before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Running {
+    fn push(&self, line: String) {
         let taken = self
             .lines
             .as_ref()
-            .is_some_and(|lines| lines.try_send(line).is_ok());
+            .is_some_and(|lines| lines.try_send(Message::Line(line)).is_ok());
         if !taken {
             self.lost.fetch_add(1, Relaxed);
         }
     }
-}
 
-impl Drop for Queue {
-    fn drop(&mut self) {
-        self.lines = None;
+    /// The thread may rest, and writes at once when it is woken.
+    fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
-        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if done.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the output of the access log is blocked; its last lines are lost");
+    }
+
+    /// Done when all lines so far are written, or after the patience.
+    async fn written(&self) {
+        let flushed = async {
+            let Some(lines) = &self.lines else { return };
+            let (tell, told) = oneshot::channel();
+            let mut message = Message::Flush(tell);
+            while let Err(TrySendError::Full(back)) = lines.try_send(message) {
+                message = back;
+                self.wake();
+                tokio::time::sleep(REST).await;
+            }
+            self.wake();
+            // A thread that has ended has nothing left to write.
+            let _ = told.await;
+        };
+        if tokio::time::timeout(self.patience, flushed).await.is_err() {
+            blocked();
         }
     }
 }
 
+impl Flushing for Running {
+    fn flush(self: Arc<Self>) -> outputs::Flush {
+        Box::pin(async move { self.written().await })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.lines = None;
+        self.wake();
+        // The other tasks of a runtime must not stand still for an output. A server has waited already.
+        if Handle::try_current().is_ok() {
+            return;
+        }
+        if lock(&self.done).recv_timeout(self.patience) == Err(RecvTimeoutError::Timeout) {
+            blocked();
+        }
+    }
+}
+
+fn blocked() {
+    tracing::warn!("the output of the access log is blocked; its last lines are lost");
+}
+
 /// The other end, on its thread.
-struct Output<W> {
+struct Output {
     format: Format,
-    queued: Receiver<String>,
+    queued: Receiver<Message>,
     lost: Arc<AtomicU64>,
-    writer: W,
+    writer: Box<dyn Write + Send>,
     batch: Vec<u8>,
+    flushing: Vec<oneshot::Sender<()>>,
     failed: bool,
     _end: Sender<()>,
 }
 
-impl<W: Write> Output<W> {
+impl Output {
     fn run(mut self) {
-        while let Ok(line) = self.queued.recv() {
-            self.batch.extend_from_slice(line.as_bytes());
+        while let Ok(message) = self.queued.recv() {
+            self.take(message);
             while self.batch.len() < BATCH
-                && let Ok(line) = self.queued.try_recv()
+                && let Ok(message) = self.queued.try_recv()
             {
-                self.batch.extend_from_slice(line.as_bytes());
+                self.take(message);
             }
             let full = self.batch.len() >= BATCH;
             self.write();
+            for tell in mem::take(&mut self.flushing) {
+                // Nobody may wait any more.
+                let _ = tell.send(());
+            }
             if !full {
                 thread::park_timeout(REST);
             }
         }
         self.write();
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Line(line) => self.batch.extend_from_slice(line.as_bytes()),
+            Message::Flush(tell) => self.flushing.push(tell),
+        }
     }
 
     fn write(&mut self) {
@@ -183,6 +306,7 @@ mod tests {
             written: Arc::clone(&written),
         };
         let queue = Queue::new(Format::Text, 2, stuck);
+        assert!(!queue.has_started());
         queue.push("first\n".into());
         was_called.recv().unwrap();
         for line in ["second\n", "third\n", "fourth\n", "fifth\n"] {
@@ -214,5 +338,58 @@ mod tests {
         let queue = Queue::new(Format::Json, 8, Closed);
         queue.push("a\n".into());
         queue.push("b\n".into());
+    }
+
+    fn stuck() -> (Stuck, Receiver<()>, Sender<()>) {
+        let (called, was_called) = channel();
+        let (may_go_on, go_on) = channel();
+        let stuck = Stuck {
+            called,
+            go_on,
+            written: Arc::default(),
+        };
+        (stuck, was_called, may_go_on)
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn the_end_of_a_queue_does_not_hold_up_a_runtime() {
+        let (stuck, was_called, _may_go_on) = stuck();
+        let mut queue = Queue::new(Format::Text, 2, stuck);
+        queue.patience = LONG;
+        queue.push("first\n".into());
+        was_called.recv().unwrap();
+        let began = std::time::Instant::now();
+        drop(queue);
+        assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_flush_waits_for_the_lines_before_it_even_when_there_is_no_room() {
+        let (stuck, was_called, may_go_on) = stuck();
+        let written = Arc::clone(&stuck.written);
+        let mut queue = Queue::new(Format::Text, 1, stuck);
+        queue.patience = LONG;
+        queue.flush().await;
+        queue.push("first\n".into());
+        was_called.recv().unwrap();
+        queue.push("second\n".into());
+        let open = async {
+            tokio::task::yield_now().await;
+            drop(may_go_on);
+        };
+        tokio::join!(queue.flush(), open);
+        assert_eq!(lock(&written).as_slice(), b"first\nsecond\n");
+    }
+
+    #[tokio::test]
+    async fn a_flush_gives_up_on_an_output_that_blocks() {
+        let (stuck, was_called, _may_go_on) = stuck();
+        let mut queue = Queue::new(Format::Text, 2, stuck);
+        queue.patience = Duration::from_millis(50);
+        queue.push("first\n".into());
+        was_called.recv().unwrap();
+        queue.flush().await;
     }
 }

@@ -42,7 +42,8 @@ async fn logged<F: Future<Output = ()>>(
 ) -> String {
     let lines = Lines::default();
     let log = AccessLog::json().writer(lines.clone());
-    exchange(log.into_layer().wrap(BoxHandler::new(target))).await;
+    exchange(log.clone().into_layer().wrap(BoxHandler::new(target))).await;
+    log.flush().await;
     let lines = lock(&lines.0).clone();
     String::from_utf8(lines).unwrap()
 }
@@ -80,6 +81,15 @@ fn data(text: &'static str) -> Frame<Bytes> {
 
 async fn two_frames(_: Request) -> Response {
     frames(vec![Ok(data("0123")), Ok(data("456"))])
+}
+
+#[test]
+fn a_log_has_no_thread_before_its_first_line() {
+    let stdout = AccessLog::json();
+    let log = stdout.clone().writer(Lines::default());
+    assert!(!stdout.queue.has_started() && !log.queue.has_started());
+    log.queue.push("line\n".into());
+    assert!(log.queue.has_started() && !stdout.queue.has_started());
 }
 
 #[tokio::test]

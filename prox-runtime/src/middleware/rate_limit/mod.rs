@@ -4,6 +4,7 @@
 //! of limits on connections and queues, whose answer is `503`.
 
 mod buckets;
+mod fields;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,10 @@ use std::{
     time::Duration,
 };
 
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, MonotonicClock, Reference},
-    middleware::StateInformationMiddleware,
+use self::{
+    buckets::{Buckets, Key, TextKeys},
+    fields::{Fields, Name, Named},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-
-use self::buckets::{Buckets, Key, TextKeys};
 use super::{Middleware, Next};
 use crate::{
     error::Failure,
@@ -29,9 +26,11 @@ use crate::{
     respond,
     route::RequestExt,
 };
-
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, MonotonicClock, Reference},
+    middleware::StateInformationMiddleware,
+};
 
 /// How many keys have a bucket of their own, unless the user says otherwise.
 const MOST_KEYS: usize = 65_536;
@@ -58,8 +57,11 @@ const LONGEST: u128 = Duration::from_hours(365 * 24).as_nanos();
 ///
 /// Every response, allowed or not, carries the fields of draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy:
 /// "default";q=20;w=1` for a bucket of 20 that fills in a second (rounded up), and `RateLimit: "default";r=19;t=1` with the
-/// requests that are left and the seconds until there is at least one more. Fields of an upstream or of another limit are
-/// kept beside them. A refusal also has `Retry-After`, in seconds, rounded up (RFC 9110, section 10.2.3).
+/// requests that are left and the seconds until there is at least one more. A refusal also has `Retry-After`, in seconds,
+/// rounded up (RFC 9110, section 10.2.3).
+///
+/// Both fields are lists. Several limits around one route are items of one list, each under its [name](Self::name), and so are
+/// the items of an upstream.
 ///
 /// ```
 /// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::RateLimit};
@@ -88,7 +90,8 @@ pub struct RateLimit {
     by: By,
     /// None if there is nothing that could be allowed.
     limiter: Option<Arc<dyn Limit>>,
-    headers: Headers,
+    name: Name,
+    fields: Fields,
 }
 
 /// What a request's key is made from.
@@ -123,7 +126,8 @@ impl RateLimit {
             most: MOST_KEYS,
             by: By::Client,
             limiter: None,
-            headers: Headers::of(None, window),
+            name: Name::default(),
+            fields: Fields::of(None, window),
         };
         limit.ready()
     }
@@ -134,6 +138,26 @@ impl RateLimit {
     pub fn burst(mut self, requests: u32) -> Self {
         self.burst = requests;
         self.ready()
+    }
+
+    /// The name of the limit in the fields that the client gets; `default` by default.
+    ///
+    /// Of several limits of the same name around a route, the outermost has the name, the next is called `default-2`, and so on.
+    /// Characters other than printable ASCII are left out of a name.
+    ///
+    /// ```
+    /// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::RateLimit};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let limit = RateLimit::per_second(5).name("search");
+    /// let next = Next::new(handler(|_| async { "found" }));
+    /// let response = limit.handle(Request::new(Body::empty()), next).await;
+    /// assert_eq!(response.headers()["ratelimit"], "\"search\";r=4;t=1");
+    /// # });
+    /// ```
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Name::new(name.as_ref());
+        self
     }
 
     /// One bucket for all requests, whoever sends them.
@@ -177,7 +201,7 @@ impl RateLimit {
         C: Clock + Send + Sync + 'static,
     {
         let quota = self.quota();
-        self.headers = Headers::of(quota, self.window);
+        self.fields = Fields::of(quota, self.window);
         self.limiter =
             quota.map(|quota| Arc::new(Limiter::new(quota, self.most, clock)) as Arc<dyn Limit>);
         self
@@ -207,6 +231,7 @@ impl RateLimit {
 impl fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
+            .field("name", &self.name)
             .field("rate", &self.rate)
             .field("window", &self.window)
             .field("burst", &self.burst)
@@ -217,7 +242,8 @@ impl fmt::Debug for RateLimit {
 
 impl Middleware for RateLimit {
     async fn handle(&self, req: Request, next: Next) -> Response {
-        let (key, req) = self.key_of(req);
+        let (key, mut req) = self.key_of(req);
+        let name = Named::take(&self.name, req.extensions_mut());
         let verdict = match &self.limiter {
             Some(limiter) => limiter.take(key),
             None => Err(self.window),
@@ -225,13 +251,13 @@ impl Middleware for RateLimit {
         match verdict {
             Ok(left) => {
                 let mut response = next.run(req).await;
-                self.headers.allowed(response.headers_mut(), left);
+                self.fields.allowed(&name, response.headers_mut(), left);
                 response
             }
             Err(wait) => {
                 let grpc = respond::is_grpc(req.headers());
                 let mut response = respond::failure(Failure::RateLimited, grpc);
-                self.headers.refused(response.headers_mut(), wait);
+                self.fields.refused(&name, response.headers_mut(), wait);
                 response
             }
         }
@@ -282,54 +308,4 @@ impl<C: Clock + Send + Sync> Limit for Limiter<C> {
             Err(until) => Err(until.wait_time_from(self.gcra.clock().now())),
         }
     }
-}
-
-/// What the client is told.
-#[derive(Clone)]
-struct Headers {
-    policy: HeaderValue,
-    /// How long it takes at most until there is one request more.
-    next: u64,
-}
-
-impl Headers {
-    fn of(quota: Option<Quota>, window: Duration) -> Self {
-        let (burst, fills, next) = match quota {
-            Some(quota) => {
-                let interval = quota.replenish_interval();
-                let burst = quota.burst_size().get();
-                (burst, interval.saturating_mul(burst), interval)
-            }
-            None => (0, window, window),
-        };
-        Self {
-            policy: value(format!("\"default\";q={burst};w={}", seconds(fills))),
-            next: seconds(next),
-        }
-    }
-
-    fn allowed(&self, headers: &mut HeaderMap, left: u32) {
-        self.append(headers, left, self.next);
-    }
-
-    fn refused(&self, headers: &mut HeaderMap, wait: Duration) {
-        let wait = seconds(wait);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
-        self.append(headers, 0, wait);
-    }
-
-    fn append(&self, headers: &mut HeaderMap, left: u32, next: u64) {
-        headers.append(RATE_LIMIT_POLICY, self.policy.clone());
-        headers.append(RATE_LIMIT, value(format!("\"default\";r={left};t={next}")));
-    }
-}
-
-/// Whole seconds, rounded up, and at least one.
-fn seconds(time: Duration) -> u64 {
-    let more = u64::from(time.subsec_nanos() > 0);
-    (time.as_secs() + more).max(1)
-}
-
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("numbers in ASCII text are a header's value")
 }

@@ -1,4 +1,5 @@
 use governor::clock::FakeRelativeClock;
+use http::HeaderValue;
 
 use super::*;
 use crate::{
@@ -216,4 +217,86 @@ async fn clones_share_their_buckets() {
     };
     assert_eq!(ask(limit.clone()).await, 200);
     assert_eq!(ask(limit).await, 429);
+}
+
+/// Two limits around one handler, the first of them outside.
+fn both(outer: RateLimit, inner: RateLimit, target: impl crate::handler::Handler) -> BoxHandler {
+    let stopped = |limit: RateLimit| limit.with_clock(FakeRelativeClock::default()).into_layer();
+    let target = stopped(inner).wrap(BoxHandler::new(target));
+    stopped(outer).wrap(target)
+}
+
+async fn told(target: &BoxHandler) -> (u16, Vec<String>, Vec<String>) {
+    let response = target.call(Request::new(Body::empty())).await;
+    let all = |name: &str| {
+        let values = response.headers().get_all(name).iter();
+        values.map(|one| one.to_str().unwrap().to_owned()).collect()
+    };
+    let status = response.status().as_u16();
+    (status, all("ratelimit-policy"), all("ratelimit"))
+}
+
+#[tokio::test]
+async fn two_limits_around_a_route_are_two_items_with_different_names() {
+    let hello = || handler(|_| async { "hello" });
+    let target = both(
+        RateLimit::per_minute(3),
+        RateLimit::per_minute(1).global(),
+        hello(),
+    );
+    let policies = || vec!["\"default\";q=3;w=60, \"default-2\";q=1;w=60".to_owned()];
+    let left = vec!["\"default\";r=2;t=20, \"default-2\";r=0;t=60".to_owned()];
+    assert_eq!(told(&target).await, (200, policies(), left));
+    // The inner one refuses, then the outer one, and each is still called what it was.
+    let left = vec!["\"default\";r=1;t=20, \"default-2\";r=0;t=60".to_owned()];
+    assert_eq!(told(&target).await, (429, policies(), left));
+    told(&target).await;
+    let (status, policies, left) = told(&target).await;
+    assert_eq!(status, 429);
+    assert_eq!(policies, ["\"default\";q=3;w=60"]);
+    assert_eq!(left, ["\"default\";r=0;t=20"]);
+}
+
+#[tokio::test]
+async fn limits_are_called_by_their_names() {
+    let hello = handler(|_| async { "hello" });
+    let outer = RateLimit::per_minute(60).name("day");
+    let inner = RateLimit::per_minute(6).name("a \"b\" \\ ü\n");
+    let (_, policies, _) = told(&both(outer, inner, hello)).await;
+    let inner = "\"a \\\"b\\\" \\\\ \";q=6;w=60";
+    assert_eq!(policies, [format!("\"day\";q=60;w=60, {inner}")]);
+}
+
+#[tokio::test]
+async fn the_items_of_an_upstream_are_kept() {
+    let upstream = |fields: &'static [&'static str]| {
+        handler(move |_| async move {
+            let mut response = Response::new(Body::empty());
+            for field in fields {
+                let field = HeaderValue::from_static(field);
+                response.headers_mut().append("ratelimit", field);
+            }
+            response
+        })
+    };
+    let limit = || RateLimit::per_minute(6).name("edge");
+    for (fields, left) in [
+        (
+            &["\"app\";r=5"][..],
+            &["\"edge\";r=5;t=10, \"app\";r=5"][..],
+        ),
+        (
+            &["\"app\";r=5", "\"day\";r=9"],
+            &["\"edge\";r=5;t=10, \"app\";r=5", "\"day\";r=9"],
+        ),
+        // An older draft has no names.
+        (
+            &["limit=100, remaining=50"],
+            &["limit=100, remaining=50", "\"edge\";r=5;t=10"],
+        ),
+    ] {
+        let target = limit().into_layer().wrap(BoxHandler::new(upstream(fields)));
+        let (_, _, told) = told(&target).await;
+        assert_eq!(told, left);
+    }
 }

@@ -14,17 +14,19 @@ use std::{
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     STREAM_WINDOW, Shard,
     liveness::Liveness,
-    socket::{Heard, Socket},
+    socket::{Socket, Traffic},
 };
 use crate::{
     error::{Error, Failure},
-    pool::PoolOptions,
-    stream::Stream as Bytestream,
+    frames::{End, Guarded, Side},
+    framing::HeadLimits,
+    pool::{Flooded, PoolOptions},
+    stream::{Linger, Stream as Bytestream, linger},
     sync::lock,
     time::LazyTimer,
 };
@@ -32,8 +34,9 @@ use crate::{
 /// What is held for one stream whose upstream does not take it.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// The most bytes of a response's head.
-const MAX_HEAD: u32 = 128 * 1024;
+/// How far beyond its limit a head is still read, so that it can be told which limit it was. h2 itself only says that the
+/// upstream breaks the protocol.
+const TOLD: u32 = 256 * 1024;
 
 /// The most that all streams of one connection may have sent before somebody takes it.
 const MAX_WINDOW: u32 = 1 << 30;
@@ -44,7 +47,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// No upstream allows just so many streams; as long as this is the limit, its settings are not known yet.
 const NOT_KNOWN: usize = usize::MAX - 1;
 
-type Driver = h2::client::Connection<Socket, Bytes>;
+/// How long an upstream that has sent too many frames may take to read the frame that is being written.
+const LAST_FRAME: Duration = Duration::from_secs(2);
+
+type Driver = h2::client::Connection<Guarded<Socket>, Bytes>;
 
 /// A connection that several requests share; driven by a task of its own, which ends with it.
 pub(super) struct Connection {
@@ -53,7 +59,8 @@ pub(super) struct Connection {
     sender: Mutex<Option<SendRequest<Bytes>>>,
     /// Streams that were given away, and not given back.
     load: AtomicUsize,
-    heard: Heard,
+    traffic: Arc<Traffic>,
+    limits: HeadLimits,
     task: Mutex<Option<Waker>>,
     shard: Weak<Shard>,
 }
@@ -68,22 +75,27 @@ impl Connection {
         stream: Bytestream,
         shard: &Arc<Shard>,
         options: &PoolOptions,
+        flooded: &Flooded,
     ) -> Result<Arc<Self>, Error> {
         let failed = |error| Error::caused(Failure::Connect, NoHttp2(error));
-        let heard = Heard::default();
+        let traffic = Arc::new(Traffic::default());
         // One stream that nobody reads must leave room for all the others.
         let window = u32::try_from(options.streams)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
             .clamp(STREAM_WINDOW, MAX_WINDOW);
+        let socket = Socket::new(stream, Arc::clone(&traffic));
+        let (socket, end) = Guarded::new(socket, Side::Client);
         let (sender, mut driver) = Builder::new()
             .enable_push(false)
             .initial_max_send_streams(NOT_KNOWN)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window)
             .max_send_buffer_size(SEND_BUFFER)
-            .max_header_list_size(MAX_HEAD)
-            .handshake::<_, Bytes>(Socket::new(stream, Arc::clone(&heard)))
+            .max_header_list_size(options.heads.list_size().saturating_add(TOLD))
+            // It would count them over the whole life of a connection; they are counted in `frames`.
+            .max_local_error_reset_streams(None)
+            .handshake::<_, Bytes>(socket)
             .await
             .map_err(|error| failed(Some(error)))?;
         poll_fn(|cx| {
@@ -100,11 +112,23 @@ impl Connection {
             number: shard.number(),
             sender: Mutex::new(Some(sender)),
             load: AtomicUsize::new(0),
-            heard,
+            traffic,
+            limits: options.heads,
             task: Mutex::default(),
             shard: Arc::downgrade(shard),
         });
-        tokio::spawn(drive(Arc::clone(&connection), driver, options.clone()));
+        let (driven, options) = (Driven(Arc::clone(&connection)), options.clone());
+        let flooded = Arc::clone(flooded);
+        tokio::spawn(async move {
+            drive(driven, driver, &end, options).await;
+            if let Some(left) = end.take()
+                && let Some(flood) = left.flood()
+            {
+                flooded(flood.name());
+                let goodbye = async { linger(left.say_goodbye().await, Linger::SHORT).await };
+                let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+            }
+        });
         Ok(connection)
     }
 
@@ -127,7 +151,17 @@ impl Connection {
 
     /// How many bytes have come from the upstream.
     pub(super) fn heard(&self) -> u64 {
-        self.heard.load(Relaxed)
+        self.traffic.heard()
+    }
+
+    /// How many bytes have left for the upstream.
+    pub(super) fn written(&self) -> u64 {
+        self.traffic.written()
+    }
+
+    /// How large the head of a response may be.
+    pub(super) fn limits(&self) -> HeadLimits {
+        self.limits
     }
 
     pub(super) fn enter(&self) {
@@ -152,8 +186,9 @@ impl Connection {
     }
 
     fn wake(&self) {
-        if let Some(task) = &*lock(&self.task) {
-            task.wake_by_ref();
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 
@@ -182,12 +217,24 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// A connection that is driven. It takes no more streams once it is not, however that ends: by itself, with its runtime, or by
+/// a panic.
+struct Driven(Arc<Connection>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}
+
 /// Moves bytes both ways until the connection has ended, or nobody needs it.
-async fn drive(connection: Arc<Connection>, mut driver: Driver, options: PoolOptions) {
+async fn drive(driven: Driven, mut driver: Driver, end: &End<Socket>, options: PoolOptions) {
+    let connection = &driven.0;
     let opened = Instant::now();
     let mut liveness = Liveness::new(driver.ping_pong(), opened);
     let mut timer = LazyTimer::default();
     let mut idle_since = None;
+    let mut last_frame = None;
     poll_fn(|cx| {
         connection.attach(cx);
         loop {
@@ -196,6 +243,12 @@ async fn drive(connection: Arc<Connection>, mut driver: Driver, options: PoolOpt
                     tracing::debug!(%error, "an upstream's HTTP/2 connection ended early");
                 }
                 return Poll::Ready(());
+            }
+            if end.is_refused() {
+                connection.retire();
+                // It is read from no more, and fails as soon as the frame is written that was begun.
+                let last_frame = last_frame.get_or_insert_with(|| Box::pin(sleep(LAST_FRAME)));
+                return last_frame.as_mut().poll(cx);
             }
             let now = Instant::now();
             liveness.listen(cx, connection.heard(), now);
@@ -241,7 +294,6 @@ async fn drive(connection: Arc<Connection>, mut driver: Driver, options: PoolOpt
         }
     })
     .await;
-    connection.retire();
 }
 
 enum Expired {

@@ -78,14 +78,19 @@ impl Stream {
             });
         };
         let (parts, body) = request.into_parts();
+        // Before the request is handed over, since the connection may write at once.
+        let written = self.connection.written();
         // Kept for a connection that turns out to end; what was handed over cannot be had back.
         let head = http::Request::from_parts(parts, ());
-        // The proxy asks an upstream of HTTP/2 for one protocol.
+        // The proxy asks an upstream of HTTP/2 for one protocol. An upstream that has not said that it knows extended
+        // `CONNECT` gets an ordinary request: a server may ignore an upgrade (RFC 9110, 7.8).
         let protocol = head.headers().get(header::UPGRADE);
-        let protocol = protocol.and_then(|one| Some(Protocol::from(one.to_str().ok()?)));
+        let protocol = protocol
+            .filter(|_| sender.is_extended_connect_protocol_enabled())
+            .and_then(|one| Some(Protocol::from(one.to_str().ok()?)));
         let sent = like_http2(head.clone(), secure).and_then(|mut message| {
             if let Some(protocol) = &protocol {
-                message = tunnel::connect(message, protocol, &sender)?;
+                message = tunnel::connect(message, protocol);
             }
             sender
                 .send_request(message, protocol.is_none() && body.is_end_stream())
@@ -113,6 +118,10 @@ impl Stream {
         match result {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
+                if let Err(over) = self.connection.limits().check_response(&parts.headers) {
+                    let error = Error::caused(Failure::MalformedResponse, over).after_send();
+                    return Err(SendFailure { error, again: None });
+                }
                 let tunnel = protocol.is_some() && parts.status.is_success();
                 let download = if tunnel {
                     Download::both_ways(incoming, upload.into_stream(), self)
@@ -130,18 +139,23 @@ impl Stream {
                 Err(SendFailure { error, again: None })
             }
             Err(Unanswered::Ended(error)) => {
-                let refused = is_unprocessed(&error);
+                let unsent = error.is_io() && self.connection.written() == written;
+                let unprocessed = unsent || is_unprocessed(&error);
                 // A kept connection that died meanwhile: the upstream had gone before the request came.
                 let dead = self.kept && error.is_io() && self.connection.heard() == before;
-                if dead {
+                if error.is_io() || error.is_go_away() {
                     self.connection.retire();
                 }
-                let again = (refused || (dead && repeatable))
+                let again = (unprocessed || (dead && repeatable))
                     .then(|| upload.into_body())
                     .flatten()
                     .map(|body| whole(head, body, interim));
                 let error = classify(error);
-                let error = if refused { error } else { error.after_send() };
+                let error = if unprocessed {
+                    error
+                } else {
+                    error.after_send()
+                };
                 Err(SendFailure { error, again })
             }
         }
@@ -243,6 +257,11 @@ impl Download {
             timer: LazyTimer::default(),
             _stream: stream,
         }
+    }
+
+    /// Whether the stream carries another protocol.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Both directions, if the stream carries another protocol.

@@ -23,7 +23,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use self::connection::Connection;
 pub(crate) use self::exchange::{Download, Stream};
-use super::{Granted, PoolOptions};
+use super::{Flooded, Granted, PoolOptions};
 use crate::{
     connect::{Opened, Protocol},
     error::{Error, Failure},
@@ -40,6 +40,7 @@ const GROW_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Streams {
     options: PoolOptions,
     connect_timeout: Duration,
+    flooded: Flooded,
     shards: Sharded<Arc<Shard>>,
 }
 
@@ -50,7 +51,8 @@ struct Shard(Mutex<State>);
 #[derive(Default)]
 struct State {
     connections: Vec<Arc<Connection>>,
-    waiting: VecDeque<oneshot::Sender<Result<Granted, Error>>>,
+    waiting: VecDeque<Waiter>,
+    /// Whether a task opens a connection; an [`Opening`] ends it with the task.
     connecting: bool,
     /// The upstream was asked, and chose HTTP/1.1.
     http1: bool,
@@ -60,16 +62,39 @@ struct State {
     closed: bool,
 }
 
+/// A request that waits for a stream.
+struct Waiter {
+    /// The number of the connection that it must not get a stream of: that connection has refused it.
+    avoid: Option<u64>,
+    grant: oneshot::Sender<Result<Granted, Error>>,
+}
+
+impl Waiter {
+    /// Whether it still waits.
+    fn is_there(&self) -> bool {
+        !self.grant.is_closed()
+    }
+
+    fn takes(&self, connection: u64) -> bool {
+        self.avoid != Some(connection)
+    }
+}
+
 impl Streams {
     /// Some, since the feature `http2` is there.
     #[expect(
         clippy::unnecessary_wraps,
         reason = "without the feature there are none"
     )]
-    pub(crate) fn new(options: PoolOptions, connect_timeout: Duration) -> Option<Self> {
+    pub(crate) fn new(
+        options: PoolOptions,
+        connect_timeout: Duration,
+        flooded: Flooded,
+    ) -> Option<Self> {
         Some(Self {
             options,
             connect_timeout,
+            flooded,
             shards: Sharded::default(),
         })
     }
@@ -96,7 +121,7 @@ impl Streams {
         Some(Granted::Http2(stream))
     }
 
-    /// Waits for a stream, or for the word that the upstream speaks HTTP/1.1.
+    /// Waits for a stream, or for the word that the upstream speaks HTTP/1.1; not for one of the connection with the number `avoid`.
     ///
     /// # Errors
     ///
@@ -105,16 +130,16 @@ impl Streams {
     /// # Cancel safety
     ///
     /// Whoever does not wait any more loses the place in line, and nothing else.
-    pub(crate) async fn take<C, F>(&self, connect: C) -> Result<Granted, Error>
+    pub(crate) async fn take<C, F>(&self, avoid: Option<u64>, connect: C) -> Result<Granted, Error>
     where
         C: Fn() -> F + Send + 'static,
         F: Future<Output = Result<Opened, Error>> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
+        let (grant, receiver) = oneshot::channel();
         {
             let shard = Arc::clone(&self.shards.local());
             let mut state = lock(&shard.0);
-            state.enqueue(sender);
+            state.enqueue(Waiter { avoid, grant });
             if !state.connecting {
                 state.connecting = true;
                 self.open(&shard, connect);
@@ -150,30 +175,76 @@ impl Streams {
         C: Fn() -> F + Send + 'static,
         F: Future<Output = Result<Opened, Error>> + Send + 'static,
     {
-        let (shard, options) = (Arc::clone(shard), self.options.clone());
-        let limit = self.connect_timeout;
-        tokio::spawn(async move {
-            loop {
-                let opened = match connect().await {
-                    Ok(opened) if opened.protocol == Protocol::Http1 => {
-                        shard.speaks_http1(opened);
-                        return;
-                    }
-                    Ok(opened) => {
-                        let opening = Connection::open(opened.stream, &shard, &options);
-                        tokio::time::timeout(limit, opening)
-                            .await
-                            .unwrap_or_else(|_| Err(Error::failure(Failure::ConnectTimeout)))
-                    }
-                    Err(error) => Err(error),
-                };
-                match opened.and_then(|connection| shard.add(&connection)) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => return shard.failed(error),
+        let opening = Opening {
+            shard: Arc::clone(shard),
+            done: false,
+        };
+        let (options, flooded) = (self.options.clone(), Arc::clone(&self.flooded));
+        tokio::spawn(opening.run(connect, options, self.connect_timeout, flooded));
+    }
+}
+
+/// The task that opens connections. It may be cut short: by a panic, or by the end of its runtime.
+struct Opening {
+    shard: Arc<Shard>,
+    done: bool,
+}
+
+impl Opening {
+    async fn run<C, F>(
+        mut self,
+        connect: C,
+        options: PoolOptions,
+        limit: Duration,
+        flooded: Flooded,
+    ) where
+        C: Fn() -> F,
+        F: Future<Output = Result<Opened, Error>>,
+    {
+        self.open(connect, &options, limit, &flooded).await;
+        self.done = true;
+    }
+
+    async fn open<C, F>(
+        &self,
+        connect: C,
+        options: &PoolOptions,
+        limit: Duration,
+        flooded: &Flooded,
+    ) where
+        C: Fn() -> F,
+        F: Future<Output = Result<Opened, Error>>,
+    {
+        let shard = &self.shard;
+        loop {
+            let opened = match connect().await {
+                Ok(opened) if opened.protocol == Protocol::Http1 => {
+                    shard.speaks_http1(opened);
+                    return;
                 }
+                Ok(opened) => {
+                    let speaking = Connection::open(opened.stream, shard, options, flooded);
+                    tokio::time::timeout(limit, speaking)
+                        .await
+                        .unwrap_or_else(|_| Err(Error::failure(Failure::ConnectTimeout)))
+                }
+                Err(error) => Err(error),
+            };
+            match opened.and_then(|connection| shard.add(&connection)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return shard.failed(error),
             }
-        });
+        }
+    }
+}
+
+impl Drop for Opening {
+    /// Lets the next request open a connection, and tells those who wait for this one.
+    fn drop(&mut self) {
+        if !self.done {
+            self.shard.failed(Error::failure(Failure::Connect));
+        }
     }
 }
 
@@ -208,22 +279,32 @@ impl State {
         best.map(|(connection, _)| (Arc::clone(connection), true))
     }
 
-    fn enqueue(&mut self, waiter: oneshot::Sender<Result<Granted, Error>>) {
+    fn enqueue(&mut self, waiter: Waiter) {
         // Those who left are passed over when their turn comes; where no turn comes, they must not pile up.
         if self.waiting.len() >= 64 && self.waiting.len().is_power_of_two() {
-            self.waiting.retain(|waiter| !waiter.is_closed());
+            self.waiting.retain(Waiter::is_there);
         }
         self.waiting.push_back(waiter);
     }
 
-    /// The next in line who still waits.
-    fn next(&mut self) -> Option<oneshot::Sender<Result<Granted, Error>>> {
-        while let Some(waiter) = self.waiting.pop_front() {
-            if !waiter.is_closed() {
-                return Some(waiter);
-            }
+    /// The next in line that takes a stream of the connection with this number.
+    fn next(&mut self, connection: u64) -> Option<Waiter> {
+        while self.waiting.front().is_some_and(|first| !first.is_there()) {
+            self.waiting.pop_front();
         }
-        None
+        let is_next = |waiter: &Waiter| waiter.is_there() && waiter.takes(connection);
+        let place = self.waiting.iter().position(is_next)?;
+        self.waiting.remove(place)
+    }
+
+    /// Takes those out of the line who take a stream of none of the connections that there are.
+    fn hopeless(&mut self) -> VecDeque<Waiter> {
+        let known: Vec<u64> = self.connections.iter().map(|one| one.number()).collect();
+        let has_hope = |waiter: &Waiter| known.iter().any(|&number| waiter.takes(number));
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (waiting, hopeless) = all.partition(has_hope);
+        self.waiting = waiting;
+        hopeless
     }
 }
 
@@ -235,7 +316,7 @@ impl Shard {
             if !state.closed {
                 state.connections.push(Arc::clone(connection));
             }
-            state.waiting.retain(|waiter| !waiter.is_closed());
+            state.waiting.retain(Waiter::is_there);
             !state.waiting.is_empty()
         };
         let served = self.hand_out(connection, false);
@@ -265,13 +346,13 @@ impl Shard {
                 if state.waiting.is_empty() || connection.room().is_none() {
                     return count;
                 }
-                let Some(waiter) = state.next() else {
+                let Some(waiter) = state.next(connection.number()) else {
                     return count;
                 };
                 (waiter, Stream::new(Arc::clone(connection), self, kept))
             };
             // Outside of the lock: a stream that nobody takes any more gives its room back.
-            drop(waiter.send(Ok(Granted::Http2(stream))));
+            drop(waiter.grant.send(Ok(Granted::Http2(stream))));
             count += 1;
         }
     }
@@ -286,32 +367,30 @@ impl Shard {
         };
         let mut stream = Some(opened.stream);
         for waiter in waiting {
-            if waiter.is_closed() {
+            if !waiter.is_there() {
                 continue;
             }
-            if let Err(Ok(Granted::Http1(left))) = waiter.send(Ok(Granted::Http1(stream.take()))) {
+            let granted = Ok(Granted::Http1(stream.take()));
+            if let Err(Ok(Granted::Http1(left))) = waiter.grant.send(granted) {
                 stream = left;
             }
         }
     }
 
-    /// No connection came about: whoever waits is told, unless there are others whose room may become free.
+    /// No connection came about: those who wait are told, unless there are others whose room may become free.
     fn failed(&self, error: Error) {
         tracing::debug!(?error, "no HTTP/2 connection to an upstream");
         let waiting = {
             let mut state = lock(&self.0);
             state.connecting = false;
             state.grow_after = Some(Instant::now() + GROW_AGAIN);
-            if state.connections.is_empty() {
-                std::mem::take(&mut state.waiting)
-            } else {
-                VecDeque::new()
-            }
+            state.hopeless()
         };
         let failure = error.as_failure().unwrap_or(Failure::Connect);
         let error = Arc::new(error);
         for waiter in waiting {
-            drop(waiter.send(Err(Error::caused(failure, Arc::clone(&error)))));
+            let error = Error::caused(failure, Arc::clone(&error));
+            drop(waiter.grant.send(Err(error)));
         }
     }
 
@@ -322,13 +401,13 @@ impl Shard {
             state
                 .connections
                 .retain(|connection| connection.number() != number);
-            if state.connections.is_empty() && !state.connecting {
-                std::mem::take(&mut state.waiting)
-            } else {
+            if state.connecting {
                 VecDeque::new()
+            } else {
+                state.hopeless()
             }
         };
-        // Whose sender is dropped has no connection to hope for.
+        // Their senders are dropped, which tells them.
         drop(waiting);
     }
 
@@ -346,3 +425,6 @@ impl fmt::Debug for Streams {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
-//! The socket of a shared connection, which counts what was read: silence is what a dead upstream sounds like.
+//! The socket of a shared connection, which counts the bytes that pass.
+//!
+//! Nothing was read for a while: the upstream may be dead. Nothing was written since a request came: none of it has left.
 
 use std::{
     io,
@@ -14,17 +16,40 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::stream::Stream;
 
-/// How many bytes have come from the upstream.
-pub(super) type Heard = Arc<AtomicU64>;
+/// How many bytes have passed.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    heard: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Traffic {
+    /// How many have come from the upstream.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Relaxed)
+    }
+
+    /// How many have left for the upstream.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+}
 
 pub(super) struct Socket {
     stream: Stream,
-    heard: Heard,
+    traffic: Arc<Traffic>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, heard: Heard) -> Self {
-        Self { stream, heard }
+    pub(super) fn new(stream: Stream, traffic: Arc<Traffic>) -> Self {
+        Self { stream, traffic }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &result {
+            self.traffic.written.fetch_add(*count as u64, Relaxed);
+        }
+        result
     }
 }
 
@@ -38,7 +63,7 @@ impl AsyncRead for Socket {
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         let count = buf.filled().len() - before;
         if count > 0 {
-            self.heard.fetch_add(count as u64, Relaxed);
+            self.traffic.heard.fetch_add(count as u64, Relaxed);
         }
         result
     }
@@ -50,7 +75,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -58,7 +84,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {

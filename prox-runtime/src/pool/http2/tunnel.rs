@@ -7,35 +7,22 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use h2::{SendStream, client::SendRequest, ext::Protocol};
+use h2::{SendStream, ext::Protocol};
 use http::{Method, Request, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Download;
-use crate::error::{BoxError, Error, Failure};
 
 /// The most that is written at once.
 const CHUNK: usize = 16 * 1024;
 
 /// Gives an upgrade the form of an extended `CONNECT`; the message has lost the fields of its connection already.
-///
-/// # Errors
-///
-/// When the upstream has not said that it knows such requests.
-pub(super) fn connect(
-    mut message: Request<()>,
-    protocol: &Protocol,
-    sender: &SendRequest<Bytes>,
-) -> Result<Request<()>, Error> {
-    if !sender.is_extended_connect_protocol_enabled() {
-        let unknown = "the upstream's HTTP/2 takes no extended CONNECT (RFC 8441)";
-        return Err(Error::caused(Failure::Connect, BoxError::from(unknown)));
-    }
+pub(super) fn connect(mut message: Request<()>, protocol: &Protocol) -> Request<()> {
     *message.method_mut() = Method::CONNECT;
     message.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
     message.headers_mut().remove(header::CONTENT_LENGTH);
     message.extensions_mut().insert(protocol.clone());
-    Ok(message)
+    message
 }
 
 /// Both directions of a stream; when it is dropped before both have ended, the stream is reset.

@@ -10,16 +10,19 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
-use crate::{body::Body, error::Error};
+use crate::{body::Body, error::Error, replay::Replay};
 
 /// Sends a body as fast as the upstream takes it, holding one piece at the most.
+///
+/// Until the response begins, a copy of a short body is kept: the upstream may say that it has not looked at the request when
+/// all of it was sent already, as it is with most calls of gRPC.
 pub(super) struct Upload {
     body: Body,
     stream: SendStream<Bytes>,
     /// A piece for which the window has no room yet.
     held: Option<Bytes>,
-    /// Whether anything was taken from the body.
-    begun: bool,
+    /// What was taken from the body.
+    copy: Replay,
     done: bool,
 }
 
@@ -27,10 +30,10 @@ impl Upload {
     pub(super) fn new(body: Body, stream: SendStream<Bytes>) -> Self {
         Self {
             done: body.is_end_stream(),
+            copy: Replay::of_length(body.size_hint().exact()),
             body,
             stream,
             held: None,
-            begun: false,
         }
     }
 
@@ -38,9 +41,9 @@ impl Upload {
         self.done
     }
 
-    /// The body, if nothing was taken from it.
+    /// The body from its first byte, unless more was taken from it than is kept.
     pub(super) fn into_body(self) -> Option<Body> {
-        (!self.begun).then_some(self.body)
+        self.copy.rewind(self.body)
     }
 
     /// The direction itself, for what is no body.
@@ -72,9 +75,13 @@ impl Upload {
                 }
                 continue;
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            self.copy.follow(frame.as_ref());
+            if self.body.is_end_stream() {
+                self.copy.finish();
+            }
+            match frame {
                 Some(Ok(frame)) => {
-                    self.begun = true;
                     match frame.into_data() {
                         Ok(data) if data.is_empty() => {}
                         Ok(data) => {
@@ -107,6 +114,7 @@ impl Upload {
 
     /// Sends what is left while the response is on its way already.
     pub(super) async fn finish(mut self) {
+        self.copy.lose();
         // A body that fails has reset the stream, so that the response fails as well.
         let _ = poll_fn(|cx| self.poll(cx)).await;
     }

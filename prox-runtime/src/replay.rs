@@ -1,9 +1,14 @@
 //! A copy of a request's body, for as long as it may be needed again.
 
-use bytes::{Bytes, BytesMut};
-use http_body::Frame;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use crate::error::Error;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::{body::Body, error::Error};
 
 /// What is kept of a body at most; a longer one is not retried.
 pub(crate) const REPLAY_LIMIT: usize = 64 * 1024;
@@ -33,6 +38,19 @@ impl Replay {
     /// A copy of at most [`REPLAY_LIMIT`] bytes.
     pub(crate) fn new() -> Self {
         Self::with_limit(REPLAY_LIMIT)
+    }
+
+    /// A copy of a body that says how long it is; of one that is too long, nothing is kept.
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only a shared connection gives a body back")
+    )]
+    pub(crate) fn of_length(length: Option<u64>) -> Self {
+        Self::with_limit(if Self::is_worthwhile(length) {
+            REPLAY_LIMIT
+        } else {
+            0
+        })
     }
 
     fn with_limit(limit: usize) -> Self {
@@ -101,6 +119,62 @@ impl Replay {
     pub(crate) fn so_far(&self) -> Option<Bytes> {
         (self.state != State::Lost).then(|| Bytes::copy_from_slice(&self.copy))
     }
+
+    /// The body from its first byte, if that is there; `rest` is what was not taken from it.
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "only a shared connection gives a body back")
+    )]
+    pub(crate) fn rewind(self, rest: Body) -> Option<Body> {
+        let before = self.copy.freeze();
+        match self.state {
+            State::Lost => None,
+            State::Whole => Some(Body::from(before)),
+            State::Growing if before.is_empty() => Some(rest),
+            State::Growing => Some(Body::boxed(Rewound { before, rest })),
+        }
+    }
+}
+
+/// A body of which a part was sent in vain.
+#[cfg_attr(
+    not(feature = "http2"),
+    allow(dead_code, reason = "only a shared connection gives a body back")
+)]
+struct Rewound {
+    before: Bytes,
+    rest: Body,
+}
+
+impl HttpBody for Rewound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.before.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(cx);
+        }
+        let before = std::mem::take(&mut self.before);
+        Poll::Ready(Some(Ok(Frame::data(before))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.before.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let before = self.before.len() as u64;
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(before.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
+            hint.set_upper(upper);
+        }
+        hint
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +214,24 @@ mod tests {
         assert_eq!(replay.whole(), Some(Bytes::new()));
         replay.lose();
         assert_eq!(replay.whole(), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_rewound_to_its_first_byte() {
+        let mut copy = Replay::new();
+        copy.push(b"hel");
+        let body = copy.rewind(Body::from("lo")).unwrap();
+        assert_eq!(body.size_hint().exact(), Some(5));
+        assert_eq!(body.bytes(9).await.unwrap(), "hello");
+
+        let mut copy = Replay::of_length(Some(70_000));
+        assert!(
+            Replay::of_length(Some(70_000))
+                .rewind(Body::empty())
+                .is_some()
+        );
+        copy.push(b"a part");
+        assert!(copy.rewind(Body::from("the rest")).is_none());
     }
 
     proptest! {

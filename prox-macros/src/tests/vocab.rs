@@ -1,0 +1,67 @@
+//! The table of words, held beside what the words are: items of `prox::dsl`, and methods of the runtime.
+
+use std::{collections::BTreeSet, path::Path};
+
+use crate::vocab::{Slot, WORDS};
+
+fn read(file: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn words(slots: &[Slot]) -> BTreeSet<String> {
+    let words = WORDS.iter().filter(|word| slots.contains(&word.slot));
+    words.map(|word| word.text.to_owned()).collect()
+}
+
+/// The methods with this text before their receiver.
+fn methods(text: &str, indent: &str) -> BTreeSet<String> {
+    let start = format!("{indent}pub fn ");
+    let methods = text.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix(&start)?.split_once('(')?;
+        // The receiver may stand on the next line, alone.
+        (rest.starts_with("mut self") || rest.is_empty()).then(|| name.to_owned())
+    });
+    methods.collect()
+}
+
+#[test]
+fn the_options_of_a_cluster_are_those_of_its_builder() {
+    let builder = read("prox-runtime/src/cluster/builder.rs");
+    assert_eq!(methods(&builder, "    "), words(&[Slot::ClusterOption]));
+}
+
+#[test]
+fn the_options_of_a_route_are_those_that_a_cluster_has_there() {
+    let cluster = read("prox-runtime/src/cluster/mod.rs");
+    assert_eq!(methods(&cluster, "        "), words(&[Slot::Option]));
+}
+
+#[test]
+fn each_word_of_a_place_is_documented_in_the_module_of_the_place() {
+    for (slots, module) in [
+        (&[Slot::Item, Slot::Exact][..], "item"),
+        (&[Slot::Method], "method"),
+        (&[Slot::Target], "target"),
+        (&[Slot::Policy, Slot::KeyedPolicy], "policy"),
+        (&[Slot::Discovery], "discovery"),
+        (&[Slot::Check], "health"),
+        (&[Slot::Key], "guard"),
+    ] {
+        let text = read(&format!("prox/src/dsl/{module}.rs"));
+        let code: String = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n")
+            .collect();
+        let names: BTreeSet<&str> = code
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .collect();
+        for word in words(slots) {
+            // A keyword is documented by Rust.
+            assert!(
+                word == "let" || names.contains(word.as_str()),
+                "{word} is not in dsl/{module}.rs"
+            );
+        }
+    }
+}

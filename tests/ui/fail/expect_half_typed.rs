@@ -1,0 +1,18 @@
+//! An expectation is typed half.
+
+prox::gateway! {
+    pub struct Edge;
+
+    backend users = "http://10.0.0.1:8080";
+
+    "/users" => users,
+
+    expect GET "/users/7" => users;
+    expect GET "/users" =>
+}
+
+fn main() -> prox::Result {
+    let edge = Edge::new()?;
+    println!("{}", edge.backends().users.name());
+    prox::run(edge)
+}

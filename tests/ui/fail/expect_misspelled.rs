@@ -1,0 +1,17 @@
+//! The word `expect` is misspelled.
+
+prox::gateway! {
+    pub struct Edge;
+
+    backend users = "http://10.0.0.1:8080";
+
+    "/users" => users,
+
+    expct GET "/users" => users;
+}
+
+fn main() -> prox::Result {
+    let edge = Edge::new()?;
+    println!("{}", edge.backends().users.name());
+    prox::run(edge)
+}

@@ -1,0 +1,17 @@
+//! An expectation says that nothing answers.
+
+prox::gateway! {
+    pub struct Edge;
+
+    backend users = "http://10.0.0.1:8080";
+
+    "/users" => users,
+
+    expect GET "/nowhere" => None;
+}
+
+fn main() -> prox::Result {
+    let edge = Edge::new()?;
+    println!("{}", edge.backends().users.name());
+    prox::run(edge)
+}
