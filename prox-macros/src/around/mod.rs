@@ -578,8 +578,8 @@ impl Reader<'_> {
         let (from, line) = self.lines;
         let (from, line) = if from <= at { (from, line) } else { (0, 1) };
         let passed = self.text.as_bytes().get(from..at).unwrap_or_default();
-        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
-        let line = line + u32::try_from(lines).unwrap_or(0);
+        let ends = passed.split(|byte| *byte == b'\n').count() - 1;
+        let line = line + u32::try_from(ends).unwrap_or(0);
         self.lines = (at, line);
         let found = Declared {
             what,

@@ -40,7 +40,7 @@ fn beside(model: &Model, named: &Named, diag: &mut Diagnostics) {
             .help("give one of them another name");
         return;
     }
-    let backends = model.backends_name(named);
+    let backends = crate::model::backends_name(named);
     if let Some(found) = model.names.around().beside(&backends) {
         diag.error(
             name,

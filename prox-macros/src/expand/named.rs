@@ -13,7 +13,7 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let vis: TokenStream = vis.iter().cloned().collect();
     let attrs: TokenStream = attributes(&named.attrs);
     let docs = docs::tables(context);
-    let backends = context.model.backends_name(named);
+    let backends = crate::model::backends_name(named);
     let taken = context.model.names.around().beside(&backends).is_some();
     // What has the name has been reported.
     let backends = if taken {

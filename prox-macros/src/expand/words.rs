@@ -80,14 +80,14 @@ pub(super) fn called(
     }
     let text = name.to_string();
     let word = vocab::called(&text)?;
-    let whose = if at == 0 && place.takes(word.slot) {
+    let meaning = if at == 0 && place.takes(word.slot) {
         in_slot(context, name, group)
     } else if bound_in(whole.iter().cloned().collect()).contains(&text) {
         Whose::User
     } else {
         context.model.names.call(&text)
     };
-    Some(Meant { word, whose })
+    Some(Meant { word, whose: meaning })
 }
 
 fn in_slot(context: &Context<'_>, name: &Ident, group: &Group) -> Whose {
@@ -101,9 +101,10 @@ fn in_slot(context: &Context<'_>, name: &Ident, group: &Group) -> Whose {
 /// The tokens of the called word.
 pub(super) fn path(meant: &Meant, name: &Ident) -> TokenStream {
     let span = at(name.span());
-    let module = match meant.word.slot {
-        Slot::Check => quote_spanned!(span=> health),
-        _ => quote_spanned!(span=> scope),
+    let module = if meant.word.slot == Slot::Check {
+        quote_spanned!(span=> health)
+    } else {
+        quote_spanned!(span=> scope)
     };
     match meant.whose {
         Whose::User => TokenTree::Ident(name.clone()).into(),
@@ -138,9 +139,10 @@ pub(super) fn misspelled(
     let known = near == text
         || context.model.names.call(&text) != Whose::Unknown
         || bound_in(whole.iter().cloned().collect()).contains(&text);
-    let module = match place {
-        Place::Check => quote_spanned!(Span::mixed_site()=> health),
-        _ => quote_spanned!(Span::mixed_site()=> scope),
+    let module = if place == Place::Check {
+        quote_spanned!(Span::mixed_site()=> health)
+    } else {
+        quote_spanned!(Span::mixed_site()=> scope)
     };
     (!known).then(|| in_sight(name, &module))
 }
@@ -178,12 +180,12 @@ pub(super) fn policy(
     if !keyed && !vocab::is(Slot::Policy, &text) {
         return None;
     }
-    let whose = if bound_in(whole.iter().cloned().collect()).contains(&text) {
+    let meaning = if bound_in(whole.iter().cloned().collect()).contains(&text) {
         Whose::User
     } else {
         context.model.names.value(&text)
     };
-    Some(match whose {
+    Some(match meaning {
         Whose::User => own(name),
         Whose::Word | Whose::Both(_) => built_in(&text, name.span()),
         // A policy that lacks its key, of which its type tells.

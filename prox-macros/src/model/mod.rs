@@ -64,11 +64,6 @@ impl Model {
         self.names.around().beside(plain(&name))
     }
 
-    /// The name of the struct of the backends.
-    pub(crate) fn backends_name(&self, named: &Named) -> String {
-        format!("{}Backends", plain(&named.name.to_string()))
-    }
-
     /// Whether a backend has this name.
     pub(crate) fn is_backend(&self, name: &Ident) -> bool {
         self.setup
@@ -247,4 +242,9 @@ impl Route {
         });
         Some(shape)
     }
+}
+
+/// The name of the struct of the backends.
+pub(crate) fn backends_name(named: &Named) -> String {
+    format!("{}Backends", plain(&named.name.to_string()))
 }

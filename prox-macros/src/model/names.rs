@@ -112,8 +112,11 @@ impl Names {
     /// Whose the name is as a value, where a policy stands. A function or a backend is never one.
     pub(crate) fn value(&self, name: &str) -> Whose {
         match self.own.get(plain(name)) {
-            Some(Own::Env | Own::Field(Calls::Never | Calls::Maybe))
-            | Some(Own::Let(Calls::Never | Calls::Maybe)) => return Whose::User,
+            Some(
+                Own::Env
+                | Own::Field(Calls::Never | Calls::Maybe)
+                | Own::Let(Calls::Never | Calls::Maybe),
+            ) => return Whose::User,
             Some(Own::Backend | Own::Field(Calls::As(_)) | Own::Let(Calls::As(_))) => {
                 return Whose::Word;
             }

@@ -70,18 +70,19 @@ impl Sorter<'_> {
         self.set(place, State::Open);
         for (name, needed) in self.needs(place) {
             let problem = match self.states.get(needed) {
-                Some(State::Waiting) => match self.value_between(needed, turn, place) {
-                    Some(value) => Some((
-                        format!(
-                            "the backend `{name}` is declared below, and needs `{value}`, which is declared below as well"
-                        ),
-                        format!("move both lines up, above the first use of `{name}`"),
-                    )),
-                    None => {
+                Some(State::Waiting) => {
+                    if let Some(value) = self.value_between(needed, turn, place) {
+                        Some((
+                            format!(
+                                "the backend `{name}` is declared below, and needs `{value}`, which is declared below as well"
+                            ),
+                            format!("move both lines up, above the first use of `{name}`"),
+                        ))
+                    } else {
                         self.visit(needed, turn);
                         None
                     }
-                },
+                }
                 // Of a backend that is its own mirror something else is said.
                 Some(State::Open) if needed != place => Some((
                     format!(
