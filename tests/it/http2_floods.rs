@@ -11,6 +11,8 @@ use prox_tests::{
 };
 use tracing::Level;
 
+use crate::grpc::{Chain, message};
+
 /// A gateway of handlers: `/` answers, `/echo` gives back what it gets piece by piece, `/large` gives a lot, `/stuck` waits.
 async fn served() -> (Served, prox::Connections) {
     async fn echo(req: prox::Request) -> prox::Body {
@@ -313,4 +315,31 @@ async fn uploads_that_were_answered_early_are_no_flood() {
     client.send(&Frame::get(9_999, "/", &[])).await;
     assert_eq!(client.next_of(kind::DATA).await.unwrap().stream, 9_999);
     assert_eq!(connections.floods(), 0);
+}
+
+#[tokio::test]
+async fn calls_of_tonic_go_on_beside_floods() {
+    let chain = Chain::start().await;
+    let address = chain.gateway.address();
+    let attackers = tokio::spawn(async move {
+        for _ in 0..20 {
+            let mut client = FrameClient::connect(address).await;
+            let ping = Frame::new(kind::PING, 0, 0, [0; 8]).bytes();
+            client.write(&ping.repeat(1_200)).await;
+            let farewell = client.farewell().await;
+            assert_eq!(farewell, Some((0, code::ENHANCE_YOUR_CALM)));
+        }
+    });
+    let callers = (0..8).map(|_| {
+        let mut client = chain.client.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                let answer = client.unary("/test/Same", message("hello")).await.unwrap();
+                assert_eq!(answer.get_ref(), "hello");
+            }
+        })
+    });
+    for task in callers.collect::<Vec<_>>().into_iter().chain([attackers]) {
+        task.await.unwrap();
+    }
 }

@@ -4,7 +4,7 @@ use prox_tests::{
     client::RawClient,
     events::Events,
     frame_origin::{FrameOrigin, Step, data, frame, kind, ok},
-    frames::{END_HEADERS, code, kind as all},
+    frames::{END_HEADERS, Frame, FrameClient, code, kind as all},
     gateway::{Served, served},
     wait::{Gate, eventually},
 };
@@ -147,5 +147,29 @@ async fn data_on_its_way_for_clients_that_have_left_is_no_flood() {
     }
     gateway.get("/").await.expect(200);
     assert_eq!(origin.accepted(), 1);
+    assert_eq!(backend.counters().floods, 0);
+}
+
+/// Each stream may be full of small messages, while its client is away.
+#[tokio::test]
+async fn small_messages_that_nobody_reads_are_no_flood() {
+    const STALLED: u32 = 40;
+    let (origin, gateway, backend) = before(|stream| {
+        if stream > 2 * STALLED {
+            return vec![ok(stream, true)];
+        }
+        let message = Frame::new(all::DATA, 0, stream, [7; 50]).bytes();
+        vec![ok(stream, false), Step::Write(message.repeat(5_000))]
+    })
+    .await;
+    let mut client = FrameClient::connect(gateway.address()).await;
+    for number in 0..STALLED {
+        client.send(&Frame::get(number * 2 + 1, "/", &[])).await;
+    }
+    origin.reached(kind::HEADERS, STALLED as usize).await;
+    // Its answer comes behind all the others.
+    gateway.get("/").await.expect(200);
+    gateway.get("/").await.expect(200);
+    assert_eq!((origin.accepted(), origin.open()), (1, 1));
     assert_eq!(backend.counters().floods, 0);
 }

@@ -41,6 +41,10 @@ const TOLD: u32 = 256 * 1024;
 /// The most that all streams of one connection may have sent before somebody takes it.
 const MAX_WINDOW: u32 = 1 << 30;
 
+/// h2 ends a connection when small pieces of data that nobody has read cost it too much memory. All streams of a connection may
+/// be full of pieces of 50 bytes, which cost about four times what is in them.
+const SMALL_DATA: usize = 4;
+
 /// How long an upstream may take to see a connection without streams end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -95,6 +99,11 @@ impl Connection {
             .max_header_list_size(options.heads.list_size().saturating_add(TOLD))
             // It would count them over the whole life of a connection; they are counted in `frames`.
             .max_local_error_reset_streams(None)
+            .data_frame_budget(
+                usize::try_from(window)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(SMALL_DATA),
+            )
             .handshake::<_, Bytes>(socket)
             .await
             .map_err(|error| failed(Some(error)))?;
