@@ -14,7 +14,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{error::Failure, sync::lock};
+#[cfg(feature = "http2")]
+use crate::error::Failure;
+use crate::sync::lock;
 
 /// The state of a client connection.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Watch {
     body_blocked: AtomicU64,
     body_timed_out: AtomicBool,
     ending: AtomicU8,
+    #[cfg(feature = "http2")]
     ended: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
@@ -46,6 +49,7 @@ pub(crate) enum Phase {
 const NOT_BLOCKED: u64 = 0;
 
 /// Why a server ends a connection on which something is under way.
+#[cfg(feature = "http2")]
 const REASONS: [Failure; 2] = [Failure::Drained, Failure::SlowClient];
 
 const RUNNING: u8 = 0;
@@ -63,6 +67,7 @@ impl Watch {
             body_blocked: AtomicU64::new(NOT_BLOCKED),
             body_timed_out: AtomicBool::new(false),
             ending: AtomicU8::new(RUNNING),
+            #[cfg(feature = "http2")]
             ended: AtomicU8::new(0),
             task: Mutex::new(None),
         })
@@ -189,6 +194,7 @@ impl Watch {
     }
 
     /// Says why the server ends the connection, with all that is under way on it.
+    #[cfg(feature = "http2")]
     pub(crate) fn ends_because(&self, why: Failure) {
         let place = REASONS.iter().position(|&reason| reason == why);
         let number = place.and_then(|place| u8::try_from(place + 1).ok());
@@ -196,6 +202,7 @@ impl Watch {
     }
 
     /// Why the server has ended the connection, if it has.
+    #[cfg(feature = "http2")]
     pub(crate) fn ended_because(&self) -> Option<Failure> {
         let place = usize::from(self.ended.load(Relaxed)).checked_sub(1)?;
         REASONS.get(place).copied()

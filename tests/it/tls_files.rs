@@ -265,9 +265,9 @@ async fn nobody_looks_at_the_files_when_the_server_has_ended() {
             .metrics()
             .num_alive_tasks()
     };
-    // The server, and who looks at the files.
-    eventually("both tasks", || tasks() == 2).await;
+    // The server, the work of its gateway beside the requests, and the look at the files.
+    eventually("the three tasks", || tasks() == 3).await;
     served.stop().await;
-    eventually("the end of both", || tasks() == 0).await;
+    eventually("the end of all tasks", || tasks() == 0).await;
     assert!(Path::new(&folder.path("shop.pem")).exists());
 }

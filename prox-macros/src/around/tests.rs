@@ -199,7 +199,7 @@ fn names_that_an_expression_binds_are_known() {
 #[test]
 fn a_line_and_a_column_are_a_place() {
     let text = "é\nab é(x\n";
-    assert_eq!(offset(text, 2, 6).map(|at| &text[at..at + 1]), Some("x"));
+    assert_eq!(offset(text, 2, 6).map(|at| &text[at..=at]), Some("x"));
     assert_eq!(offset(text, 1, 1), Some(0));
     assert_eq!(offset(text, 9, 1), None);
 }

@@ -87,7 +87,10 @@ pub(super) fn called(
     } else {
         context.model.names.call(&text)
     };
-    Some(Meant { word, whose: meaning })
+    Some(Meant {
+        word,
+        whose: meaning,
+    })
 }
 
 fn in_slot(context: &Context<'_>, name: &Ident, group: &Group) -> Whose {

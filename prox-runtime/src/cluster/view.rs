@@ -68,9 +68,13 @@ struct Current {
 #[derive(Debug, Default)]
 struct Copy {
     version: u64,
-    /// Counted in a place of its own, so that workers that read it do not write to the same cache line.
-    view: Option<Arc<Arc<View>>>,
+    view: Option<Arc<Counted>>,
 }
+
+/// The view of one shard. Its references are counted in an allocation of its own, so that workers that read the view do not write
+/// to the same cache line.
+#[derive(Debug)]
+struct Counted(Arc<View>);
 
 /// A view that took the place of another.
 #[derive(Debug)]
@@ -110,10 +114,10 @@ impl Views {
             return f(&self.first);
         }
         let view = self.copy(version);
-        f(&view)
+        f(&view.0)
     }
 
-    fn copy(&self, version: u64) -> Arc<Arc<View>> {
+    fn copy(&self, version: u64) -> Arc<Counted> {
         let mut copy = self.copies.local();
         if copy.version == version
             && let Some(view) = &copy.view
@@ -124,7 +128,7 @@ impl Views {
             let current = lock(&self.current);
             // Read again under the lock, so that the number is that of the view.
             let version = self.version.load(Ordering::Relaxed);
-            (version, Arc::new(Arc::clone(&current.view)))
+            (version, Arc::new(Counted(Arc::clone(&current.view))))
         };
         copy.version = version;
         let old = copy.view.replace(Arc::clone(&view));

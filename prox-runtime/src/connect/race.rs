@@ -345,7 +345,7 @@ mod tests {
             pending::<io::Result<()>>()
         });
         assert!(
-            tokio::time::timeout(Duration::from_secs(60), race)
+            tokio::time::timeout(Duration::from_mins(1), race)
                 .await
                 .is_err()
         );

@@ -127,7 +127,7 @@ mod tests {
     fn headers(fields: &[(&'static str, usize)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, length) in fields {
-            let value = HeaderValue::try_from("v".repeat(*length)).unwrap();
+            let value = HeaderValue::try_from("v".repeat(*length)).expect("letters are a value");
             headers.append(HeaderName::from_static(name), value);
         }
         headers

@@ -101,6 +101,10 @@ struct Entry {
 }
 
 /// What answers a route: a cluster at once, or whatever stands behind a pointer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each route, and each request reads it"
+)]
 enum End {
     Proxy(Proxy),
     Chain(BoxHandler),
@@ -248,14 +252,14 @@ impl Inner {
                 .get(index)
                 .and_then(|entry| entry.guard.as_deref());
             if guard.is_some_and(|guard| !guard.accepts(&parts)) {
-                refused.by_guard(candidate);
+                refused.by_guard(*candidate);
                 continue;
             }
             if candidate.methods.contains(method) {
                 chosen = Some(index);
                 break;
             }
-            refused.by_method(candidate);
+            refused.by_method(*candidate);
         }
         *req = Request::from_parts(parts, body);
         chosen.ok_or_else(|| refused.end())

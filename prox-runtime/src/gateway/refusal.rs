@@ -73,14 +73,14 @@ impl<'a> Refused<'a> {
     }
 
     /// The guard of this one does not accept the request.
-    pub(super) fn by_guard(&mut self, candidate: &Candidate) {
+    pub(super) fn by_guard(&mut self, candidate: Candidate) {
         if self.is_asked(candidate) {
             self.unheard = self.unheard.or(Some(candidate.route as usize));
         }
     }
 
     /// This one would take the request with another method.
-    pub(super) fn by_method(&mut self, candidate: &Candidate) {
+    pub(super) fn by_method(&mut self, candidate: Candidate) {
         let route = candidate.route as usize;
         self.allow = self.allow.union(candidate.methods);
         if self.is_asked(candidate) {
@@ -126,7 +126,7 @@ impl<'a> Refused<'a> {
         }
     }
 
-    fn is_asked(&self, candidate: &Candidate) -> bool {
+    fn is_asked(&self, candidate: Candidate) -> bool {
         self.asks
             .is_some_and(|method| candidate.methods.contains(method))
     }

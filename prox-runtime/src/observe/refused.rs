@@ -124,6 +124,7 @@ impl Refused {
     }
 
     /// The method and the path of a head that was understood.
+    #[cfg(feature = "http2")]
     pub(crate) fn request(mut self, method: &http::Method, target: &str) -> Self {
         self.method = Some(method.as_str().chars().take(32).collect());
         self.path = path(target.as_bytes());

@@ -31,13 +31,21 @@ pub(super) struct Tape {
     /// The bytes that were written, or that should have been, while they are worth keeping.
     head: Vec<u8>,
     keep: bool,
-    /// Whether the first write has failed: then nothing has left of what is in `head`.
-    unwritten: bool,
-    wrote: bool,
+    sent: Sent,
     read: bool,
     /// Whether something that was written did not arrive.
     lost: bool,
     responses: Responses,
+}
+
+/// How much of the request has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sent {
+    #[default]
+    Nothing,
+    /// The first write failed. Nothing has left of what is in the head.
+    Failed,
+    Bytes,
 }
 
 pub(super) type SharedTape = Arc<Mutex<Tape>>;
@@ -47,8 +55,7 @@ impl Tape {
     pub(super) fn rewind(&mut self, keep: bool, asked: Asked) {
         self.head.clear();
         self.keep = keep;
-        self.unwritten = false;
-        self.wrote = false;
+        self.sent = Sent::Nothing;
         self.read = false;
         self.responses.expect(asked);
     }
@@ -65,12 +72,12 @@ impl Tape {
 
     /// Whether nothing of the request has left.
     pub(super) fn is_unsent(&self) -> bool {
-        !self.wrote
+        self.sent != Sent::Bytes
     }
 
     /// The request as it was sent, if it may be sent again, was kept whole, and nothing has come back.
     pub(super) fn replay(&self) -> Option<Request> {
-        if self.unwritten || (self.keep && !self.read) {
+        if self.sent == Sent::Failed || (self.keep && !self.read) {
             parse(&self.head)
         } else {
             None
@@ -90,12 +97,12 @@ impl Tape {
 
     /// Notes that the rest of a request does not arrive; false when nothing of it has, so that there is no answer to wait for.
     fn lose(&mut self) -> bool {
-        self.lost = self.wrote;
-        self.wrote
+        self.lost = self.sent == Sent::Bytes;
+        self.lost
     }
 
     fn note(&mut self, written: &[u8]) {
-        self.wrote = true;
+        self.sent = Sent::Bytes;
         if self.keep {
             self.head.extend_from_slice(written);
         }
@@ -103,8 +110,8 @@ impl Tape {
 
     /// These bytes could not be written. If nothing was written before, they are the begin of the request.
     fn note_failure(&mut self, unwritten: &[u8]) {
-        if !self.wrote && !self.unwritten {
-            self.unwritten = true;
+        if self.sent == Sent::Nothing {
+            self.sent = Sent::Failed;
             self.head = unwritten.to_vec();
         }
     }

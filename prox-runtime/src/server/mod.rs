@@ -44,10 +44,12 @@ use crate::{
 /// What a connection of HTTP/2 may have sent on all of its streams before somebody reads it.
 const WINDOW: u32 = 4 * 1024 * 1024;
 
-/// The least that one may have, which is also what it has before it is told more (RFC 9113, 6.9.2).
+/// The least that a window may have, which is also what it has before it is told more (RFC 9113, 6.9.2).
+#[cfg(feature = "http2")]
 const LEAST_WINDOW: u32 = 65_535;
 
 /// The largest window that there is (RFC 9113, 6.9.1).
+#[cfg(feature = "http2")]
 const MOST_WINDOW: u32 = (1 << 31) - 1;
 
 type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

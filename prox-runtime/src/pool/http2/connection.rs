@@ -126,10 +126,10 @@ impl Connection {
             task: Mutex::default(),
             shard: Arc::downgrade(shard),
         });
-        let (driven, options) = (Driven(Arc::clone(&connection)), options.clone());
+        let (guard, options) = (Driven(Arc::clone(&connection)), options.clone());
         let flooded = Arc::clone(flooded);
         tokio::spawn(async move {
-            drive(driven, driver, &end, options).await;
+            drive(guard, driver, &end, options).await;
             if let Some(left) = end.take()
                 && let Some(flood) = left.flood()
             {
@@ -237,8 +237,8 @@ impl Drop for Driven {
 }
 
 /// Moves bytes both ways until the connection has ended, or nobody needs it.
-async fn drive(driven: Driven, mut driver: Driver, end: &End<Socket>, options: PoolOptions) {
-    let connection = &driven.0;
+async fn drive(guard: Driven, mut driver: Driver, end: &End<Socket>, options: PoolOptions) {
+    let connection = &guard.0;
     let opened = Instant::now();
     let mut liveness = Liveness::new(driver.ping_pong(), opened);
     let mut timer = LazyTimer::default();
