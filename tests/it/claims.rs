@@ -23,6 +23,7 @@ fn listed() -> Vec<String> {
     let (_, section) = guide
         .split_once("## What a client claims")
         .expect("the section is there");
+    let (section, _) = section.split_once("\n## ").expect("a section after it");
     let table = section.lines().filter(|line| line.starts_with("| "));
     let cells = table.skip(1).filter_map(|line| line.split('|').nth(2));
     cells

@@ -274,12 +274,13 @@ async fn requests_earn_the_frames_that_go_with_them() {
     assert_eq!(connections.floods(), 0);
 }
 
-/// A hundred at a time, which are given up in turn.
+/// A hundred at a time, which are given up together, as those of a client with one deadline.
 #[tokio::test]
 async fn calls_that_are_given_up_are_no_flood() {
     let (gateway, connections) = served().await;
     let mut client = FrameClient::connect(gateway.address()).await;
-    let pause = std::time::Duration::from_millis(40);
+    // As long as the calls of a client with such a deadline take. It is no wait for a state.
+    let deadline = std::time::Duration::from_millis(40);
     for round in 0..20 {
         let streams: Vec<u32> = (0..100)
             .map(|number| (round * 100 + number) * 2 + 1)
@@ -289,7 +290,10 @@ async fn calls_that_are_given_up_are_no_flood() {
             .map(|stream| Frame::get(*stream, "/stuck", &[]));
         let bytes: Vec<u8> = opened.flat_map(|frame| frame.bytes()).collect();
         client.write(&bytes).await;
-        tokio::time::sleep(pause).await;
+        // The answer shows that the gateway has read them.
+        client.send(&Frame::new(kind::PING, 0, 0, [0; 8])).await;
+        client.next_of(kind::PING).await.unwrap();
+        tokio::time::sleep(deadline).await;
         let bytes: Vec<u8> = streams.iter().flat_map(|one| reset(*one).bytes()).collect();
         client.write(&bytes).await;
     }

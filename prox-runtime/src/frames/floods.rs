@@ -114,6 +114,10 @@ pub(super) struct Floods {
     resets: Allowance,
     /// The last stream that was opened.
     newest: u32,
+    /// Whether streams were opened whose time is not in `opened` yet.
+    has_opened: bool,
+    /// When the last stream was opened.
+    opened: Instant,
     /// The last stream that was open at a time; the second is the later one.
     marks: [(u32, Instant); 2],
 }
@@ -125,6 +129,8 @@ impl Floods {
             controls: Allowance::new(BURST, PER_SECOND, MOST, now),
             resets: Allowance::new(RESETS, RESETS, RESETS, now),
             newest: 0,
+            has_opened: false,
+            opened: now,
             marks: [(0, now); 2],
         }
     }
@@ -156,12 +162,32 @@ impl Floods {
             kind::CONTINUATION if head.length > 0 => {}
             kind::HEADERS if self.side == Side::Server && head.stream > self.newest => {
                 self.newest = head.stream;
+                self.has_opened = true;
                 self.controls.earn(PER_STREAM);
             }
             kind::RST_STREAM if self.side == Side::Server => return self.ended(head.stream, now),
             _ => return self.controls.pay(now).ok_or(Flood::of(head)),
         }
         Ok(())
+    }
+
+    /// Notes when streams were opened, after all that came with one read: the clock is read once for all of them.
+    pub(super) fn end_of_read(&mut self, now: impl Fn() -> Instant) {
+        if self.has_opened {
+            self.note_opened(now());
+        }
+    }
+
+    fn note_opened(&mut self, now: Instant) {
+        self.has_opened = false;
+        self.opened = now;
+        self.mark(now);
+    }
+
+    fn mark(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.marks[1].1) >= LIFE {
+            self.marks = [self.marks[1], (self.newest, now)];
+        }
     }
 
     /// Counts a frame to the peer, with the code if it resets a stream.
@@ -190,8 +216,11 @@ impl Floods {
                 Some(code::STREAM_CLOSED) => {
                     return self.controls.pay(now).ok_or(Flood::Resets);
                 }
-                // The peer broke a rule, or opened too many streams.
-                _ if self.side == Side::Server => return self.ended(head.stream, now),
+                // The peer broke a rule, or opened too many streams. How long the stream was open says nothing: the reset may wait
+                // for its turn.
+                _ if self.side == Side::Server => {
+                    return self.resets.pay(now).ok_or(Flood::Resets);
+                }
                 _ => return self.controls.pay(now).ok_or(Flood::Resets),
             },
             _ => {}
@@ -202,11 +231,14 @@ impl Floods {
     /// A stream has ended because of the peer. Which of them were answered is not known, only how many.
     fn ended(&mut self, stream: u32, now: impl Fn() -> Instant) -> Result<(), Flood> {
         let now = now();
-        if now.saturating_duration_since(self.marks[1].1) >= LIFE {
-            self.marks = [self.marks[1], (self.newest, now)];
+        if self.has_opened {
+            self.note_opened(now);
+        } else {
+            self.mark(now);
         }
         let (old, since) = self.marks[0];
-        let is_old = stream <= old && now.saturating_duration_since(since) >= LIFE;
+        let has_lived = |since| now.saturating_duration_since(since) >= LIFE;
+        let is_old = has_lived(self.opened) || (stream <= old && has_lived(since));
         let paid = if is_old {
             self.controls.pay(|| now)
         } else {
@@ -475,6 +507,44 @@ mod tests {
         }
     }
 
+    /// They come in two reads, and are given up in the same moment, as those of a client with one deadline.
+    #[test]
+    fn calls_that_are_opened_and_given_up_together_are_none() {
+        let mut now = Instant::now();
+        let mut floods = Floods::new(Side::Server, now);
+        for round in 0..500_u32 {
+            let streams = (round * 100..round * 100 + 100).map(|number| number * 2 + 1);
+            for stream in streams.clone() {
+                floods.received(request(stream), NEVER).unwrap();
+                if stream % 100 == 99 {
+                    now += Duration::from_micros(10);
+                    floods.end_of_read(|| now);
+                }
+            }
+            now += 2 * LIFE;
+            for stream in streams {
+                floods.received(reset(stream), || now).unwrap();
+            }
+        }
+    }
+
+    /// Its pauses make none of the streams older that come after them.
+    #[test]
+    fn a_flood_of_resets_with_pauses_is_one() {
+        let mut now = Instant::now();
+        let mut floods = Floods::new(Side::Server, now);
+        let end = (0..10_000_u32).find(|number| {
+            if number % 100 == 0 {
+                floods.end_of_read(|| now);
+                now += 2 * LIFE;
+            }
+            let stream = number * 2 + 1;
+            floods.received(request(stream), NEVER).unwrap();
+            floods.received(reset(stream), || now).is_err()
+        });
+        assert!(end.is_some_and(|number| number < 2_000), "{end:?}");
+    }
+
     #[test]
     fn each_answer_earns_a_reset() {
         let now = Instant::now();
@@ -491,15 +561,20 @@ mod tests {
     /// CVE-2025-8671.
     #[test]
     fn streams_that_the_gateway_must_reset_are_a_flood_too() {
-        let now = Instant::now();
-        let mut floods = Floods::new(Side::Server, now);
-        let end = (0..2_000).find(|number| {
-            let stream = number * 2 + 1;
-            floods.received(request(stream), NEVER).unwrap();
-            let broken = Some(1);
-            floods.sent(reset(stream), broken, || now).is_err()
-        });
-        assert_eq!(end, Some(1_000));
+        let start = Instant::now();
+        for wait in [Duration::ZERO, 2 * LIFE] {
+            let mut floods = Floods::new(Side::Server, start);
+            for number in 0..2_000 {
+                floods.received(request(number * 2 + 1), NEVER).unwrap();
+            }
+            floods.end_of_read(|| start);
+            let end = (0..2_000).find(|number| {
+                let broken = Some(1);
+                let sent = floods.sent(reset(number * 2 + 1), broken, || start + wait);
+                sent.is_err()
+            });
+            assert_eq!(end, Some(1_000), "{wait:?}");
+        }
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl Inbound {
             }
         }
         self.queue = out.queue;
+        floods.end_of_read(now);
         Ok(out.kept)
     }
 
