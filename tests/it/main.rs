@@ -58,6 +58,7 @@ mod reuse;
 mod routing;
 mod run;
 mod shutdown;
+mod silence;
 mod sticky_splits;
 mod targets;
 mod tls;

@@ -194,7 +194,8 @@ def contenders(programs):
         Prox("Prox, told", [*ours, *told]),
         Haproxy("HAProxy", ["haproxy", "-db", "-q", "-f", "{config}"], HAPROXY),
         Nginx("nginx", ["nginx", "-c", "{config}", "-e", "stderr"], NGINX),
-        # Measured when they are asked for: the defaults, but for the policy.
+        # Measured when they are asked for: the defaults, but for retries without a limit for one try, or for the policy.
+        Prox("Prox, retry", [*ours, "--retries", "2"]),
         Prox("Prox, p2c", [*ours, "--policy", "p2c"]),
         Prox("Prox, least_conn", [*ours, "--policy", "least_conn"]),
     ]
@@ -400,6 +401,9 @@ def scenarios(short):
         mode("one answers 500", "status 500"),
         mode("one answers after 10 s", "late 10000", **bounded),
         mode("one accepts and never answers", "silent", **bounded, **long),
+        mode("one is silent for 25 s", "silent", during=25, **bounded),
+        # Work that takes long is no fault; those that are told that no answer takes longer than 2 s fail it.
+        mode("an eighth of all answers takes 8 s", "poll 8000", hurt=every, failures=None),
         mode("one resets in mid-body", "cut", failures=None),
         Scenario("two are killed at once", each(Origin.kill), each(Origin.start), hurt=(0, 1), counts=False),
         Scenario("three are killed at once", each(Origin.kill), each(Origin.start), hurt=(0, 1, 2), counts=False),
@@ -416,7 +420,7 @@ def scenarios(short):
         ),
     ]
     if short:
-        left_out = ("one answers after 10 s", "two are killed at once", "three are killed at once")
+        left_out = ("one answers after 10 s", "one is silent for 25 s", "an eighth of all answers takes 8 s", "two are killed at once", "three are killed at once")
         all_of_them = [scenario for scenario in all_of_them if scenario.name not in left_out]
         for scenario in all_of_them:
             scenario.before, scenario.after = 1, 2
@@ -646,7 +650,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="less of everything, in a minute")
     parser.add_argument("--rate", type=positive, default=300, help="requests a second for each proxy (300)")
-    parser.add_argument("--only", default="", help="proxies, for example prox,nginx; `told` is Prox with retries and checks, `p2c` and `least_conn` are policies")
+    parser.add_argument("--only", default="", help="proxies, for example prox,nginx; `told` is Prox with retries and checks, `retry` with retries alone, `p2c` and `least_conn` are policies")
     parser.add_argument("--fault", default="", help="only faults whose name has this in it")
     parser.add_argument("--skip-missing", action="store_true", help="go on without the proxies that are not installed")
     parser.add_argument("--write", action="store_true", help="write the table and the configurations to docs/faults.md, too")

@@ -19,7 +19,7 @@ use super::{
     events::Counts,
     health::{
         self, active,
-        passive::{self, Passive},
+        passive::{self, Passive, silence},
         watch::Checks,
     },
     lease::Hold,
@@ -254,14 +254,45 @@ impl Core {
         })
     }
 
-    /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it.
-    pub(super) fn answered(&self, upstream: &Upstream, sent: Instant) {
+    /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it, and it is not silent.
+    pub(super) fn answered(&self, upstream: &Upstream, sent: Instant, probe: bool) {
         // A clock is not read for nothing.
         if self.is_watched(upstream) {
             let now = Instant::now();
             let after = now.saturating_duration_since(sent);
             upstream.load.answered(after, now);
+            if let Some(passive) = &upstream.state.passive
+                && let Some(change) = passive.answered(sent, probe, now)
+            {
+                self.changed(upstream, change, now);
+            }
         }
+    }
+
+    /// Whether the endpoint is out of use because of its silence; a request has waited there for `limit`, and asks.
+    pub(super) fn is_silent(&self, upstream: &Upstream, limit: Duration, now: Instant) -> bool {
+        let Some(passive) = &upstream.state.passive else {
+            return false;
+        };
+        if passive.is_ejected() {
+            return passive.is_silent();
+        }
+        let Some(waiting) = passive.suspect(limit, now) else {
+            return false;
+        };
+        let is_proven = self.views.with(|view| {
+            let others = view.roster.seats().iter().map(|seat| seat.index());
+            let others = others.filter(|&index| index != upstream.index());
+            silence::is_proven(others.filter_map(|index| {
+                let other = view.members.find(index)?.state.passive.as_ref()?;
+                Some(other.witness(limit, now))
+            }))
+        });
+        if is_proven && let Some(change) = passive.silent(waiting, limit, now) {
+            upstream.state.failed("silence");
+            self.changed(upstream, change, now);
+        }
+        passive.is_silent()
     }
 
     /// Says what became of a try: for the endpoint, the breaker, and the policies that go by latency.
@@ -285,6 +316,9 @@ impl Core {
             upstream.load.failed(now);
         }
         if let Some(passive) = &upstream.state.passive {
+            if matches!(outcome, Outcome::Status(_)) && verdict.is_failure() {
+                passive.heard(now);
+            }
             let change = if probe {
                 passive.settle(verdict, now)
             } else {

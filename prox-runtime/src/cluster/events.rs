@@ -54,7 +54,7 @@ impl Count {
 }
 
 counts! {
-    /// Endpoints ejected because of their answers, failed probes included.
+    /// Endpoints ejected because of their answers or their silence, failed probes included.
     ejected
     /// Endpoints that would have been ejected, had not too many others been.
     spared
@@ -345,6 +345,7 @@ const fn reason(cause: Cause) -> &'static str {
     match cause {
         Cause::InARow(_) => "failures in a row",
         Cause::Unreachable(_) => "no connection, in a row",
+        Cause::Silent(_) => "silence",
         Cause::Share { .. } => "share of failures",
         Cause::Probe => "probe",
     }

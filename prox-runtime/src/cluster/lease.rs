@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use super::{Core, Permit, Upstream, balance::sticky::Belongs, breaker::Ticket, health};
+use super::{
+    Core, Permit, Upstream,
+    balance::sticky::Belongs,
+    breaker::Ticket,
+    health::{self, passive::Passive},
+};
 use crate::error::{Error, Failure};
 
 /// What was asked of a request once, before its first try.
@@ -75,6 +80,17 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What the wait of a request says about its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Nothing before this time.
+    Briefly { until: Instant },
+    /// It is long, but the endpoint is in use.
+    Long,
+    /// The endpoint is out of use because it is silent.
+    Silent,
+}
+
 /// How a lease keeps its endpoint.
 #[derive(Debug)]
 pub(super) enum Hold {
@@ -99,6 +115,8 @@ pub(crate) struct Lease {
     /// When the endpoint was chosen.
     began: Instant,
     settled: bool,
+    /// Whether its request counts as one that waits for long.
+    overdue: bool,
     /// What counts for the try unless the response breaks off.
     answered: Option<Answered>,
 }
@@ -129,6 +147,7 @@ impl Lease {
             probe,
             began,
             settled: false,
+            overdue: false,
             answered: None,
         };
         lease.upstream().load.enter();
@@ -169,14 +188,72 @@ impl Lease {
             .settle(self.upstream(), ticket, probe, began, outcome);
     }
 
+    /// How long its request waits for an answer until the endpoint may be silent; none where that ejects nobody.
+    pub(crate) fn silence(&self, response_timeout: Duration) -> Option<Duration> {
+        self.passive()?.silence(response_timeout)
+    }
+
+    /// Says that its request has waited for an answer `since` then, and tells what that means where it may wait for `limit`.
+    pub(crate) fn waited(&mut self, since: Instant, limit: Duration, now: Instant) -> Waited {
+        let Some(passive) = self.passive() else {
+            return Waited::Long;
+        };
+        let patience = passive.patience(limit, now);
+        let until = since + patience;
+        if now < until {
+            return Waited::Briefly { until };
+        }
+        if !self.overdue {
+            passive.waits();
+            self.overdue = true;
+        }
+        if !self.core.is_silent(self.upstream(), patience, now) {
+            return Waited::Long;
+        }
+        if self.probe {
+            self.settle(Outcome::Failed(Failure::ResponseTimeout));
+        }
+        Waited::Silent
+    }
+
+    /// Something has come from the endpoint.
+    pub(crate) fn heard(&self, now: Instant) {
+        if let Some(passive) = self.passive() {
+            passive.heard(now);
+        }
+    }
+
+    /// Since when more of a response is waited for. As the wait begins, the endpoint has just been heard.
+    pub(crate) fn waits_since(&self, begun: &mut Option<Instant>) -> Instant {
+        *begun.get_or_insert_with(|| {
+            let now = Instant::now();
+            self.heard(now);
+            now
+        })
+    }
+
+    fn passive(&self) -> Option<&Passive> {
+        self.upstream().state.passive.as_ref()
+    }
+
+    fn waits_no_more(&mut self) {
+        if std::mem::take(&mut self.overdue)
+            && let Some(passive) = self.passive()
+        {
+            passive.waits_no_more();
+        }
+    }
+
     /// Says what the endpoint answered to a request that was `sent` then. A good answer counts once its response has ended,
     /// since until then it may [break off](Self::broke_off).
     pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant) {
+        self.waits_no_more();
         let outcome = Outcome::Status(status);
         if outcome.verdict() == health::Outcome::Bad {
             return self.settle(outcome);
         }
-        self.core.answered(self.upstream(), sent);
+        let is_probe = self.probe && !self.settled;
+        self.core.answered(self.upstream(), sent, is_probe);
         if let Some(ticket) = self.ticket.take_if(|ticket| ticket.is_probe()) {
             self.core.passed(ticket);
         }
@@ -227,6 +304,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Before the place is given to who waits for it.
         self.upstream().load.leave();
+        self.waits_no_more();
         self.conclude();
         self.settle(Outcome::Left);
     }

@@ -40,10 +40,10 @@ pub(crate) use self::{
     endpoint::Upstream,
     events::Counts,
     hedge::{Hedge, Hedging, NoHedge},
-    lease::{Caller, Lease, Outcome, Unavailable},
+    lease::{Caller, Lease, Outcome, Unavailable, Waited},
     mirror::Mirror,
     queue::Permit,
-    retry::{Attempt, Failed, RetryAfter, Verdict},
+    retry::{Attempt, Failed, Reason, RetryAfter, Verdict},
 };
 pub use self::{
     balance::{

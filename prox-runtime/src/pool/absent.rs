@@ -67,7 +67,7 @@ impl Stream {
         self,
         _: Request,
         _: bool,
-        _: impl FnMut() -> Option<(Instant, Failure)>,
+        _: &mut impl Patience,
     ) -> Result<(Response<()>, Download), SendFailure> {
         match self {}
     }

@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::{
+    Patience,
     gate::Gate,
     socket::{SharedTape, Socket},
 };
@@ -210,10 +211,8 @@ impl Connection {
         self.timer.poll(cx, deadline)
     }
 
-    /// Sends a request, and waits for the head of its response while `deadline` allows.
-    ///
-    /// `deadline` is asked whenever the wait goes on, since an upload that makes progress moves it. A `101` that came before
-    /// the whole request was sent is held back until it is: then the other protocol begins.
+    /// Sends a request, and waits for the head of its response while `patience` allows. A `101` that came before the whole request
+    /// was sent is held back until it is: then the other protocol begins.
     ///
     /// # Cancel safety
     ///
@@ -221,7 +220,7 @@ impl Connection {
     pub(crate) async fn send(
         &mut self,
         request: Request,
-        mut deadline: impl FnMut() -> Option<(Instant, Failure)>,
+        patience: &mut impl Patience,
     ) -> Result<Response<Incoming>, SendFailure> {
         // A connection that was opened for this request fails for a reason that a second one would meet as well.
         let kept = self.used;
@@ -264,12 +263,16 @@ impl Connection {
                     }
                 });
             }
-            match deadline() {
-                Some((at, failure)) if self.timer.poll(cx, at).is_ready() => {
-                    Poll::Ready(Err((Error::failure(failure), None)))
+            while let Some(at) = patience.deadline() {
+                if self.timer.poll(cx, at).is_pending() {
+                    break;
                 }
-                _ => Poll::Pending,
+                let heard = lock(&self.tape).has_heard();
+                if let Some(failure) = patience.passed(heard) {
+                    return Poll::Ready(Err((Error::failure(failure), None)));
+                }
             }
+            Poll::Pending
         })
         .await;
         result.map_err(|(error, unsent)| {
@@ -350,6 +353,7 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::pool::patience::Endless;
 
     #[tokio::test]
     async fn a_request_of_which_nothing_has_left_is_given_back_whatever_it_is() {
@@ -368,7 +372,7 @@ mod tests {
             let mut request = Request::new(Body::from("hello"));
             *request.method_mut() = Method::POST;
             *request.uri_mut() = "/a".parse().unwrap();
-            let failed = connection.send(request, || None).await.unwrap_err();
+            let failed = connection.send(request, &mut Endless).await.unwrap_err();
             assert!(failed.error.is_retryable());
             let again = failed.again.expect("nothing of it has left");
             assert_eq!((again.method(), again.uri().path()), (&Method::POST, "/a"));

@@ -10,6 +10,7 @@ mod connection;
 mod gate;
 #[cfg(feature = "http2")]
 mod http2;
+mod patience;
 mod socket;
 
 use std::{
@@ -31,6 +32,7 @@ use self::connection::is_repeatable;
 pub(crate) use self::connection::{Connection, SendFailure, classify};
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::{Download, Stream, Streams};
+pub(crate) use self::patience::Patience;
 pub(crate) use crate::framing::{HeadLimits, OverLimit, over_limit};
 use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 

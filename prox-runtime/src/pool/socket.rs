@@ -70,6 +70,11 @@ impl Tape {
         self.responses.most_fields()
     }
 
+    /// Whether something has come back since the request began.
+    pub(super) fn has_heard(&self) -> bool {
+        self.read
+    }
+
     /// Whether nothing of the request has left.
     pub(super) fn is_unsent(&self) -> bool {
         self.sent != Sent::Bytes

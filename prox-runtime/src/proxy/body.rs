@@ -187,7 +187,7 @@ impl HttpBody for UpstreamBody {
         let Some(connection) = &mut this.connection else {
             return Poll::Ready(None);
         };
-        let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
+        let stalled = this.lease.waits_since(&mut this.waiting) + this.idle;
         let deadline = this.end.map_or(stalled, |end| end.min(stalled));
         if let Some(proven) = this.lease.proven().filter(|&at| at < deadline) {
             ready!(connection.poll_deadline(cx, proven));

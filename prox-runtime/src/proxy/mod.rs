@@ -7,6 +7,7 @@ mod mirror;
 mod streamed;
 mod tunnel;
 mod upload;
+mod waiting;
 mod warm;
 
 use std::{sync::Arc, time::Duration};
@@ -17,8 +18,13 @@ use tokio::time::Instant;
 
 pub(crate) use self::warm::warm;
 use self::{
-    again::Spare, body::UpstreamBody, hedge::Race, streamed::StreamedBody, tunnel::Upgrade,
+    again::Spare,
+    body::UpstreamBody,
+    hedge::Race,
+    streamed::StreamedBody,
+    tunnel::Upgrade,
     upload::Upload,
+    waiting::{Silence, Waiting},
 };
 use crate::{
     body::Body,
@@ -244,7 +250,7 @@ impl Proxy {
         }
         *req.version_mut() = Version::HTTP_11;
         req.extensions_mut().clear();
-        let spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
+        let mut spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
             .then(|| Spare::of(req))
             .flatten();
         // Where nothing is ever tried again, no request comes that is a better probe.
@@ -333,14 +339,25 @@ impl Proxy {
                 Instant::now()
             };
             asked.tell(req.headers_mut(), sent);
-            let deadline = || upload.deadline(sent, policy, soonest);
+            let secure = lease.upstream().endpoint.is_secure();
+            let mut waiting = Waiting {
+                state: Silence::new(&lease, policy),
+                core,
+                policy,
+                lease: &mut lease,
+                upload: &upload,
+                spare: spare.as_mut(),
+                attempt,
+                sent,
+                end: soonest,
+            };
             let (failed, avoid) = match carrier {
                 Carrier::Http1(mut connection) => {
                     if let Some(upgrade) = &upgrade {
                         upgrade.ask(req.headers_mut());
                     }
                     connection.asks_to_switch(upgrade.is_some());
-                    match connection.send(std::mem::take(req), deadline).await {
+                    match connection.send(std::mem::take(req), &mut waiting).await {
                         Ok(response) => (Ok(Answer::Http1(response, connection)), None),
                         Err(failed) => (Err(failed), None),
                     }
@@ -350,13 +367,14 @@ impl Proxy {
                     if let Some(upgrade) = &upgrade {
                         upgrade.ask_for_stream(req.headers_mut());
                     }
-                    let secure = lease.upstream().endpoint.is_secure();
-                    match stream.send(std::mem::take(req), secure, deadline).await {
+                    let sending = stream.send(std::mem::take(req), secure, &mut waiting);
+                    match sending.await {
                         Ok((head, download)) => (Ok(Answer::Http2(head, download)), None),
                         Err(failed) => (Err(failed), Some(number)),
                     }
                 }
             };
+            let leaves = waiting.leaves();
             attempt.body_again = spare.as_ref().is_some_and(Spare::is_whole);
             let error = match failed {
                 Ok(answer) => {
@@ -423,7 +441,12 @@ impl Proxy {
                     attempt.failed = kind(&failed.error, until, end);
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
-                    self.pause(&attempt, &endpoint, failed.error).await?
+                    if let Some(wait) = leaves {
+                        tokio::time::sleep(wait).await;
+                        failed.error
+                    } else {
+                        self.pause(&attempt, &endpoint, failed.error).await?
+                    }
                 }
             };
             let Some(once_more) = spare.as_ref().and_then(Spare::take) else {

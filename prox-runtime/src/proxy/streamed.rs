@@ -129,7 +129,7 @@ impl HttpBody for StreamedBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let stalled = *this.waiting.get_or_insert_with(Instant::now) + this.idle;
+                let stalled = this.lease.waits_since(&mut this.waiting) + this.idle;
                 let deadline = this.end.map_or(stalled, |end| end.min(stalled));
                 if let Some(proven) = this.lease.proven().filter(|&at| at < deadline) {
                     ready!(download.poll_deadline(cx, proven));

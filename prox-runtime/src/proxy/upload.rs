@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::Body,
     cluster::Policy,
-    error::{Error, Failure, Place},
+    error::{Error, Place},
     forward::headers,
     handler::Request,
     pool::Interim,
@@ -81,24 +81,30 @@ impl Upload {
         sent: Instant,
         policy: &Policy,
         end: Option<Instant>,
-    ) -> Option<(Instant, Failure)> {
-        let own = match &self.0 {
-            None => Some(sent + policy.response_timeout),
-            Some(progress) => {
-                let since =
-                    progress.start + Duration::from_millis(progress.since.load(Ordering::Relaxed));
-                match progress.state.load(Ordering::Relaxed) {
-                    CLIENT => None,
-                    DONE => Some(since.max(sent) + policy.response_timeout),
-                    _ => Some(since.max(sent) + policy.idle_timeout),
+    ) -> Option<Instant> {
+        let own = self.upstream_since(sent).map(|(since, is_done)| {
+            since
+                + if is_done {
+                    policy.response_timeout
+                } else {
+                    policy.idle_timeout
                 }
-            }
+        });
+        match (own, end) {
+            (Some(own), Some(end)) => Some(own.min(end)),
+            (own, end) => own.or(end),
+        }
+    }
+
+    /// Since when it is the upstream that is waited for, and whether it has been given the whole request; none while the client
+    /// has more to send.
+    pub(super) fn upstream_since(&self, sent: Instant) -> Option<(Instant, bool)> {
+        let Some(progress) = &self.0 else {
+            return Some((sent, true));
         };
-        let deadline = match (own, end) {
-            (Some(own), Some(end)) => own.min(end),
-            (own, end) => own.or(end)?,
-        };
-        Some((deadline, Failure::ResponseTimeout))
+        let state = progress.state.load(Ordering::Relaxed);
+        let since = progress.start + Duration::from_millis(progress.since.load(Ordering::Relaxed));
+        (state != CLIENT).then(|| (since.max(sent), state == DONE))
     }
 }
 

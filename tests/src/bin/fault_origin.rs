@@ -36,6 +36,8 @@ enum Mode {
     Status(u16),
     /// It is answered so much later.
     Late(Duration),
+    /// Each eighth is answered so much later, as a long poll is.
+    Poll(Duration),
     /// It is never answered.
     Silent,
     /// Its answer is cut off by a reset in mid-body.
@@ -54,6 +56,7 @@ impl FromStr for Mode {
             ("well", "") => Ok(Self::Well),
             ("status", code) => Ok(Self::Status(number(code)?)),
             ("late", millis) => Ok(Self::Late(Duration::from_millis(number(millis)?.into()))),
+            ("poll", millis) => Ok(Self::Poll(Duration::from_millis(number(millis)?.into()))),
             ("silent", "") => Ok(Self::Silent),
             ("cut", "") => Ok(Self::Cut),
             _ => Err(format!("`{text}` is no mode")),
@@ -166,13 +169,18 @@ async fn answer(
         }
         let mode = *origin.mode.lock().unwrap_or_else(PoisonError::into_inner);
         let is_check = head.starts_with(b"GET /healthz ");
+        let mut number = 0;
         if !is_check {
-            origin.requests.fetch_add(1, Relaxed);
+            number = origin.requests.fetch_add(1, Relaxed);
             sleep(origin.work).await;
         }
         let status = match mode {
             Mode::Silent => pending().await,
             Mode::Late(time) => {
+                sleep(time).await;
+                200
+            }
+            Mode::Poll(time) if !is_check && number % 8 == 7 => {
                 sleep(time).await;
                 200
             }

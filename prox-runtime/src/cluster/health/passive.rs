@@ -1,5 +1,7 @@
 //! Ejection by what requests show: nobody asks the endpoint anything extra.
 
+pub(crate) mod silence;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -10,6 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use self::silence::{Longest, Signs};
 use super::Outcome;
 use crate::{cluster::window::Window, sync::lock, time::FOREVER};
 
@@ -23,6 +26,7 @@ use crate::{cluster::window::Window, sync::lock, time::FOREVER};
 /// |---|---|
 /// | failures in a row | 5 |
 /// | or share of failures | 50 % of at least 20 requests in 10 s |
+/// | or silence | nothing comes back for 5 s, while 3 requests or more wait for longer than that and other endpoints answer |
 /// | ejected for | 5 s, doubling up to 300 s; always 5 s while no connection comes about |
 /// | ejected at most | half of the endpoints, rounded down: never the only one |
 ///
@@ -32,6 +36,12 @@ use crate::{cluster::window::Window, sync::lock, time::FOREVER};
 /// An endpoint to which no connection comes about, so many times in a row, is ejected however many others are: it does nothing,
 /// so that nobody is spared by asking it. When all are ejected, all are used, and the first that answers well is back at
 /// once; the others are then probed at once.
+///
+/// An endpoint that is slow is not silent. The limit of silence is at least a sixth of the route's
+/// [`response_timeout`](crate::ClusterBuilder::response_timeout), and twice as long as the slowest answer of the last 5 minutes. While
+/// a request waits for longer than that at an endpoint that answers others, no endpoint is ejected for its silence. A silent endpoint
+/// is back as soon as one of its late answers begins, and need not wait for a probe. Requests that wait there wait on; those that may
+/// be [tried again](crate::RetryOptions) go elsewhere.
 ///
 /// ```
 /// use prox_runtime::PassiveOptions;
@@ -49,6 +59,8 @@ pub struct PassiveOptions {
     first: Duration,
     longest: Duration,
     most: u32,
+    /// Zero turns it off; none is the default, which depends on the route.
+    silence: Option<Duration>,
 }
 
 impl PassiveOptions {
@@ -62,6 +74,7 @@ impl PassiveOptions {
             first: Duration::from_secs(5),
             longest: Duration::from_mins(5),
             most: 50,
+            silence: None,
         }
     }
 
@@ -77,6 +90,19 @@ impl PassiveOptions {
     #[must_use]
     pub fn share(mut self, percent: u32, volume: u32, window: Duration) -> Self {
         (self.percent, self.volume, self.window) = (percent, volume, window);
+        self
+    }
+
+    /// Ejects an endpoint from which nothing comes back for `limit`, while 3 requests or more have waited there for longer than that
+    /// and other endpoints answer. 5 s by default, or a sixth of the route's
+    /// [`response_timeout`](crate::ClusterBuilder::response_timeout) where that is longer; zero turns it off.
+    ///
+    /// Set it higher than the longest time that an honest answer takes to begin, such as that of a long poll. The limit adapts to
+    /// slow answers, but knows of them only when the first of them has come. Bytes that pass through a tunnel do not count as a
+    /// sign of life; parts of other responses, and interim responses, do.
+    #[must_use]
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.silence = Some(limit.min(FOREVER));
         self
     }
 
@@ -124,6 +150,9 @@ pub(crate) struct Ejections {
     options: PassiveOptions,
     endpoints: AtomicUsize,
     ejected: AtomicUsize,
+    start: Instant,
+    /// The longest wait for an answer of an endpoint in use.
+    longest: Longest,
 }
 
 impl Ejections {
@@ -132,6 +161,8 @@ impl Ejections {
             options,
             endpoints: AtomicUsize::new(0),
             ejected: AtomicUsize::new(0),
+            start: Instant::now(),
+            longest: Longest::default(),
         })
     }
 
@@ -168,6 +199,8 @@ pub(crate) enum Cause {
     InARow(u32),
     /// So many times in a row no connection came about.
     Unreachable(u32),
+    /// Nothing has come back while so many requests waited.
+    Silent(u32),
     /// So many failures among all requests in the window.
     Share { failed: u64, of: u64 },
     /// The probe failed.
@@ -199,6 +232,7 @@ pub(crate) struct Passive {
     /// The part of the streak, from its end, in which no connection came about.
     unreachable: AtomicU32,
     window: Window,
+    signs: Signs,
     /// The same as in `state`, to be read without the lock.
     ejected: AtomicBool,
     state: Mutex<State>,
@@ -211,6 +245,8 @@ struct State {
     times: u32,
     /// Whether no connection came about when it was ejected last.
     unreachable: bool,
+    /// Whether it was silent when it was ejected last, failed probes apart.
+    silent: bool,
     returned: Instant,
 }
 
@@ -241,11 +277,13 @@ impl Passive {
             streak: AtomicU32::new(0),
             unreachable: AtomicU32::new(0),
             window: Window::new(cluster.options.window, now),
+            signs: Signs::default(),
             ejected: AtomicBool::new(false),
             state: Mutex::new(State {
                 phase: Phase::Admitted,
                 times: 0,
                 unreachable: false,
+                silent: false,
                 returned: now,
             }),
         }
@@ -325,10 +363,21 @@ impl Passive {
             }
             return Some(Change::Spared { cause });
         }
-        if now.saturating_duration_since(state.returned) >= options.longest {
+        Some(self.eject_anew(&mut state, cause, unreachable, now))
+    }
+
+    /// Ejects an endpoint that was in use. After a long stay it has a clean slate.
+    fn eject_anew(
+        &self,
+        state: &mut State,
+        cause: Cause,
+        unreachable: bool,
+        now: Instant,
+    ) -> Change {
+        if now.saturating_duration_since(state.returned) >= self.cluster.options.longest {
             state.times = 0;
         }
-        Some(self.eject(&mut state, cause, unreachable, now))
+        self.eject(state, cause, unreachable, now)
     }
 
     fn eject(&self, state: &mut State, cause: Cause, unreachable: bool, now: Instant) -> Change {
@@ -336,6 +385,9 @@ impl Passive {
             state.times = state.times.saturating_add(1);
         }
         state.unreachable = unreachable;
+        if cause != Cause::Probe {
+            state.silent = matches!(cause, Cause::Silent(_));
+        }
         let length = self.cluster.options.length(state.times, unreachable);
         state.phase = Phase::Ejected {
             until: now + length,

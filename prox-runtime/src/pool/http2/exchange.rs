@@ -23,7 +23,7 @@ use crate::{
     body::Body,
     error::{BoxError, Error, Failure},
     handler::Request,
-    pool::{Interim, SendFailure, is_repeatable},
+    pool::{Interim, Patience, SendFailure, is_repeatable},
     stream::Stream as Bytestream,
     time::LazyTimer,
 };
@@ -54,10 +54,7 @@ impl Stream {
         self.connection.number()
     }
 
-    /// Sends a request, and waits for the head of its response while `deadline` allows.
-    ///
-    /// The request has the form that it has in HTTP/1.1. `deadline` is asked whenever the wait goes on, since an upload that
-    /// makes progress moves it.
+    /// Sends a request, which has the form that it has in HTTP/1.1, and waits for the head of its response while `patience` allows.
     ///
     /// # Cancel safety
     ///
@@ -66,7 +63,7 @@ impl Stream {
         mut self,
         mut request: Request,
         secure: bool,
-        mut deadline: impl FnMut() -> Option<(Instant, Failure)>,
+        patience: &mut impl Patience,
     ) -> Result<(Response<()>, Download), SendFailure> {
         let repeatable = is_repeatable(&request);
         let interim = request.extensions_mut().remove::<Interim>();
@@ -114,7 +111,7 @@ impl Stream {
         };
         let before = self.connection.heard();
         let mut upload = Upload::new(body, stream);
-        let result = answer(response, &mut upload, interim.as_ref(), &mut deadline).await;
+        let result = answer(response, &mut upload, interim.as_ref(), patience).await;
         match result {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
@@ -189,12 +186,14 @@ async fn answer(
     mut response: ResponseFuture,
     upload: &mut Upload,
     interim: Option<&Interim>,
-    deadline: &mut impl FnMut() -> Option<(Instant, Failure)>,
+    patience: &mut impl Patience,
 ) -> Result<Response<RecvStream>, Unanswered> {
     let mut timer = LazyTimer::default();
+    let mut heard = false;
     poll_fn(|cx| {
         if let Some(interim) = interim {
             while let Poll::Ready(Some(Ok(head))) = response.poll_informational(cx) {
+                heard = true;
                 interim.tell(head.status());
             }
         }
@@ -204,12 +203,19 @@ async fn answer(
         if let Poll::Ready(result) = Pin::new(&mut response).poll(cx) {
             return Poll::Ready(result.map_err(Unanswered::Ended));
         }
-        match deadline() {
-            Some((at, failure)) if timer.poll(cx, at).is_ready() => Poll::Ready(Err(
-                Unanswered::Failed(Error::failure(failure).after_send()),
-            )),
-            _ => Poll::Pending,
+        while let Some(at) = patience.deadline() {
+            if timer.poll(cx, at).is_pending() {
+                break;
+            }
+            while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
+                heard = true;
+            }
+            if let Some(failure) = patience.passed(heard) {
+                let error = Error::failure(failure).after_send();
+                return Poll::Ready(Err(Unanswered::Failed(error)));
+            }
         }
+        Poll::Pending
     })
     .await
 }
