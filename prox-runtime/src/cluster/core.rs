@@ -9,7 +9,7 @@ use super::{
     Attempt, Balancer, Caller, Endpoint, Lease, Outcome, Pick, RetryOptions, SlowStart,
     Unavailable, Upstream, Verdict,
     balance::{
-        FULL, Roster,
+        FULL, Roster, Seat,
         sticky::{Affinity, Belongs},
     },
     breaker::{Admission, Breaker, Ticket},
@@ -281,7 +281,7 @@ impl Core {
             return false;
         };
         let is_proven = self.views.with(|view| {
-            let others = view.roster.seats().iter().map(|seat| seat.index());
+            let others = view.roster.seats().iter().map(Seat::index);
             let others = others.filter(|&index| index != upstream.index());
             silence::is_proven(others.filter_map(|index| {
                 let other = view.members.find(index)?.state.passive.as_ref()?;
