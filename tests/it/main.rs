@@ -13,6 +13,7 @@ mod crowd;
 mod defaults;
 mod desync;
 mod discovery;
+mod dropped_answers;
 mod early_answers;
 mod embedded_clients;
 mod embedded_work;

@@ -1,4 +1,7 @@
 //! The body of an upstream's response, which drives the connection that it comes on.
+//!
+//! A connection can be used again when the response on it has been read to its end. So where nobody reads on and little is left, the
+//! rest is read and dropped. Else the connection is closed, which also tells the upstream to stop.
 
 use std::{
     future::{Future, poll_fn},
@@ -10,7 +13,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::{task::coop::unconstrained, time::Instant};
+use tokio::{
+    runtime::Handle,
+    task::coop::unconstrained,
+    time::{Instant, timeout},
+};
 
 use crate::{
     body::Body,
@@ -23,9 +30,14 @@ use crate::{
 /// A body of up to so many bytes that came together with its head is passed on as a whole.
 const SMALL: u64 = 16 * 1024;
 
+/// So much is read of a response that nobody wants, and for so long.
+const REST: u64 = 16 * 1024;
+const REST_TIME: Duration = Duration::from_millis(500);
+
 type Arrived = Option<Result<Frame<Bytes>, hyper::Error>>;
 
-pub(super) struct UpstreamBody {
+/// The response to a request on a connection of HTTP/1.1, after its head.
+pub(super) struct Exchange {
     incoming: Incoming,
     /// What was taken before anybody asked.
     ahead: Option<Arrived>,
@@ -39,7 +51,10 @@ pub(super) struct UpstreamBody {
     failed: Option<Error>,
 }
 
-impl UpstreamBody {
+/// The body of a response, for whoever reads it.
+struct UpstreamBody(Option<Exchange>);
+
+impl Exchange {
     pub(super) fn new(
         incoming: Incoming,
         connection: Box<Connection>,
@@ -67,7 +82,7 @@ impl UpstreamBody {
         }
         match self.at_hand() {
             Some(whole) => Body::from(whole),
-            None => Body::boxed(self),
+            None => Body::boxed(UpstreamBody(Some(self))),
         }
     }
 
@@ -158,17 +173,48 @@ impl UpstreamBody {
             self.lease.upstream().pool.put(connection);
         }
     }
-}
 
-impl HttpBody for UpstreamBody {
-    type Data = Bytes;
-    type Error = Error;
+    /// Drops a response that is asked for once more. If little is left of it, or nobody knows how much, the rest is read first.
+    pub(super) fn discard(self) {
+        let left = self.size_hint().exact();
+        self.drop_rest(left.is_none_or(|left| left <= REST));
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
+    fn drop_rest(mut self, read: bool) {
+        if self.incoming.is_end_stream() {
+            // What was taken ahead and not asked for is of no use to the next request, and no harm.
+            return self.finish();
+        }
+        if !read || self.connection.is_none() {
+            return;
+        }
+        let mut left = REST;
+        let now = self.poll_rest(&mut Context::from_waker(Waker::noop()), &mut left);
+        if now.is_pending()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                let rest = poll_fn(|cx| self.poll_rest(cx, &mut left));
+                // When the time is over, the connection is closed.
+                _ = timeout(REST_TIME, rest).await;
+            });
+        }
+    }
+
+    /// Reads on until the response ends, fails, or is longer than what may be `left` of it.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, left: &mut u64) -> Poll<()> {
+        while let Some(Ok(frame)) = ready!(self.poll_frame(cx)) {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            match left.checked_sub(length) {
+                Some(less) => *left = less,
+                None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self;
         if let Some(error) = this.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -221,11 +267,37 @@ impl HttpBody for UpstreamBody {
     }
 }
 
+impl HttpBody for UpstreamBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Some(exchange) => exchange.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Exchange::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let exchange = self.0.as_ref();
+        exchange.map_or(SizeHint::with_exact(0), Exchange::size_hint)
+    }
+}
+
 impl Drop for UpstreamBody {
+    /// The client has left, or a layer answers in other words. A body of unknown length may be a stream without an end, so it is
+    /// closed at once.
     fn drop(&mut self) {
-        // What was taken ahead and not asked for is of no use to the next request, and no harm.
-        if self.incoming.is_end_stream() {
-            self.finish();
+        if let Some(exchange) = self.0.take() {
+            let left = exchange.size_hint().exact();
+            exchange.drop_rest(left.is_some_and(|left| left <= REST));
         }
     }
 }

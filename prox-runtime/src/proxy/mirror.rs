@@ -82,7 +82,7 @@ impl Copy {
     }
 }
 
-/// Sends a copy, and reads its answer, so that the connection can be used again.
+/// Sends a copy, and reads its answer, so that the connection can be used again. The time for it is that of the copy as a whole.
 ///
 /// Behind a pointer, since the future of a request is part of itself otherwise.
 fn shadow(
@@ -98,9 +98,19 @@ fn shadow(
             .forward(&mut request, present, &client, matched.as_ref())
             .await;
         let mut body = response.into_body();
-        while let Some(Ok(_)) = body.frame().await {}
+        let mut left = READ;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else {
+                break;
+            };
+            left = less;
+        }
     })
 }
+
+/// So much is read of the answer to a copy. One that is longer takes more than another connection does.
+const READ: usize = 1024 * 1024;
 
 /// A body that is copied on its way, as long as it is short enough.
 struct Tapped {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 pub(crate) use self::warm::warm;
 use self::{
     again::Spare,
-    body::UpstreamBody,
+    body::Exchange,
     hedge::Race,
     streamed::StreamedBody,
     tunnel::Upgrade,
@@ -397,9 +397,8 @@ impl Proxy {
                         }
                         return Ok(response);
                     };
-                    // Who waits takes no place at the endpoint, and no connection.
-                    drop(answer);
-                    drop(lease);
+                    // The wait takes no place at the endpoint, and no connection.
+                    self.discard(answer, lease, end);
                     tokio::time::sleep(wait).await;
                     Error::failure(Failure::Reset)
                 }
@@ -638,8 +637,22 @@ impl Proxy {
         head.version = Version::HTTP_11;
         headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
-        let body = UpstreamBody::new(incoming, connection, lease, idle, end);
-        Ok(Response::from_parts(head, body.into_body()))
+        let exchange = Exchange::new(incoming, connection, lease, idle, end);
+        Ok(Response::from_parts(head, exchange.into_body()))
+    }
+
+    /// Drops an answer that is asked for once more. Its connection is used again if little is left of it; a stream of HTTP/2 is
+    /// reset, and leaves its connection as it is.
+    fn discard(&self, answer: Answer, lease: Lease, end: Option<Instant>) {
+        match answer {
+            Answer::Http1(response, connection)
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS =>
+            {
+                let idle = self.0.policy().idle_timeout;
+                Exchange::new(response.into_body(), connection, lease, idle, end).discard();
+            }
+            Answer::Http1(..) | Answer::Http2(..) => {}
+        }
     }
 
     fn stream(

@@ -10,9 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header, uri::PathAndQuery};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
 
 use super::{
     active::CheckOptions,
@@ -135,9 +136,20 @@ pub(super) fn text(error: impl Display) -> String {
 async fn ask(stream: Stream, request: Request<()>) -> Result<StatusCode, String> {
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let request = request.map(|()| Empty::<Bytes>::new());
-    let response = beside(driver, sender.send_request(request)).await;
-    Ok(response.map_err(text)?.status())
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(text)?;
+        let status = response.status();
+        // A connection that is closed with unread bytes is reset, which is an error in the logs of some servers.
+        let rest = Limited::new(response.into_body(), REST).collect();
+        _ = timeout(REST_TIME, rest).await;
+        Ok(status)
+    };
+    beside(driver, exchange).await
 }
+
+/// So much is read of a body that does not count, and for so long.
+const REST: usize = 16 * 1024;
+const REST_TIME: Duration = Duration::from_millis(100);
 
 #[cfg(feature = "http2")]
 async fn ask_http2(
