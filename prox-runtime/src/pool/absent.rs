@@ -13,10 +13,10 @@ use http::Response;
 use http_body::Frame;
 use tokio::time::Instant;
 
-use super::{Flooded, Granted, PoolOptions, SendFailure};
+use super::{Flooded, Granted, Patience, PoolOptions, SendFailure};
 use crate::{
     connect::Opened,
-    error::{Error, Failure},
+    error::Error,
     handler::Request,
     stream::Stream as Bytestream,
 };
