@@ -10,6 +10,8 @@ use crate::syntax::ast::Text;
 #[derive(Default)]
 pub(crate) struct Diagnostics {
     errors: Vec<Diagnostic>,
+    /// What is missing at the end, which is said if the line has no other error.
+    unfinished: Option<Diagnostic>,
 }
 
 /// One error: a message at a place, with what to write instead.
@@ -51,13 +53,37 @@ impl Diagnostics {
         &mut self.errors[at]
     }
 
+    /// Adds an error about an end that is missing, if nothing else is wrong with the line where the tokens end.
+    pub(crate) fn unfinished(&mut self, place: Span, message: impl Into<String>, help: &str) {
+        let mut error = Diagnostic {
+            place: place.into(),
+            text: message.into(),
+            untyped: false,
+        };
+        error.help(help);
+        self.unfinished = Some(error);
+    }
+
+    /// Adds what was only worth saying alone; to be called when everything has been checked.
+    pub(crate) fn finish(&mut self) {
+        let Some(unfinished) = self.unfinished.take() else {
+            return;
+        };
+        let last = line(unfinished.place.first);
+        let lines = |error: &Diagnostic| (line(error.place.first), line(error.place.last));
+        let same = |error: &Diagnostic| lines(error).0 <= last && last <= lines(error).1;
+        if !self.errors.iter().any(same) {
+            self.errors.push(unfinished);
+        }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.errors.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.errors.is_empty()
+        self.errors.is_empty() && self.unfinished.is_none()
     }
 
     /// Adds an error about a part of a string literal, with the part underlined in the message.

@@ -11,6 +11,7 @@ mod diag;
 mod expand;
 mod model;
 mod pipeline;
+mod reader;
 mod syntax;
 mod vocab;
 

@@ -8,6 +8,7 @@ use crate::{
     diag::Diagnostics,
     expand::{self, Context},
     model::{self, tree::Forest},
+    reader::Reader,
     syntax::{self, cursor::tokens_of},
 };
 
@@ -23,18 +24,20 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     let tokens: Vec<TokenTree> = tokens_of(input.collect());
     let end = tokens.last().map_or_else(Span::call_site, TokenTree::span);
     let mut diag = Diagnostics::default();
-    let editor = is_editor();
+    let reader = Reader::now();
     let mut gateway = syntax::parse(&tokens, end, &mut diag);
     if gateway.without_name {
+        diag.finish();
         return diag.to_tokens();
     }
     // An editor resolves names by itself, and its files are in its memory.
-    if let Some(first) = tokens.first().filter(|_| !editor) {
+    if let Some(first) = tokens.first().filter(|_| reader != Reader::Editor) {
         gateway.around = Around::of(first.span());
     }
     let mut model = model::lower(gateway, &mut diag);
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
+    diag.finish();
     if model.twin().is_some() {
         // Reported; the items would be there twice.
         return diag.to_tokens();
@@ -49,16 +52,6 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     context.faulty = !diag.is_empty();
     context.warnings = warnings;
     context.untyped = diag.untyped();
-    context.editor = editor;
+    context.reader = reader;
     expand::expand(&context, &diag)
-}
-
-/// Whether rust-analyzer expands the gateway, and not a compiler. It reads the mirror alone, again at every key, so what runs
-/// is not written for it.
-fn is_editor() -> bool {
-    proc_macro::is_available()
-        && std::env::current_exe().is_ok_and(|program| {
-            let name = program.file_name().unwrap_or_default();
-            name.to_string_lossy().starts_with("rust-analyzer")
-        })
 }

@@ -95,7 +95,12 @@ pub(crate) const WORDS: [Word; 63] = [
     word(Slot::Method, "OPTIONS", "", &[]),
     word(Slot::Method, "TRACE", "", &[]),
     word(Slot::Method, "PATCH", "", &[]),
-    word(Slot::Exact, "exact", "exact \"/users\" => target,", &[]),
+    word(
+        Slot::Exact,
+        "exact",
+        "exact \"/users\" => target,",
+        &["exactly", "equals", "strict", "full"],
+    ),
     word(
         Slot::Target,
         "cluster",

@@ -102,17 +102,22 @@ const RUNTIME: &[(&str, &[&str])] = &[
 const MACROS: &[(&str, &[&str])] = &[
     ("vocab", &[]),
     ("around", &[]),
+    ("reader", &[]),
     ("diag", &["syntax"]),
     ("syntax", &["around", "diag", "vocab"]),
     ("model", &["around", "diag", "syntax", "vocab"]),
     ("check", &["around", "diag", "model", "syntax"]),
     (
         "expand",
-        &["around", "diag", "model", "syntax", "check", "vocab"],
+        &[
+            "around", "diag", "model", "reader", "syntax", "check", "vocab",
+        ],
     ),
     (
         "pipeline",
-        &["around", "diag", "model", "syntax", "check", "expand"],
+        &[
+            "around", "diag", "model", "reader", "syntax", "check", "expand",
+        ],
     ),
 ];
 

@@ -50,7 +50,7 @@ fn written_out(context: &Context<'_>, expr: &Expr, place: Place) -> TokenStream 
         place,
         whole: &expr.tokens,
     };
-    let tokens = rewriting.tokens(finished(&expr.tokens));
+    let tokens = rewriting.tokens(&expr.tokens);
     if context.model.named.is_none() || !position::awaits(&expr.tokens) {
         return tokens;
     }
@@ -77,28 +77,6 @@ pub(super) fn mirrored(
     let out = rewriting.tokens(tokens);
     policies.extend(noted.take());
     out
-}
-
-/// Whether an operator at the end, as in `users.`, waits for more.
-pub(super) fn is_unfinished(tokens: &[TokenTree]) -> bool {
-    let character = |token: &TokenTree| match token {
-        TokenTree::Punct(punct) => Some(punct.as_char()),
-        _ => None,
-    };
-    match tokens {
-        [.., before, last] if character(last) == Some('.') => character(before) != Some('.'),
-        [.., last] => character(last).is_some_and(|last| !matches!(last, '?' | '>' | '|')),
-        [] => false,
-    }
-}
-
-/// What stands before an operator at the end. rustc reads the mirror, too, and reports what is missing there, once.
-fn finished(tokens: &[TokenTree]) -> &[TokenTree] {
-    let mut rest = tokens;
-    while is_unfinished(rest) {
-        rest = rest.split_last().map_or(&[], |(_, before)| before);
-    }
-    if rest.is_empty() { tokens } else { rest }
 }
 
 fn has_options(context: &Context<'_>, tokens: &[TokenTree]) -> bool {

@@ -17,6 +17,7 @@ use crate::{
         ast::{Backend, Expr},
         marks::{Mark, Slot},
         source::target_text,
+        unfinished::is_unfinished,
         words::is_keyword,
     },
     vocab,
@@ -275,7 +276,7 @@ fn is_word(context: &Context<'_>, slot: Slot, name: &Ident) -> bool {
 /// The `;` behind an expression, which is where rustc says that the expression is not finished.
 fn end(tokens: &[TokenTree]) -> TokenTree {
     semicolon(match tokens.last() {
-        Some(last) if exprs::is_unfinished(tokens) => exprs::at(last.span()),
+        Some(last) if is_unfinished(tokens) => exprs::at(last.span()),
         _ => Span::mixed_site(),
     })
 }

@@ -24,6 +24,7 @@ use crate::{
     check::warnings::Warning,
     diag::Diagnostics,
     model::{Model, tree::Forest},
+    reader::Reader,
     syntax::ast::{Backend, Setup},
 };
 
@@ -36,8 +37,8 @@ pub(crate) struct Context<'a> {
     /// Whether anything was reported.
     pub(crate) faulty: bool,
     pub(crate) warnings: Vec<Warning>,
-    /// Whether an editor expands it, which reads the mirror alone.
-    pub(crate) editor: bool,
+    /// Who expands it.
+    pub(crate) reader: Reader,
     /// What the mirror leaves out; see [`Diagnostics::untyped`].
     pub(crate) untyped: HashSet<String>,
     /// The backends, each name once.
@@ -56,7 +57,7 @@ impl<'a> Context<'a> {
             forest,
             faulty: false,
             warnings: Vec::new(),
-            editor: false,
+            reader: Reader::Unknown,
             untyped: HashSet::new(),
             backends: Vec::new(),
             places: HashMap::new(),
@@ -93,18 +94,23 @@ pub(crate) fn expand(context: &Context<'_>, diag: &Diagnostics) -> TokenStream {
 fn expression(context: &Context<'_>, errors: &TokenStream) -> TokenStream {
     let krate = &context.krate;
     let span = Span::mixed_site();
-    let mirror = mirror::statements(context);
-    let allow = setup::allow();
-    let made = (!context.editor).then(|| made(context));
-    quote_spanned!(span=> {
-        #allow
-        let __gateway: ::core::result::Result<#krate::Gateway, #krate::Error> = '__prox: {
+    let mirror = (context.reader != Reader::Compiler).then(|| {
+        let mirror = mirror::statements(context);
+        quote_spanned!(span=>
             #[cfg(rust_analyzer)]
             #[allow(unused_variables)]
             let __made = {
                 #mirror
                 loop {}
             };
+        )
+    });
+    let allow = setup::allow();
+    let made = (context.reader != Reader::Editor).then(|| made(context));
+    quote_spanned!(span=> {
+        #allow
+        let __gateway: ::core::result::Result<#krate::Gateway, #krate::Error> = '__prox: {
+            #mirror
             #made
             __made
         };

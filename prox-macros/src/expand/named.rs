@@ -4,7 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Context, docs, listing, mirror, setup, tables};
-use crate::syntax::ast::{Attr, Named};
+use crate::{
+    reader::Reader,
+    syntax::ast::{Attr, Named},
+};
 
 pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let krate = &context.krate;
@@ -69,6 +72,9 @@ fn attributes(attrs: &[Attr]) -> TokenStream {
 
 /// The constructor as an editor sees it.
 fn constructor(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStream {
+    if context.reader == Reader::Compiler {
+        return TokenStream::new();
+    }
     let krate = &context.krate;
     let name = &named.name;
     let mirror = mirror::statements(context);
@@ -154,7 +160,7 @@ fn implementation(
     let span = Span::mixed_site();
     let name = &named.name;
     // An editor has the constructor in the mirror, and evaluates no constant.
-    let (table, routes, variables, made) = if context.editor {
+    let (table, routes, variables, made) = if context.reader == Reader::Editor {
         let nothing = || quote_spanned!(span=> loop {});
         (nothing(), nothing(), nothing(), None)
     } else {

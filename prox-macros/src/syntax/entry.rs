@@ -11,8 +11,9 @@ use super::{
     nearest_method, skip_line,
     sound::Use,
     source::source,
-    words::{METHODS, is_keyword, is_method, starts_line},
+    words::{METHODS, is_keyword, is_method, nearest, starts_line},
 };
+use crate::vocab;
 
 /// What stands before the path.
 struct Head {
@@ -96,7 +97,10 @@ impl Parser<'_> {
     fn methods(&mut self, c: &mut Cursor<'_>) -> (Vec<Ident>, bool) {
         let mut methods: Vec<Ident> = Vec::new();
         let mut unknown = false;
-        while let Some(ident) = c.ident(0).filter(|ident| *ident != "exact") {
+        let exact = |c: &Cursor<'_>, word: &Ident| {
+            word == "exact" || c.is_string(1) && is_like_exact(&word.to_string())
+        };
+        while let Some(ident) = c.ident(0).filter(|word| !exact(c, word)) {
             let method = self.method(ident);
             unknown |= method.is_none();
             methods.extend(method);
@@ -121,6 +125,7 @@ impl Parser<'_> {
                 if next.is_some() {
                     self.mark_word(Slot::Path, c);
                 }
+                let next = next.filter(|next| !exact(c, next));
                 let Some(next) = next.filter(|next| nearest_method(&next.to_string()).is_some())
                 else {
                     break;
@@ -141,6 +146,16 @@ impl Parser<'_> {
     }
 
     fn exact(&mut self, c: &mut Cursor<'_>) -> Option<Span> {
+        let near = c
+            .ident(0)
+            .filter(|word| c.is_string(1) && is_like_exact(&word.to_string()));
+        if let Some(word) = near {
+            self.diag
+                .error(word, format!("unknown word `{word}` before a path"))
+                .help("write `exact`");
+            c.bump();
+            return Some(word.span());
+        }
         self.doubled(c);
         let exact = c.is_word(0, "exact").then(|| c.span());
         if exact.is_some() {
@@ -243,7 +258,8 @@ impl Parser<'_> {
         path: Text,
         mut layers: Vec<Expr>,
     ) -> Entry {
-        if let Some(layer) = layers.first() {
+        // At the end the braces of a scope may be about to follow.
+        if let Some(layer) = layers.first().filter(|_| !c.is_end()) {
             self.diag
                 .error(
                     layer.span(),
@@ -275,7 +291,13 @@ impl Parser<'_> {
                 Some(written) => {
                     let meant = self.guard_form(written);
                     head.unknown_method |= meant.is_none();
+                    let errors = self.diag.len();
                     guard = meant.and_then(|meant| self.sound(meant, Use::Guard));
+                    if self.diag.len() > errors {
+                        // A part of a guard is none, and nobody knows what the whole would take.
+                        guard = None;
+                        head.unknown_method = true;
+                    }
                 }
                 None => {
                     self.diag
@@ -285,14 +307,20 @@ impl Parser<'_> {
             }
         }
         let mut target = None;
-        if self.arrow(c, &path) {
+        if !self.arrow(c, &path) {
+            // A guard may be about to follow.
+            head.unknown_method = true;
+        } else {
             if let Some(scope) = self.scope_behind_arrow(c, &head, &path) {
                 return scope;
             }
             self.late_guard = None;
+            self.late_layers.clear();
             target = self.target(c, Stop::Comma);
+            head.unknown_method |= target.is_none();
             // Reported there; meant as a guard, so that nothing follows from the mistake.
             guard = guard.or(self.late_guard.take());
+            layers.append(&mut self.late_layers);
         }
         if c.is_word(0, "with") {
             self.mark_layers(c);
@@ -336,6 +364,9 @@ impl Parser<'_> {
                 .help("write `\"/path\" => target,`");
             c.skip(count);
             return true;
+        }
+        if self.is_cut_off(c) {
+            return false;
         }
         let error = self
             .diag
@@ -402,6 +433,13 @@ impl Parser<'_> {
                 .help("a route ends with `,`");
         }
     }
+}
+
+/// Whether `exact` was meant by the word before a path.
+pub(super) fn is_like_exact(word: &str) -> bool {
+    let elsewhere =
+        vocab::find(vocab::Slot::Exact, "exact").map_or(&[][..], |exact| exact.elsewhere);
+    word != "exact" && (nearest(word, ["exact"]).is_some() || elsewhere.contains(&word))
 }
 
 /// Whether a target starts here without the `=>` before it: a name, alone, with options or called, or a URL.

@@ -11,7 +11,7 @@ use super::{
     expr::list,
     source::source,
     target::{cluster, is},
-    words::{KEYS, OF_CLUSTERS, OPTIONS},
+    words::{KEYS, OF_CLUSTERS, OPTIONS, nearest},
 };
 use crate::diag::Place;
 
@@ -213,6 +213,9 @@ impl Parser<'_> {
             return None;
         }
         let expr = self.value_in_key(expr);
+        if !self.only_known_tests(&expr) {
+            return None;
+        }
         let either = split_at(&expr.tokens, '|');
         if let [_, second, ..] = either.as_slice()
             && either.iter().all(|part| starts(part))
@@ -307,6 +310,63 @@ impl Parser<'_> {
             .help(help)
             .untyped();
         None
+    }
+
+    /// Whether the guard has only the tests of the language; the first other is reported.
+    fn only_known_tests(&mut self, expr: &Expr) -> bool {
+        const OF_KEYS: [&str; 4] = ["is", "exists", "starts_with", "and"];
+        const OF_ADDRESSES: [&str; 2] = ["within", "and"];
+        let address =
+            matches!(expr.tokens.first(), Some(TokenTree::Ident(key)) if key == "client_ip");
+        let known = if address {
+            &OF_ADDRESSES[..]
+        } else {
+            &OF_KEYS[..]
+        };
+        for (place, part) in expr.tokens.windows(3).enumerate() {
+            let [dot, TokenTree::Ident(test), TokenTree::Group(group)] = part else {
+                continue;
+            };
+            let name = test.to_string();
+            if !is(dot, '.') || known.contains(&name.as_str()) {
+                continue;
+            }
+            let key = source(expr.tokens.get(..place).unwrap_or_default());
+            let argument = source(&tokens_of(group.stream()));
+            let help = match name.as_str() {
+                "or" | "or_else" | "any" => {
+                    format!("write a route with each: `if {key}` and `if {argument}`")
+                }
+                "not" | "negate" | "is_not" | "ne" | "absent" | "missing" => String::from(
+                    "write the route for the rest without a guard: the guarded one with the same path comes first",
+                ),
+                "eq" | "equals" | "exact" | "value" | "matches_exact" if !argument.is_empty() => {
+                    format!("write `{key}.is({argument})`")
+                }
+                "prefix" | "begins_with" | "startsWith" | "starts" => {
+                    format!("write `{key}.starts_with({argument})`")
+                }
+                "present" | "is_present" | "is_some" | "exist" | "any_value" => {
+                    format!("write `{key}.exists()`")
+                }
+                "in" | "within_any" | "contains" | "is" if address => {
+                    format!("write `{key}.within({argument})`")
+                }
+                _ => match nearest(&name, known.iter().copied()) {
+                    Some(near) => format!("write `.{near}(..)`"),
+                    None => format!(
+                        "it has `.{}(..)`; for anything else write a closure: `|req: &prox::Parts| ..`",
+                        known.join("(..)`, `.")
+                    ),
+                },
+            };
+            self.diag
+                .error(test, format!("a guard has no `{name}`"))
+                .help(help)
+                .untyped();
+            return false;
+        }
+        true
     }
 
     /// `header("x", "1")`, in the words of the language.

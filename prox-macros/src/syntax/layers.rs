@@ -1,6 +1,6 @@
 //! Layers: `with [..]`.
 
-use proc_macro2::{Delimiter, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenTree};
 
 use super::{
     Parser,
@@ -11,7 +11,7 @@ use super::{
     source::source,
     words::starts_line,
 };
-use crate::diag::Place;
+use crate::diag::{Place, line};
 
 impl Parser<'_> {
     /// `with [..]`, from the word on.
@@ -38,6 +38,9 @@ impl Parser<'_> {
             tokens.push(token.clone());
             c.bump();
         }
+        if tokens.is_empty() && self.is_cut_off(c) {
+            return Vec::new();
+        }
         let error = self.diag.error(
             Place::of(&tokens, word),
             "expected a list of layers in `[..]` after `with`",
@@ -53,6 +56,39 @@ impl Parser<'_> {
         };
         error.help(format!("write `with [{}]`", source(&inner)));
         self.layers(list(&inner, word))
+    }
+
+    /// The block of a host or a scope that ends right before, if one does: whether it ends on the same line as what follows.
+    pub(super) fn behind_block(&self, c: &Cursor<'_>) -> Option<bool> {
+        let Some(TokenTree::Group(block)) = c.previous() else {
+            return None;
+        };
+        if block.delimiter() != Delimiter::Brace {
+            return None;
+        }
+        let (end, here) = (line(block.span_close()), line(c.span()));
+        Some(end == here)
+    }
+
+    /// The end of a line of layers. Without its `;` they may have been meant for what stands around them.
+    pub(super) fn end_of_layers(&mut self, c: &mut Cursor<'_>, word: Span, behind: Option<bool>) {
+        if behind == Some(true) && line(word) > 0 || behind.is_some() && !c.is_punct(0, ';') {
+            self.diag
+                .error(word, "the layers of a host or a scope stand before its `{`")
+                .help("write `host \"api.example.com\" with [..] { .. }`, or `\"/v1\" with [..] { .. }`")
+                .help("layers of the gateway are a line of their own: `with [..];`");
+            let _ = c.eat_punct(';') || c.eat_punct(',');
+            return;
+        }
+        let same_line = line(c.span()) == line(c.span_before());
+        if same_line && !c.is_end() && starts_line(c) && !c.is_word(0, "with") {
+            self.diag
+                .error(word, "the layers of a route stand behind its target")
+                .help("write `\"/path\" => target with [..],`")
+                .help("layers of all routes around are a line of their own: `with [..];`");
+            return;
+        }
+        self.semicolon(c, "the layers");
     }
 
     /// Lists of which each was meant to be a part of one.
@@ -72,7 +108,7 @@ impl Parser<'_> {
         }
     }
 
-    fn layers(&mut self, layers: Vec<Expr>) -> Vec<Expr> {
+    pub(super) fn layers(&mut self, layers: Vec<Expr>) -> Vec<Expr> {
         let mut all = Vec::new();
         for layer in layers {
             self.mark(Mark::Expr(layer.clone()));

@@ -187,6 +187,9 @@ impl Parser<'_> {
     pub(super) fn unexpected(&mut self, c: &mut Cursor<'_>) {
         const WORDS: &str = "a line starts with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host` or `expect`";
         let Some(token) = c.peek(0) else {
+            if self.is_cut_off(c) {
+                return;
+            }
             self.diag
                 .error(c.span_before(), "nothing follows the attribute")
                 .help("write an item below it, or take it away");

@@ -19,6 +19,7 @@ mod sound;
 pub(crate) mod source;
 mod split;
 mod target;
+pub(crate) mod unfinished;
 pub(crate) mod units;
 pub(crate) mod words;
 
@@ -45,7 +46,9 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
         gateway: Gateway::default(),
         started: false,
         late_guard: None,
+        late_layers: Vec::new(),
         commented: false,
+        line_errors: 0,
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
     parser.gateway.layers = block.layers;
@@ -60,8 +63,12 @@ struct Parser<'d> {
     started: bool,
     /// A guard that was found behind its target.
     late_guard: Option<Expr>,
+    /// Layers that were found behind a target, under another word than `with`.
+    late_layers: Vec<Expr>,
     /// Whether the end of the line was lost in a comment.
     commented: bool,
+    /// How many errors there were when the line began.
+    line_errors: usize,
 }
 
 /// What stands between the braces of a host or a scope, or at the top level.
@@ -97,7 +104,9 @@ impl Parser<'_> {
         let mut block = Block::default();
         while !c.is_end() {
             let left = c.rest().len();
+            let outer = std::mem::replace(&mut self.line_errors, self.diag.len());
             self.line(c, level, &mut block);
+            self.line_errors = outer;
             self.started = true;
             if c.rest().len() == left {
                 c.bump();
@@ -127,6 +136,7 @@ impl Parser<'_> {
             "pub" | "struct" => self.named(c, attrs, level),
             "with" => {
                 self.no_attrs(&attrs, "`with`");
+                let behind = self.behind_block(c);
                 let after_comma =
                     matches!(c.previous(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',');
                 let layers = self.with(c);
@@ -144,7 +154,7 @@ impl Parser<'_> {
                     return;
                 }
                 block.layers.extend(layers);
-                self.semicolon(c, "the layers");
+                self.end_of_layers(c, place, behind);
             }
             item if ITEMS.contains(&item) => {
                 if level == Level::Inner {
@@ -213,11 +223,29 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether the tokens end here, and an error of the line has been reported: it is being typed, and one is enough.
+    fn is_cut_off(&self, c: &Cursor<'_>) -> bool {
+        c.is_end() && self.diag.len() > self.line_errors
+    }
+
     fn semicolon(&mut self, c: &mut Cursor<'_>, what: &str) {
-        if c.eat_punct(';') || std::mem::take(&mut self.commented) {
+        if c.eat_punct(';') || std::mem::take(&mut self.commented) || self.is_cut_off(c) {
+            return;
+        }
+        let missing = matches!(c.previous(), Some(TokenTree::Punct(_)));
+        if missing && starts_line(c) && self.diag.len() > self.line_errors {
+            // What is missing has been reported, and the next line is whole.
             return;
         }
         let place = c.span_before();
+        if c.is_end() {
+            self.diag.unfinished(
+                place,
+                format!("expected `;` after {what}"),
+                "a line that is no route ends with `;`",
+            );
+            return;
+        }
         let found = if c.eat_punct(',') { ", found `,`" } else { "" };
         self.diag
             .error(place, format!("expected `;` after {what}{found}"))

@@ -35,7 +35,8 @@ struct Break {
 
 impl Parser<'_> {
     /// What of the expression can be one, if anything; where it breaks is reported.
-    pub(super) fn sound(&mut self, mut expr: Expr, what: Use) -> Option<Expr> {
+    pub(super) fn sound(&mut self, expr: Expr, what: Use) -> Option<Expr> {
+        let mut expr = self.finished(expr)?;
         while let Some(found) = broken(&expr.tokens) {
             let (before, rest) = expr.tokens.split_at(found.at);
             let Some(beside) = &found.beside else {

@@ -69,11 +69,7 @@ impl Parser<'_> {
         let whole = Expr { tokens };
         // An editor completes behind what stands for the split.
         self.mark(Mark::Expr(whole.clone()));
-        let mut tokens = self.sound(whole, Use::Target)?.tokens.split_off(length);
-        // What is missing behind a `.` is reported by rustc, which reads the same note.
-        while matches!(tokens.last(), Some(TokenTree::Punct(_))) {
-            tokens.pop();
-        }
+        let tokens = self.sound(whole, Use::Target)?.tokens.split_off(length);
         for part in tokens.chunks(3) {
             let name = match part {
                 [_, TokenTree::Ident(name), TokenTree::Group(_)] if name == "sticky" => continue,

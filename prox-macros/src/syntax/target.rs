@@ -6,20 +6,21 @@ use quote::quote_spanned;
 use super::{
     Parser,
     ast::{Expr, Target, Text},
-    cursor::{Cursor, text_of},
-    expr::{Stop, ends_operand},
-    marks::Slot,
+    cursor::{Cursor, text_of, tokens_of},
+    expr::{Stop, ends_operand, list},
+    marks,
     sound::Use,
     split::is_shares,
-    words::starts_line,
+    words::{nearest, starts_line},
 };
+use crate::vocab::{self, Slot};
 
 impl Parser<'_> {
     /// A target, with a report if it is missing.
     pub(super) fn target(&mut self, c: &mut Cursor<'_>, stop: Stop) -> Option<Target> {
         let place = c.span_before();
         if c.is_word(0, "split") && c.group(1, Delimiter::Brace).is_some() || is_shares(c) {
-            self.mark_word(Slot::Target, c);
+            self.mark_word(marks::Slot::Target, c);
             return Some(Target::Split(self.split(c, stop)));
         }
         if let Some(scheme) = commented(c) {
@@ -29,15 +30,17 @@ impl Parser<'_> {
                 .help(format!("write `\"{scheme}://127.0.0.1:8080\"`"));
             c.skip(2);
             self.commented = true;
-            self.mark_value(Slot::Target, None);
+            self.mark_value(marks::Slot::Target, None);
             return None;
         }
         let Some(mut expr) = Self::expr(c, stop) else {
-            self.diag.error(place, "the target is missing").help(
-                "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
-                 `respond(..)`",
-            );
-            self.mark_value(Slot::Target, None);
+            if !self.is_cut_off(c) {
+                self.diag.error(place, "the target is missing").help(
+                    "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
+                     `respond(..)`",
+                );
+            }
+            self.mark_value(marks::Slot::Target, None);
             return None;
         };
         if let Some(at) = late_guard(&expr) {
@@ -49,6 +52,7 @@ impl Parser<'_> {
             let tokens: Vec<TokenTree> = expr.tokens.split_off(at).into_iter().skip(1).collect();
             self.late_guard = (!tokens.is_empty()).then_some(Expr { tokens });
         }
+        self.late_layers(&mut expr);
         let url = match expr.tokens.as_slice() {
             [only] => text_of(only),
             _ => None,
@@ -64,7 +68,7 @@ impl Parser<'_> {
             return None;
         }
         let Some(url) = url else {
-            self.mark_value(Slot::Target, Some(&expr));
+            self.mark_value(marks::Slot::Target, Some(&expr));
             let expr = self.target_form(expr)?;
             let what = match stop {
                 Stop::Semicolon => Use::Backend,
@@ -73,6 +77,28 @@ impl Parser<'_> {
             return self.sound(expr, what).map(Target::Expr);
         };
         Some(self.several(c, url))
+    }
+
+    /// Takes layers off that stand behind a target without the right word before them.
+    fn late_layers(&mut self, expr: &mut Expr) {
+        let at = expr.tokens.windows(3).position(|part| match part {
+            [before, TokenTree::Ident(word), TokenTree::Group(list)] => {
+                ends_operand(before)
+                    && list.delimiter() == Delimiter::Bracket
+                    && is_like_with(&word.to_string())
+            }
+            _ => false,
+        });
+        let Some(at) = at else { return };
+        let rest = expr.tokens.split_off(at + 1);
+        if let [TokenTree::Ident(word), TokenTree::Group(group), ..] = rest.as_slice() {
+            self.diag
+                .error(word, format!("unknown word `{word}` behind a target"))
+                .help("write `with`");
+            let layers = list(&tokens_of(group.stream()), group.span_close());
+            let layers = self.layers(layers);
+            self.late_layers.extend(layers);
+        }
     }
 
     /// More URLs behind the first.
@@ -95,6 +121,12 @@ impl Parser<'_> {
         let urls = urls.iter();
         Target::Expr(cluster(&quote_spanned!(Span::mixed_site()=> [#(#urls),*])))
     }
+}
+
+/// Whether `with` was meant by the word.
+fn is_like_with(word: &str) -> bool {
+    let elsewhere = vocab::find(Slot::Item, "with").map_or(&[][..], |with| with.elsewhere);
+    nearest(word, ["with"]).is_some() || elsewhere.contains(&word) || word == "use"
 }
 
 /// Where a guard begins that was written behind the target: an `if` that follows a whole operand is no Rust.

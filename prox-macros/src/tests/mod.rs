@@ -27,12 +27,16 @@ use crate::{
 
 /// The model, the trees and the messages of a gateway, without the token before it.
 fn compiled(source: &str) -> (Model, Forest, Diagnostics) {
-    let stream: TokenStream = source.parse().unwrap();
+    compiled_of(source.parse().unwrap())
+}
+
+fn compiled_of(stream: TokenStream) -> (Model, Forest, Diagnostics) {
     let mut diag = Diagnostics::default();
     let gateway = syntax::parse(&tokens_of(stream), Span::call_site(), &mut diag);
     let model = model::lower(gateway, &mut diag);
     let forest = Forest::new(&model);
     crate::check::check(&model, &forest, &mut diag);
+    diag.finish();
     (model, forest, diag)
 }
 

@@ -89,6 +89,63 @@ fn items_are_there_whatever_is_missing() {
     }
 }
 
+/// A gateway with most of what can be written, in other orders than the card.
+const CROWDED: &str = r#"
+    #[derive(PartialEq)]
+    pub(crate) struct Edge { pool: Arc<Pool<u8, String>>, pub name: &'static str }
+    #[allow(unused)]
+    env URLS: Vec<Endpoint> = vec!["http://10.0.0.1:80".parse().unwrap()];
+    env WAIT: Duration = 250ms;
+    let (limit, text): (usize, String) = (16KiB + 1MiB, format!("{name} {WAIT:?}"));
+    backend shadow = cluster(p2c, ["http://shadow:80"]);
+    backend users = cluster(hash(header("x-user")), URLS)
+        .sticky(cookie("side")).health(http("/healthz").every(5s).timeout(1s).expect(200..300))
+        .retry(prox::RetryOptions::new(2).per_try_timeout(1s)).mirror(shadow, 0.1).timeout(5s);
+    with [Recover::new(), |req: prox::Request, next: prox::Next| next.run(req)];
+    GET | POST exact "/both" => users,
+    GET "/both" if header("x-a").is("1").and(query("b").exists()) => shadow with [RequestId::new()],
+    GET "/both" => users.timeout(10s).rewrite("/x"),
+    host "one.example.com" | "*.example.com" with [auth(limit)] {
+        with [Cors::any()];
+        "/" => handler(async |_: prox::Request| "closure"),
+        "/v1" with [RateLimit::per_second(5)] {
+            PATCH "/{id}" if client_ip().within("10.0.0.0/8") => users.rewrite("/people/{id}"),
+            "/files/{*path}" => split { 1 => users, 2 => "http://c", 3 => respond(200, text) }.sticky(cookie("v")),
+        }
+        exact "/bye" => redirect(308, "/hello")
+    }
+    host _ { "/any" => cluster(rr, ["http://10.0.0.1:1", "http://b:2".weight(2)]) }
+    expect GET "https://one.example.com/v1/files/x" => 200;
+    expect POST "/both" => users;
+"#;
+
+/// The messages about a gateway, as the compiler would show them.
+fn told(source: TokenStream) -> Vec<String> {
+    let (_, _, diag) = super::compiled_of(source);
+    diag.messages().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_gateway_that_is_cut_off_anywhere_has_one_error_at_most() {
+    let mut wrong = Vec::new();
+    for source in [CARD, EXPRESSION, CROWDED] {
+        let whole: TokenStream = source.parse().unwrap();
+        for prefix in prefixes(&whole) {
+            let messages = told(prefix.clone());
+            if messages.len() > 1 {
+                let shown = prefix.to_string();
+                let end = shown.char_indices().rev().nth(90).map_or(0, |(at, _)| at);
+                wrong.push(format!(
+                    "{}\n    {}",
+                    &shown[end..],
+                    messages.join("\n    ")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn an_expression_is_there_whatever_is_missing() {
     for input in corpus(EXPRESSION) {

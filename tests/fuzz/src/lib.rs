@@ -23,6 +23,8 @@ mod model;
 mod opaque;
 #[path = "../../../prox-macros/src/pipeline.rs"]
 mod pipeline;
+#[path = "../../../prox-macros/src/reader.rs"]
+mod reader;
 #[path = "../../../prox-macros/src/syntax/mod.rs"]
 mod syntax;
 #[path = "../../../prox-macros/src/vocab.rs"]

@@ -46,9 +46,11 @@ impl Parser<'_> {
             } else {
                 &shown
             };
-            self.diag
-                .error(c.span_before(), "expected `{` and the routes of the host")
-                .help(format!("write `host {host} {{ \"/\" => target }}`"));
+            if !self.is_cut_off(c) {
+                self.diag
+                    .error(c.span_before(), "expected `{` and the routes of the host")
+                    .help(format!("write `host {host} {{ \"/\" => target }}`"));
+            }
             if !c.is_end() && !starts_line(c) {
                 skip_line(c);
             }
