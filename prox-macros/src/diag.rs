@@ -223,6 +223,15 @@ impl From<&Ident> for Place {
     }
 }
 
+/// A character as a message names it.
+pub(crate) fn shown(character: char) -> String {
+    if character == ' ' {
+        String::from("a blank")
+    } else {
+        format!("`{}`", character.escape_debug())
+    }
+}
+
 /// The line of a token, or 0 where there is none to be had: in tests, and in the IDE.
 pub(crate) fn line(span: Span) -> u32 {
     if !proc_macro::is_available() {

@@ -143,6 +143,31 @@ impl Reader {
         }
     }
 
+    /// With a default that is a text, too.
+    pub(crate) fn or_text<T: FromEnv<M>, M>(
+        &mut self,
+        info: &EnvInfo,
+        default: impl FnOnce() -> Result<T, String>,
+    ) -> Option<T> {
+        match lookup(info.name) {
+            Ok(Some(text)) => self.parse(info, &text),
+            Ok(None) => default()
+                .map_err(|problem| {
+                    let shown = info.default.unwrap_or_default();
+                    let problem = format!(
+                        "has the default {shown}, which is not a {}: {problem}",
+                        info.ty
+                    );
+                    self.report(info, &problem);
+                })
+                .ok(),
+            Err(problem) => {
+                self.report(info, problem);
+                None
+            }
+        }
+    }
+
     fn parse<T: FromEnv<M>, M>(&mut self, info: &EnvInfo, text: &str) -> Option<T> {
         T::from_env(text)
             .map_err(|problem| {

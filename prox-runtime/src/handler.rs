@@ -108,6 +108,37 @@ impl BoxHandler {
     }
 }
 
+/// It is the same handler, without another pointer before it.
+impl Handler for BoxHandler {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        self.call_boxed(req)
+    }
+
+    fn into_boxed(self) -> BoxHandler {
+        self
+    }
+}
+
+impl<H: Handler> Handler for Arc<H> {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        H::call(self, req)
+    }
+
+    fn into_boxed(self) -> BoxHandler {
+        BoxHandler(Inner::Shared(self))
+    }
+}
+
+impl<H: Handler> Handler for Box<H> {
+    fn call(&self, req: Request) -> impl Future<Output = Response> + Send {
+        H::call(self, req)
+    }
+
+    fn into_boxed(self) -> BoxHandler {
+        H::into_boxed(*self)
+    }
+}
+
 impl fmt::Debug for BoxHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BoxHandler")

@@ -38,7 +38,8 @@ pub use crate::cluster::testing;
 #[doc(hidden)]
 pub use crate::gateway::{
     AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName,
-    LayerByName, Named, NamedOther, NoPolicy, OwnPolicy, Returned, ReturnedOther, TakesRequests,
+    LayerByName, LetsRequestsThrough, Limit, Named, NamedOther, NoPolicy, OtherLimit, OwnPolicy,
+    RateOfZero, Returned, ReturnedOther, Something, TakesRequests, passes,
 };
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};

@@ -61,6 +61,7 @@ mod run;
 mod shutdown;
 mod silence;
 mod sticky_splits;
+mod strict;
 mod targets;
 mod tls;
 mod tls_files;

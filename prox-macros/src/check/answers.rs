@@ -5,10 +5,13 @@ use proc_macro2::{Literal, TokenTree};
 use super::redirects;
 use crate::{
     diag::Diagnostics,
+    expand::exprs::target_span,
     model::{Model, tree::Forest},
     syntax::{
         ast::{Setup, Split, Target},
         calls::{Call, each_call, each_expr},
+        cursor::text_of,
+        source::target_text,
     },
 };
 
@@ -16,7 +19,10 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     redirects::check(model, forest, diag);
     for target in model.targets() {
         each_expr(target, &mut |expr| {
-            each_call(&expr.tokens, &mut |call| code(call, diag));
+            each_call(&expr.tokens, &mut |call| {
+                code(call, diag);
+                content(call, diag);
+            });
         });
         splits(target, diag);
     }
@@ -55,7 +61,7 @@ fn code(call: &Call<'_>, diag: &mut Diagnostics) {
         if !matches!(number, Some(301 | 302 | 303 | 307 | 308)) {
             diag.error(
                 literal.span(),
-                format!("`{literal}` is no status of a redirect"),
+                format!("`{literal}` is not a status of a redirect"),
             )
             .help(
                 "write 308 for always or 307 for now; 301, 302 and 303 may turn `POST` into `GET`",
@@ -70,9 +76,33 @@ fn code(call: &Call<'_>, diag: &mut Diagnostics) {
     } else if !matches!(number, Some(200..=599)) {
         diag.error(
             literal.span(),
-            format!("`{literal}` is no status of a response"),
+            format!("`{literal}` is not a status of a response"),
         )
         .help("write a status from 200 to 599");
+    }
+}
+
+/// A text where the status allows none (RFC 9110, 15.3.5, 15.3.6 and 15.4.5).
+fn content(call: &Call<'_>, diag: &mut Diagnostics) {
+    if call.name != "respond" {
+        return;
+    }
+    let status = status(call).map(|status| status.to_string());
+    let Some(status) = status.filter(|status| matches!(&**status, "204" | "205" | "304")) else {
+        return;
+    };
+    let text = call.args().into_iter().nth(1);
+    let Some([token]) = text.as_ref().map(|text| text.tokens.as_slice()) else {
+        return;
+    };
+    if text_of(token).is_some_and(|text| !text.value.is_empty()) {
+        diag.error(
+            token.span(),
+            format!("a response with the status {status} has no content"),
+        )
+        .help(format!(
+            "write `respond({status}, \"\")`, or the status 200 for a text"
+        ));
     }
 }
 
@@ -91,20 +121,40 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
     for arm in arms {
         match arm.share() {
             None => {
-                let error = diag.error(arm.weight.span(), format!("`{}` is no weight", arm.weight));
+                let error = diag.error(
+                    arm.weight.span(),
+                    format!("`{}` is not a weight", arm.weight),
+                );
                 match hundredths(&arm.weight) {
                     Some(share) => error.help(format!("write `{share}`, of 100 for all arms")),
                     None => error.help(
-                        "a weight is a whole number from 1 on, relative to the other weights",
+                        "a weight is a whole number of 1 or more, relative to the other weights",
                     ),
                 };
             }
             Some(0) => {
                 diag.error(arm.weight.span(), "an arm of weight 0 never gets a request")
-                    .help("take the arm away, or write a weight from 1 on");
+                    .help("remove the arm, or write a weight of 1 or more");
             }
             Some(_) => {}
         }
         splits(&arm.target, diag);
+    }
+    for (place, arm) in arms.iter().enumerate() {
+        let text = target_text(&arm.target);
+        let mut earlier = arms.iter().take(place);
+        if let Some(earlier) = earlier.find(|earlier| target_text(&earlier.target) == text) {
+            let error = diag.error(
+                target_span(&arm.target),
+                format!("duplicate arm `{text}` in this split"),
+            );
+            match (earlier.share(), arm.share()) {
+                (Some(one), Some(other)) => error.help(format!(
+                    "write `{} => {text}` once",
+                    one.saturating_add(other)
+                )),
+                _ => error.help("remove one of them"),
+            };
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenTree};
 
-use super::answers::status;
+use super::{answers::status, slashes::takes};
 use crate::{
     diag::{Diagnostics, location},
     model::{Methods, Model, Route, tree::Forest},
@@ -26,7 +26,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
                 if !good {
                     diag.error(
                         literal.span(),
-                        format!("`{literal}` is no status of a response"),
+                        format!("`{literal}` is not a status of a response"),
                     )
                     .help("write a status such as 404, or the name of a backend or a handler");
                 }
@@ -101,18 +101,17 @@ fn decide(
     match decision {
         Decision::Refused(status) => {
             if wanted != status.to_string() {
-                let why = if status == 404 {
-                    "no route takes its path"
-                } else {
-                    "no route of its path takes the method"
+                const REFUSING: &str = "guards on headers, cookies and addresses count as refusing";
+                let why = match status {
+                    400 => String::from("the target of its route does not take an encoded slash"),
+                    404 => format!("no route takes its path; {REFUSING}"),
+                    _ => format!("no route of its path takes the method; {REFUSING}"),
                 };
                 diag.error(
                     expect.url.span,
                     format!("`{request}` is answered with {status}, not by `{wanted}`"),
                 )
-                .note(format!(
-                    "{why}; guards on headers, cookies and addresses count as refusing"
-                ))
+                .note(why)
                 .help(format!("write `=> {status};`, or a route that takes it"));
             }
         }
@@ -165,7 +164,7 @@ pub(crate) fn outcome(
 }
 
 /// The exact name, else the longest suffix, else every other host.
-fn host_of(model: &Model, asked: &str) -> usize {
+pub(super) fn host_of(model: &Model, asked: &str) -> usize {
     let mut best: Option<(usize, usize)> = None;
     for (place, host) in model.hosts.iter().enumerate() {
         for (name, _) in &host.names {
@@ -202,6 +201,11 @@ fn decision<'m>(
             continue;
         }
         if Methods(candidate.methods).contains(method) {
+            let target = route.target.as_ref();
+            let slashes = asked.path.to_ascii_uppercase().contains("%2F");
+            if slashes && target.and_then(|target| takes(model, target)) == Some(false) {
+                return Decision::Refused(400);
+            }
             return Decision::Taken(route);
         }
         status = 405;

@@ -2,20 +2,23 @@
 
 mod answers;
 pub(crate) mod clusters;
+pub(crate) mod domains;
 pub(crate) mod expect;
 mod hosts;
-mod limits;
 pub(crate) mod mirrors;
 mod names;
-pub(crate) mod options;
+mod together;
+
 pub(crate) mod policies;
 pub(crate) mod position;
 mod reach;
 mod redirects;
 mod rewrites;
 mod routes;
+mod slashes;
 mod times;
 mod twice;
+pub(crate) mod units;
 pub(crate) mod upstreams;
 pub(crate) mod warnings;
 mod witness;
@@ -30,14 +33,16 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     names::check(model, diag);
     hosts::check(model, diag);
     upstreams::check(model, diag);
-    options::check(model, diag);
+    units::check(model, diag);
+    domains::check(model, diag);
     times::check(model, diag);
     twice::check(model, diag);
     mirrors::check(model, diag);
-    limits::check(model, diag);
+    together::check(model, diag);
     answers::check(model, forest, diag);
     position::check(model, diag);
     rewrites::check(model, diag);
+    slashes::check(model, diag);
     routes::check(model, forest, diag);
     expect::check(model, forest, diag);
 }

@@ -2,7 +2,11 @@
 
 use proc_macro2::{Delimiter, TokenTree};
 
-use crate::{diag::Diagnostics, model::Model, syntax::cursor::tokens_of};
+use crate::{
+    diag::Diagnostics,
+    model::Model,
+    syntax::{arguments, closure, cursor::tokens_of},
+};
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     let Some(named) = &model.named else {
@@ -32,43 +36,33 @@ pub(crate) fn awaits(tokens: &[TokenTree]) -> bool {
     found
 }
 
-/// Shows every `return` and `.await` that is not inside of a closure or an async block.
+/// Shows every `return` and `.await` that is not inside of a closure, a function or an async block.
 fn leaves(tokens: &[TokenTree], seen: &mut dyn FnMut(&TokenTree, &str)) {
-    let mut deferred = false;
-    for (place, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Ident(word) if word == "async" => deferred = true,
-            TokenTree::Punct(punct) if punct.as_char() == '|' => deferred = true,
-            TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
-                // Behind a closure's parameters its body goes on until the end of the argument.
-                deferred &= has_bar_behind(tokens, place);
-            }
-            TokenTree::Ident(word) if !deferred => {
-                let dot = matches!(
-                    place.checked_sub(1).and_then(|before| tokens.get(before)),
-                    Some(TokenTree::Punct(punct)) if punct.as_char() == '.'
-                );
-                if word == "return" {
-                    seen(token, "return");
-                } else if word == "await" && dot {
-                    seen(token, ".await");
+    let statements = tokens.split(|token| is(token, ';'));
+    for argument in statements.flat_map(arguments) {
+        // The body of a closure goes on until the end of the argument.
+        let end = closure(argument).unwrap_or(argument.len());
+        let mut deferred = false;
+        for (place, token) in argument.iter().take(end).enumerate() {
+            match token {
+                TokenTree::Ident(word) if *word == "async" || *word == "fn" => deferred = true,
+                TokenTree::Ident(word) if *word == "return" => seen(token, "return"),
+                TokenTree::Ident(word) if *word == "await" => {
+                    let before = place.checked_sub(1).and_then(|at| argument.get(at));
+                    if before.is_some_and(|before| is(before, '.')) {
+                        seen(token, ".await");
+                    }
                 }
+                TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && deferred => {
+                    deferred = false;
+                }
+                TokenTree::Group(group) => leaves(&tokens_of(group.stream()), seen),
+                TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }
-            TokenTree::Group(group) if !deferred => {
-                leaves(&tokens_of(group.stream()), seen);
-            }
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => deferred = false,
-            _ => {}
         }
     }
 }
 
-/// Whether the parameters of a closure are not at their end yet: an odd number of bars stands before.
-fn has_bar_behind(tokens: &[TokenTree], place: usize) -> bool {
-    let bars = tokens
-        .iter()
-        .take(place)
-        .filter(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '|'))
-        .count();
-    bars % 2 == 1
+fn is(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenTree;
 
-use super::answers::status;
+use super::{answers::status, expect::host_of};
 use crate::{
     diag::{Diagnostics, Flaw},
     model::{Methods, Model, Route, tree::Forest},
@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
+    let mut leads: Vec<Option<Lead>> = Vec::new();
     for (place, route) in model.routes.iter().enumerate() {
         let mut redirects = Vec::new();
         if let Some(target) = &route.target {
@@ -30,15 +31,66 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
             ),
             _ => false,
         };
-        for (status, location) in &redirects {
+        let mut lead = None;
+        for (status, location) in redirects {
             match form(&location.value) {
-                Some(flaw) => diag.flaw(location, flaw),
-                None if plain && leads_back(model, forest, place, *status, &location.value) => {
-                    circle(route, location, diag);
+                Some(flaw) => diag.flaw(&location, flaw),
+                None if plain => {
+                    let from = follow(model, forest, place, status, &location.value);
+                    lead = from.map(|to| Lead { to, location });
                 }
                 None => {}
             }
         }
+        leads.push(lead);
+    }
+    circles(model, &leads, diag);
+}
+
+/// The route to which a redirect surely leads.
+struct Lead {
+    to: usize,
+    location: Text,
+}
+
+/// Reports each circle once, at the redirect that is the last of it in the source.
+fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
+    for (place, lead) in leads.iter().enumerate() {
+        let (Some(lead), Some(route)) = (lead, model.routes.get(place)) else {
+            continue;
+        };
+        let mut way = vec![place];
+        let mut next = lead.to;
+        while let Some(Some(lead)) = leads.get(next)
+            && !way.contains(&next)
+        {
+            way.push(next);
+            next = lead.to;
+        }
+        if next != place || way.iter().any(|other| *other > place) {
+            continue;
+        }
+        if way.len() == 1 {
+            // Of a whole URL, the scheme or the port may be another server's.
+            if lead.location.value.starts_with('/') {
+                circle(route, &lead.location, diag);
+            }
+            continue;
+        }
+        way.push(place);
+        let way = way.iter().filter_map(|place| model.routes.get(*place));
+        let way: Vec<String> = way
+            .map(|route| match model.hosts.get(route.host) {
+                Some(host) if route.host > 0 => format!("`{}{}`", host.label, route.shown_path()),
+                _ => format!("`{}`", route.shown_path()),
+            })
+            .collect();
+        diag.error(
+            lead.location.span,
+            "this redirect closes a circle, so a client never gets an answer",
+        )
+        .note(format!("a client is sent from {}", way.join(" to ")))
+        .help("send one of them somewhere else");
     }
 }
 
@@ -103,40 +155,53 @@ fn form(location: &str) -> Option<Flaw> {
     )
 }
 
-/// Whether the route that redirects surely takes the request that follows.
-fn leads_back(model: &Model, forest: &Forest, place: usize, status: u16, location: &str) -> bool {
-    let Some(route) = model.routes.get(place) else {
-        return false;
+/// The route that surely takes the request that follows the redirect, if it is one of this gateway.
+fn follow(
+    model: &Model,
+    forest: &Forest,
+    place: usize,
+    status: u16,
+    location: &str,
+) -> Option<usize> {
+    let route = model.routes.get(place)?;
+    let (host, rest) = if location.starts_with('/') && !location.starts_with("//") {
+        (route.host, location)
+    } else {
+        // Another port may be another server.
+        let (_, rest) = location.split_once("://")?;
+        let (name, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let host = host_of(model, &name.to_ascii_lowercase());
+        (host, rest)
     };
-    let holes = model.routes.iter().any(|other| {
-        other.host == route.host && (other.pattern.is_none() || other.accepts.is_hole())
-    });
-    if holes
-        || forest.overflow.is_some()
-        || !location.starts_with('/')
-        || location.starts_with("//")
-    {
-        return false;
+    // Which hosts no block names, only the world knows.
+    if host == 0 && route.host != 0 || !location.starts_with('/') && host == 0 {
+        return None;
     }
-    let location = location.split('#').next().unwrap_or_default();
-    let (path, query) = location.split_once('?').unwrap_or((location, ""));
+    let holes = model.hosts.iter().any(|host| host.hole)
+        || model.routes.iter().any(|other| {
+            other.host == host && (other.pattern.is_none() || other.accepts.is_hole())
+        });
+    if holes || forest.overflow.is_some() {
+        return None;
+    }
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = if path.is_empty() { "/" } else { path };
     // Clients follow 301, 302 and 303 with `GET`, and 307 and 308 with the same method.
     let method = if route.methods.contains(Methods::GET) || !matches!(status, 307 | 308) {
         Methods::GET
     } else {
-        match route.methods.each().next() {
-            Some(method) => method,
-            None => return false,
-        }
+        route.methods.each().next()?
     };
-    let taken = forest.find(route.host, path).iter().find(|candidate| {
+    let candidates = forest.find(host, path);
+    let taken = candidates.iter().find(|candidate| {
         let accepts = model
             .routes
             .get(candidate.route)
             .is_some_and(|route| route.accepts.accepts_query(query));
         accepts && Methods(candidate.methods).contains(method)
     });
-    taken.is_some_and(|candidate| candidate.route == place)
+    taken.map(|candidate| candidate.route)
 }
 
 fn circle(route: &Route, location: &Text, diag: &mut Diagnostics) {

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use proc_macro2::Ident;
+
 use crate::{
     diag::{Diagnostics, Flaw, location},
     model::{Model, Route},
     syntax::{
         ast::{Setup, Target, Text},
-        calls::{each_call, each_expr},
+        calls::{each_expr, each_option, plain},
         cursor::text_of,
         pattern::{Pattern, encoded},
     },
@@ -16,7 +18,7 @@ use crate::{
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     let mut said: Vec<String> = Vec::new();
     for target in model.targets() {
-        for text in rewrites(target) {
+        for text in rewrites(model, target) {
             form(&text, diag);
         }
     }
@@ -24,7 +26,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         let (Some(pattern), Some(target)) = (&route.pattern, &route.target) else {
             continue;
         };
-        let own = rewrites(target);
+        let own = rewrites(model, target);
         for text in &own {
             missing(text, pattern, "the path of this route", diag);
         }
@@ -51,11 +53,18 @@ fn of_route(route: &Route) -> String {
 }
 
 /// The literals in the `.rewrite("..")`s of a target.
-fn rewrites(target: &Target) -> Vec<Text> {
+fn rewrites(model: &Model, target: &Target) -> Vec<Text> {
     let mut texts = Vec::new();
+    let declared = model.declared();
+    // A name that the gateway does not declare is a backend around it; the values of a `let` may be anything.
+    let is_backend = |name: &Ident| {
+        let text = name.to_string();
+        let variable = text.starts_with(|c: char| c.is_lowercase());
+        model.is_backend(name) || (variable && !declared.contains(plain(&text)))
+    };
     each_expr(target, &mut |expr| {
-        each_call(&expr.tokens, &mut |call| {
-            if call.method && call.name == "rewrite" {
+        each_option(&expr.tokens, &is_backend, &mut |call| {
+            if call.name == "rewrite" {
                 texts.extend(call.only_literal().and_then(|l| text_of(&l.into())));
             }
         });
@@ -73,7 +82,7 @@ fn of_backends(model: &Model, target: &Target) -> Vec<(String, Text)> {
                 && *first == backend.name
                 && let Some(target) = &backend.target
             {
-                let own = rewrites(target);
+                let own = rewrites(model, target);
                 texts.extend(own.into_iter().map(|text| (backend.name.to_string(), text)));
             }
         }

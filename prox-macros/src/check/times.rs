@@ -94,7 +94,8 @@ fn target(
             times.extend(chain(&inner).filter(|(name, _)| OF_RETRIES.contains(&name.as_str())));
         }
     });
-    if let Some(total) = times.get("timeout") {
+    // A time of zero has been reported.
+    if let Some(total) = times.get("timeout").filter(|total| total.millis > 0) {
         for (part, bounds) in PARTS {
             // What a backend has is for all of its routes, and may be more than one of them needs.
             let part = times.get(part).filter(|part| !part.inherited);
@@ -139,6 +140,7 @@ fn health(call: &Call<'_>, diag: &mut Diagnostics) {
     let times: Times = chain(&check).collect();
     if let (Some(timeout), Some(every)) = (times.get("timeout"), times.get("every"))
         && timeout.millis >= every.millis
+        && every.millis > 0
     {
         diag.error(
             timeout.literal.span(),

@@ -159,19 +159,26 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
             diag.flaw(&text, flaw);
             continue;
         }
-        let mut place = text.value.trim_end_matches('/').to_owned();
-        // The names of files are not those of hosts.
-        if !place.starts_with("unix:") {
-            place.make_ascii_lowercase();
-        }
+        let place = url::place(&text.value);
         match first.get(&place) {
             None => {
                 first.insert(place, text);
             }
             Some(earlier) => {
                 let there = location(earlier.span);
-                diag.error(text.span, format!("the endpoint `{}` is there twice in this cluster; the first is above{there}", text.value))
-                    .help("take one of them away; for a larger share, write `.weight(2)` behind it");
+                let other = if earlier.value == text.value {
+                    String::new()
+                } else {
+                    format!(" as `{}`", earlier.value)
+                };
+                diag.error(
+                    text.span,
+                    format!(
+                        "duplicate endpoint `{}`: it is in this cluster already{other}{there}",
+                        text.value
+                    ),
+                )
+                .help("remove one of them; for a larger share, write `.weight(2)` behind it");
             }
         }
     }
@@ -198,20 +205,14 @@ pub(crate) fn weighted_pair(element: &Expr) -> Option<(Literal, Literal)> {
 }
 
 fn weight(call: &Call<'_>, alone: bool, diag: &mut Diagnostics) {
-    if call
+    let zero = call
         .only_literal()
-        .is_some_and(|literal| literal.to_string() == "0")
-    {
-        diag.error(
-            call.group.span(),
-            "an endpoint of weight 0 never gets a request",
-        )
-        .help("take the endpoint out of the list, or write a weight from 1 on");
-    } else if alone {
+        .is_some_and(|literal| literal.to_string() == "0");
+    if alone && !zero {
         diag.error(
             call.name,
             "the only endpoint of a cluster gets every request, whatever its weight",
         )
-        .help("take the weight away, or write the endpoints that it is a share against");
+        .help("remove the weight, or write the endpoints that it is a share against");
     }
 }

@@ -10,9 +10,14 @@ use super::{
     words::{self, Meant, Place},
 };
 use crate::{
-    check::{clusters, mirrors, options, policies, position, upstreams},
+    check::{
+        clusters,
+        domains::{self, StandIn},
+        mirrors, policies, position, units, upstreams,
+    },
     model::names::Whose,
     syntax::{
+        arguments,
         ast::{Expr, Split, Target},
         calls::{self, each_backend, is_health_check, is_method},
         cursor::tokens_of,
@@ -46,6 +51,7 @@ fn written_out(context: &Context<'_>, expr: &Expr, place: Place) -> TokenStream 
     let rewriting = Rewriting {
         context,
         options: place == Place::Target && has_options(context, &expr.tokens),
+        endpoint: false,
         mirror: None,
         place,
         whole: &expr.tokens,
@@ -70,6 +76,7 @@ pub(super) fn mirrored(
     let rewriting = Rewriting {
         context,
         options: target && has_options(context, tokens),
+        endpoint: false,
         mirror: Some(&noted),
         place: if target { Place::Target } else { Place::Value },
         whole: tokens,
@@ -92,6 +99,8 @@ struct Rewriting<'a> {
     context: &'a Context<'a>,
     /// Whether the methods are the options of a target.
     options: bool,
+    /// Whether the methods are those of an endpoint.
+    endpoint: bool,
     /// Where policies and checks are noted, for the mirror.
     mirror: Option<&'a RefCell<Vec<(Slot, Ident)>>>,
     /// What the tokens are for.
@@ -115,7 +124,7 @@ impl Rewriting<'_> {
                     out.extend([TokenTree::Group(copy)]);
                 }
                 // Reported.
-                TokenTree::Punct(_) if options::is_sign(tokens, place) => {}
+                TokenTree::Punct(_) if units::is_sign(tokens, place) => {}
                 TokenTree::Ident(name) => {
                     let called = words::called(self.context, tokens, place, self.place, self.whole);
                     let called = called.filter(|meant| meant.whose != Whose::User);
@@ -181,7 +190,8 @@ impl Rewriting<'_> {
             return policy.into_iter().chain(rest).collect();
         }
         let inside = Self {
-            options: self.options && calls::is_settings(&inner),
+            options: self.options && self.context.owners.of_settings(&inner).is_some(),
+            endpoint: false,
             place: match (word, method) {
                 (Some("hash"), _) | (_, Some("sticky")) => Place::Key,
                 (_, Some("health")) if self.options => Place::Check,
@@ -196,34 +206,57 @@ impl Rewriting<'_> {
         {
             return judged;
         }
-        match before.last() {
-            Some(TokenTree::Ident(name)) if self.options && options::lacks_units(name, &inner) => {
-                inside.with_units(name, &inner)
-            }
-            // What is wrong has been reported; these are of the right types.
-            Some(TokenTree::Ident(name))
-                if self.options && mirrors::is_wrong(name, before, group) =>
-            {
-                quote_spanned!(at(group.span())=> ::core::unreachable!(), 0.0)
-            }
-            _ => inside.tokens(&inner),
+        if self.mirror.is_none()
+            && let Some((TokenTree::Ident(option), _)) = before.split_last()
+            && let Some(owner) = self.owner(before, group)
+        {
+            let wrong = mirrors::is_wrong(option, before, group);
+            return inside.arguments(owner, option, wrong, &inner);
         }
+        inside.tokens(&inner)
     }
 
-    /// The arguments of an option. A number without its unit has been reported; a duration keeps the types right.
-    fn with_units(&self, option: &Ident, inner: &[TokenTree]) -> TokenStream {
+    /// What has the methods of the chain that these tokens end with, if they are options of ours.
+    fn owner(&self, before: &[TokenTree], group: &Group) -> Option<domains::Owner> {
+        if self.endpoint {
+            return Some("endpoint");
+        }
+        let chain = arguments(before).pop().filter(|_| self.options)?;
+        let chain = [chain, &[TokenTree::Group(group.clone())]].concat();
+        self.context.owners.owner(&chain)
+    }
+
+    /// The arguments of an option. What is not of the right type has been reported; what stands for it keeps rustc from speaking
+    /// of it, too.
+    fn arguments(
+        &self,
+        owner: domains::Owner,
+        option: &Ident,
+        wrong: bool,
+        inner: &[TokenTree],
+    ) -> TokenStream {
         let mut out = TokenStream::new();
-        for (place, argument) in options::arguments(inner).enumerate() {
+        for (place, argument) in arguments(inner).into_iter().enumerate() {
             let Some(last) = argument.last().map(TokenTree::span) else {
                 continue;
             };
             if place > 0 {
                 out.extend(quote_spanned!(at(last)=> ,));
             }
-            out.extend(if options::lacks_unit(option, place, argument) {
-                self.millis(0, last)
-            } else {
-                self.tokens(argument)
+            let at = at(last);
+            out.extend(match domains::stand_in(owner, option, place, argument) {
+                Some(StandIn::Duration) => self.millis(0, last),
+                Some(StandIn::Whole) => quote_spanned!(at=> 1),
+                Some(StandIn::Fraction) => quote_spanned!(at=> 1.0),
+                Some(StandIn::Text) => quote_spanned!(at=> ""),
+                Some(StandIn::Range) => quote_spanned!(at=> ..),
+                None if place == 0 && wrong => {
+                    quote_spanned!(at=> ::core::unreachable!())
+                }
+                None => match (domains::is_share(owner, option, place), argument) {
+                    (true, [TokenTree::Literal(share)]) => fraction(share),
+                    _ => self.tokens(argument),
+                },
             });
         }
         out
@@ -311,7 +344,7 @@ impl Rewriting<'_> {
         };
         let span = Span::mixed_site();
         out.extend(match rest {
-            [comma, endpoints @ ..] if options::arguments(endpoints).count() > 1 => {
+            [comma, endpoints @ ..] if arguments(endpoints).len() > 1 => {
                 let tuple = Group::new(Delimiter::Parenthesis, self.tokens(endpoints));
                 quote_spanned!(span=> #comma __prox::endpoints(#tuple))
             }
@@ -378,9 +411,13 @@ impl Rewriting<'_> {
             let mut env = self.context.model.env.iter();
             env.any(|variable| variable.name == **name)
         });
+        let inside = Self {
+            endpoint: true,
+            ..*self
+        };
         match variable {
             Some(name) => copy(name),
-            None => self.tokens(&value.tokens),
+            None => inside.tokens(&value.tokens),
         }
     }
 
@@ -418,6 +455,16 @@ impl Rewriting<'_> {
     }
 }
 
+/// With its type, which nothing else tells.
+fn fraction(literal: &Literal) -> TokenStream {
+    let text = literal.to_string();
+    let typed = text.ends_with(|c: char| c.is_ascii_digit()) && !text.contains("f64");
+    let typed = typed.then(|| format!("{text}_f64").parse().ok()).flatten();
+    let mut typed: Literal = typed.unwrap_or_else(|| literal.clone());
+    typed.set_span(at(literal.span()));
+    TokenTree::Literal(typed).into()
+}
+
 fn ends_with_comma(tokens: &[TokenTree]) -> bool {
     tokens.last().is_some_and(is_comma)
 }
@@ -426,32 +473,71 @@ fn is_comma(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
-/// A target, with its own handles of the backends that it names.
-pub(super) fn target(context: &Context<'_>, target: &Target) -> TokenStream {
-    let value = target_value(context, target);
+/// A target, with its own handles of those backends that it names and that are `made` before it.
+pub(super) fn target(
+    context: &Context<'_>,
+    target: &Target,
+    made: &BTreeSet<usize>,
+) -> TokenStream {
+    let value = target_value(context, target, made);
     // The arms of a split take their own handles.
     let Target::Expr(expr) = target else {
         return value;
     };
-    let mut used: BTreeSet<usize> = BTreeSet::new();
-    each_backend(&expr.tokens, &mut |name| {
-        used.extend(context.places.get(name).copied());
-    });
-    if used.is_empty() {
-        return value;
-    }
-    if let Some(name) = expr.only_ident() {
+    if let Some(name) = expr.only_ident()
+        && context
+            .places
+            .get(&name.to_string())
+            .is_some_and(|place| made.contains(place))
+    {
         return copy(name);
     }
+    with_handles(context, &expr.tokens, made, value)
+}
+
+/// The value of an expression that is no target, with its own handles of the backends that it names: it may keep them.
+pub(super) fn owning(
+    context: &Context<'_>,
+    expr: &Expr,
+    made: &BTreeSet<usize>,
+    value: TokenStream,
+) -> TokenStream {
+    with_handles(context, &expr.tokens, made, value)
+}
+
+fn with_handles(
+    context: &Context<'_>,
+    tokens: &[TokenTree],
+    made: &BTreeSet<usize>,
+    value: TokenStream,
+) -> TokenStream {
+    let mut used: BTreeSet<usize> = BTreeSet::new();
+    each_backend(tokens, &mut |name| {
+        used.extend(context.places.get(name).copied());
+    });
     let span = Span::mixed_site();
     let used = used
         .into_iter()
+        .filter(|place| made.contains(place))
         .filter_map(|place| context.backends.get(place).copied());
-    let handles = used.map(|backend| {
-        let name = &backend.name;
-        let value = copy(name);
-        quote_spanned!(span=> #[allow(unused_variables)] let #name = #value;)
-    });
+    let handles: Vec<TokenStream> = used
+        .map(|backend| {
+            let name = &backend.name;
+            let value = copy(name);
+            quote_spanned!(span=>
+                #[allow(
+                    unused_variables,
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated
+                )]
+                let #name = #value;
+            )
+        })
+        .collect();
+    if handles.is_empty() {
+        return value;
+    }
     quote_spanned!(span=> { #(#handles)* #value })
 }
 
@@ -460,7 +546,7 @@ fn copy(name: &Ident) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::clone::Clone::clone(&#name))
 }
 
-fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
+fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) -> TokenStream {
     match target {
         Target::Url(url) => {
             let token = &url.token;
@@ -471,9 +557,9 @@ fn target_value(context: &Context<'_>, target: &Target) -> TokenStream {
             let arms = split.arms.iter().map(|arm| {
                 let weight = arm.share().unwrap_or(1);
                 let mut weight = Literal::u32_suffixed(weight);
-                weight.set_span(arm.weight.span());
+                weight.set_span(at(arm.weight.span()));
                 // Each arm takes its own handles.
-                let target = self::target(context, &arm.target);
+                let target = self::target(context, &arm.target, made);
                 quote_spanned!(at(target_span(&arm.target))=> .arm(#weight, #target))
             });
             let options = split.options.as_ref().map(|options| expr(context, options));

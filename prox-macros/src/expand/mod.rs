@@ -14,18 +14,21 @@ pub(crate) mod words;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry},
 };
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::{
-    check::warnings::Warning,
+    check::{domains::Owners, warnings::Warning},
     diag::Diagnostics,
     model::{Model, tree::Forest},
     reader::Reader,
-    syntax::ast::{Backend, Setup},
+    syntax::{
+        ast::{Backend, Setup},
+        calls::mentions,
+    },
 };
 
 /// What every part of the expansion reads.
@@ -47,6 +50,7 @@ pub(crate) struct Context<'a> {
     places: HashMap<String, usize>,
     /// The policies of the language that are used by their names alone, each where it is first.
     policies: RefCell<BTreeMap<String, Ident>>,
+    owners: Owners<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -62,6 +66,7 @@ impl<'a> Context<'a> {
             backends: Vec::new(),
             places: HashMap::new(),
             policies: RefCell::default(),
+            owners: Owners::new(model),
         };
         for setup in &model.setup {
             if let Setup::Backend(backend) = setup {
@@ -73,6 +78,20 @@ impl<'a> Context<'a> {
             }
         }
         context
+    }
+
+    /// The place of the backend that a name means behind `=>`, if no `let` takes the name.
+    fn backend(&self, name: &Ident) -> Option<usize> {
+        let place = *self.places.get(&name.to_string())?;
+        let mut setup = self.model.setup.iter();
+        let shadowed = setup
+            .any(|setup| matches!(setup, Setup::Let(binding) if mentions(&binding.pattern, name)));
+        (!shadowed).then_some(place)
+    }
+
+    /// The places of all backends.
+    fn all_backends(&self) -> BTreeSet<usize> {
+        (0..self.backends.len()).collect()
     }
 }
 

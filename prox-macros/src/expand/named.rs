@@ -143,7 +143,7 @@ fn backends_item(
     quote_spanned!(span=>
         #[doc = #about]
         #[derive(Clone, Debug)]
-        #[allow(non_snake_case, dead_code)]
+        #[allow(non_snake_case, dead_code, clippy::exhaustive_structs)]
         #vis struct #ident {
             #(#fields,)*
         }
@@ -188,6 +188,7 @@ fn implementation(
             }
 
             /// Says which route would take a request for `url`, an absolute URL or a path, and why.
+            #[allow(clippy::impl_trait_in_params)]
             #vis fn explain(
                 method: impl ::core::convert::AsRef<str>,
                 url: impl ::core::convert::AsRef<str>,

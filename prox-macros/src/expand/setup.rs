@@ -1,6 +1,8 @@
 //! The statements that make a gateway when it starts: variables, values, backends, layers, routes.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use std::collections::{BTreeSet, HashMap};
+
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
 use super::{
@@ -9,9 +11,12 @@ use super::{
     warnings, words,
 };
 use crate::syntax::{
-    ast::{Backend, Env, Setup, Target},
+    ast::{Backend, Env, Expr, Setup, Target},
+    cursor::{is_string, tokens_of},
+    default::{self, Form},
     lints::of_rustc,
 };
+use crate::{check::domains, model::names::Whose};
 
 /// What differs between the two positions.
 pub(super) struct Parts {
@@ -31,6 +36,7 @@ pub(super) fn allow() -> TokenStream {
             non_snake_case,
             non_upper_case_globals,
             unexpected_cfgs,
+            unused_braces,
             unused_imports,
             unused_mut,
             unused_parens,
@@ -105,18 +111,12 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
         let local = numbered("__e", place);
         let number = number(place);
         let ty: TokenStream = ty.iter().cloned().collect();
-        match default {
-            None => {
-                let read = quote_spanned!(at(name.span())=> __asm.env::<#ty, _>(#number));
-                quote_spanned!(span=> #attrs let #local = #read;)
-            }
-            Some(default) => {
-                let value = exprs::expr(context, default);
-                let read =
-                    quote_spanned!(at(name.span())=> __asm.env_or::<#ty, _>(#number, || #value));
-                quote_spanned!(span=> #attrs let #local = #read;)
-            }
-        }
+        let at = at(name.span());
+        let read = match default {
+            None => quote_spanned!(at=> __asm.env::<#ty, _>(#number)),
+            Some(default) => self::default(context, &variable.ty, default, at, &number),
+        };
+        quote_spanned!(span=> #attrs let #local = #read;)
     });
     // Of a name that nothing uses there is a warning with a better text; one that is there twice is bound once.
     let names = env.iter().enumerate().map(|(place, variable)| {
@@ -132,16 +132,45 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let fail = &parts.fail;
     quote_spanned!(span=>
         #(#reads)*
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::shadow_unrelated)]
         let (#(::core::option::Option::Some(#names),)*) = (#(#locals,)*) else {
             #fail(__asm.into_error())
         };
     )
 }
 
+/// The variable `number`, or its default.
+fn default(
+    context: &Context<'_>,
+    ty: &[TokenTree],
+    default: &Expr,
+    at: Span,
+    number: &Literal,
+) -> TokenStream {
+    let form = default::form(ty, default);
+    let ty: TokenStream = ty.iter().cloned().collect();
+    match form {
+        Form::Text(text) => quote_spanned!(at=> __asm.env_text::<#ty, _>(#number, #text)),
+        Form::Texts(element, texts) => {
+            let element: TokenStream = element.iter().cloned().collect();
+            quote_spanned!(at=> __asm.env_texts::<#element>(#number, &[#(#texts),*]))
+        }
+        Form::List | Form::Some | Form::Plain => {
+            let value = exprs::expr(context, default);
+            let value = match form {
+                Form::List => quote_spanned!(at=> ::std::vec::Vec::from(#value)),
+                Form::Some => quote_spanned!(at=> ::core::option::Option::Some(#value)),
+                _ => value,
+            };
+            quote_spanned!(at=> __asm.env_or::<#ty, _>(#number, || #value))
+        }
+    }
+}
+
 fn setup(context: &Context<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let mut out = TokenStream::new();
+    let mut made = BTreeSet::new();
     let setups = &context.model.setup;
     for setup in context
         .model
@@ -153,17 +182,22 @@ fn setup(context: &Context<'_>) -> TokenStream {
             Setup::Let(binding) => {
                 let pattern: TokenStream = binding.pattern.iter().cloned().collect();
                 let value = exprs::expr(context, &binding.value);
+                let value = exprs::owning(context, &binding.value, &made, value);
                 let attrs: TokenStream = of_rustc(&binding.attrs).cloned().collect();
+                out.extend(rate(&binding.value));
                 out.extend(quote_spanned!(span=> #attrs let #pattern = #value;));
             }
-            Setup::Backend(backend) => out.extend(self::backend(context, backend)),
+            Setup::Backend(backend) => {
+                out.extend(self::backend(context, backend, &made));
+                made.extend(context.places.get(&backend.name.to_string()).copied());
+            }
         }
     }
     out
 }
 
 /// The handle of the gateway, and the user's variable.
-fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
+fn backend(context: &Context<'_>, backend: &Backend, made: &BTreeSet<usize>) -> TokenStream {
     let krate = &context.krate;
     let name = &backend.name;
     let span = Span::mixed_site();
@@ -179,7 +213,7 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     let text = Literal::string(&name.to_string());
     let value = match &backend.target {
         Some(target @ (Target::Url(_) | Target::Expr(_))) => {
-            let value = exprs::target(context, target);
+            let value = exprs::target(context, target, made);
             let at = at(exprs::target_span(target));
             quote_spanned!(at=> __asm.backend(#text, #value))
         }
@@ -189,12 +223,13 @@ fn backend(context: &Context<'_>, backend: &Backend) -> TokenStream {
     quote_spanned!(span=>
         #attrs
         let #handle: #krate::Cluster = #value;
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
         let #name = ::core::clone::Clone::clone(&#handle);
     )
 }
 
 fn layers(context: &Context<'_>) -> TokenStream {
+    let all = context.all_backends();
     let layers = context
         .model
         .layers
@@ -202,9 +237,13 @@ fn layers(context: &Context<'_>) -> TokenStream {
         .enumerate()
         .map(|(place, layer)| {
             let local = numbered("__l", place);
-            let value = called::layer(layer).unwrap_or_else(|| exprs::expr(context, layer));
-            let layer = quote_spanned!(at(layer.span())=> __p::layer(#value));
-            quote_spanned!(Span::mixed_site()=> let #local = #layer;)
+            let value = called::layer(layer).unwrap_or_else(|| {
+                let value = exprs::expr(context, layer);
+                exprs::owning(context, layer, &all, value)
+            });
+            let made = quote_spanned!(at(layer.span())=> __p::layer(#value));
+            let rate = rate(layer);
+            quote_spanned!(Span::mixed_site()=> #rate let #local = #made;)
         });
     let mut out: TokenStream = layers.collect();
     if !context.model.every.is_empty() {
@@ -218,23 +257,161 @@ fn layers(context: &Context<'_>) -> TokenStream {
     out
 }
 
+/// Has the types judge a rate that refuses every request.
+fn rate(expr: &Expr) -> Option<TokenStream> {
+    let (make, path, number) = domains::rate(&expr.tokens)?;
+    Some(quote_spanned!(at(number.span())=> {
+        use __p::OtherLimit as _;
+        __p::passes(__p::Limit(|| #(#path)* #make(1)).verdict());
+    }))
+}
+
+/// The targets and guards of the routes: as data where a target needs no code, since a compiler takes milliseconds for each call.
 fn targets(context: &Context<'_>) -> TokenStream {
-    let mut out = TokenStream::new();
+    let all = context.all_backends();
+    let mut chains = Chains::default();
+    let mut plain = Plain::default();
+    let mut calls = TokenStream::new();
     for (place, route) in context.model.routes.iter().enumerate() {
-        let number = number(place);
+        let index = number(place);
         if let Some(target) = &route.target {
-            let value = exprs::target(context, target);
-            let layers = route.layers.iter().map(|layer| numbered("__l", *layer));
-            out.extend(quote_spanned!(at(exprs::target_span(target))=>
-                __asm.route(#number, #value, &[#(&#layers),*]);
-            ));
+            let chain = chains.place(&route.layers);
+            if !plain.takes(context, place, target, chain) {
+                let value = exprs::target(context, target, &all);
+                let layers = numbered("__c", chain);
+                calls.extend(quote_spanned!(at(exprs::target_span(target))=>
+                    __asm.route(#index, #value, #layers);
+                ));
+            }
         }
         if let Some(guard) = &route.guard {
             let value = exprs::guard(context, guard);
-            out.extend(quote_spanned!(at(guard.span())=> __asm.guard(#number, #value);));
+            let value = exprs::owning(context, guard, &all, value);
+            calls.extend(quote_spanned!(at(guard.span())=> __asm.guard(#index, #value);));
         }
     }
-    out
+    let chains = chains.statements();
+    let plain = plain.statements(context);
+    quote_spanned!(Span::mixed_site()=> #chains #calls #plain)
+}
+
+/// The lists of layers, each once.
+#[derive(Default)]
+struct Chains<'a> {
+    all: Vec<&'a [usize]>,
+    places: HashMap<&'a [usize], usize>,
+}
+
+impl<'a> Chains<'a> {
+    fn place(&mut self, layers: &'a [usize]) -> usize {
+        *self.places.entry(layers).or_insert_with(|| {
+            self.all.push(layers);
+            self.all.len() - 1
+        })
+    }
+
+    /// A local for each, and one for all of them.
+    fn statements(&self) -> TokenStream {
+        let span = Span::mixed_site();
+        let chains = self.all.iter().enumerate().map(|(place, layers)| {
+            let local = numbered("__c", place);
+            let layers = layers.iter().map(|layer| numbered("__l", *layer));
+            quote_spanned!(span=> let #local: &[&__p::middleware::Layer] = &[#(&#layers),*];)
+        });
+        let locals = (0..self.all.len()).map(|place| numbered("__c", place));
+        quote_spanned!(span=> #(#chains)* let __chains: &[&[&__p::middleware::Layer]] = &[#(#locals),*];)
+    }
+}
+
+/// Routes whose targets are data.
+#[derive(Default)]
+struct Plain {
+    backends: Vec<[usize; 3]>,
+    redirects: Vec<([usize; 3], Literal)>,
+    responses: Vec<([usize; 3], Literal)>,
+}
+
+impl Plain {
+    /// Takes the route if its target is a backend alone, or an answer of literals.
+    fn takes(
+        &mut self,
+        context: &Context<'_>,
+        place: usize,
+        target: &Target,
+        chain: usize,
+    ) -> bool {
+        let Target::Expr(expr) = target else {
+            return false;
+        };
+        if let Some(name) = expr.only_ident() {
+            let backend = context.backend(name);
+            self.backends
+                .extend(backend.map(|backend| [place, backend, chain]));
+            return backend.is_some();
+        }
+        let [TokenTree::Ident(word), TokenTree::Group(group)] = expr.tokens.as_slice() else {
+            return false;
+        };
+        let inner = tokens_of(group.stream());
+        let [
+            TokenTree::Literal(status),
+            TokenTree::Punct(_),
+            text @ TokenTree::Literal(literal),
+        ] = inner.as_slice()
+        else {
+            return false;
+        };
+        let list = match word.to_string().as_str() {
+            "redirect" => &mut self.redirects,
+            "respond" => &mut self.responses,
+            _ => return false,
+        };
+        // Of a mistake rustc may have more to say.
+        let word = context
+            .model
+            .names
+            .call_in_slot(&word.to_string(), 2, false);
+        if context.faulty || word != Whose::Word || !is_string(text) {
+            return false;
+        }
+        let Ok(status) = status.to_string().parse::<u16>() else {
+            return false;
+        };
+        list.push(([place, chain, status.into()], literal.clone()));
+        true
+    }
+
+    fn statements(&self, context: &Context<'_>) -> TokenStream {
+        let span = Span::mixed_site();
+        let rows = |rows: &mut dyn Iterator<Item = &[usize; 3]>| -> TokenStream {
+            let rows = rows.map(|row| {
+                let row = row.map(Literal::usize_unsuffixed);
+                quote_spanned!(span=> [#(#row),*])
+            });
+            quote_spanned!(span=> &[#(#rows),*])
+        };
+        let mut out = TokenStream::new();
+        if !self.backends.is_empty() {
+            let routes = rows(&mut self.backends.iter());
+            let backends = (0..context.backends.len()).map(backend_ident);
+            out.extend(
+                quote_spanned!(span=> __asm.backends(#routes, &[#(&#backends),*], __chains);),
+            );
+        }
+        for (method, list) in [
+            ("redirects", &self.redirects),
+            ("responses", &self.responses),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
+            let method = Ident::new(method, span);
+            let routes = rows(&mut list.iter().map(|(row, _)| row));
+            let texts = list.iter().map(|(_, text)| text);
+            out.extend(quote_spanned!(span=> __asm.#method(#routes, &[#(#texts),*], __chains);));
+        }
+        out
+    }
 }
 
 /// The handle of a backend, by its place among the backends.

@@ -109,6 +109,12 @@ impl Parser<'_> {
             if c.eat_punct('|') {
                 // As in an expression of Rust.
                 c.eat_punct('|');
+                if c.is_string(0) || c.is_word(0, "exact") {
+                    let shown: Vec<String> = methods.iter().map(ToString::to_string).collect();
+                    self.diag
+                        .error(place, "expected a method behind this `|`")
+                        .help(format!("write `{}`, or another method", shown.join(" | ")));
+                }
             } else if c.is_punct(0, ',')
                 || (c.is_punct(0, '/')
                     && c.ident(1).is_some_and(|word| is_method(&word.to_string())))
@@ -395,7 +401,10 @@ impl Parser<'_> {
     ) -> Option<Entry> {
         let group = c.group(0, Delimiter::Brace)?;
         let tokens = super::cursor::tokens_of(group.stream());
-        if !starts_line(&Cursor::new(&tokens, group.span_close())) {
+        // The body of a block has no arrow, unless it is one of a `match`, in braces of its own.
+        let arrow =
+            (0..tokens.len()).any(|at| Cursor::new(&tokens, group.span_close()).is_arrow(at));
+        if !arrow || !starts_line(&Cursor::new(&tokens, group.span_close())) {
             return None;
         }
         self.diag

@@ -21,7 +21,9 @@ impl Parser<'_> {
         c.bump();
         if let Some(group) = c.group(0, Delimiter::Bracket) {
             c.bump();
-            let layers = list(&tokens_of(group.stream()), group.span_close());
+            let tokens = tokens_of(group.stream());
+            self.doubled_comma(&tokens);
+            let layers = list(&tokens, group.span_close());
             return self.layers(layers);
         }
         let mut tokens = Vec::new();
@@ -105,6 +107,19 @@ impl Parser<'_> {
                 .error(again, "the word `with` is there twice")
                 .help(format!("write `with [{}]`", all.join(", ")));
             layers.extend(more);
+        }
+    }
+
+    /// Reports a `,` that nothing stands before.
+    fn doubled_comma(&mut self, tokens: &[TokenTree]) {
+        let comma =
+            |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        let second = tokens.windows(2).find(|pair| pair.iter().all(comma));
+        let first = tokens.first().filter(|first| comma(first));
+        if let Some(comma) = first.or(second.and_then(|pair| pair.last())) {
+            self.diag
+                .error(comma.span(), "unexpected `,`")
+                .help("remove it");
         }
     }
 

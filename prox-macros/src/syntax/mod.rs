@@ -30,7 +30,8 @@ pub(crate) mod url;
 
 use proc_macro2::{Delimiter, Group, Span, TokenTree};
 
-pub(crate) use self::expr::list as expr_list;
+pub(crate) use self::expr::{arguments, closure, list as expr_list};
+pub(crate) use self::item::default;
 use self::{
     ast::{Attr, Entry, Expr, Gateway},
     cursor::{Cursor, text_of, tokens_of},
@@ -117,8 +118,8 @@ impl Parser<'_> {
     }
 
     fn line(&mut self, c: &mut Cursor<'_>, level: Level, block: &mut Block) {
-        if c.eat_punct(';') || c.eat_punct(',') {
-            return;
+        if c.is_punct(0, ';') || c.is_punct(0, ',') {
+            return self.separator(c);
         }
         let attrs = self.attrs(c);
         self.mark_word(level.slot(), c);
@@ -181,6 +182,21 @@ impl Parser<'_> {
             }
             _ => self.entry(c, &attrs, block),
         }
+    }
+
+    /// Takes a separator that no line before it has taken. Behind a block it may stand; behind another it is one too many.
+    fn separator(&mut self, c: &mut Cursor<'_>) {
+        let doubled = match c.previous() {
+            None => true,
+            Some(TokenTree::Punct(punct)) => matches!(punct.as_char(), ',' | ';'),
+            Some(_) => false,
+        };
+        if doubled && let Some(token) = c.peek(0) {
+            self.diag
+                .error(token.span(), format!("unexpected `{token}`"))
+                .help("remove it");
+        }
+        c.bump();
     }
 
     fn attrs(&mut self, c: &mut Cursor<'_>) -> Vec<Attr> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::url::path_flaw;
-use crate::diag::Flaw;
+use crate::diag::{Flaw, shown};
 
 /// The most bytes in the path of a socket.
 const MAX: usize = 107;
@@ -69,8 +69,8 @@ pub(super) fn flaw(place: &str) -> Option<Flaw> {
         return Some(told(
             start + at..start + at + character.len_utf8(),
             format!(
-                "`{}` cannot be in the path of a Unix socket here",
-                character.escape_debug()
+                "{} cannot be in the path of a Unix socket here",
+                shown(character)
             ),
             String::from("give the socket another name"),
         ));

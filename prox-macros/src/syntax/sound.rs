@@ -70,7 +70,7 @@ impl Parser<'_> {
                 }
                 self.diag
                     .error(found.token.span(), format!("unexpected `{}`", found.token))
-                    .help("take it away");
+                    .help("remove it");
                 if found.nested || is(&found.token, ':') {
                     return None;
                 }
@@ -246,8 +246,10 @@ fn broken_in(tokens: &[TokenTree], inside: bool) -> Option<Break> {
                 let joined = mark.spacing() == Spacing::Joint && punct(Some(at + 1), ':');
                 let alone = !joined && !punct(before, ':') && !punct(second, '\'') && bars == 0;
                 let attribute = matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
+                let doubled = inside && before.is_none_or(|_| punct(before, ','));
                 match mark.as_char() {
                     '~' | '$' => return found(None),
+                    ',' if doubled => return found(None),
                     '#' if !attribute && !punct(Some(at + 1), '!') => return found(None),
                     ':' if alone => return found(None).map(|found| weighted(found, tokens, 1)),
                     // Braces, where the arms of a `match` stand, are not looked into.

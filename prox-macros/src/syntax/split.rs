@@ -94,7 +94,8 @@ impl Parser<'_> {
     }
 
     fn arm(&mut self, c: &mut Cursor<'_>) -> Option<Arm> {
-        if c.eat_punct(',') || c.eat_punct(';') {
+        if c.is_punct(0, ',') || c.is_punct(0, ';') {
+            self.separator(c);
             return None;
         }
         if let Some(arm) = self.arm_turned_round(c) {

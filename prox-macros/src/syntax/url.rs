@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diag::Flaw;
+use crate::diag::{Flaw, shown};
 
 /// What is wrong with the URL of an upstream, if anything is; `tls` when the feature of that name is on.
 pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
@@ -258,7 +258,7 @@ pub(super) fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
     }
     Some(flaw(
         at,
-        format!("`{}` cannot be in a URL as it is", character.escape_debug()),
+        format!("{} cannot be in a URL as it is", shown(character)),
         String::from("write it percent-encoded"),
     ))
 }
@@ -269,6 +269,27 @@ fn flaw(at: Range<usize>, message: impl Into<String>, help: String) -> Flaw {
         message: message.into(),
         help,
     }
+}
+
+/// The place of an upstream without a flaw, in one spelling for all that mean the same.
+pub(crate) fn place(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        // Files have their names in upper and lower case.
+        return value.trim_end_matches([':', '/']).to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+        _ => (authority, None),
+    };
+    let port: u16 = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let bare = host.trim_matches(['[', ']']);
+    let host = match bare.parse::<std::net::IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => host.to_ascii_lowercase(),
+    };
+    format!("{scheme}://{host} {port}{}", path.trim_end_matches('/'))
 }
 
 /// What an expectation asks for: the host, empty if there is none, the path and the query.
@@ -347,6 +368,18 @@ mod tests {
             "http://[::1]:80/",
         ] {
             assert_eq!(upstream(url, false), None, "{url}");
+        }
+    }
+
+    /// The same table is held against what a gateway takes when it starts.
+    #[test]
+    fn one_place_has_many_spellings() {
+        for line in include_str!("../../../tests/data/places.txt").lines() {
+            let Some((verdict @ ("same" | "apart"), urls)) = line.split_once(' ') else {
+                continue;
+            };
+            let (one, other) = urls.split_once(' ').unwrap();
+            assert_eq!(place(one) == place(other), verdict == "same", "{urls}");
         }
     }
 

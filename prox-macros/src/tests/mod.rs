@@ -1,5 +1,6 @@
 //! Tests of the whole way through the macro, outside of the compiler.
 
+mod domains;
 mod expectations;
 mod guard_order;
 mod guards;

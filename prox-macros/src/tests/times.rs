@@ -115,7 +115,7 @@ fn limits_let_something_through_and_are_reached() {
     let cases: [(&str, &[&str]); 8] = [
         (
             r#""/" => cluster(rr, [A]).max_connections(0)"#,
-            &["a limit of 0 lets no request through"],
+            &["`max_connections` of 0 lets no request through"],
         ),
         (
             r#""/" => cluster(rr, [A]).queue(QueueOptions::new())"#,
@@ -135,7 +135,7 @@ fn limits_let_something_through_and_are_reached() {
         ),
         (
             r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(150, 20, 10s))"#,
-            &["more than 150 % of the tries never fail, so the breaker never opens"],
+            &["`share` of 150 % never opens the breaker"],
         ),
         (
             r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(100, 20, 10).open_for(5))"#,

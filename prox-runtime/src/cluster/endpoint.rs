@@ -216,13 +216,30 @@ impl Endpoint {
         &self.inner
     }
 
-    /// Whether both are the same place.
+    /// Whether both are the same place, however it is written: with the default port or without, in upper or lower case.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
-        self.inner == other.inner
+        self.inner.place() == other.inner.place()
     }
 }
 
 impl Inner {
+    /// Everything but how it is written.
+    fn place(&self) -> impl Eq {
+        let host = self.host.strip_suffix('.').unwrap_or(&self.host);
+        let host = match host.parse::<IpAddr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => host.to_ascii_lowercase(),
+        };
+        (
+            self.secure,
+            &self.socket,
+            host,
+            self.port,
+            &self.name,
+            &self.base,
+        )
+    }
+
     /// A name, with the port as it stands in `Host`.
     fn called(&self, name: &str) -> Name {
         let host = name.strip_suffix('.').unwrap_or(name).to_owned();
@@ -564,6 +581,19 @@ mod tests {
         );
         assert!(!endpoint.is_same_place(&based));
         assert!(!endpoint.is_same_place(&"http://localhost".parse().unwrap()));
+    }
+
+    /// The same table is held against what compiles.
+    #[test]
+    fn one_place_has_many_spellings() {
+        for line in include_str!("../../../tests/data/places.txt").lines() {
+            let Some((verdict @ ("same" | "apart"), urls)) = line.split_once(' ') else {
+                continue;
+            };
+            let (one, other) = urls.split_once(' ').unwrap();
+            let [one, other]: [Endpoint; 2] = [one, other].map(|url| url.parse().unwrap());
+            assert_eq!(one.is_same_place(&other), verdict == "same", "{urls}");
+        }
     }
 
     /// The same table is held against what compiles.

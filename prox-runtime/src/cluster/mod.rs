@@ -81,10 +81,20 @@ use crate::forward::rewrite::Template;
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.
 ///
 /// So `users.timeout(10s)` on one route leaves the other routes to `users` as they are. Cloning a handle is cheap.
-#[derive(Clone)]
 pub struct Cluster {
     core: Arc<Core>,
     policy: Policy,
+}
+
+/// By hand, since a derived one would be inlined into a gateway for each of its routes.
+impl Clone for Cluster {
+    #[inline(never)]
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            policy: self.policy.clone(),
+        }
+    }
 }
 
 /// What a route may say for itself.

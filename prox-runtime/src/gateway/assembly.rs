@@ -1,16 +1,23 @@
 //! How an expansion builds a gateway: it writes data and calls this, and so may anyone by hand.
 
-use std::{fmt, iter, sync::Arc};
+use std::{
+    fmt::{self, Display},
+    iter,
+    str::FromStr,
+    sync::Arc,
+};
 
 use super::{
     End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target,
     readiness::Question,
+    redirect,
     refusal::{Layers, Refuse},
+    respond,
     target::Kind,
 };
 use crate::{
     cluster::{Background, Cluster, upstream},
-    env::{FromEnv, Reader},
+    env::{FromEnv, List, Reader},
     error::{Error, Result},
     handler::BoxHandler,
     middleware::Layer,
@@ -70,11 +77,30 @@ impl Assembly {
         self.reader.or(info, default)
     }
 
+    /// Reads the variable `index` of the table, or its default from a text in the same form.
+    pub fn env_text<T: FromEnv<M>, M>(&mut self, index: usize, default: &str) -> Option<T> {
+        let info = self.variable(index)?;
+        self.reader.or_text(info, || T::from_env(default))
+    }
+
+    /// Reads the variable `index` of the table, which is a list, or its default, with each element from a text.
+    pub fn env_texts<T>(&mut self, index: usize, default: &[&str]) -> Option<Vec<T>>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let info = self.variable(index)?;
+        let parse = |text: &&str| text.parse().map_err(|error: T::Err| error.to_string());
+        self.reader
+            .or_text::<Vec<T>, List>(info, || default.iter().map(parse).collect())
+    }
+
     fn variable(&self, index: usize) -> Option<&'static EnvInfo> {
         self.variables.0.get(index)
     }
 
     /// Builds a backend. One that cannot be built is reported by [`finish`](Self::finish); until then a handle stands for it.
+    #[inline(never)]
     pub fn backend(&mut self, name: &str, backend: impl IntoBackend) -> Cluster {
         let cluster = match backend.into_backend(name) {
             Ok(cluster) => cluster,
@@ -92,7 +118,39 @@ impl Assembly {
         self.every = layers.iter().map(|&layer| layer.clone()).collect();
     }
 
+    /// Sets the targets of routes that are nothing but a backend: for each the numbers of the route, of the backend, and of the layers.
+    ///
+    /// Routes that need no code of their own are data, since a compiler takes milliseconds for a call and nothing for a number.
+    pub fn backends(&mut self, routes: &[[u32; 3]], backends: &[&Cluster], layers: &[&[&Layer]]) {
+        for &[index, backend, chain] in routes {
+            let target = at(backends, backend).map(|cluster| Cluster::clone(cluster));
+            if let (Some(target), Some(layers)) = (target, at(layers, chain)) {
+                self.route(index as usize, target, layers);
+            }
+        }
+    }
+
+    /// Sets the targets of routes that redirect: for each the numbers of the route, of the layers, and the status; and where to.
+    pub fn redirects(&mut self, routes: &[[u32; 3]], to: &[&'static str], layers: &[&[&Layer]]) {
+        for (&[index, chain, status], to) in iter::zip(routes, to) {
+            if let Some(layers) = at(layers, chain) {
+                self.route(index as usize, redirect(status_of(status), *to), layers);
+            }
+        }
+    }
+
+    /// Sets the targets of routes that always give the same answer: for each the numbers of the route, of the layers, and the
+    /// status; and the text.
+    pub fn responses(&mut self, routes: &[[u32; 3]], texts: &[&'static str], layers: &[&[&Layer]]) {
+        for (&[index, chain, status], text) in iter::zip(routes, texts) {
+            if let Some(layers) = at(layers, chain) {
+                self.route(index as usize, respond(status_of(status), *text), layers);
+            }
+        }
+    }
+
     /// Sets the target of the route `index` of the table, and its layers, outermost first.
+    #[inline(never)]
     pub fn route(&mut self, index: usize, target: impl IntoTarget, layers: &[&Layer]) {
         let target = target.into_target(self.target_name(index));
         self.set(index, target, layers);
@@ -120,6 +178,7 @@ impl Assembly {
     }
 
     /// Sets the guard of the route `index` of the table.
+    #[inline(never)]
     pub fn guard(&mut self, index: usize, guard: impl Guard) {
         if let Err(problem) = guard.check() {
             let route = self.routes.0.get(index);
@@ -207,6 +266,15 @@ impl Assembly {
             question,
         })))
     }
+}
+
+fn at<T: Copy>(list: &[T], place: u32) -> Option<T> {
+    list.get(place as usize).copied()
+}
+
+/// A status that is none is reported with the route.
+fn status_of(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(0)
 }
 
 fn end(target: Target, layers: &[Layer]) -> End {

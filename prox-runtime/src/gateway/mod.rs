@@ -8,6 +8,7 @@ mod embed;
 mod explain;
 mod keys;
 mod own;
+mod rates;
 mod readiness;
 mod refusal;
 mod service;
@@ -39,6 +40,7 @@ pub use self::{
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
     own::{ChoosesEndpoints, NoPolicy, OwnPolicy},
+    rates::{LetsRequestsThrough, Limit, OtherLimit, RateOfZero, Something, passes},
     readiness::{Readiness, readiness},
     service::GatewayFuture,
     split::Split,

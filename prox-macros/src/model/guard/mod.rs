@@ -11,7 +11,11 @@ mod read;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::{network::Network, opposite::Open, read::read};
+pub(crate) use self::{
+    network::Network,
+    opposite::Open,
+    read::{cookie_flaw, header_flaw, query_flaw, read},
+};
 
 /// What a guard accepts; without tests it is every request, which is what a route without a guard accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

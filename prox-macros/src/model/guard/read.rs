@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, TokenTree};
 
 use super::{Guard, Key, Network, Test};
 use crate::{
-    diag::{Diagnostics, Flaw, Place},
+    diag::{Diagnostics, Flaw, Place, shown},
     syntax::{
         ast::Text,
         cursor::{text_of, tokens_of},
@@ -25,6 +25,21 @@ pub(crate) fn read(tokens: &[TokenTree], diag: &mut Diagnostics) -> Guard {
         return Guard::hole();
     }
     guard
+}
+
+/// What is wrong with the name of a header, if anything is.
+pub(crate) fn header_flaw(name: &str) -> Option<Flaw> {
+    Kind::Header.name_flaw(name)
+}
+
+/// What is wrong with the name of a parameter of the query, if anything is.
+pub(crate) fn query_flaw(name: &str) -> Option<Flaw> {
+    Kind::Query.name_flaw(name)
+}
+
+/// What is wrong with the name of a cookie, if anything is.
+pub(crate) fn cookie_flaw(name: &str) -> Option<Flaw> {
+    Kind::Cookie.name_flaw(name)
 }
 
 struct Reader<'d> {
@@ -80,7 +95,7 @@ impl Reader<'_> {
                         Place::of(&tokens, other.span()),
                         "no request is accepted by this guard and by what stands before it",
                     )
-                    .help("take one of them away; of what a request repeats the first counts");
+                    .help("remove one of them; of what a request repeats the first counts");
                 Guard::unknown()
             };
             rest = more;
@@ -123,6 +138,16 @@ impl Reader<'_> {
             _ => return None,
         };
         let key = self.key(kind, &name)?;
+        if let (Some(text), "starts_with") = (&value, verb)
+            && text.value.is_empty()
+        {
+            let flaw = Flaw {
+                at: 0..0,
+                message: String::from("every value starts with an empty string"),
+                help: format!("write `{word}({}).exists()`", name.token),
+            };
+            self.refuse(text, Some(flaw))?;
+        }
         if let Some(text) = &value {
             self.refuse(text, kind.value_flaw(&text.value, verb == "is"))?;
             if key == super::cookies() {
@@ -217,10 +242,7 @@ impl Kind {
         let character = name.get(at..)?.chars().next()?;
         Some(Flaw {
             at: at..at + character.len_utf8(),
-            message: format!(
-                "`{}` cannot be in the name of {what}",
-                character.escape_debug()
-            ),
+            message: format!("{} cannot be in the name of {what}", shown(character)),
             help: match self {
                 Self::Query => format!("write it as clients send it: `{}`", in_query(name, true)),
                 _ => String::from("a name has letters, digits, `-`, `_` and the like"),
@@ -244,15 +266,12 @@ impl Kind {
             let character = value.get(at..)?.chars().next()?;
             return Some(Flaw {
                 at: at..at + character.len_utf8(),
-                message: format!(
-                    "`{}` cannot be in the value of {what}",
-                    character.escape_debug()
-                ),
+                message: format!("{} cannot be in the value of {what}", shown(character)),
                 help: match self {
                     Self::Query => {
                         format!("write it as clients send it: `{}`", in_query(value, false))
                     }
-                    _ => String::from("take it away"),
+                    _ => String::from("remove it"),
                 },
             });
         }

@@ -64,7 +64,6 @@ fn what_implies_another_is_more_specific() {
 fn what_is_written_differently_can_be_the_same() {
     let cases = [
         (r#"header("X-Beta").is("1")"#, r#"header("x-beta").is("1")"#),
-        (r#"query("x").starts_with("")"#, r#"query("x").exists()"#),
         (
             r#"query("x").is("1").and(query("x").exists())"#,
             r#"query("x").is("1")"#,
@@ -170,7 +169,7 @@ fn literals_that_no_request_can_have_are_refused() {
         ),
         (
             r#"header("x beta").is("1")"#,
-            "` ` cannot be in the name of a header",
+            "a blank cannot be in the name of a header",
         ),
         (
             r#"header("x-beta:").is(VALUE)"#,

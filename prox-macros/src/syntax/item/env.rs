@@ -1,14 +1,14 @@
 //! Variables of the environment.
 
-use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 use quote::quote_spanned;
 
 use super::type_until;
 use crate::syntax::{
     Parser,
-    ast::{Attr, Env, Expr},
-    cursor::{Cursor, text_of, tokens_of},
+    ast::{Attr, Env},
+    cursor::{Cursor, tokens_of},
     expr::Stop,
     marks::Mark,
     sound::Use,
@@ -74,43 +74,6 @@ impl Parser<'_> {
             ty,
             default,
         });
-    }
-
-    /// The default, unless it is plainly not of the type: a number without its unit, or a number in quotes.
-    fn default_form(&mut self, ty: &[TokenTree], default: Expr) -> Option<Expr> {
-        let (Some(TokenTree::Ident(ty)), [TokenTree::Literal(literal)]) =
-            (ty.last(), default.tokens.as_slice())
-        else {
-            return Some(default);
-        };
-        let ty = ty.to_string();
-        let text = text_of(&TokenTree::Literal(literal.clone())).map(|text| text.value);
-        let shown = text.clone().unwrap_or_else(|| literal.to_string());
-        let number = shown.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-        let duration = shown
-            .parse::<Literal>()
-            .is_ok_and(|literal| matches!(unit(&literal), Some(Ok(Unit::Millis(_)))));
-        let help = match (ty.as_str(), &text) {
-            ("Duration", _) if number && !shown.is_empty() => {
-                format!("write `{shown}s` for seconds, or `{shown}ms` for milliseconds")
-            }
-            ("Duration", Some(_)) if duration => format!("write `{shown}`, without quotes"),
-            (
-                "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize",
-                Some(_),
-            ) if number && !shown.is_empty() => format!("write `{shown}`, without quotes"),
-            ("bool", Some(_)) if shown == "true" || shown == "false" => {
-                format!("write `{shown}`, without quotes")
-            }
-            _ => return Some(default),
-        };
-        self.diag
-            .error(
-                literal.span(),
-                format!("the default of the variable is `{literal}`, which is no `{ty}`"),
-            )
-            .help(help);
-        None
     }
 
     /// Reports that the type is missing; the one that the name or the default tells, else `String`.

@@ -1,5 +1,6 @@
 //! The lines that are no routes: `struct`, `env`, `let`, `backend`, `host` and `expect`.
 
+pub(crate) mod default;
 mod env;
 mod expect;
 mod host;

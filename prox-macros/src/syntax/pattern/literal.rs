@@ -18,7 +18,7 @@ pub(super) fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
                 help: String::from("write `%25` for a percent sign"),
             });
         };
-        if matches!(byte, b'/' | b'\\' | 0) {
+        if matches!(byte, b'\\' | 0) {
             return Err(Flaw {
                 at: place,
                 message: format!(
@@ -41,6 +41,17 @@ pub(super) fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
                 help: format!("write `%{}`", digits.to_ascii_uppercase()),
             });
         }
+    }
+    // Only routes whose targets take an encoded slash may have one, and none with dots beside it.
+    if let Some(dots) = piece.split("%2F").find(|part| matches!(*part, "." | "..")) {
+        let at = start + piece.find(dots).unwrap_or(0);
+        return Err(Flaw {
+            at: at..at + dots.len(),
+            message: format!(
+                "a request with `{dots}` beside an encoded slash is answered with 400"
+            ),
+            help: String::from("remove it"),
+        });
     }
     Ok(Segment::Literal(piece.to_owned()))
 }

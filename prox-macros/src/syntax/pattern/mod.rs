@@ -166,7 +166,7 @@ fn elsewhere(value: &str) -> Option<Flaw> {
     }
     if matches!(value, "*" | "**") {
         return flaw(
-            "`*` is no wildcard in a path",
+            "`*` is not a wildcard in a path",
             String::from("write `\"/\"`, which takes all below it"),
         );
     }

@@ -36,12 +36,12 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
         let name = if name.is_empty() { "rest" } else { name };
         return Err(Flaw {
             at: whole.clone(),
-            message: String::from("`*` is no wildcard in a path"),
+            message: String::from("`*` is not a wildcard in a path"),
             help: if value.ends_with(piece) {
                 let prefix = value.get(..start.saturating_sub(1)).unwrap_or_default();
                 let prefix = if prefix.is_empty() { "/" } else { prefix };
                 format!(
-                    "write `\"{prefix}\"`, which takes all below it, or `{{*{name}}}` to name the rest"
+                    "write `\"{prefix}\"`, which takes all below it, or `{{*{name}}}` to name the rest; the sign itself is `%2A`"
                 )
             } else {
                 replaced("{name}")
@@ -99,13 +99,14 @@ fn foreign(piece: &str, whole: &Range<usize>, replaced: impl Fn(&str) -> String)
         })
     };
     if piece.chars().all(|c| c == '*') && piece.len() > 1 {
-        return flaw("`**` is no wildcard in a path", replaced("{*rest}"));
+        return flaw("`**` is not a wildcard in a path", replaced("{*rest}"));
     }
     if piece.contains('*') && !piece.contains('{') {
         return flaw(
-            "`*` is no wildcard in a path, alone or beside text",
-            String::from(
-                "write `{name}` for a whole segment, and look at the rest of it in a guard: `if |req: &prox::Parts| ..`",
+            "`*` is not a wildcard in a path",
+            format!(
+                "write `{}` for the sign itself; `{{name}}` takes a whole segment, of which a guard sees the rest: `if |req: &prox::Parts| ..`",
+                piece.replace('*', "%2A")
             ),
         );
     }

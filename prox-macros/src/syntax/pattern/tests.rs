@@ -42,8 +42,8 @@ fn each_flaw_has_the_form_to_write() {
         ),
         (
             "/x/*",
-            "`*` is no wildcard in a path",
-            "write `\"/x\"`, which takes all below it, or `{*rest}` to name the rest",
+            "`*` is not a wildcard in a path",
+            "write `\"/x\"`, which takes all below it, or `{*rest}` to name the rest; the sign itself is `%2A`",
         ),
         (
             "/a b",
@@ -95,6 +95,9 @@ fn each_flaw_has_the_form_to_write() {
     assert!(flaw("/a?b=c").help.contains("if query("));
     assert!(flaw("/a/../b").message.contains("`..`"));
     assert!(flaw("/{*a}/b").message.contains("nothing can follow"));
-    assert!(flaw("/a%2Fb").message.contains("400"));
+    assert!(flaw("/a%5Cb").message.contains("400"));
+    assert!(flaw("/a%2F..").message.contains("400"));
+    assert!(flaw("/a%2fb").help.contains("`%2F`"));
+    assert!(flaw("/a*b").help.contains("`a%2Ab`"));
     assert!(flaw("/%zz").message.contains("two hexadecimal digits"));
 }

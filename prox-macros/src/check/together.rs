@@ -1,0 +1,148 @@
+//! Options that contradict each other, or that change nothing without another.
+
+use proc_macro2::{Group, Ident, Literal, TokenTree};
+
+use crate::{
+    diag::{Diagnostics, Place},
+    model::Model,
+    syntax::{
+        arguments,
+        calls::{Call, each_expr, each_option},
+        cursor::{text_of, tokens_of},
+        units::{Unit, unit},
+    },
+};
+
+pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
+    let is_backend = |name: &Ident| model.is_backend(name);
+    for target in model.targets() {
+        each_expr(target, &mut |expr| {
+            each_option(&expr.tokens, &is_backend, &mut |call| {
+                turned_round(call, diag)
+            });
+            // Only of a cluster that begins here is known what it has.
+            if let [TokenTree::Ident(word), TokenTree::Group(cluster), rest @ ..] =
+                expr.tokens.as_slice()
+                && word == "cluster"
+            {
+                lonely(cluster, &options_of(rest), diag);
+            }
+        });
+    }
+}
+
+/// An option of a chain, and its arguments.
+type Written<'t> = (&'t Ident, &'t Group);
+
+fn options_of(chain: &[TokenTree]) -> Vec<Written<'_>> {
+    let options = chain.windows(3).filter_map(|part| match part {
+        [
+            TokenTree::Punct(dot),
+            TokenTree::Ident(option),
+            TokenTree::Group(group),
+        ] if dot.as_char() == '.' => Some((option, group)),
+        _ => None,
+    });
+    options.collect()
+}
+
+/// Options that need another one, or endpoints of a kind, to do anything.
+fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
+    let has = |name: &str| options.iter().find(|(option, _)| *option == name);
+    if let (Some((queue, _)), None) = (has("queue"), has("max_connections")) {
+        diag.error(
+            *queue,
+            "nothing ever waits in this queue: there is no limit",
+        )
+        .help("write `.max_connections(100)` beside it, or remove it");
+    }
+    let inner = tokens_of(cluster.stream());
+    if let Some([TokenTree::Ident(_), TokenTree::Group(_), dns @ ..]) = arguments(&inner).get(1) {
+        ttls(&options_of(dns), diag);
+    }
+    let check = has("health").map(|(_, group)| tokens_of(group.stream()));
+    if let (Some([TokenTree::Ident(grpc), TokenTree::Group(_), ..]), None) =
+        (check.as_deref(), has("http2"))
+        && grpc == "grpc"
+    {
+        diag.error(
+            grpc,
+            "`grpc()` checks over HTTP/2, which this cluster does not speak",
+        )
+        .help("write `.http2()` before `.health(..)`");
+    }
+    if let (Some((tls, _)), Some(false)) = (has("tls"), any_https(cluster)) {
+        diag.error(
+            *tls,
+            "`.tls(..)` changes nothing: no endpoint is `https://`",
+        )
+        .help("write `https://` in the URLs of the endpoints, or remove it");
+    }
+}
+
+/// `dns(..).min_ttl(..).max_ttl(..)`.
+fn ttls(options: &[Written<'_>], diag: &mut Diagnostics) {
+    let time = |name: &str| {
+        let (_, group) = options.iter().find(|(option, _)| *option == name)?;
+        let inner = tokens_of(group.stream());
+        let literal = only_literal(&inner)?.clone();
+        match unit(&literal) {
+            Some(Ok(Unit::Millis(millis))) => Some((literal, millis)),
+            _ => None,
+        }
+    };
+    if let (Some((min, short)), Some((max, long))) = (time("min_ttl"), time("max_ttl"))
+        && short > long
+    {
+        diag.error(
+            max.span(),
+            format!("`max_ttl` of `{max}` is less than `min_ttl` of `{min}`"),
+        )
+        .help(format!("write `.min_ttl({max}).max_ttl({min})`"));
+    }
+}
+
+/// Whether an endpoint speaks TLS; none if that is not known before the gateway starts.
+fn any_https(cluster: &Group) -> Option<bool> {
+    let inner = tokens_of(cluster.stream());
+    let written = arguments(&inner);
+    let [TokenTree::Group(list)] = written.get(1)? else {
+        return None;
+    };
+    let elements = tokens_of(list.stream());
+    let mut secure = false;
+    for element in arguments(&elements) {
+        let url = text_of(element.first()?)?;
+        secure |= url.value.starts_with("https:");
+    }
+    Some(secure)
+}
+
+/// `.back_off(first, longest)` and `.eject_for(first, longest)`.
+fn turned_round(call: &Call<'_>, diag: &mut Diagnostics) {
+    if call.name != "back_off" && call.name != "eject_for" {
+        return;
+    }
+    let inner = tokens_of(call.group.stream());
+    let times = arguments(&inner).into_iter().filter_map(only_literal);
+    let times: Vec<&Literal> = times.collect();
+    if let [first, longest] = times.as_slice()
+        && let (Some(Ok(Unit::Millis(short))), Some(Ok(Unit::Millis(long)))) =
+            (unit(first), unit(longest))
+        && short > long
+    {
+        let (name, both) = (call.name, Place::of(&inner, call.group.span()));
+        diag.error(
+            both,
+            format!("`{name}` takes the first time, then the longest, which is shorter here"),
+        )
+        .help(format!("write `.{name}({longest}, {first})`"));
+    }
+}
+
+fn only_literal(argument: &[TokenTree]) -> Option<&Literal> {
+    match argument {
+        [TokenTree::Literal(literal)] => Some(literal),
+        _ => None,
+    }
+}

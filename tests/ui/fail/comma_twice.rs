@@ -1,0 +1,15 @@
+//! Two commas between two routes.
+
+prox::gateway! {
+    pub struct Shop;
+
+    "/users" => "http://10.0.0.1:8080",,
+    "/orders" => "http://10.0.0.2:8080",
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends());
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
