@@ -221,9 +221,13 @@ impl Rewriting<'_> {
         if self.endpoint {
             return Some("endpoint");
         }
-        let chain = arguments(before).pop().filter(|_| self.options)?;
+        let chain = arguments(before).pop()?;
         let chain = [chain, &[TokenTree::Group(group.clone())]].concat();
-        self.context.owners.owner(&chain)
+        if self.options {
+            return self.context.owners.owner(&chain);
+        }
+        matches!(self.place, Place::Policy | Place::Key)
+            .then(|| self.context.owners.of_settings(&chain))?
     }
 
     /// The arguments of an option. What is not of the right type has been reported; what stands for it keeps rustc from speaking

@@ -323,7 +323,6 @@ impl Parser<'_> {
             self.late_guard = None;
             self.late_layers.clear();
             target = self.target(c, Stop::Comma);
-            head.unknown_method |= target.is_none();
             // Reported there; meant as a guard, so that nothing follows from the mistake.
             guard = guard.or(self.late_guard.take());
             layers.append(&mut self.late_layers);

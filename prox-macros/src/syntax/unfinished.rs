@@ -15,7 +15,7 @@ impl Parser<'_> {
         }
         let mut said = false;
         while let Some(last) = expr.tokens.last()
-            && is_unfinished(&expr.tokens)
+            && (is_unfinished(&expr.tokens) || said && is(last, ':'))
         {
             if !said {
                 let shown = shown(&expr.tokens);
@@ -55,6 +55,11 @@ fn inside(tokens: &[TokenTree]) -> Option<(TokenTree, String)> {
         {
             return None;
         }
+        let is_called = matches!(sign, Some(TokenTree::Ident(_)))
+            && matches!(
+                place.checked_sub(2).and_then(|at| tokens.get(at)),
+                Some(TokenTree::Punct(_))
+            );
         let inner = tokens_of(group.stream());
         let mut start = 0;
         let ends = inner.iter().enumerate().filter(|(_, token)| is(token, ','));
@@ -65,13 +70,20 @@ fn inside(tokens: &[TokenTree]) -> Option<(TokenTree, String)> {
             if bars % 2 == 1 && end < inner.len() {
                 continue;
             }
-            if let Some(last) = part.last().filter(|_| is_unfinished(part)) {
+            // The table of literals speaks of a `5%`.
+            let percent = is_percent(part) && is_called;
+            if let Some(last) = part.last().filter(|_| is_unfinished(part) && !percent) {
                 return Some((last.clone(), self::shown(part)));
             }
             start = end + 1;
         }
         inside(&inner)
     })
+}
+
+/// Whether the tokens are a number of percent as it is written elsewhere.
+fn is_percent(tokens: &[TokenTree]) -> bool {
+    matches!(tokens, [TokenTree::Literal(_), sign] if is(sign, '%'))
 }
 
 /// Whether an operator or a word at the end waits for more.
@@ -92,7 +104,11 @@ pub(crate) fn is_unfinished(tokens: &[TokenTree]) -> bool {
         [.., last] if character(last) == Some('>') => {
             tokens.iter().filter(|token| is(token, '<')).count() == 0
         }
-        [.., last @ TokenTree::Punct(_)] => !is(last, '?'),
+        // What is no operator is reported elsewhere.
+        [before @ .., last] if character(last) == Some(':') => {
+            before.last().is_some_and(|before| is(before, ':'))
+        }
+        [.., TokenTree::Punct(last)] => !"?~$#@".contains(last.as_char()),
         [.., before, TokenTree::Ident(word)] if !is(before, '.') => {
             WORDS.iter().any(|unfinished| word == unfinished)
         }

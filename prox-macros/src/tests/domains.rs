@@ -173,6 +173,9 @@ fn literals_outside_of_their_domain_are_told_so_once() {
 fn a_name_of_the_gateway_is_not_a_word() {
     let source = "let cookie = mine; \"/\" => cluster(rr, [A]).sticky(cookie(5))";
     assert_eq!(messages(source), Vec::<String>::new());
+    // A closure that could be meant is reported, and its argument is not judged as that of the word.
+    let source = "let cookie = |n: u8| mine(n); \"/\" => cluster(rr, [A]).sticky(cookie(5))";
+    assert_eq!(messages(source).len(), 1, "{:?}", messages(source));
 }
 
 /// What an option takes that can be a literal.

@@ -46,10 +46,10 @@ fn a_part_is_under_the_whole() {
             r#"backend users = "http://u"; "/" => users.retry(RetryOptions::new(1).per_try_timeout(999ms)).timeout(1s)"#,
             &[],
         ),
-        // The last retry counts as a whole.
+        // The last retry counts as a whole, so that nothing is said of the time of the first.
         (
             r#"backend a = cluster(rr, ["http://a"]).retry(RetryOptions::new(2).per_try_timeout(2s)).retry(2).timeout(1s); "/" => a"#,
-            &[],
+            &["duplicate `.retry(..)`: it replaces the one before"],
         ),
         (
             r#""/" => cluster(rr, [A]).retry(prox::RetryOptions::new(2).patience(2s)).timeout(1s)"#,

@@ -16,10 +16,10 @@ use self::{
 };
 use crate::{
     diag::{Diagnostics, Place},
-    model::Model,
+    model::{Model, names::Whose},
     syntax::{
         arguments,
-        calls::{Call, each_expr, has_options, is_in_path, is_method},
+        calls::{Call, each_expr, has_options, is_in_path, is_method, mentions},
         cursor::tokens_of,
     },
 };
@@ -60,7 +60,7 @@ impl<'m> Owners<'m> {
 
     /// What has the methods of a value in the arguments of an option.
     pub(crate) fn of_settings(&self, tokens: &[TokenTree]) -> Option<Owner> {
-        if let [TokenTree::Ident(word), TokenTree::Group(_), ..] = tokens {
+        if let [TokenTree::Ident(name), TokenTree::Group(group), ..] = tokens {
             const WORDS: [(&str, Owner); 9] = [
                 ("http", "check"),
                 ("tcp", "check"),
@@ -72,10 +72,17 @@ impl<'m> Owners<'m> {
                 ("dns", "dns"),
                 ("srv", "dns"),
             ];
-            let word = word.to_string();
-            let known = WORDS.iter().find(|(name, _)| word == *name);
-            let known = known.filter(|_| !self.model.names.is_own(&word));
-            return known.map(|(_, owner)| *owner);
+            let word = name.to_string();
+            let (_, owner) = WORDS.iter().find(|(known, _)| word == *known)?;
+            let names = &self.model.names;
+            let inner = tokens_of(group.stream());
+            let given = arguments(&inner).len();
+            // A function of the user may be meant as well, which is reported.
+            let both = || {
+                let itself = mentions(&inner, name);
+                matches!(names.call_in_slot(&word, given, itself), Whose::Both(_))
+            };
+            return (!names.is_own(&word) && !both()).then_some(*owner);
         }
         // The last but one name of `prox::RetryOptions::new(..)`.
         let path: Vec<&Ident> = tokens
