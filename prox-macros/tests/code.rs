@@ -12,12 +12,6 @@ mod facade {
         pub(crate) use prox_runtime::*;
         pub(crate) use std::time::Duration;
 
-        pub(crate) mod places {
-            pub(crate) mod scope {
-                pub(crate) use prox_runtime::{redirect, respond};
-            }
-        }
-
         macro_rules! service_impl {
             ($name:ident) => {};
         }

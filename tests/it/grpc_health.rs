@@ -207,8 +207,10 @@ async fn a_server_of_something_else_is_out() {
 
 #[test]
 fn a_backend_that_speaks_no_http2_is_told_at_the_start() {
+    // What is literal is told while compiling.
+    let check = prox::GrpcCheck::new();
     let gateway = prox::gateway! {
-        backend orders = cluster(rr, ["http://127.0.0.1:1"]).health(grpc());
+        backend orders = cluster(rr, ["http://127.0.0.1:1"]).health(check);
         "/" => orders,
     };
     let error = gateway.unwrap_err().to_string();

@@ -390,8 +390,10 @@ async fn a_breaker_spares_a_backend_that_fails_and_closes_when_probes_pass() {
 
 #[test]
 fn a_check_that_cannot_be_made_is_told_at_the_start() {
+    // What is literal is told while compiling.
+    let path = "healthz";
     let gateway = prox::gateway! {
-        backend users = cluster(rr, ["http://127.0.0.1:1"]).health(prox::HttpCheck::new("healthz"));
+        backend users = cluster(rr, ["http://127.0.0.1:1"]).health(prox::HttpCheck::new(path));
         "/" => users,
     };
     let error = gateway.unwrap_err().to_string();

@@ -88,8 +88,10 @@ async fn a_client_stays_when_its_variant_fails_and_when_the_shares_move() {
 
 #[test]
 fn a_name_that_no_cookie_can_have_is_told_at_the_start() {
+    // What is literal is told while compiling.
+    let name = "a b";
     let gateway = prox::gateway! {
-        "/" => split { 1 => respond(200, "a"), 1 => respond(200, "b") }.sticky(cookie("a b")),
+        "/" => split { 1 => respond(200, "a"), 1 => respond(200, "b") }.sticky(cookie(name)),
     };
     let error = gateway.unwrap_err().to_string();
     assert!(error.contains("`a b` is no name of a cookie"), "{error}");

@@ -4,12 +4,19 @@
 //! It is written from the table of words, so a new word is tried as soon as there is one. When it runs it asks the gateways,
 //! and so tells a name of the user from the word.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a program is written once"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 /// A kind of name; `$w` is the name.
+#[expect(clippy::struct_excessive_bools, reason = "columns of a table")]
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -182,13 +189,13 @@ pub(crate) fn program() -> PathBuf {
 
 /// A module with one gateway, which has all words as names of this kind.
 fn gateway(kind: &Kind, named: bool, module: &str, words: &[(String, String)]) -> String {
-    let names: Vec<&String> = words
+    let written: Vec<&String> = words
         .iter()
         .map(|(_, word)| word)
         .filter(|word| *word != kind.not)
         .collect();
     let each = |form: &str| -> String {
-        let all = names.iter().map(|word| form.replace("$w", word) + "\n");
+        let all = written.iter().map(|word| form.replace("$w", word) + "\n");
         if form.is_empty() {
             String::new()
         } else {
@@ -215,7 +222,7 @@ fn gateway(kind: &Kind, named: bool, module: &str, words: &[(String, String)]) -
             format!("made({given})"),
         )
     };
-    let all: String = names.iter().map(|word| format!("\"{word}\", ")).collect();
+    let all: String = written.iter().map(|word| format!("\"{word}\", ")).collect();
     let asked = if kind.answers { all.as_str() } else { "" };
     let policies = kind.policies;
     format!(
@@ -371,7 +378,7 @@ fn check(
     let seen = SEEN.lock().unwrap().len();
     assert_eq!(seen, if policies { 5 } else { 0 }, "{kind}: policies of the user");
     runtime.block_on(async {
-        let all = names.iter().map(|name| (format!("/v/{name}"), *name));
+        let all = written.iter().map(|name| (format!("/v/{name}"), *name));
         let words = [("/w/handler", "answer"), ("/w/respond", "respond"), ("/w/exact", "exact")];
         for (path, wanted) in all.chain(words.map(|(path, wanted)| (path.to_owned(), wanted))) {
             let request = http::Request::get(&path).header("host", "localhost").body(prox::Body::empty()).unwrap();

@@ -174,7 +174,7 @@ fn follow(
         (host, rest)
     };
     // Which hosts no block names, only the world knows.
-    if host == 0 && route.host != 0 || !location.starts_with('/') && host == 0 {
+    if host == 0 && (route.host != 0 || !location.starts_with('/')) {
         return None;
     }
     let holes = model.hosts.iter().any(|host| host.hole)

@@ -119,9 +119,10 @@ fn has_option(tokens: &[TokenTree]) -> bool {
 fn of_cluster(tokens: &[TokenTree]) -> Option<bool> {
     let cluster =
         matches!(tokens, [TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "cluster");
-    match has_option(tokens) {
-        true => Some(true),
-        false => cluster.then_some(false),
+    if has_option(tokens) {
+        Some(true)
+    } else {
+        cluster.then_some(false)
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     for target in model.targets() {
         each_expr(target, &mut |expr| {
             each_option(&expr.tokens, &is_backend, &mut |call| {
-                turned_round(call, diag)
+                turned_round(call, diag);
             });
             // Only of a cluster that begins here is known what it has.
             if let [TokenTree::Ident(word), TokenTree::Group(cluster), rest @ ..] =

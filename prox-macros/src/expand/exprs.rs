@@ -432,8 +432,13 @@ impl Rewriting<'_> {
             Some(Ok(Unit::Bytes(bytes))) => {
                 let number = format!("{bytes}usize").parse();
                 let mut number: Literal = number.unwrap_or_else(|_| Literal::usize_suffixed(0));
-                number.set_span(span);
-                TokenTree::Literal(number).into()
+                if self.mirror.is_some() {
+                    number.set_span(span);
+                    return TokenTree::Literal(number).into();
+                }
+                // clippy looks at how a literal of the user is written.
+                number.set_span(at(span));
+                in_brackets(span, TokenTree::Literal(number).into())
             }
             // What is no value has been reported; one of the right type keeps rustc from speaking of it, too.
             Some(Err(_)) if literal.to_string().ends_with(['b', 'B']) => {
@@ -452,11 +457,17 @@ impl Rewriting<'_> {
         }
         number.set_span(span);
         // In brackets of the user, so that rustc says what is wrong with its type here, and not of the gateway as a whole.
-        let value = quote_spanned!(at(span)=> __p::Duration::from_millis(#number));
-        let mut brackets = Group::new(Delimiter::Parenthesis, value);
-        brackets.set_span(span);
-        TokenTree::Group(brackets).into()
+        in_brackets(
+            span,
+            quote_spanned!(at(span)=> __p::Duration::from_millis(#number)),
+        )
     }
+}
+
+fn in_brackets(span: Span, value: TokenStream) -> TokenStream {
+    let mut brackets = Group::new(Delimiter::Parenthesis, value);
+    brackets.set_span(span);
+    TokenTree::Group(brackets).into()
 }
 
 /// With its type, which nothing else tells.

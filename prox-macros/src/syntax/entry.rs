@@ -313,10 +313,7 @@ impl Parser<'_> {
             }
         }
         let mut target = None;
-        if !self.arrow(c, &path) {
-            // A guard may be about to follow.
-            head.unknown_method = true;
-        } else {
+        if self.arrow(c, &path) {
             if let Some(scope) = self.scope_behind_arrow(c, &head, &path) {
                 return scope;
             }
@@ -326,6 +323,9 @@ impl Parser<'_> {
             // Reported there; meant as a guard, so that nothing follows from the mistake.
             guard = guard.or(self.late_guard.take());
             layers.append(&mut self.late_layers);
+        } else {
+            // A guard may be about to follow.
+            head.unknown_method = true;
         }
         if c.is_word(0, "with") {
             self.mark_layers(c);

@@ -60,18 +60,6 @@ impl Parser<'_> {
         self.layers(list(&inner, word))
     }
 
-    /// The block of a host or a scope that ends right before, if one does: whether it ends on the same line as what follows.
-    pub(super) fn behind_block(&self, c: &Cursor<'_>) -> Option<bool> {
-        let Some(TokenTree::Group(block)) = c.previous() else {
-            return None;
-        };
-        if block.delimiter() != Delimiter::Brace {
-            return None;
-        }
-        let (end, here) = (line(block.span_close()), line(c.span()));
-        Some(end == here)
-    }
-
     /// The end of a line of layers. Without its `;` they may have been meant for what stands around them.
     pub(super) fn end_of_layers(&mut self, c: &mut Cursor<'_>, word: Span, behind: Option<bool>) {
         if behind == Some(true) && line(word) > 0 || behind.is_some() && !c.is_punct(0, ';') {
@@ -131,6 +119,18 @@ impl Parser<'_> {
         }
         all
     }
+}
+
+/// The block of a host or a scope that ends right before, if one does: whether it ends on the same line as what follows.
+pub(super) fn behind_block(c: &Cursor<'_>) -> Option<bool> {
+    let Some(TokenTree::Group(block)) = c.previous() else {
+        return None;
+    };
+    if block.delimiter() != Delimiter::Brace {
+        return None;
+    }
+    let (end, here) = (line(block.span_close()), line(c.span()));
+    Some(end == here)
 }
 
 /// Whether a layer follows the `,`, and no line.

@@ -137,7 +137,7 @@ impl Parser<'_> {
             "pub" | "struct" => self.named(c, attrs, level),
             "with" => {
                 self.no_attrs(&attrs, "`with`");
-                let behind = self.behind_block(c);
+                let behind = layers::behind_block(c);
                 let after_comma =
                     matches!(c.previous(), Some(TokenTree::Punct(punct)) if punct.as_char() == ',');
                 let layers = self.with(c);

@@ -45,6 +45,7 @@ fn literals_in_their_domain_are_told_nothing() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn literals_outside_of_their_domain_are_told_so_once() {
     for (options, wanted) in [
         (

@@ -123,7 +123,7 @@ impl Assembly {
     /// Routes that need no code of their own are data, since a compiler takes milliseconds for a call and nothing for a number.
     pub fn backends(&mut self, routes: &[[u32; 3]], backends: &[&Cluster], layers: &[&[&Layer]]) {
         for &[index, backend, chain] in routes {
-            let target = at(backends, backend).copied().cloned();
+            let target = at(backends, backend).cloned();
             if let (Some(target), Some(layers)) = (target, at(layers, chain)) {
                 self.route(index as usize, target, layers);
             }

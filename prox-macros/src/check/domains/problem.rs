@@ -82,11 +82,15 @@ pub(super) fn problem(domain: &Domain, option: &str, argument: &[TokenTree]) -> 
         }
         Domain::Share => share(&written),
         Domain::Factor(least) => factor(option, &written, *least),
-        Domain::Text(form) => text(option, &written, form),
+        Domain::Text(form) => text(option, &written, *form),
         Domain::Statuses => None,
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every caller gives it back as an option"
+)]
 fn whole(message: String, help: impl Into<String>) -> Option<Problem> {
     Some(Problem {
         what: What::Whole(message),
@@ -96,6 +100,10 @@ fn whole(message: String, help: impl Into<String>) -> Option<Problem> {
 }
 
 /// Of an argument that rustc would refuse as well.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every caller gives it back as an option"
+)]
 fn untyped(stand_in: StandIn, message: String, help: impl Into<String>) -> Option<Problem> {
     Some(Problem {
         what: What::Whole(message),
@@ -141,8 +149,6 @@ fn time(
         )
     };
     match &written.value {
-        // Reported for any expression.
-        Value::Malformed => None,
         Value::Millis(_) if written.negative => None,
         Value::Millis(0) if least > 0 => {
             whole(format!("`{option}` of `{literal}` {zero}"), instead)
@@ -157,7 +163,8 @@ fn time(
             format!("`{option}` of `{literal}` is longer than a year"),
             "write `8760h` or less",
         ),
-        Value::Millis(_) => None,
+        // A malformed unit is reported for any expression.
+        Value::Malformed | Value::Millis(_) => None,
         Value::Text(text) => unlike("is a string", in_units(text)),
         Value::Size(_) => unlike("is a size", in_units("")),
         Value::Whole(_) | Value::Fraction(_) if written.negative => untyped(
@@ -199,7 +206,6 @@ fn count(
     };
     let range = || format!("write a whole number, {least} or more");
     match &written.value {
-        Value::Malformed => None,
         Value::Millis(_) if written.negative => None,
         Value::Whole(_) if written.negative => untyped(
             StandIn::Whole,
@@ -214,7 +220,7 @@ fn count(
             format!("`{option}` of {number} is more than {most}"),
             format!("write a number from {least} to {most}"),
         ),
-        Value::Whole(_) => None,
+        Value::Malformed | Value::Whole(_) => None,
         Value::Fraction(_) => unlike("is a fraction", range()),
         Value::Millis(_) => unlike("is a duration", range()),
         Value::Size(_) => unlike("is a size", range()),
@@ -276,7 +282,7 @@ fn factor(option: &str, written: &Written<'_>, least: f64) -> Option<Problem> {
     }
 }
 
-fn text(option: &str, written: &Written<'_>, form: &fn(&str) -> Option<Flaw>) -> Option<Problem> {
+fn text(option: &str, written: &Written<'_>, form: fn(&str) -> Option<Flaw>) -> Option<Problem> {
     let what = match &written.value {
         Value::Text(value) => {
             let flaw = form(value)?;

@@ -69,8 +69,9 @@ pub(super) fn authority(value: &str) -> Option<Flaw> {
         );
     }
     let bracketed = value.starts_with('[');
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.~:".contains(c);
-    let at = value.find(|c: char| !allowed(c) && !(bracketed && "[]".contains(c)));
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || "-_.~:".contains(c) || bracketed && "[]".contains(c);
+    let at = value.find(|c: char| !allowed(c));
     if let Some(at) = at {
         let character = value.get(at..)?.chars().next()?;
         return flaw(
