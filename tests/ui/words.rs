@@ -378,7 +378,7 @@ fn check(
     let seen = SEEN.lock().unwrap().len();
     assert_eq!(seen, if policies { 5 } else { 0 }, "{kind}: policies of the user");
     runtime.block_on(async {
-        let all = written.iter().map(|name| (format!("/v/{name}"), *name));
+        let all = names.iter().map(|name| (format!("/v/{name}"), *name));
         let words = [("/w/handler", "answer"), ("/w/respond", "respond"), ("/w/exact", "exact")];
         for (path, wanted) in all.chain(words.map(|(path, wanted)| (path.to_owned(), wanted))) {
             let request = http::Request::get(&path).header("host", "localhost").body(prox::Body::empty()).unwrap();

@@ -464,7 +464,8 @@ impl Rewriting<'_> {
     }
 }
 
-fn in_brackets(span: Span, value: TokenStream) -> TokenStream {
+/// In brackets of the user, so that rustc points to all of an expression that begins with what the macro writes.
+pub(super) fn in_brackets(span: Span, value: TokenStream) -> TokenStream {
     let mut brackets = Group::new(Delimiter::Parenthesis, value);
     brackets.set_span(span);
     TokenTree::Group(brackets).into()

@@ -7,7 +7,10 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use super::{Context, exprs::at};
+use super::{
+    Context,
+    exprs::{self, at, in_brackets},
+};
 use crate::{
     around::bound_in,
     model::names::Whose,
@@ -112,8 +115,11 @@ pub(super) fn path(meant: &Meant, name: &Ident) -> TokenStream {
     match meant.whose {
         Whose::User => TokenTree::Ident(name.clone()).into(),
         // Of both it is reported.
-        Whose::Word | Whose::Both(_) => quote_spanned!(span=> __p::places::#module::#name),
-        Whose::Unknown => in_sight(name, &module),
+        Whose::Word | Whose::Both(_) => in_brackets(
+            name.span(),
+            quote_spanned!(span=> __p::places::#module::#name),
+        ),
+        Whose::Unknown => in_sight(name, &module, name.span()),
     }
 }
 
@@ -132,6 +138,7 @@ pub(super) fn misspelled(
         tokens.get(1),
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis
     );
+    let at_name = exprs::at(name.span());
     let text = name.to_string();
     let takes = |slot| match (called, place) {
         (false, Place::Policy) => tokens.len() == 1 && slot == Slot::Policy,
@@ -147,7 +154,7 @@ pub(super) fn misspelled(
     } else {
         quote_spanned!(Span::mixed_site()=> scope)
     };
-    (!known).then(|| in_sight(name, &module))
+    (!known).then(|| in_sight(name, &module, at_name))
 }
 
 /// The first argument of a cluster whose word is misspelled: what is said of the word is enough.
@@ -156,19 +163,23 @@ pub(super) fn policy_in_sight(tokens: &[TokenTree]) -> Option<TokenStream> {
         [TokenTree::Ident(name), TokenTree::Punct(comma), ..]
             if comma.as_char() == ',' && vocab::is(Slot::Policy, &name.to_string()) =>
         {
-            Some(in_sight(name, &quote_spanned!(Span::mixed_site()=> scope)))
+            let module = quote_spanned!(Span::mixed_site()=> scope);
+            Some(in_sight(name, &module, at(name.span())))
         }
         _ => None,
     }
 }
 
-/// What the module has by this name, else what is in that module of the words.
-fn in_sight(name: &Ident, module: &TokenStream) -> TokenStream {
-    let span = at(name.span());
-    let value = quote_spanned!(span=> { use __p::places::#module::*; { use self::*; #name } });
-    let mut brackets = Group::new(Delimiter::Parenthesis, value);
-    brackets.set_span(span);
-    TokenTree::Group(brackets).into()
+/// What the module has by this name, else what is in that module of the words; in brackets with this span.
+fn in_sight(name: &Ident, module: &TokenStream, brackets: Span) -> TokenStream {
+    let block = |inner| {
+        let mut block = Group::new(Delimiter::Brace, inner);
+        block.set_span(brackets);
+        block
+    };
+    let own = block(quote_spanned!(at(name.span())=> use self::*; #name));
+    let value = block(quote_spanned!(at(name.span())=> use __p::places::#module::*; #own));
+    in_brackets(brackets, TokenTree::Group(value).into())
 }
 
 /// A policy that is a word alone, if this is one.
@@ -192,7 +203,10 @@ pub(super) fn policy(
         Whose::User => own(name),
         Whose::Word | Whose::Both(_) => built_in(&text, name.span()),
         // A policy that lacks its key, of which its type tells.
-        Whose::Unknown if keyed => in_sight(name, &quote_spanned!(at(name.span())=> scope)),
+        Whose::Unknown if keyed => {
+            let module = quote_spanned!(at(name.span())=> scope);
+            in_sight(name, &module, name.span())
+        }
         Whose::Unknown => {
             let function = function(&text);
             let policies = &mut context.policies.borrow_mut();

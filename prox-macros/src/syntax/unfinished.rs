@@ -72,7 +72,10 @@ fn inside(tokens: &[TokenTree]) -> Option<(TokenTree, String)> {
             }
             // The table of literals speaks of a `5%`.
             let percent = is_percent(part) && is_called;
-            if let Some(last) = part.last().filter(|_| is_unfinished(part) && !percent) {
+            let ends_type = part.last().is_some_and(|last| is(last, '>'))
+                && inner.iter().any(|token| is(token, '<'));
+            let whole = percent || ends_type || !is_unfinished(part);
+            if let Some(last) = part.last().filter(|_| !whole) {
                 return Some((last.clone(), self::shown(part)));
             }
             start = end + 1;
@@ -201,6 +204,8 @@ mod tests {
             "f::<A<B>>(c)",
             "f(_)",
             "f(a, )",
+            "|| -> Vec<(u8, A<u8, (u8, u8)>)> { x }",
+            "x.m(a, 5%)",
         ] {
             assert!(inside(&tokens(text)).is_none(), "{text}");
         }
