@@ -69,7 +69,13 @@ impl Around {
         let Some((text, tokens)) = span.local_file().and_then(read) else {
             return Self::default();
         };
+        // The example of a documentation has the file that it is written in, and lines of its own.
+        let is_here = |offset: &usize| match (span.source_text(), text.get(*offset..)) {
+            (Some(token), Some(here)) => here.starts_with(&token),
+            _ => false,
+        };
         offset(text, span.line(), span.column())
+            .filter(is_here)
             .map(|offset| Self::at(text, tokens, offset))
             .unwrap_or_default()
     }

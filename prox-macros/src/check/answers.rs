@@ -5,7 +5,6 @@ use proc_macro2::{Literal, TokenTree};
 use super::redirects;
 use crate::{
     diag::Diagnostics,
-    expand::exprs::target_span,
     model::{Model, tree::Forest},
     syntax::{
         ast::{Setup, Split, Target},
@@ -145,7 +144,7 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
         let mut earlier = arms.iter().take(place);
         if let Some(earlier) = earlier.find(|earlier| target_text(&earlier.target) == text) {
             let error = diag.error(
-                target_span(&arm.target),
+                arm.target.span(),
                 format!("duplicate arm `{text}` in this split"),
             );
             match (earlier.share(), arm.share()) {

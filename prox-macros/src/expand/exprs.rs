@@ -18,7 +18,7 @@ use crate::{
     model::names::Whose,
     syntax::{
         arguments,
-        ast::{Expr, Split, Target},
+        ast::{Expr, Target},
         calls::{self, each_backend, is_health_check, is_method},
         cursor::tokens_of,
         expr_list, lookup,
@@ -576,19 +576,10 @@ fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) 
                 weight.set_span(at(arm.weight.span()));
                 // Each arm takes its own handles.
                 let target = self::target(context, &arm.target, made);
-                quote_spanned!(at(target_span(&arm.target))=> .arm(#weight, #target))
+                quote_spanned!(at(arm.target.span())=> .arm(#weight, #target))
             });
             let options = split.options.as_ref().map(|options| expr(context, options));
             quote_spanned!(at(split.span)=> __p::Split::new()#(#arms)*#options)
         }
-    }
-}
-
-/// Where a target starts.
-pub(crate) fn target_span(target: &Target) -> Span {
-    match target {
-        Target::Url(url) => url.span,
-        Target::Split(Split { span, .. }) => *span,
-        Target::Expr(expr) => expr.span(),
     }
 }

@@ -214,7 +214,7 @@ fn backend(context: &Context<'_>, backend: &Backend, made: &BTreeSet<usize>) -> 
     let value = match &backend.target {
         Some(target @ (Target::Url(_) | Target::Expr(_))) => {
             let value = exprs::target(context, target, made);
-            let at = at(exprs::target_span(target));
+            let at = at(target.span());
             quote_spanned!(at=> __asm.backend(#text, #value))
         }
         // A hole, which has been reported.
@@ -279,7 +279,7 @@ fn targets(context: &Context<'_>) -> TokenStream {
             if !plain.takes(context, place, target, chain) {
                 let value = exprs::target(context, target, &all);
                 let layers = numbered("__c", chain);
-                calls.extend(quote_spanned!(at(exprs::target_span(target))=>
+                calls.extend(quote_spanned!(at(target.span())=>
                     __asm.route(#index, #value, #layers);
                 ));
             }

@@ -121,6 +121,17 @@ pub(crate) enum Target {
     Expr(Expr),
 }
 
+impl Target {
+    /// Where it starts.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::Url(url) => url.span,
+            Self::Split(split) => split.span,
+            Self::Expr(expr) => expr.span(),
+        }
+    }
+}
+
 /// `split { 95 => users, 5 => canary }.sticky(cookie("variant"))`
 pub(crate) struct Split {
     pub(crate) span: Span,
