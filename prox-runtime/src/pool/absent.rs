@@ -14,12 +14,7 @@ use http_body::Frame;
 use tokio::time::Instant;
 
 use super::{Flooded, Granted, Patience, PoolOptions, SendFailure};
-use crate::{
-    connect::Opened,
-    error::Error,
-    handler::Request,
-    stream::Stream as Bytestream,
-};
+use crate::{connect::Opened, error::Error, handler::Request, stream::Stream as Bytestream};
 
 #[derive(Debug)]
 pub(crate) enum Streams {}
