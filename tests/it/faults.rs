@@ -180,6 +180,8 @@ async fn killing_three_of_four_costs_no_request_that_was_not_under_way() {
             origin.stop().await;
         }
         eventually("they are out", || is(&users, Condition::Ejected) == 3).await;
+        // Tries that were under way to one of them end meanwhile.
+        load.goes_on(100).await;
         let before = users.counters();
         load.goes_on(300).await;
         assert_eq!(users.counters(), before);
