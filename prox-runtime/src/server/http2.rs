@@ -178,10 +178,12 @@ async fn until_the_end(
     malformed: impl Fn(),
 ) -> hyper::Result<()> {
     let mut http = pin!(http);
+    // It is dropped before the connection, whose streams see at once that it is gone.
+    let mut dropped = Dropped(Some(Arc::clone(&limits.watch)));
     let mut leaving = false;
     let mut written = None;
     let mut last_frame = None;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         loop {
             let polled = http.as_mut().poll(cx);
             for _ in 0..end.take_malformed() {
@@ -221,7 +223,20 @@ async fn until_the_end(
             return Poll::Ready(Ok(()));
         }
     })
-    .await
+    .await;
+    dropped.0 = None;
+    ended
+}
+
+/// Tells the streams of a connection, which are tasks of their own, that the runtime has dropped it.
+struct Dropped(Option<Arc<Watch>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.0 {
+            watch.ends_because(Failure::Drained);
+        }
+    }
 }
 
 /// A connection of hyper's, whatever its service is.
@@ -514,7 +529,8 @@ impl<F: Future<Output = ()>> Future for Stalling<F> {
                 why => because(why, || future.poll(cx)),
             };
             if polled.is_ready() {
-                // It holds what it was at work on when its connection ended.
+                // It holds what it was at work on when its connection ended, which may have been meanwhile.
+                let why = this.connection.ended_because();
                 because(why, || this.future.set(None));
                 match this.switching.take() {
                     Some(switching) => *this.tunnel = Some(Box::pin(switching.carry())),
