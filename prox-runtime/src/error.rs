@@ -42,6 +42,8 @@ pub enum Failure {
     Unauthenticated,
     /// The caller may not do this: `403`.
     Forbidden,
+    /// A page of an origin that is not allowed made the request, or asked in a preflight whether it may: `403`.
+    CrossOrigin,
     /// The host is not among the names of the TLS certificate that was agreed on: `421`.
     WrongHost,
     /// The request has passed here before: `508`.
@@ -76,7 +78,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -88,6 +90,7 @@ impl Failure {
         Self::RateLimited,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::CrossOrigin,
         Self::WrongHost,
         Self::Loop,
         Self::Panicked,
@@ -119,6 +122,7 @@ impl Failure {
             Self::RateLimited => (429, 8, "rate_limited"),
             Self::Unauthenticated => (401, 16, "unauthenticated"),
             Self::Forbidden => (403, 7, "forbidden"),
+            Self::CrossOrigin => (403, 7, "cross_origin"),
             Self::WrongHost => (421, 14, "wrong_host"),
             Self::Loop => (508, 13, "loop"),
             Self::Panicked => (500, 13, "panicked"),
@@ -289,6 +293,7 @@ impl Error {
                 | F::RateLimited
                 | F::Unauthenticated
                 | F::Forbidden
+                | F::CrossOrigin
                 | F::WrongHost
                 | F::Loop => Origin::Client,
                 F::Dns

@@ -43,6 +43,9 @@ pub mod docs {
     #[doc = include_str!("../docs/clients.md")]
     pub mod clients {}
 
+    #[doc = include_str!("../docs/browsers.md")]
+    pub mod browsers {}
+
     #[doc = include_str!("../docs/balancing.md")]
     pub mod balancing {}
 

@@ -9,6 +9,7 @@ mod cli;
 mod client_limits;
 mod connections;
 mod continuation;
+mod cors;
 mod crowd;
 mod defaults;
 mod desync;

@@ -28,7 +28,9 @@ fn error(failure: Failure) -> &'static str {
         | F::SlowClient
         | F::ClientGone
         | F::WrongHost => "http_request_error",
-        F::RateLimited | F::Unauthenticated | F::Forbidden => "http_request_denied",
+        F::RateLimited | F::Unauthenticated | F::Forbidden | F::CrossOrigin => {
+            "http_request_denied"
+        }
         F::Loop => "proxy_loop_detected",
         F::Panicked | F::Internal => "proxy_internal_error",
         F::Dns => "dns_error",

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target,
+    about::Abouts,
     readiness::Question,
     redirect,
     refusal::{Layers, Refuse},
@@ -162,6 +163,9 @@ impl Assembly {
 
     fn set(&mut self, index: usize, target: Result<Target>, layers: &[&Layer]) {
         let info = self.routes.0.get(index);
+        if let Some(part) = self.parts.get_mut(index) {
+            part.layers = layers.iter().map(|&layer| layer.clone()).collect();
+        }
         let target = target.inspect_err(|error| {
             self.problems.push(format!("{error:?}"));
         });
@@ -173,7 +177,6 @@ impl Assembly {
         }
         if let Some(part) = self.parts.get_mut(index) {
             part.target = Some(target);
-            part.layers = layers.iter().map(|&layer| layer.clone()).collect();
         }
     }
 
@@ -205,12 +208,28 @@ impl Assembly {
         (!all.is_empty()).then(|| Error::config(all.join("\n")))
     }
 
+    /// Asks all layers, those for every request first.
+    fn abouts(&self) -> Abouts {
+        let mut abouts = Abouts::default();
+        for layer in &self.every {
+            abouts.ask(layer, None);
+        }
+        for (part, info) in iter::zip(&self.parts, self.routes.0) {
+            for layer in &part.layers {
+                abouts.ask(layer, Some(info));
+            }
+        }
+        abouts
+    }
+
     /// The gateway.
     ///
     /// # Errors
     ///
     /// All that is wrong with it, in one error.
     pub fn finish(mut self) -> Result<Gateway> {
+        let abouts = self.abouts();
+        self.problems.extend(abouts.problems());
         let missing = self.parts.iter().position(|part| part.target.is_none());
         if self.problems.is_empty()
             && let Some(info) = missing.and_then(|index| self.routes.0.get(index))
@@ -248,7 +267,7 @@ impl Assembly {
                     guard: part.guard,
                     slashes: !clusters.is_empty() && clusters.iter().all(takes),
                     end: end(target, &part.layers),
-                    layers: Layers::new(part.layers),
+                    layers: Layers::new(part.layers, |layer| abouts.answers_preflights(layer)),
                 })
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Puts a gateway together from its tables and its parts, and answers requests with it.
 
+mod about;
 mod admit;
 mod assembly;
 mod called;
@@ -8,6 +9,7 @@ mod embed;
 mod explain;
 mod keys;
 mod own;
+mod preflight;
 mod rates;
 mod readiness;
 mod refusal;
@@ -61,7 +63,10 @@ use crate::{
     observe,
     proxy::{self, Proxy},
     respond as responses,
-    route::{Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables},
+    route::{
+        Answerable, Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables,
+        asked_method,
+    },
     server::Server,
 };
 
@@ -206,11 +211,13 @@ impl Inner {
         }
         let found = self.find(req, client);
         if slashes {
-            let taken = |index: &usize| self.entries.get(*index).is_some_and(|entry| entry.slashes);
-            return found
-                .ok()
-                .filter(taken)
-                .ok_or_else(|| Failure::MalformedRequest.into());
+            let takes = |index: usize| self.entries.get(index).is_some_and(|entry| entry.slashes);
+            return match found {
+                Ok(index) if takes(index) => Ok(index),
+                // A preflight for a route that takes them.
+                Err(refusal) if refusal.asked.is_some_and(takes) => Err(refusal),
+                _ => Err(Failure::MalformedRequest.into()),
+            };
         }
         found
     }
@@ -229,6 +236,7 @@ impl Inner {
         if let [candidate, ..] = candidates
             && !candidate.guarded
             && candidate.methods.contains(method)
+            && *req.method() != Method::OPTIONS
         {
             return Ok(candidate.route as usize);
         }
@@ -245,26 +253,33 @@ impl Inner {
     ) -> Result<usize, Refusal> {
         req.extensions_mut().insert(Arc::clone(client));
         let (parts, body) = std::mem::take(req).into_parts();
-        let mut refused = Refused::new(self, refusal::preflight(&parts));
+        let asked = asked_method(&parts.method, &parts.headers);
+        let asks = asked.as_ref().map(Methods::of);
+        let mut refused = Refused::new(self, asks);
         let mut chosen = None;
         for candidate in candidates {
-            let index = candidate.route as usize;
-            let guard = self
-                .entries
-                .get(index)
-                .and_then(|entry| entry.guard.as_deref());
-            if guard.is_some_and(|guard| !guard.accepts(&parts)) {
+            if !self.accepts(*candidate, &parts) {
                 refused.by_guard(*candidate);
                 continue;
             }
             if candidate.methods.contains(method) {
-                chosen = Some(index);
+                chosen = Some(candidate.route as usize);
                 break;
             }
             refused.by_method(*candidate);
         }
+        let mut found = chosen.ok_or_else(|| refused.end());
+        let mut answerable = None;
+        if let Some(asks) = asks {
+            let (directed, methods) = self.preflight(candidates, asks, found, &parts);
+            found = directed;
+            answerable = Some(Answerable(methods));
+        }
         *req = Request::from_parts(parts, body);
-        chosen.ok_or_else(|| refused.end())
+        if let Some(answerable) = answerable {
+            req.extensions_mut().insert(answerable);
+        }
+        found
     }
 }
 
@@ -405,6 +420,7 @@ impl Inner {
         let extensions = req.extensions_mut();
         extensions.insert(Arc::clone(client));
         extensions.insert(refusal);
+        extensions.insert(Answerable(refusal.answerable));
         if let Some(matched) = asked {
             extensions.insert(matched);
         }

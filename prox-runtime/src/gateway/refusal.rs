@@ -2,14 +2,14 @@
 
 use std::sync::OnceLock;
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 
 use super::{Inner, assembly::wrap};
 use crate::{
     body::Body,
     error::Failure,
     forward::host,
-    handler::{BoxHandler, Handler, Parts, Request, Response},
+    handler::{BoxHandler, Handler, Request, Response},
     middleware::Layer,
     respond as responses,
     route::{Candidate, Methods},
@@ -24,6 +24,8 @@ pub(super) struct Refusal {
     pub(super) within: Option<Within>,
     /// The route that a preflight asks for.
     pub(super) asked: Option<usize>,
+    /// The methods that a preflight may be told of.
+    pub(super) answerable: Methods,
 }
 
 /// So many of the layers of a route, from the outermost.
@@ -40,6 +42,7 @@ impl From<Failure> for Refusal {
             allow: Methods::NONE,
             within: None,
             asked: None,
+            answerable: Methods::NONE,
         }
     }
 }
@@ -91,7 +94,7 @@ impl<'a> Refused<'a> {
         };
         match self.within {
             None => {
-                let depth = layers.0.len();
+                let depth = layers.list.len();
                 self.within = Some(Within { route, depth });
             }
             // Those of less specific paths do not stand around this one.
@@ -111,7 +114,7 @@ impl<'a> Refused<'a> {
     pub(super) fn end(self) -> Refusal {
         let asked = self.asked.or(self.unheard);
         let around = |route| {
-            let depth = self.layers(route)?.0.len();
+            let depth = self.layers(route)?.list.len();
             Some(Within { route, depth })
         };
         Refusal {
@@ -123,6 +126,7 @@ impl<'a> Refused<'a> {
             allow: self.allow,
             within: asked.and_then(around).or(self.within),
             asked,
+            answerable: Methods::NONE,
         }
     }
 
@@ -140,39 +144,41 @@ impl<'a> Refused<'a> {
     }
 }
 
-/// The method that a preflight asks for (Fetch, 4.8); nothing for any other request.
-pub(super) fn preflight(parts: &Parts) -> Option<Methods> {
-    if parts.method != Method::OPTIONS || !parts.headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    let asks: HeaderName = header::ACCESS_CONTROL_REQUEST_METHOD;
-    let method = parts.headers.get(asks)?;
-    let method = Method::from_bytes(method.as_bytes()).ok()?;
-    Some(Methods::of(&method))
-}
-
 /// The layers of a route, the outermost first, and what answers within some of them for requests that no route takes.
 ///
 /// The latter is made when it is needed, and at most once.
-#[derive(Default)]
-pub(super) struct Layers(Vec<Layer>, Box<[OnceLock<BoxHandler>]>);
+pub(super) struct Layers {
+    list: Vec<Layer>,
+    refusals: Box<[OnceLock<BoxHandler>]>,
+    /// The place of the outermost one that answers preflights.
+    answering: Option<usize>,
+}
 
 impl Layers {
-    pub(super) fn new(layers: Vec<Layer>) -> Self {
-        let refusals = layers.iter().map(|_| OnceLock::new()).collect();
-        Self(layers, refusals)
+    pub(super) fn new(list: Vec<Layer>, answers: impl Fn(&Layer) -> bool) -> Self {
+        Self {
+            refusals: list.iter().map(|_| OnceLock::new()).collect(),
+            answering: list.iter().position(answers),
+            list,
+        }
+    }
+
+    /// The outermost layer that answers preflights, and how many layers there are up to it.
+    pub(super) fn answering(&self) -> Option<(&Layer, usize)> {
+        let place = self.answering?;
+        Some((self.list.get(place)?, place + 1))
     }
 
     /// How many of the outermost are the same.
     fn common(&self, other: &Self) -> usize {
-        let pairs = self.0.iter().zip(&other.0);
+        let pairs = self.list.iter().zip(&other.list);
         pairs.take_while(|(one, other)| one.is_same(other)).count()
     }
 
     /// What refuses within so many of them; nothing for none.
     pub(super) fn refusals(&self, depth: usize) -> Option<&BoxHandler> {
         let place = depth.checked_sub(1)?;
-        let (made, layers) = (self.1.get(place)?, self.0.get(..depth)?);
+        let (made, layers) = (self.refusals.get(place)?, self.list.get(..depth)?);
         Some(made.get_or_init(|| wrap(BoxHandler::new(Refuse), layers)))
     }
 }
@@ -185,6 +191,22 @@ fn is_ping(req: &Request) -> bool {
 }
 
 impl Refusal {
+    /// A preflight that a layer of the route `route` answers, so many layers in.
+    pub(super) fn preflight(route: usize, depth: usize, allow: Methods) -> Self {
+        Self {
+            failure: Failure::MethodNotAllowed,
+            allow,
+            within: Some(Within { route, depth }),
+            asked: Some(route),
+            answerable: Methods::NONE,
+        }
+    }
+
+    /// The same, with the methods that a preflight may be told of.
+    pub(super) fn answering(self, answerable: Methods) -> Self {
+        Self { answerable, ..self }
+    }
+
     pub(super) fn response(self, req: &Request) -> Response {
         if self.failure == Failure::MalformedRequest && is_ping(req) {
             return Response::new(Body::empty());

@@ -5,10 +5,13 @@
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
-//! [`RequestId`] and [`RateLimit`].
+//! [`RequestId`], [`Cors`] and [`RateLimit`].
 
+mod about;
 mod access_log;
+mod cors;
 mod on_failure;
+mod origins;
 mod rate_limit;
 mod recover;
 mod request_id;
@@ -30,7 +33,9 @@ use crate::{
 };
 
 pub use self::{
+    about::About,
     access_log::AccessLog,
+    cors::{AnyOrigin, Cors, ListedOrigins},
     on_failure::OnFailure,
     rate_limit::RateLimit,
     recover::Recover,
@@ -73,6 +78,12 @@ pub trait Middleware: Send + Sync + 'static {
     /// Only layers for every request, at the top of a gateway, are told. It is called on a worker thread, and must not block.
     fn refused(&self, refused: &Refused) {
         let _ = refused;
+    }
+
+    /// Tells what the gateway should know of the layer before it serves: what is wrong with its options, and more. It is called
+    /// once, when the gateway starts. By default it does nothing.
+    fn about(&self, about: &mut About) {
+        let _ = about;
     }
 }
 
@@ -146,6 +157,10 @@ trait Wrap: Send + Sync {
     fn refused(&self, refused: &Refused) {
         let _ = refused;
     }
+
+    fn about(&self, about: &mut About) {
+        let _ = about;
+    }
 }
 
 /// A layer of any form, ready to be put before handlers; cloning it is cheap, and clones share their state.
@@ -156,6 +171,18 @@ impl Layer {
     /// Whether both are clones of one layer.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+
+    /// The same number for clones of one layer, and another one for every other layer.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0).cast::<()>().addr()
+    }
+
+    /// What the layer says of itself.
+    pub(crate) fn about(&self) -> About {
+        let mut about = About::default();
+        self.0.about(&mut about);
+        about
     }
 
     /// Puts the layer before a handler.
@@ -208,6 +235,10 @@ impl<T: Middleware> Wrap for NativeLayer<T> {
 
     fn refused(&self, refused: &Refused) {
         self.0.refused(refused);
+    }
+
+    fn about(&self, about: &mut About) {
+        self.0.about(about);
     }
 }
 

@@ -74,6 +74,12 @@ impl Methods {
         Self(self.0 | other.0)
     }
 
+    /// The methods of this set that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The names of the methods that have one, in a fixed order: what `Allow` lists.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES

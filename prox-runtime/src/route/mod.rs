@@ -10,9 +10,11 @@ mod info;
 mod manifest;
 mod matched;
 mod methods;
+mod preflight;
 mod segment;
 mod table;
 
+pub(crate) use self::preflight::{Answerable, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
