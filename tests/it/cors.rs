@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tower_http::cors::{AllowOrigin, CorsLayer, MaxAge};
 
 const SHOP: &str = "https://shop.test";
-const SPEAKS: [Speaks; 2] = [Speaks::Http1, Speaks::Http2];
+pub(crate) const SPEAKS: [Speaks; 2] = [Speaks::Http1, Speaks::Http2];
 
 /// What the fields `Access-Control-*` say, by their names without that.
 type Told = BTreeMap<String, String>;
@@ -44,7 +44,7 @@ fn vary(headers: &HeaderMap) -> Vec<&str> {
 }
 
 /// Sends a request without a body to the host `gateway.test`.
-async fn send(
+pub(crate) async fn send(
     speaks: Speaks,
     gateway: &Served,
     method: &str,

@@ -4,6 +4,7 @@ mod architecture;
 mod balancing;
 mod bodies;
 mod broken_bodies;
+mod browsers;
 mod claims;
 mod cli;
 mod client_limits;

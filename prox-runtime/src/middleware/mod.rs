@@ -5,16 +5,18 @@
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
-//! [`RequestId`], [`Cors`] and [`RateLimit`].
+//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`RateLimit`] and [`Csrf`].
 
 mod about;
 mod access_log;
 mod cors;
+mod csrf;
 mod on_failure;
 mod origins;
 mod rate_limit;
 mod recover;
 mod request_id;
+mod security_headers;
 mod tower;
 
 use std::{
@@ -36,10 +38,12 @@ pub use self::{
     about::About,
     access_log::AccessLog,
     cors::{AnyOrigin, Cors, ListedOrigins},
+    csrf::Csrf,
     on_failure::OnFailure,
     rate_limit::RateLimit,
     recover::Recover,
     request_id::{RequestId, RequestIdValue},
+    security_headers::{OneHost, SecurityHeaders, Subdomains},
     tower::{ServiceHandler, service},
 };
 
