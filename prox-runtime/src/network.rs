@@ -1,4 +1,4 @@
-//! A range of addresses, in CIDR notation.
+//! Ranges of addresses, in CIDR notation.
 
 use std::net::IpAddr;
 
@@ -46,9 +46,110 @@ impl Network {
     }
 }
 
+/// What the word `private` stands for: the networks that the internet does not route (RFC 1918, RFC 4193), and loopback.
+const PRIVATE: [&str; 6] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "::1",
+];
+
+/// A list of networks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Networks(Vec<Network>);
+
+impl Networks {
+    /// Adds a network, an address, or those of the word `private`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text and how to write it, or else `words`: what may be written there.
+    pub(crate) fn add(&mut self, text: &str, words: &str) -> Result<(), String> {
+        if text == "private" {
+            let private = PRIVATE.iter().filter_map(|text| Network::parse(text));
+            self.0.extend(private);
+            return Ok(());
+        }
+        let network = Network::parse(text).ok_or_else(|| {
+            let fix = fix(text).unwrap_or_else(|| words.to_owned());
+            format!("{text:?} is not a network: {fix}")
+        })?;
+        self.0.push(network);
+        Ok(())
+    }
+
+    pub(crate) fn contain(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(ip))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// How to write what was nearly a network.
+fn fix(text: &str) -> Option<String> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().ok()?;
+    if let IpAddr::V6(ip) = address
+        && let Some(ip) = ip.to_ipv4_mapped()
+    {
+        let network = match bits.parse::<u32>() {
+            Ok(bits) => format!("{ip}/{}", bits.checked_sub(96)?),
+            Err(_) => ip.to_string(),
+        };
+        Network::parse(&network)?;
+        return Some(format!("mapped addresses count as IPv4, write {network:?}"));
+    }
+    let bits: u32 = bits.parse().ok()?;
+    let base: IpAddr = match address {
+        IpAddr::V4(ip) => (ip.to_bits()
+            & u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0))
+        .to_be_bytes()
+        .into(),
+        IpAddr::V6(ip) => (ip.to_bits()
+            & u128::MAX
+                .checked_shl(128_u32.checked_sub(bits)?)
+                .unwrap_or(0))
+        .to_be_bytes()
+        .into(),
+    };
+    let network = format!("{base}/{bits}");
+    Network::parse(&network)?;
+    Some(format!("bits are set behind its prefix, write {network:?}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_nearly_a_network_is_told_how_to_be_one() {
+        for (text, written) in [
+            ("10.0.0.1/8", Some("10.0.0.0/8")),
+            ("2001:db8::1/32", Some("2001:db8::/32")),
+            ("::ffff:10.0.0.7", Some("10.0.0.7")),
+            ("::ffff:10.0.0.0/104", Some("10.0.0.0/8")),
+            ("::ffff:10.0.0.0/64", None),
+            ("10.0.0.0/33", None),
+            ("lan", None),
+            ("", None),
+        ] {
+            let problem = Networks::default()
+                .add(text, "write something")
+                .unwrap_err();
+            let start = format!("{text:?} is not a network: ");
+            let fix = problem.strip_prefix(&start).expect("the text is named");
+            match written {
+                Some(written) => {
+                    assert!(fix.ends_with(&format!(", write {written:?}")), "{problem}")
+                }
+                None => assert_eq!(fix, "write something"),
+            }
+        }
+    }
 
     #[test]
     fn a_network_holds_its_addresses_and_no_others() {

@@ -37,8 +37,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "middleware",
         &[
-            "body", "client", "error", "handler", "observe", "respond", "route", "sync", "time",
-            "tunnel",
+            "body", "client", "error", "handler", "network", "observe", "respond", "route", "sync",
+            "time", "tunnel",
         ],
     ),
     // Of `handler` no more than the name of a request's type.

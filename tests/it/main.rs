@@ -47,6 +47,7 @@ mod http2_flow;
 mod http2_pool;
 mod http2_upstream_floods;
 mod http2_upstreams;
+mod ip_rules;
 mod layers;
 mod mirroring;
 mod pairing;

@@ -2,22 +2,15 @@
 
 use std::net::IpAddr;
 
-use crate::network::Network;
+use crate::network::Networks;
 
-/// What the word `private` stands for: the networks that the internet does not route (RFC 1918, RFC 4193), and loopback.
-const PRIVATE: [&str; 6] = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "127.0.0.0/8",
-    "fc00::/7",
-    "::1",
-];
+/// What may stand in a list of trusted proxies.
+const WORDS: &str = "write an address, a network such as \"10.0.0.0/8\", \"private\" or \"unix:\"";
 
 /// A set of addresses, and whether those that have none belong to it: who comes through a Unix socket.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
-    networks: Vec<Network>,
+    networks: Networks,
     unix: bool,
 }
 
@@ -34,14 +27,8 @@ impl Trust {
         let mut problems = Vec::new();
         for entry in entries {
             match entry.as_ref().trim() {
-                "private" => trust
-                    .networks
-                    .extend(PRIVATE.iter().filter_map(|text| Network::parse(text))),
                 "unix:" => trust.unix = true,
-                text => match Network::parse(text) {
-                    Some(network) => trust.networks.push(network),
-                    None => problems.push(format!("{text:?} is no network: {}", fix(text))),
-                },
+                text => problems.extend(trust.networks.add(text, WORDS).err()),
             }
         }
         if problems.is_empty() {
@@ -54,36 +41,9 @@ impl Trust {
     /// Whether the word of this peer is taken; nothing is the address of who comes through a Unix socket.
     pub(crate) fn has(&self, peer: Option<IpAddr>) -> bool {
         match peer {
-            Some(ip) => self.networks.iter().any(|network| network.contains(ip)),
+            Some(ip) => self.networks.contain(ip),
             None => self.unix,
         }
-    }
-}
-
-/// What to write instead of an entry that is none.
-fn fix(text: &str) -> String {
-    let written = text.split_once('/').and_then(|(address, bits)| {
-        let address: IpAddr = address.parse().ok()?;
-        let bits: u32 = bits.parse().ok()?;
-        let base: IpAddr = match address {
-            IpAddr::V4(ip) => (ip.to_bits()
-                & u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0))
-            .to_be_bytes()
-            .into(),
-            IpAddr::V6(ip) => (ip.to_bits()
-                & u128::MAX
-                    .checked_shl(128_u32.checked_sub(bits)?)
-                    .unwrap_or(0))
-            .to_be_bytes()
-            .into(),
-        };
-        Some(format!("{base}/{bits}"))
-    });
-    match written {
-        Some(network) if Network::parse(&network).is_some() => {
-            format!("bits are set behind its prefix, write {network:?}")
-        }
-        _ => "write an address, a network such as \"10.0.0.0/8\", \"private\" or \"unix:\"".into(),
     }
 }
 
@@ -134,7 +94,7 @@ mod tests {
             "{problems:#?}"
         );
         assert!(
-            problems[2].starts_with("\"lb.local\" is no network: write an address"),
+            problems[2].starts_with("\"lb.local\" is not a network: write an address"),
             "{problems:#?}"
         );
     }

@@ -5,12 +5,13 @@
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
-//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`RateLimit`] and [`Csrf`].
+//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`] and [`Csrf`].
 
 mod about;
 mod access_log;
 mod cors;
 mod csrf;
+mod ip_rules;
 mod on_failure;
 mod origins;
 mod rate_limit;
@@ -39,6 +40,7 @@ pub use self::{
     access_log::AccessLog,
     cors::{AnyOrigin, Cors, ListedOrigins},
     csrf::Csrf,
+    ip_rules::IpRules,
     on_failure::OnFailure,
     rate_limit::RateLimit,
     recover::Recover,
