@@ -49,6 +49,7 @@ bench-compile *ARGS:
 
 # Other people's clients and servers through a gateway; `tests/interop/README.md` says which.
 interop *ARGS:
+    cargo test -p prox-tests --test it calls_of_tonic_go_on_for_a_minute -- --ignored --nocapture
     python3 tests/interop/run.py {{ ARGS }}
 
 # Prox beside nginx, HAProxy and Caddy, as far as they are installed, on the tables of HTTP/1.1 and HTTP/2 (docs/conformance.md).

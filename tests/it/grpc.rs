@@ -285,6 +285,34 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Sends messages of 50 bytes on one call for a while, this many a second, and says how many were sent and came back.
+    pub(crate) async fn talk(&mut self, rate: u32, time: Duration) -> (u32, u32) {
+        let (sender, messages) = mpsc::channel(1);
+        let request = Request::new(ReceiverStream::new(messages));
+        let path = PathAndQuery::from_static("/test/Echo");
+        self.0.ready().await.unwrap();
+        let answer = self.0.streaming(request, path, Raw);
+        let mut stream = within("an answer", answer).await.unwrap().into_inner();
+        let sending = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+            let end = tokio::time::Instant::now() + time;
+            let mut sent = 0;
+            while tokio::time::Instant::now() < end {
+                ticks.tick().await;
+                sender.send(Bytes::from_static(&[7; 50])).await.unwrap();
+                sent += 1;
+            }
+            sent
+        });
+        let mut received = 0;
+        while stream.message().await.unwrap().is_some() {
+            received += 1;
+        }
+        (sending.await.unwrap(), received)
+    }
+}
+
 pub(crate) fn message(content: &'static str) -> Request<Bytes> {
     Request::new(Bytes::from_static(content.as_bytes()))
 }

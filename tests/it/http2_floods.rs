@@ -321,19 +321,26 @@ async fn uploads_that_were_answered_early_are_no_flood() {
     assert_eq!(connections.floods(), 0);
 }
 
+/// Connections that are a flood of pings each, one after the other, until the other end of `calm` is gone.
+async fn attack(address: std::net::SocketAddr, calm: std::sync::Weak<()>) -> u32 {
+    let ping = Frame::new(kind::PING, 0, 0, [0; 8]).bytes();
+    let mut count = 0;
+    while calm.strong_count() > 0 {
+        let mut client = FrameClient::connect(address).await;
+        client.write(&ping.repeat(1_200)).await;
+        let farewell = client.farewell().await;
+        assert_eq!(farewell, Some((0, code::ENHANCE_YOUR_CALM)));
+        count += 1;
+    }
+    count
+}
+
 #[tokio::test]
 async fn calls_of_tonic_go_on_beside_floods() {
     let chain = Chain::start().await;
-    let address = chain.gateway.address();
-    let attackers = tokio::spawn(async move {
-        for _ in 0..20 {
-            let mut client = FrameClient::connect(address).await;
-            let ping = Frame::new(kind::PING, 0, 0, [0; 8]).bytes();
-            client.write(&ping.repeat(1_200)).await;
-            let farewell = client.farewell().await;
-            assert_eq!(farewell, Some((0, code::ENHANCE_YOUR_CALM)));
-        }
-    });
+    let calls = std::sync::Arc::new(());
+    let calm = std::sync::Arc::downgrade(&calls);
+    let attackers = tokio::spawn(attack(chain.gateway.address(), calm));
     let callers = (0..8).map(|_| {
         let mut client = chain.client.clone();
         tokio::spawn(async move {
@@ -343,7 +350,55 @@ async fn calls_of_tonic_go_on_beside_floods() {
             }
         })
     });
-    for task in callers.collect::<Vec<_>>().into_iter().chain([attackers]) {
+    for task in callers.collect::<Vec<_>>() {
         task.await.unwrap();
+    }
+    drop(calls);
+    assert!(attackers.await.unwrap() > 0);
+}
+
+/// Unary calls as fast as they go, and streams of 50, 200 and 1 000 messages a second, alone and beside floods.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two minutes of load, for `just interop`"]
+async fn calls_of_tonic_go_on_for_a_minute() {
+    use tokio::time::{Duration, Instant};
+    const MINUTE: Duration = Duration::from_mins(1);
+    for attacked in [false, true] {
+        let chain = Chain::start().await;
+        let calls = std::sync::Arc::new(());
+        let calm = std::sync::Arc::downgrade(&calls);
+        let attackers = attacked.then(|| tokio::spawn(attack(chain.gateway.address(), calm)));
+        let end = Instant::now() + MINUTE;
+        let callers = (0..8).map(|_| {
+            let mut client = chain.client.clone();
+            tokio::spawn(async move {
+                let mut count = 0;
+                while Instant::now() < end {
+                    let answer = client.unary("/test/Same", message("hello")).await.unwrap();
+                    assert_eq!(answer.get_ref(), "hello");
+                    count += 1;
+                }
+                count
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        let streams = [50, 200, 1_000].map(|rate| {
+            let mut client = chain.client.clone();
+            tokio::spawn(async move { (rate, client.talk(rate, MINUTE).await) })
+        });
+        let mut unary = 0;
+        for caller in callers {
+            unary += caller.await.unwrap();
+        }
+        println!("attacked: {attacked}; unary calls: {unary}");
+        for stream in streams {
+            let (rate, (sent, received)) = stream.await.unwrap();
+            assert_eq!(sent, received, "{rate} a second");
+            println!("attacked: {attacked}; messages at {rate} a second: {received}");
+        }
+        drop(calls);
+        if let Some(attackers) = attackers {
+            println!("floods: {}", attackers.await.unwrap());
+        }
     }
 }
