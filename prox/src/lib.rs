@@ -101,6 +101,20 @@ pub mod __private {
         layer.into_layer()
     }
 
+    /// Tells the closure of a guard the type of its argument.
+    pub fn closure_as_guard<F: Fn(&Parts) -> bool>(guard: F) -> F {
+        guard
+    }
+
+    /// Tells the closure of a layer the types of its arguments.
+    pub fn closure_as_layer<F, Fut>(layer: F) -> F
+    where
+        F: Fn(Request, Next) -> Fut,
+        Fut: Future,
+    {
+        layer
+    }
+
     /// Stands for a value that was awaited where nothing can be, which has been reported.
     pub fn awaited<T>(_: impl Future<Output = T>) -> T {
         unreachable!("a gateway with mistakes does not compile")

@@ -22,10 +22,23 @@ use proc_macro2::{Span, TokenStream};
 pub(crate) use self::called::{Calls, Function};
 use self::lex::{Kind, Token};
 
+/// What `prox::middleware` has.
+pub(crate) const MIDDLEWARE: [&str; 5] = [
+    "AccessLog",
+    "OnFailure",
+    "RateLimit",
+    "Recover",
+    "RequestId",
+];
+
 /// The names around a gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Around {
     names: HashMap<String, Vec<Declared>>,
+    /// Whether the file was read.
+    read: bool,
+    /// Whether the module may have names that the text does not tell: of globs, of macros and of conditions.
+    open: bool,
 }
 
 /// A declaration of a name.
@@ -91,6 +104,7 @@ impl Around {
             lines: (0, 1),
         };
         reader.read();
+        reader.around.read = true;
         reader.around
     }
 
@@ -108,6 +122,16 @@ impl Around {
             }
             _ => None,
         })
+    }
+
+    /// Notes that there may be more names than the text tells.
+    pub(crate) fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// Whether nothing around the gateway can have the name.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        self.read && !self.open && !self.names.contains_key(name)
     }
 
     /// What has the name of a type.
@@ -286,7 +310,10 @@ impl Reader<'_> {
             match nature {
                 Nature::Macro => {
                     // Its body is read where it is used.
-                    self.around = Around::default();
+                    self.around = Around {
+                        open: true,
+                        ..Around::default()
+                    };
                     return;
                 }
                 Nature::Module | Nature::Code | Nature::Function(_) => {
@@ -381,6 +408,13 @@ impl Reader<'_> {
                 continue;
             };
             if is_conditional(tokens, place) {
+                self.around.open |= tokens.get(place).is_some_and(|token| {
+                    [
+                        "fn", "const", "static", "struct", "enum", "trait", "type", "use", "mod",
+                    ]
+                    .iter()
+                    .any(|word| token.is_word(word))
+                });
                 continue;
             }
             let name_at =
@@ -406,6 +440,10 @@ impl Reader<'_> {
                         .or(end)
                         .unwrap_or(tokens.len());
                     self.imports(place + 1..end, local, beside);
+                    continue;
+                }
+                _ if !local && is_unknown_macro(tokens, place) => {
+                    self.around.open = true;
                     continue;
                 }
                 "gateway" if tokens.get(place + 1).is_some_and(|next| next.is(b'!')) => {
@@ -453,6 +491,9 @@ impl Reader<'_> {
     fn imports(&mut self, range: Range<usize>, local: bool, beside: bool) {
         let tokens = self.tokens;
         for place in range.clone() {
+            if tokens.get(place).is_some_and(|token| token.is(b'*')) {
+                self.glob(range.clone(), local, beside);
+            }
             let Some(token) = tokens.get(place).filter(|token| token.kind == Kind::Ident) else {
                 continue;
             };
@@ -462,6 +503,30 @@ impl Reader<'_> {
                 let (text, at) = (token.text.to_string(), token.at);
                 self.declare(&text, at, What::Import, local, beside);
             }
+        }
+    }
+
+    /// The names that a `*` brings.
+    fn glob(&mut self, range: Range<usize>, local: bool, beside: bool) {
+        let tokens = self.tokens;
+        let at = range.start;
+        let path: String = tokens
+            .get(range)
+            .into_iter()
+            .flatten()
+            .map(|token| &*token.text)
+            .collect();
+        let known: &[&str] = match path.as_str() {
+            "prox::middleware::*" => &MIDDLEWARE,
+            path if path.starts_with("std::") || path.starts_with("core::") => &[],
+            _ => {
+                self.around.open = true;
+                return;
+            }
+        };
+        let at = tokens.get(at).map_or(0, |token| token.at);
+        for name in known {
+            self.declare(name, at, What::Import, local, beside);
         }
     }
 
@@ -621,6 +686,18 @@ fn is_conditional(tokens: &[Token<'_>], place: usize) -> bool {
         }
     }
     false
+}
+
+/// Whether a macro is called there that may declare anything.
+fn is_unknown_macro(tokens: &[Token<'_>], place: usize) -> bool {
+    let group = tokens
+        .get(place + 2)
+        .is_some_and(|token| matches!(token.kind, Kind::Open(_)));
+    let called = tokens.get(place + 1).is_some_and(|next| next.is(b'!')) && group;
+    called
+        && !tokens
+            .get(place)
+            .is_some_and(|token| token.is_word("gateway"))
 }
 
 /// Whether the group is a part of `macro_rules! name { .. }`.

@@ -7,6 +7,41 @@ fn around(text: &str) -> Around {
     Around::at(&text, &lex::of_text(&text), offset)
 }
 
+#[test]
+fn names_that_nothing_around_can_have_are_known() {
+    for text in [
+        "prox::gateway! {@}",
+        "use prox::middleware::{Recover, RequestId as Id}; prox::gateway! {@}",
+        "use std::collections::*; fn main() { println!(); prox::gateway! {@} }",
+        "fn f() { use prox::middleware::RateLimit; } prox::gateway! {@}",
+        "use prox::middleware::RateLimit; mod m { prox::gateway! {@} }",
+        "use super::*; mod m { prox::gateway! {@} }",
+    ] {
+        assert!(around(text).lacks("RateLimit"), "{text}");
+    }
+    for text in [
+        "use prox::middleware::RateLimit; prox::gateway! {@}",
+        "use prox::middleware::{Recover, RateLimit}; fn main() { prox::gateway! {@} }",
+        "use prox::middleware::*; prox::gateway! {@}",
+        "use mine::RateLimit; prox::gateway! {@}",
+        "use mine::Limit as RateLimit; prox::gateway! {@}",
+        "struct RateLimit; prox::gateway! {@}",
+        "fn main() { struct RateLimit; prox::gateway! {@} }",
+        "fn main() { prox::gateway! {@} use a::RateLimit; }",
+        // What these bring the text does not tell.
+        "use mine::*; prox::gateway! {@}",
+        "use prox::{middleware::*, Request}; prox::gateway! {@}",
+        "mod m { use super::*; prox::gateway! {@} }",
+        "types! { RateLimit } prox::gateway! {@}",
+        "#[cfg(unix)] use mine::RateLimit; prox::gateway! {@}",
+        "#[cfg(unix)] struct RateLimit; prox::gateway! {@}",
+        "macro_rules! m { () => { prox::gateway! {@} } }",
+    ] {
+        assert!(!around(text).lacks("RateLimit"), "{text}");
+    }
+    assert!(!Around::default().lacks("RateLimit"));
+}
+
 fn is_local(text: &str) -> bool {
     around(text).local("rr").is_some()
 }

@@ -5,6 +5,7 @@ pub(crate) mod clusters;
 pub(crate) mod domains;
 pub(crate) mod expect;
 mod hosts;
+mod imports;
 pub(crate) mod mirrors;
 mod names;
 mod together;
@@ -32,6 +33,7 @@ use crate::{
 pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     names::check(model, diag);
     hosts::check(model, diag);
+    imports::check(model, diag);
     upstreams::check(model, diag);
     units::check(model, diag);
     domains::check(model, diag);

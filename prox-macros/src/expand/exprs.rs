@@ -15,7 +15,7 @@ use crate::{
         domains::{self, StandIn},
         mirrors, policies, position, units, upstreams,
     },
-    model::names::Whose,
+    model::{lacking, names::Whose},
     syntax::{
         arguments,
         ast::{Expr, Target},
@@ -44,7 +44,31 @@ pub(super) fn expr(context: &Context<'_>, expr: &Expr) -> TokenStream {
 
 /// The same for a guard.
 pub(super) fn guard(context: &Context<'_>, guard: &Expr) -> TokenStream {
-    written_out(context, guard, Place::Guard)
+    let value = written_out(context, guard, Place::Guard);
+    if is_closure(&guard.tokens) {
+        return quote_spanned!(at(guard.span())=> __p::closure_as_guard(#value));
+    }
+    value
+}
+
+/// The same for a layer.
+pub(super) fn layer(context: &Context<'_>, layer: &Expr) -> TokenStream {
+    let value = expr(context, layer);
+    if is_closure(&layer.tokens) {
+        return quote_spanned!(at(layer.span())=> __p::closure_as_layer(#value));
+    }
+    value
+}
+
+/// Whether the expression is a closure, so that what takes it can tell the types of its arguments.
+fn is_closure(tokens: &[TokenTree]) -> bool {
+    let mut rest = tokens;
+    while let [TokenTree::Ident(word), behind @ ..] = rest
+        && (word == "async" || word == "move")
+    {
+        rest = behind;
+    }
+    matches!(rest.first(), Some(TokenTree::Punct(bar)) if bar.as_char() == '|')
 }
 
 fn written_out(context: &Context<'_>, expr: &Expr, place: Place) -> TokenStream {
@@ -136,7 +160,7 @@ impl Rewriting<'_> {
                                 word = Some(MISSPELLED);
                                 near
                             }
-                            None => token.clone().into(),
+                            None => self.imported(tokens, place, name),
                         },
                     });
                 }
@@ -144,6 +168,18 @@ impl Rewriting<'_> {
             }
         }
         out
+    }
+
+    /// A name; one of a type of ours that should have been imported, which has been reported, with its path.
+    fn imported(&self, tokens: &[TokenTree], place: usize, name: &Ident) -> TokenStream {
+        let found = lacking::unimported(&self.context.model.names, tokens, place);
+        match found.filter(|_| self.mirror.is_none()) {
+            Some(found) if found.middleware => {
+                quote_spanned!(at(name.span())=> __p::middleware::#name)
+            }
+            Some(_) => quote_spanned!(at(name.span())=> __p::#name),
+            None => TokenTree::Ident(name.clone()).into(),
+        }
     }
 
     fn misspelled(&self, tokens: &[TokenTree], place: usize) -> Option<TokenStream> {
@@ -240,6 +276,15 @@ impl Rewriting<'_> {
         inner: &[TokenTree],
     ) -> TokenStream {
         let mut out = TokenStream::new();
+        if domains::is_without_arguments(owner, option, inner) {
+            let mut place = 0;
+            while let Some(kind) = domains::kind(owner, option, place) {
+                out.extend(self.stand_in(kind, option.span()));
+                out.extend(quote_spanned!(at(option.span())=> ,));
+                place += 1;
+            }
+            return out;
+        }
         for (place, argument) in arguments(inner).into_iter().enumerate() {
             let Some(last) = argument.last().map(TokenTree::span) else {
                 continue;
@@ -249,11 +294,7 @@ impl Rewriting<'_> {
             }
             let at = at(last);
             out.extend(match domains::stand_in(owner, option, place, argument) {
-                Some(StandIn::Duration) => self.millis(0, last),
-                Some(StandIn::Whole) => quote_spanned!(at=> 1),
-                Some(StandIn::Fraction) => quote_spanned!(at=> 1.0),
-                Some(StandIn::Text) => quote_spanned!(at=> ""),
-                Some(StandIn::Range) => quote_spanned!(at=> ..),
+                Some(kind) => self.stand_in(kind, last),
                 None if place == 0 && wrong => {
                     quote_spanned!(at=> ::core::unreachable!())
                 }
@@ -264,6 +305,18 @@ impl Rewriting<'_> {
             });
         }
         out
+    }
+
+    /// Something of the type of an argument.
+    fn stand_in(&self, kind: StandIn, span: Span) -> TokenStream {
+        let at = at(span);
+        match kind {
+            StandIn::Duration => self.millis(0, span),
+            StandIn::Whole => quote_spanned!(at=> 1),
+            StandIn::Fraction => quote_spanned!(at=> 1.0),
+            StandIn::Text => quote_spanned!(at=> ""),
+            StandIn::Range => quote_spanned!(at=> ..),
+        }
     }
 
     /// `rr, [A, "http://b".weight(3)]` with each element of the list as an endpoint.
@@ -420,7 +473,10 @@ impl Rewriting<'_> {
             ..*self
         };
         match variable {
-            Some(name) => copy(name),
+            // Where the list takes it, so that rustc points there.
+            Some(name) => {
+                quote_spanned!(at(name.span())=> __p::core::clone::Clone::clone(&#name))
+            }
             None => inside.tokens(&value.tokens),
         }
     }

@@ -238,7 +238,7 @@ fn layers(context: &Context<'_>) -> TokenStream {
         .map(|(place, layer)| {
             let local = numbered("__l", place);
             let value = called::layer(layer).unwrap_or_else(|| {
-                let value = exprs::expr(context, layer);
+                let value = exprs::layer(context, layer);
                 exprs::owning(context, layer, &all, value)
             });
             let made = quote_spanned!(at(layer.span())=> __p::layer(#value));

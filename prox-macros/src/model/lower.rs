@@ -31,12 +31,12 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         Setup::Let(_) => None,
     });
     let backends: HashSet<String> = backends.collect();
-    let names = Names::new(
-        gateway.named.as_ref(),
-        &gateway.env,
-        &setups,
-        gateway.around,
-    );
+    let mut around = gateway.around;
+    if !gateway.strays.is_empty() {
+        // They declare names.
+        around.open();
+    }
+    let names = Names::new(gateway.named.as_ref(), &gateway.env, &setups, around);
     let mut meant = Meant::default();
     for setup in &mut setups {
         if let Setup::Backend(backend) = setup
@@ -245,9 +245,11 @@ impl Lowering<'_> {
             }
         };
         let guard = route.guard.filter(|guard| {
-            let ambiguous = self
-                .meant
-                .is_guard_ambiguous(&guard.tokens, &self.names, self.diag);
+            // Of a route that is being typed the guard may go on.
+            let ambiguous = !hole
+                && self
+                    .meant
+                    .is_guard_ambiguous(&guard.tokens, &self.names, self.diag);
             hole |= ambiguous;
             !ambiguous
         });

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use proc_macro2::{Group, Ident, TokenTree};
 
-use super::names::{Names, Whose};
+use super::{
+    lacking::{is_bare_target, is_foreign_guard},
+    names::{Names, Whose},
+};
 use crate::{
     diag::Diagnostics,
     syntax::{
@@ -30,25 +33,31 @@ struct Reader<'a> {
 }
 
 impl Meant {
-    /// Whether a word of the target may be something else.
+    /// Whether a word of the target may be something else, or is none that the target can have.
     pub(super) fn is_target_ambiguous(
         &mut self,
         target: &[TokenTree],
         names: &Names,
         diag: &mut Diagnostics,
     ) -> bool {
+        if is_bare_target(target, names, diag) {
+            return true;
+        }
         let mut reader = self.reader(names, diag);
         reader.target(target);
         reader.ambiguous
     }
 
-    /// Whether a word of the guard may be something else.
+    /// Whether a word of the guard may be something else, or is none that a guard can have.
     pub(super) fn is_guard_ambiguous(
         &mut self,
         guard: &[TokenTree],
         names: &Names,
         diag: &mut Diagnostics,
     ) -> bool {
+        if is_foreign_guard(guard, names, diag) {
+            return true;
+        }
         let mut reader = self.reader(names, diag);
         reader.guard(guard);
         reader.ambiguous

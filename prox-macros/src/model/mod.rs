@@ -1,6 +1,7 @@
 //! The gateway as data: what was written, with its scopes unfolded and its literals understood.
 
 pub(crate) mod guard;
+pub(crate) mod lacking;
 mod lower;
 mod meant;
 pub(crate) mod names;

@@ -79,6 +79,7 @@ pub(super) fn known_elsewhere(
         })
     };
     settings(&mut expr, diag);
+    without_feature(&mut expr, diag);
     while let Some((at, option, group, ours)) = option(&expr) {
         let inner = tokens_of(group.stream());
         let error = diag.error(&option, format!("there is no option `{option}`"));
@@ -104,6 +105,34 @@ pub(super) fn known_elsewhere(
         expr.tokens.drain(at..at + 3);
     }
     expr
+}
+
+/// Options that are there with a feature of `prox` alone, taken away; the feature of `prox` sets this crate's own.
+fn without_feature(expr: &mut Expr, diag: &mut Diagnostics) {
+    const OFF: [(&str, bool); 2] = [
+        ("tls", !cfg!(any(test, feature = "tls"))),
+        ("http2", !cfg!(any(test, feature = "http2"))),
+    ];
+    let mut at = 0;
+    while let Some(part) = expr.tokens.get(at..at + 3) {
+        let off = match part {
+            [dot, TokenTree::Ident(option), TokenTree::Group(_)] if is(dot, '.') => OFF
+                .iter()
+                .find(|(feature, off)| *off && option == feature)
+                .map(|(feature, _)| (option, feature)),
+            _ => None,
+        };
+        let Some((option, feature)) = off else {
+            at += 1;
+            continue;
+        };
+        diag.error(option, format!("`.{option}(..)` needs the feature `{feature}`"))
+            .help(format!(
+                "write `prox = {{ .., features = [\"{feature}\"] }}` in Cargo.toml (`cargo add prox --features {feature}`)"
+            ))
+            .untyped();
+        expr.tokens.drain(at..at + 3);
+    }
 }
 
 /// Options whose argument is plainly of another kind than they take, taken away: their settings as a literal, a number as a time

@@ -26,6 +26,9 @@ impl Parser<'_> {
                 .help("write `let name = value;`, or move it above `prox::gateway!`");
             return Some(String::from("let"));
         }
+        if self.other_item(c) {
+            return None;
+        }
         if let Some(name) = rust_item(c) {
             self.stray_item(c, attrs, &name);
             return None;
@@ -180,6 +183,9 @@ impl Parser<'_> {
             }
             _ => error.help("move it above `prox::gateway!`"),
         };
+        // Where items stand, so that a gateway was to have a name.
+        let public = matches!(tokens.first(), Some(TokenTree::Ident(word)) if word == "pub");
+        self.gateway.without_name |= public && !self.started && self.gateway.named.is_none();
         self.gateway.strays.extend(tokens);
     }
 
@@ -259,6 +265,8 @@ impl Parser<'_> {
             "take it away: a route without a method takes every method"
         } else if c.is_punct(0, '*') && c.is_arrow(1) {
             "write `\"/\" => target,`, which takes every path that no other route takes"
+        } else if c.is_punct(0, '#') {
+            "a comment starts with `//`"
         } else if alone {
             "take it away"
         } else {

@@ -49,6 +49,7 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
         late_guard: None,
         late_layers: Vec::new(),
         commented: false,
+        generic: false,
         line_errors: 0,
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
@@ -68,6 +69,8 @@ struct Parser<'d> {
     late_layers: Vec<Expr>,
     /// Whether the end of the line was lost in a comment.
     commented: bool,
+    /// Whether it was said that a gateway has no generics.
+    generic: bool,
     /// How many errors there were when the line began.
     line_errors: usize,
 }

@@ -140,7 +140,7 @@ impl<T> NamedOther for &Named<T> {
 /// What nothing is.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "this is no function that takes a request, and nothing else",
+    message = "a handler must take exactly one argument, a `prox::Request`",
     label = "this is `{Self}`",
     note = "a handler is an `async fn hello(req: prox::Request) -> impl prox::IntoResponse`; `req.param(\"id\")` reads a parameter of the path",
     note = "a value whose type implements `prox::Handler` is a target by itself, without `handler(..)`"

@@ -149,9 +149,22 @@ fn chain(tokens: &[TokenTree], owner: Owner, names: &Owners<'_>, diag: &mut Diag
             Some(ty) => format!("{ty}::{name}"),
             None => name.to_string(),
         };
+        if is_without_arguments(owner, name, &inner)
+            && let Some(domain) = domain(owner, &name.to_string(), 0)
+        {
+            let (what, example) = domain.described();
+            diag.error(name, format!("`{shown}` takes {what}"))
+                .help(format!("write `{shown}({example})`"))
+                .untyped();
+            continue;
+        }
         for (place, argument) in arguments(&inner).into_iter().enumerate() {
             if let Some(domain) = domain(owner, &name.to_string(), place) {
                 judge(&shown, argument, domain, diag);
+            }
+            // A cluster without its list has been reported, and is being typed.
+            if name == "cluster" && !is_method(before) && arguments(&inner).len() < 2 {
+                continue;
             }
             for (inner, owner) in inside(owner, &call, place, argument, names) {
                 chain(&inner, owner, names, diag);
@@ -184,6 +197,18 @@ fn inside(
         .map(|owner| (argument.to_vec(), owner))
         .into_iter()
         .collect()
+}
+
+/// Whether an option that takes something has nothing between its brackets, which is reported.
+pub(crate) fn is_without_arguments(owner: Owner, option: &Ident, inner: &[TokenTree]) -> bool {
+    // Of `TcpCheck::new()` the last name alone says nothing.
+    let check = owner == "check" && option == "new";
+    inner.is_empty() && !check && domain(owner, &option.to_string(), 0).is_some()
+}
+
+/// Of what type an argument is, if it has a domain.
+pub(crate) fn kind(owner: Owner, option: &Ident, place: usize) -> Option<StandIn> {
+    domain(owner, &option.to_string(), place).map(Domain::stand_in)
 }
 
 /// What stands for the argument, if it has been reported and is not of the type of its slot.

@@ -69,6 +69,22 @@ impl Domain {
     }
 }
 
+impl Domain {
+    /// What it takes, and an example.
+    pub(super) const fn described(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Time { .. } => ("a duration", "5s"),
+            Self::Count { .. } => ("a whole number", "3"),
+            Self::Size { .. } => ("a size", "64KiB"),
+            Self::Percent { .. } => ("a number of percent", "50"),
+            Self::Share => ("a share of the requests", "0.1"),
+            Self::Factor(_) => ("a number with a point", "1.25"),
+            Self::Text(_) => ("a string", "\"..\""),
+            Self::Statuses => ("a range of statuses", "200..300"),
+        }
+    }
+}
+
 const U32: u128 = u32::MAX as u128;
 const USIZE: u128 = usize::MAX as u128;
 
@@ -364,6 +380,7 @@ pub(crate) static SLOTS: &[&[Slot]] = &[
             },
         ),
         any_time("PassiveOptions", "eject_for", 1),
+        any_time("PassiveOptions", "silence", 0),
         slot(
             "PassiveOptions",
             "at_most",

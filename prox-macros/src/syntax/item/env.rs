@@ -30,6 +30,16 @@ impl Parser<'_> {
                 c.is_punct(0, '=') || c.is_punct(0, ';') || starts_line(c)
             });
         }
+        let equals = ty.is_empty() && c.is_punct(0, '=');
+        let turned = type_behind_equals(c.rest()).filter(|_| equals);
+        if let (Some(meant), Some(equals)) = (turned, c.peek(0)) {
+            ty = Vec::from(meant);
+            self.diag
+                .error(equals.span(), "the type of a variable stands behind a `:`")
+                .help(format!("write `env {name}: {};`", source(&ty)));
+            c.skip(ty.len() + 1);
+        }
+        let mut ty = self.sound_type(ty);
         self.mark(Mark::Env {
             docs: attrs.iter().filter_map(|attr| attr.doc.clone()).collect(),
             name: name.clone(),
@@ -105,6 +115,24 @@ impl Parser<'_> {
             })
             .collect()
     }
+}
+
+/// The type in `= Type;`: a name in upper and lower case, perhaps with parameters.
+fn type_behind_equals(rest: &[TokenTree]) -> Option<&[TokenTree]> {
+    let rest = rest.get(1..)?;
+    let end = rest
+        .iter()
+        .position(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'))
+        .unwrap_or(rest.len());
+    let ty = rest.get(..end)?;
+    let [TokenTree::Ident(name), parameters @ ..] = ty else {
+        return None;
+    };
+    let name = name.to_string();
+    let is_type = name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+    let angle =
+        matches!(parameters.first(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+    (is_type && (parameters.is_empty() || angle)).then_some(ty)
 }
 
 /// The type that the default has.

@@ -280,8 +280,10 @@ impl Parser<'_> {
                     ));
                 } else if let Ok(status @ 200..=599_u16) = text.value.parse() {
                     error.help(format!("write `=> {status};`"));
-                } else {
+                } else if super::is_name(&text.value) {
                     error.help(format!("write `=> {};`, without quotes", text.value));
+                } else {
+                    error.help("write the name of a backend or a handler, or a status: `=> users;`, `=> 404;`");
                 }
                 None
             }

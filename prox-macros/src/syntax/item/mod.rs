@@ -7,12 +7,13 @@ mod host;
 mod named;
 mod setup;
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Group, Ident, Punct, Spacing, Span, TokenTree};
 
 use super::{
     Parser,
-    cursor::Cursor,
+    cursor::{Cursor, tokens_of},
     skip_line,
+    source::source,
     words::{ITEMS, is_keyword, is_method, starts_line},
 };
 use crate::diag::Place;
@@ -100,6 +101,75 @@ impl Parser<'_> {
 fn is_name(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+}
+
+impl Parser<'_> {
+    /// A type as it was meant: with all its `>`, and without lifetimes that nothing declares.
+    pub(super) fn sound_type(&mut self, mut ty: Vec<TokenTree>) -> Vec<TokenTree> {
+        let is = |token: Option<&TokenTree>, sign| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
+        let mut missing = 0_usize;
+        for (place, token) in ty.iter().enumerate() {
+            let arrow = place
+                .checked_sub(1)
+                .is_some_and(|before| is(ty.get(before), '-'));
+            missing += usize::from(is(Some(token), '<'));
+            if is(Some(token), '>') && !arrow {
+                missing = missing.saturating_sub(1);
+            }
+        }
+        if let Some(last) = ty.last().map(TokenTree::span).filter(|_| missing > 0) {
+            let closed = format!("{}{}", source(&ty), ">".repeat(missing));
+            self.diag
+                .error(last, "expected `>` at the end of this type")
+                .help(format!("write `{closed}`"));
+            for _ in 0..missing {
+                let mut end = Punct::new('>', Spacing::Alone);
+                end.set_span(Span::mixed_site().located_at(last));
+                ty.push(TokenTree::Punct(end));
+            }
+        }
+        self.without_lifetimes(&ty)
+    }
+
+    fn without_lifetimes(&mut self, ty: &[TokenTree]) -> Vec<TokenTree> {
+        let own = ty
+            .iter()
+            .any(|token| matches!(token, TokenTree::Ident(word) if word == "for"));
+        let mut out = Vec::new();
+        let mut behind_quote = false;
+        for token in ty {
+            let quote = matches!(token, TokenTree::Punct(punct) if punct.as_char() == '\'');
+            out.push(match token {
+                TokenTree::Ident(name)
+                    if behind_quote && !own && name != "static" && name != "_" =>
+                {
+                    if !self.generic {
+                        self.diag
+                            .error(
+                                name,
+                                format!(
+                                    "there is no lifetime `'{name}`: a gateway has no generics"
+                                ),
+                            )
+                            .help(
+                                "write `'static`, or a type that owns its value, such as `String`",
+                            );
+                    }
+                    self.generic = true;
+                    TokenTree::Ident(Ident::new("static", name.span()))
+                }
+                TokenTree::Group(group) => {
+                    let inner = self.without_lifetimes(&tokens_of(group.stream()));
+                    let mut copy = Group::new(group.delimiter(), inner.into_iter().collect());
+                    copy.set_span(group.span());
+                    TokenTree::Group(copy)
+                }
+                token => token.clone(),
+            });
+            behind_quote = quote;
+        }
+        out
+    }
 }
 
 /// Takes tokens until `ends`, which is not asked inside of angle brackets.

@@ -43,9 +43,16 @@ impl Parser<'_> {
             self.diag
                 .error(c.span(), "a gateway has no generics")
                 .help("take them away; what differs from one gateway to the next is a field or a variable of the environment");
-            while !c.is_end() && !c.is_punct(0, ';') && c.group(0, Delimiter::Brace).is_none() {
-                c.bump();
+            skip_to_fields(c);
+            self.generic = true;
+        }
+        if c.is_word(0, "where") {
+            if !self.generic {
+                self.diag
+                    .error(c.span(), "a gateway has no generics, and so no `where`")
+                    .help("remove it");
             }
+            skip_to_fields(c);
         }
         let fields = self.fields(c);
         let first = !self.started && level == Level::Top;
@@ -67,6 +74,35 @@ impl Parser<'_> {
                 fields,
             });
         }
+    }
+
+    /// Takes `pub enum Name` and the like at the start as the line that names the gateway.
+    pub(in crate::syntax) fn other_item(&mut self, c: &mut Cursor<'_>) -> bool {
+        let public = usize::from(c.is_word(0, "pub"));
+        let at = public + usize::from(public == 1 && c.group(1, Delimiter::Parenthesis).is_some());
+        let other = c.is_word(at, "enum") || c.is_word(at, "union");
+        let (Some(word), Some(name)) = (c.ident(at).filter(|_| other), c.ident(at + 1)) else {
+            return false;
+        };
+        if self.started || self.gateway.named.is_some() {
+            return false;
+        }
+        let vis = Vec::from(c.rest().get(..at).unwrap_or_default());
+        let shown = if public == 1 { "pub " } else { "" };
+        self.diag
+            .error(
+                word,
+                format!("a gateway is a `struct`, and not an `{word}`"),
+            )
+            .help(format!("write `{shown}struct {name};`"));
+        self.gateway.named = Some(Named {
+            attrs: Vec::new(),
+            vis,
+            name: name.clone(),
+            fields: Vec::new(),
+        });
+        skip_line(c);
+        true
     }
 
     fn fields(&mut self, c: &mut Cursor<'_>) -> Vec<Field> {
@@ -116,7 +152,19 @@ impl Parser<'_> {
             return None;
         }
         c.skip(2);
-        let ty = type_until(c, |c| c.is_punct(0, ','));
+        let ty = type_until(c, |c| c.is_punct(0, ',') || c.is_punct(0, '='));
+        if c.is_punct(0, '=') {
+            self.diag
+                .error(
+                    c.span(),
+                    "a field has no default: its value is an argument of `new`",
+                )
+                .help("write `name: Type`, or a line of its own: `let name = value;`");
+            while !c.is_end() && !c.is_punct(0, ',') {
+                c.bump();
+            }
+        }
+        let ty = self.sound_type(ty);
         c.eat_punct(',');
         if ty.is_empty() {
             self.diag
@@ -125,5 +173,12 @@ impl Parser<'_> {
             return None;
         }
         name.map(|name| Field { name, ty })
+    }
+}
+
+/// Goes on before the fields of a gateway, or its `;`.
+fn skip_to_fields(c: &mut Cursor<'_>) {
+    while !c.is_end() && !c.is_punct(0, ';') && c.group(0, Delimiter::Brace).is_none() {
+        c.bump();
     }
 }

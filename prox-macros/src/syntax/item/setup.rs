@@ -27,6 +27,14 @@ impl Parser<'_> {
             let equals = c.is_punct(0, '=') && !c.is_punct(1, '=') && !c.is_arrow(0);
             equals || c.is_punct(0, ';')
         });
+        // Around a gateway without a name there may be lifetimes.
+        let pattern = match pattern.iter().position(is_colon) {
+            Some(colon) if self.gateway.named.is_some() => {
+                let ty = self.sound_type(Vec::from(pattern.get(colon + 1..).unwrap_or_default()));
+                [pattern.get(..=colon).unwrap_or_default(), &ty].concat()
+            }
+            _ => pattern,
+        };
         if pattern.is_empty() || !c.is_punct(0, '=') {
             self.diag
                 .error(Place::of(&pattern, word), "expected `let name = value;`")
@@ -121,4 +129,8 @@ impl Parser<'_> {
             .error(place, "a backend has no layers")
             .help("write them on the routes that use it: `\"/users\" => users with [auth],`");
     }
+}
+
+fn is_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
 }

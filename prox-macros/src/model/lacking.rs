@@ -1,0 +1,166 @@
+//! Names that nothing around the gateway has, as far as its file tells: words without their arguments, the words of other
+//! gateways, and types that are not imported.
+
+use proc_macro2::{Ident, TokenTree};
+
+use super::names::Names;
+use crate::{
+    around::MIDDLEWARE,
+    diag::Diagnostics,
+    syntax::{
+        calls::{is_in_path, is_method},
+        cursor::{text_of, tokens_of},
+        words::is_method as is_method_of_http,
+    },
+    vocab::{self, Slot},
+};
+
+/// Types of options, at the root of `prox`.
+const OPTIONS: [&str; 12] = [
+    "BreakerOptions",
+    "BudgetOptions",
+    "GrpcCheck",
+    "HedgeOptions",
+    "HttpCheck",
+    "MirrorOptions",
+    "PassiveOptions",
+    "PoolOptions",
+    "QueueOptions",
+    "RetryOptions",
+    "SlowStart",
+    "Sticky",
+];
+
+/// A type of ours that is used here without its path, and that nothing has in scope.
+pub(crate) struct Unimported {
+    /// Whether it is in `prox::middleware`, and not in `prox`.
+    pub(crate) middleware: bool,
+}
+
+/// Whether the name at this place is such a type, as in `Recover::new()`.
+pub(crate) fn unimported(names: &Names, tokens: &[TokenTree], place: usize) -> Option<Unimported> {
+    let TokenTree::Ident(name) = tokens.get(place)? else {
+        return None;
+    };
+    let before = tokens.get(..place).unwrap_or_default();
+    let in_path = tokens.get(place + 1).is_some_and(|next| is_colon(next))
+        && tokens.get(place + 2).is_some_and(|next| is_colon(next));
+    if !in_path || is_in_path(before) || is_method(before) {
+        return None;
+    }
+    let text = name.to_string();
+    let middleware = MIDDLEWARE.contains(&&*text);
+    let known = middleware || OPTIONS.contains(&&*text);
+    (known && lacks(names, &text)).then_some(Unimported { middleware })
+}
+
+/// Reports a word that stands as a target without its arguments; says whether it is one.
+pub(super) fn is_bare_target(tokens: &[TokenTree], names: &Names, diag: &mut Diagnostics) -> bool {
+    let [TokenTree::Ident(name)] = tokens else {
+        return false;
+    };
+    let text = name.to_string();
+    if !lacks(names, &text) {
+        return false;
+    }
+    if let Some(word) = vocab::find(Slot::Target, &text) {
+        diag.error(name, format!("`{text}` has no arguments here"))
+            .help(format!("write `{}`", word.example));
+        return true;
+    }
+    if let Some(word) = vocab::find(Slot::KeyedPolicy, &text) {
+        diag.error(name, format!("`{text}` is a policy, and not a target"))
+            .help(format!(
+                "write `cluster({}, [\"http://10.0.0.1:8080\"])`",
+                word.example
+            ));
+        return true;
+    }
+    if vocab::is(Slot::Policy, &text) {
+        diag.error(name, format!("`{text}` is a policy, and not a target"))
+            .help(format!(
+                "write `cluster({text}, [\"http://10.0.0.1:8080\"])`"
+            ));
+        return true;
+    }
+    false
+}
+
+/// Reports a guard that starts with a word of other gateways, or with one of ours without its arguments; says whether it does.
+pub(super) fn is_foreign_guard(
+    tokens: &[TokenTree],
+    names: &Names,
+    diag: &mut Diagnostics,
+) -> bool {
+    let Some(TokenTree::Ident(name)) = tokens.first() else {
+        return false;
+    };
+    let text = name.to_string();
+    if !lacks(names, &text) {
+        return false;
+    }
+    let Some(TokenTree::Group(group)) = tokens.get(1) else {
+        let Some(word) = vocab::find(Slot::Key, &text).filter(|_| tokens.len() == 1) else {
+            return false;
+        };
+        diag.error(name, format!("`{text}` has no arguments here"))
+            .help(format!("write `{}`", word.example));
+        return true;
+    };
+    let argument = tokens_of(group.stream()).iter().find_map(text_of);
+    let argument = argument.map(|text| text.value).unwrap_or_default();
+    let help = match &*text {
+        "method" | "methods" => {
+            let method = argument.to_ascii_uppercase();
+            let method = if is_method_of_http(&method) {
+                &*method
+            } else {
+                "GET"
+            };
+            format!("a method stands before the path: `{method} \"/users\" => target,`")
+        }
+        "host" | "hostname" | "authority" => {
+            let host = if argument.is_empty() {
+                "api.example.com"
+            } else {
+                &*argument
+            };
+            format!("a host has a block: `host \"{host}\" {{ \"/\" => target }}`")
+        }
+        "path" | "uri" | "prefix" | "path_prefix" => {
+            let path = if argument.starts_with('/') {
+                &*argument
+            } else {
+                "/users"
+            };
+            format!("a path starts the line: `\"{path}\" => target,`")
+        }
+        "ip" | "client" | "remote_addr" | "remote_ip" | "peer_addr" | "peer_ip" | "source_ip" => {
+            String::from("write `client_ip().within(\"10.0.0.0/8\")`")
+        }
+        "param" | "params" | "query_param" | "arg" => {
+            String::from("write `query(\"beta\").is(\"1\")`")
+        }
+        _ => return false,
+    };
+    diag.error(name, format!("there is no guard `{text}`"))
+        .help(help);
+    true
+}
+
+fn lacks(names: &Names, name: &str) -> bool {
+    !names.is_own(name) && names.around().lacks(name)
+}
+
+fn is_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
+}
+
+/// The path that brings a type in scope.
+pub(crate) fn import(name: &Ident, found: &Unimported) -> String {
+    if found.middleware {
+        format!("prox::middleware::{name}")
+    } else {
+        format!("prox::{name}")
+    }
+}

@@ -1,0 +1,17 @@
+//! A list of endpoints as an element of a list.
+
+prox::gateway! {
+    pub struct Shop;
+
+    env USERS_URLS: Vec<Endpoint>;
+    backend users = cluster(rr, [USERS_URLS, "http://10.0.0.2:8080"]);
+
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
