@@ -43,8 +43,8 @@ pub(crate) fn unimported(names: &Names, tokens: &[TokenTree], place: usize) -> O
         return None;
     };
     let before = tokens.get(..place).unwrap_or_default();
-    let in_path = tokens.get(place + 1).is_some_and(|next| is_colon(next))
-        && tokens.get(place + 2).is_some_and(|next| is_colon(next));
+    let in_path =
+        tokens.get(place + 1).is_some_and(is_colon) && tokens.get(place + 2).is_some_and(is_colon);
     if !in_path || is_in_path(before) || is_method(before) {
         return None;
     }
