@@ -1,6 +1,7 @@
 //! A stream of bytes to a client or an upstream, whatever it runs over.
 
 use std::{
+    cell::Cell,
     fmt,
     io::{self, IoSlice},
     pin::Pin,
@@ -51,6 +52,14 @@ pub(crate) async fn linger(mut socket: impl AsyncRead + AsyncWrite + Unpin, boun
         }
     };
     let _ = timeout(bounds.time, rest).await;
+}
+
+/// Parts of up to so many bytes are written as one: to copy them takes less time than a vectored write.
+const COPIED: usize = 4 * 1024;
+
+thread_local! {
+    /// Where they are put together.
+    static WHOLE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A connected socket, or what was put around one.
@@ -146,7 +155,17 @@ macro_rules! each {
     };
 }
 
+/// How many bytes these parts have.
+fn length(bufs: &[IoSlice<'_>]) -> usize {
+    bufs.iter().map(|buf| buf.len()).sum()
+}
+
 impl Io {
+    /// Whether it puts parts together by itself, as a TLS session does.
+    fn copies_itself(&self) -> bool {
+        matches!(self, Self::Boxed(_))
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         each!(self, stream => Pin::new(stream).poll_write(cx, buf))
     }
@@ -185,7 +204,22 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(&mut self.io, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        match bufs {
+            [only] => self.io.poll_write(cx, only),
+            _ if self.io.copies_itself() || length(bufs) > COPIED => {
+                each!(&mut self.io, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+            }
+            _ => {
+                let mut whole = WHOLE.take();
+                for buf in bufs {
+                    whole.extend_from_slice(buf);
+                }
+                let result = self.io.poll_write(cx, &whole);
+                whole.clear();
+                WHOLE.set(whole);
+                result
+            }
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,6 +240,26 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn small_parts_are_written_as_one_and_large_ones_as_they_are() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut near = Stream::from(near);
+        let (head, body, end) = (vec![1; 300], vec![2; 700], vec![3; 2 * COPIED]);
+        for (parts, whole) in [(vec![&head, &body], 1000), (vec![&head, &body, &end], 9192)] {
+            let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let write = |cx: &mut Context<'_>| Pin::new(&mut near).poll_write_vectored(cx, &slices);
+            let count = std::future::poll_fn(write).await.unwrap();
+            assert_eq!(count, whole);
+            let mut read = vec![0; count];
+            far.read_exact(&mut read).await.unwrap();
+            assert_eq!(
+                read,
+                parts.into_iter().flatten().copied().collect::<Vec<u8>>()
+            );
+        }
+        assert!(WHOLE.take().capacity() < 2 * COPIED, "no more was copied");
+    }
 
     #[tokio::test]
     async fn what_was_put_back_is_read_first() {

@@ -115,8 +115,6 @@ async fn exchanges<G: Dispatch>(
     let http = http1::Builder::new()
         // All limits hang on one timer of ours; hyper's own would be registered and cancelled for each request.
         .header_read_timeout(None)
-        // One copy of a small message is cheaper than a vectored write of its parts.
-        .writev(false)
         .half_close(options.half_close)
         .max_headers(options.max_headers)
         .max_header_size(options.max_header_size)
