@@ -37,6 +37,9 @@ use crate::{
 /// The most bytes of a response's body that are read ahead of a slow client, for each connection.
 const MAX_BUFFER: usize = 128 * 1024;
 
+/// A buffer of hyper that is larger than this is not worth keeping for an idle connection.
+const LARGE_BUFFER: usize = 16 * 1024;
+
 /// A connection that is driven by whoever holds it.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
@@ -81,16 +84,7 @@ impl Connection {
     pub(crate) async fn new(stream: Stream, limits: HeadLimits) -> Result<Box<Self>, Error> {
         let tape = SharedTape::default();
         let socket = Socket::new(stream, Arc::clone(&tape));
-        let (sender, driver) = http1::Builder::new()
-            // One copy of a small message is cheaper than a vectored write of its parts.
-            .writev(false)
-            .max_headers(limits.fields)
-            .max_header_size(limits.bytes)
-            // A head must fit in as well.
-            .max_buf_size(limits.bytes.max(MAX_BUFFER))
-            .handshake(TokioIo::new(socket))
-            .await
-            .map_err(|error| Error::caused(Failure::Connect, error))?;
+        let (sender, driver) = speak(socket, limits).await?;
         let gate = Arc::new(Gate::default());
         Ok(Box::new(Self {
             waker: Waker::from(Arc::clone(&gate)),
@@ -150,6 +144,29 @@ impl Connection {
     pub(super) fn rest(&mut self) {
         self.used = true;
         self.idle_since = Instant::now();
+    }
+
+    /// Gives back the memory that a large response or request took, if the exchange is over.
+    ///
+    /// hyper reads into larger buffers while they are filled, and reserves one for the next response, which an idle connection would
+    /// keep; what it writes from keeps its size as well. It forgets both when it begins anew on the same socket.
+    pub(super) fn slim(&mut self) {
+        if lock(&self.tape).largest_buffer() <= LARGE_BUFFER || !self.is_reusable() {
+            return;
+        }
+        let Some(parts) = self.driver.take().map(Driver::into_parts) else {
+            return;
+        };
+        let begun = pin!(speak(parts.io.into_inner(), self.limits));
+        // Otherwise the connection has no driver any more, and is closed.
+        if parts.read_buf.is_empty()
+            && let Poll::Ready(Ok((sender, driver))) =
+                begun.poll(&mut Context::from_waker(Waker::noop()))
+        {
+            lock(&self.tape).forget_buffers();
+            (self.sender, self.driver) = (sender, Some(driver));
+            self.drive_alone();
+        }
     }
 
     /// Moves bytes both ways, as far as the sockets allow.
@@ -292,6 +309,21 @@ impl Connection {
     }
 }
 
+/// Begins to speak HTTP/1.1; that waits for nothing.
+async fn speak(socket: Socket, limits: HeadLimits) -> Result<(SendRequest<Body>, Driver), Error> {
+    http1::Builder::new()
+        // Most requests are one small part, which a vectored write makes more expensive. What an upload takes for its copies, a
+        // connection that rests gives back.
+        .writev(false)
+        .max_headers(limits.fields)
+        .max_header_size(limits.bytes)
+        // A head must fit in as well.
+        .max_buf_size(limits.bytes.max(MAX_BUFFER))
+        .handshake(TokioIo::new(socket))
+        .await
+        .map_err(|error| Error::caused(Failure::Connect, error))
+}
+
 fn is_switch(response: &Response<Incoming>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
@@ -350,7 +382,12 @@ pub(crate) fn classify(error: hyper::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::UnixStream;
+    use std::task::ready;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixStream,
+    };
 
     use super::*;
     use crate::pool::patience::Endless;
@@ -377,6 +414,49 @@ mod tests {
             let again = failed.again.expect("nothing of it has left");
             assert_eq!((again.method(), again.uri().path()), (&Method::POST, "/a"));
             assert_eq!(again.into_body().bytes(9).await.unwrap(), "hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_gives_the_buffers_of_large_responses_back_and_goes_on() {
+        const LENGTH: usize = 1_000_000;
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(near.into(), crate::pool::HEADS)
+            .await
+            .unwrap();
+        tokio::spawn(async move {
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+            let response = [response.into_bytes(), vec![b'x'; LENGTH]].concat();
+            let mut head = Vec::new();
+            while far.read_buf(&mut head).await.unwrap() > 0 {
+                if head.ends_with(b"\r\n\r\n") {
+                    head.clear();
+                    far.write_all(&response).await.unwrap();
+                }
+            }
+        });
+        for _ in 0..3 {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = "/".parse().unwrap();
+            let Ok(response) = connection.send(request, &mut Endless).await else {
+                panic!("there is no response");
+            };
+            let (mut body, mut length) = (response.into_body(), 0);
+            poll_fn(|cx| {
+                loop {
+                    connection.drive(cx);
+                    match ready!(Pin::new(&mut body).poll_frame(cx)) {
+                        Some(frame) => length += frame.unwrap().into_data().unwrap().len(),
+                        None => return Poll::Ready(()),
+                    }
+                }
+            })
+            .await;
+            assert_eq!(length, LENGTH);
+            assert!(lock(&connection.tape).largest_buffer() > LARGE_BUFFER);
+            connection.slim();
+            assert_eq!(lock(&connection.tape).largest_buffer(), 0);
+            assert!(connection.is_alive());
         }
     }
 }

@@ -163,6 +163,9 @@ impl Default for PoolOptions {
 /// which each socket looks as if nothing had come.
 const PART: usize = 50;
 
+/// A connection that has rested for so long gives back the memory that it does not need.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// The idle connections to one endpoint.
 ///
 /// The one used last is used first. So a connection is idle for as long as fewer were in use at once than when it was used last, and
@@ -308,6 +311,9 @@ impl Pool {
         let mut shard = self.shards.at(place);
         let to = shard.idle.len().min(from.saturating_add(PART));
         let is_spent = |connection: &mut Box<Connection>| {
+            if now.saturating_duration_since(connection.idle_since()) >= RESTED {
+                connection.slim();
+            }
             !connection.is_alive() || !self.options.is_fresh(connection, now)
         };
         let spent: Vec<_> = shard.idle.extract_if(from.min(to)..to, is_spent).collect();

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri, header};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::{
     body::Body,
@@ -24,6 +24,10 @@ use crate::{
     stream::Stream,
     sync::lock,
 };
+
+/// So much is read at a time. hyper doubles its buffer whenever a read fills it, up to the longest head that it takes, and reserves as
+/// much for each read; a byte less than 64 KiB keeps it at that.
+const READ: u64 = 64 * 1024 - 1;
 
 /// What has passed since the request began.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ pub(super) struct Tape {
     read: bool,
     /// Whether something that was written did not arrive.
     lost: bool,
+    /// The largest buffer that something was read into, or written from.
+    largest_buffer: usize,
     responses: Responses,
 }
 
@@ -89,9 +95,20 @@ impl Tape {
         }
     }
 
+    /// How large the largest buffer is that something was read into, or written from.
+    pub(super) fn largest_buffer(&self) -> usize {
+        self.largest_buffer
+    }
+
+    /// Those buffers are gone.
+    pub(super) fn forget_buffers(&mut self) {
+        self.largest_buffer = 0;
+    }
+
     /// Looks at what was read to the end of `buf`, and takes away what must not pass.
     fn check(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Kind> {
         self.read |= buf.filled().len() > before;
+        self.largest_buffer = self.largest_buffer.max(buf.capacity());
         self.responses
             .feed(&buf.filled()[before..])
             .map_err(|violation| {
@@ -154,7 +171,7 @@ fn parse(message: &[u8]) -> Option<Request> {
 
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: Stream,
+    stream: Take<Stream>,
     tape: SharedTape,
     /// Why nothing more is read.
     refused: Option<Kind>,
@@ -165,7 +182,7 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(stream: Stream, tape: SharedTape) -> Self {
         Self {
-            stream,
+            stream: stream.take(READ),
             tape,
             refused: None,
             deaf: false,
@@ -190,7 +207,7 @@ impl Socket {
 
     /// The stream itself, for bytes that are no longer HTTP.
     pub(super) fn into_stream(self) -> Stream {
-        self.stream
+        self.stream.into_inner()
     }
 }
 
@@ -204,6 +221,7 @@ impl AsyncRead for Socket {
             return Poll::Ready(Err(kind.into()));
         }
         let before = buf.filled().len();
+        self.stream.set_limit(READ);
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let checked = lock(&self.tape).check(buf, before);
         if let Err(kind) = checked {
@@ -227,7 +245,7 @@ impl AsyncWrite for Socket {
         if self.deaf {
             return Poll::Ready(Ok(buf.len()));
         }
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let result = Pin::new(self.stream.get_mut()).poll_write(cx, buf);
         match &result {
             Poll::Ready(Ok(count)) => lock(&self.tape).note(&buf[..*count]),
             Poll::Ready(Err(_)) => lock(&self.tape).note_failure(buf),
@@ -245,20 +263,27 @@ impl AsyncWrite for Socket {
         if self.deaf {
             return Poll::Ready(Ok(all));
         }
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        if let Poll::Ready(Ok(mut count)) = result {
-            let mut tape = lock(&self.tape);
-            for buf in bufs {
-                let part = count.min(buf.len());
-                tape.note(&buf[..part]);
-                count -= part;
+        let result = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs);
+        match &result {
+            Poll::Ready(Ok(count)) => {
+                let (mut tape, mut left) = (lock(&self.tape), *count);
+                for buf in bufs {
+                    let part = left.min(buf.len());
+                    tape.note(&buf[..part]);
+                    left -= part;
+                }
             }
+            Poll::Ready(Err(_)) => {
+                let unwritten: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+                lock(&self.tape).note_failure(&unwritten);
+            }
+            Poll::Pending => {}
         }
         self.written(result, all)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -266,12 +291,12 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(()));
         }
         // A TLS session takes bytes before the socket does.
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        let result = Pin::new(self.stream.get_mut()).poll_flush(cx);
         self.written(result.map_ok(|()| 0), 0).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
     }
 }
 
