@@ -15,6 +15,7 @@ is on the PATH. They are built with
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import ctypes
 import dataclasses
@@ -486,6 +487,54 @@ def soak(peer, programs, options, directory):
     return summary["errors"] == 0
 
 
+# Of each proxy at one moment, or the highest while it is loaded.
+MEMORY_COLUMNS = ["idle", "load", "5 s after", "30 s after", "load", "5 s after", "30 s after", "70 s after", "clients that stay", "peak"]
+
+
+def memory_curve(peer, programs, options, directory):
+    """What the memory of one proxy does: idle, load, idle, load, idle, and with clients that stay and ask for nothing."""
+    curve = []
+    with contextlib.ExitStack() as pieces:
+        origin = Origin(programs, options.bodies[0], pieces)
+        process = peer.start(directory, origin.port, pieces, keep=max(256, options.connections))
+        process.wait_until_serving()
+        load = Load(directory, options.connections)
+        curve.append(process.memory())
+        for pauses in ((5, 25), (5, 25, 40)):
+            seen = [0.0]
+            summary = load.run(process.port, options.seconds, lambda: seen.append(process.memory()))
+            if summary["errors"]:
+                note(f"{peer.name}: {summary['errors']} errors of {summary['requests']} requests")
+            curve.append(max(seen))
+            for pause in pauses:
+                time.sleep(pause)
+                curve.append(process.memory())
+        with contextlib.ExitStack() as clients:
+            for _ in range(options.connections):
+                ask_and_stay(process.port, clients)
+            time.sleep(5)
+            curve.append(process.memory())
+        curve.append(process.memory("VmHWM"))
+    note(f"{peer.name}: {' '.join(f'{figure:.1f}' for figure in curve)}")
+    return curve
+
+
+def ask_and_stay(port, pieces):
+    """A client that takes one answer and leaves its connection open."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    pieces.callback(client.close)
+    client.request("GET", REQUEST_PATH, headers=REQUEST_HEADERS)
+    client.getresponse().read()
+
+
+def memory_table(curves):
+    """The Markdown table of the curves by name, in MiB."""
+    lines = ["| proxy | " + " | ".join(MEMORY_COLUMNS) + " |", "|---|" + "---:|" * len(MEMORY_COLUMNS)]
+    for name, curve in curves.items():
+        lines.append(f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in curve) + " |")
+    return "\n".join(lines)
+
+
 def note(message):
     """Progress, apart from the table on stdout."""
     print(message, file=sys.stderr, flush=True)
@@ -508,6 +557,7 @@ def arguments():
     parser.add_argument("--bodies", default="13,65536,1048576", help="sizes of the response body, in bytes")
     parser.add_argument("--only", default="", help="proxies to measure, for example peer_prox,nginx")
     parser.add_argument("--soak", type=positive, metavar="SECONDS", help="load peer_prox (or the first of --only) this long")
+    parser.add_argument("--memory", action="store_true", help="what the memory of each does under load and after it, in MiB")
     parser.add_argument(
         "--http2", type=positive, metavar="STREAMS", help="clients speak HTTP/2 (h2load), with so many streams on each connection"
     )
@@ -563,6 +613,12 @@ def main():
             directory = pathlib.Path(name)
             if options.soak:
                 return 0 if soak(selected[0], options.programs, options, directory) else 1
+            if options.memory:
+                # At the same time, since most of it is waiting.
+                with concurrent.futures.ThreadPoolExecutor(len(selected)) as turns:
+                    curves = turns.map(lambda peer: memory_curve(peer, options.programs, options, directory), selected)
+                    print(memory_table({peer.name: curve for peer, curve in zip(selected, curves)}))
+                return 0
             results = {body: measure(selected, options.programs, body, options, directory) for body in options.bodies}
             print(table(results))
             return 0
