@@ -144,7 +144,8 @@ mod tests {
             let fix = problem.strip_prefix(&start).expect("the text is named");
             match written {
                 Some(written) => {
-                    assert!(fix.ends_with(&format!(", write {written:?}")), "{problem}")
+                    let end = format!(", write {written:?}");
+                    assert!(fix.ends_with(&end), "{problem}");
                 }
                 None => assert_eq!(fix, "write something"),
             }

@@ -4,6 +4,7 @@ use http::{HeaderName, Method, header};
 
 use super::{About, Middleware, Next, origins::Origins};
 use crate::{
+    client::Client,
     error::Failure,
     handler::{Request, Response},
     respond,
@@ -116,7 +117,7 @@ impl<'r> Field<'r> {
 fn is_own(origin: &str, req: &Request) -> bool {
     let client = req.client();
     let scheme = client.map_or("http", |client| client.scheme());
-    let claimed = client.and_then(|client| client.forwarded_host());
+    let claimed = client.and_then(Client::forwarded_host);
     let host = claimed.as_ref().or_else(|| req.headers().get(header::HOST));
     let host = match (host, req.uri().authority()) {
         (Some(host), _) => host.to_str().unwrap_or_default(),
@@ -156,7 +157,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{body::Body, client::Client, handler::handler, middleware::IntoLayer};
+    use crate::{body::Body, handler::handler, middleware::IntoLayer};
 
     /// A request to `shop.test` with the fields that are there.
     fn request(method: &str, host: &str, tls: bool, site: &str, origin: &str) -> Request {
@@ -174,204 +175,72 @@ mod tests {
             .unwrap()
     }
 
+    /// Method, host, scheme, `Sec-Fetch-Site`, `Origin`; `-` where there is none.
+    const PASS: &str = "
+        # Methods that change nothing.
+        GET shop.test https cross-site https://evil.test
+        HEAD shop.test https cross-site https://evil.test
+        OPTIONS shop.test https cross-site https://evil.test
+        # What browsers say.
+        POST shop.test https same-origin https://shop.test
+        POST shop.test https none -
+        POST shop.test https same-origin https://evil.test
+        # Trusted pages.
+        POST shop.test https cross-site https://admin.test
+        POST shop.test https - https://admin.test
+        POST shop.test https same-site https://a.partner.test
+        # Old browsers: scheme, host and port.
+        POST shop.test https - https://shop.test
+        POST SHOP.test:443 https - https://shop.test
+        POST shop.test:8443 https - https://shop.test:8443
+        POST [::1]:8080 http - http://[::1]:8080
+        POST shop.test:80 http - http://shop.test
+        # Programs.
+        POST shop.test https - -
+        POST - http - -
+    ";
+
+    const REFUSED: &str = "
+        POST shop.test https cross-site https://evil.test
+        POST shop.test https same-site https://a.shop.test
+        POST shop.test https cross-site -
+        POST shop.test https cross-site null
+        POST shop.test https SAME-ORIGIN https://evil.test
+        POST shop.test https cross-site https://shop.test
+        PUT shop.test https cross-site https://evil.test
+        PATCH shop.test https cross-site https://evil.test
+        DELETE shop.test https cross-site https://evil.test
+        get shop.test https cross-site https://evil.test
+        PURGE shop.test https cross-site https://evil.test
+        # Nearly trusted pages.
+        POST shop.test https cross-site http://admin.test
+        POST shop.test https cross-site https://evilpartner.test
+        # Old browsers.
+        POST shop.test https - http://shop.test
+        POST shop.test http - https://shop.test
+        POST shop.test https - https://shop.test:8443
+        POST shop.test:80 https - https://shop.test
+        POST shop.test https - https://shop.test.evil.test
+        POST shop.test https - https://evil.test
+        POST shop.test https - https://
+        POST shop.test https - null
+        POST - https - https://
+    ";
+
     #[test]
     fn the_rule_is_that_of_the_table() {
         let csrf = Csrf::new().trust(["https://admin.test", "https://*.partner.test"]);
-        for (method, host, tls, site, origin, passes) in [
-            // Methods that change nothing.
-            (
-                "GET",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                true,
-            ),
-            (
-                "HEAD",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                true,
-            ),
-            (
-                "OPTIONS",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                true,
-            ),
-            // What browsers say.
-            (
-                "POST",
-                "shop.test",
-                true,
-                "same-origin",
-                "https://shop.test",
-                true,
-            ),
-            ("POST", "shop.test", true, "none", "", true),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "same-origin",
-                "https://evil.test",
-                true,
-            ),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "same-site",
-                "https://a.shop.test",
-                false,
-            ),
-            ("POST", "shop.test", true, "cross-site", "", false),
-            ("POST", "shop.test", true, "cross-site", "null", false),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "SAME-ORIGIN",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://shop.test",
-                false,
-            ),
-            (
-                "PUT",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "PATCH",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "DELETE",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "get",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            (
-                "PURGE",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evil.test",
-                false,
-            ),
-            // Who is trusted.
-            (
-                "POST",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://admin.test",
-                true,
-            ),
-            ("POST", "shop.test", true, "", "https://admin.test", true),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "same-site",
-                "https://a.partner.test",
-                true,
-            ),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "cross-site",
-                "http://admin.test",
-                false,
-            ),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "cross-site",
-                "https://evilpartner.test",
-                false,
-            ),
-            // Old browsers: scheme, host and port are one.
-            ("POST", "shop.test", true, "", "https://shop.test", true),
-            ("POST", "SHOP.test:443", true, "", "https://shop.test", true),
-            (
-                "POST",
-                "shop.test:8443",
-                true,
-                "",
-                "https://shop.test:8443",
-                true,
-            ),
-            ("POST", "[::1]:8080", false, "", "http://[::1]:8080", true),
-            ("POST", "shop.test:80", false, "", "http://shop.test", true),
-            ("POST", "shop.test", true, "", "http://shop.test", false),
-            ("POST", "shop.test", false, "", "https://shop.test", false),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "",
-                "https://shop.test:8443",
-                false,
-            ),
-            ("POST", "shop.test:80", true, "", "https://shop.test", false),
-            (
-                "POST",
-                "shop.test",
-                true,
-                "",
-                "https://shop.test.evil.test",
-                false,
-            ),
-            ("POST", "shop.test", true, "", "https://evil.test", false),
-            ("POST", "shop.test", true, "", "https://", false),
-            ("POST", "shop.test", true, "", "null", false),
-            ("POST", "", true, "", "https://", false),
-            // Programs.
-            ("POST", "shop.test", true, "", "", true),
-            ("POST", "", false, "", "", true),
-        ] {
-            let req = request(method, host, tls, site, origin);
-            let case = format!("{method} {host} {tls} {site:?} {origin:?}");
-            assert_eq!(csrf.passes(&req), passes, "{case}");
+        for (cases, passes) in [(PASS, true), (REFUSED, false)] {
+            let lines = cases.lines().map(str::trim);
+            for case in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                let words = case.split(' ').map(|word| word.trim_start_matches('-'));
+                let words: Vec<_> = words.collect();
+                let [method, host, scheme, site, origin] = words[..] else {
+                    panic!("{case}");
+                };
+                let req = request(method, host, scheme == "https", site, origin);
+                assert_eq!(csrf.passes(&req), passes, "{case}");
+            }
         }
     }
 

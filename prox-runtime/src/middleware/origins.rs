@@ -38,9 +38,8 @@ impl Origins {
 
     /// Whether an origin is in the list. A client sends it in lower case and without a default port (Fetch, 3.2).
     pub(super) fn has(&self, origin: &str) -> bool {
-        let exact = |listed: &Box<str>| (**listed).cmp(origin);
-        self.exact.binary_search_by(exact).is_ok()
-            || self.patterns.iter().any(|pattern| pattern.has(origin))
+        let exact = self.exact.binary_search_by(|listed| (**listed).cmp(origin));
+        exact.is_ok() || self.patterns.iter().any(|pattern| pattern.has(origin))
     }
 }
 

@@ -78,8 +78,10 @@ pub struct AnyOrigin(());
 enum Allow {
     Any,
     Listed(Origins),
-    If(Arc<dyn Fn(&str, &Parts) -> bool + Send + Sync>),
+    If(Arc<Predicate>),
 }
+
+type Predicate = dyn Fn(&str, &Parts) -> bool + Send + Sync;
 
 /// Where a request comes from.
 enum Caller {
