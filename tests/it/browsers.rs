@@ -139,26 +139,23 @@ async fn strict_transport_security_is_sent_over_tls_and_behind_a_trusted_proxy()
             "/" => respond(200, "page"),
         }
     };
-    const HSTS: &str = "max-age=31536000; includeSubDomains";
+    let expected = "max-age=31536000; includeSubDomains";
     let authority = Authority::new("authority");
     let issued = authority.issue(&["shop.test"]);
     let served = Served::with(gateway(), |server| server.tls(tls(&issued))).await;
     let dial = Dial::new(&authority, "shop.test");
     let mut client = dial.connect(served.address()).await.unwrap();
     let answer = client.get("shop.test", "/").await.expect(200);
-    assert_eq!(answer.field("strict-transport-security"), Some(HSTS));
+    assert_eq!(answer.field("strict-transport-security"), Some(expected));
 
     let behind = Served::with(gateway(), |server| server.trusted_proxies(["127.0.0.1"])).await;
-    for (scheme, expected) in [("https", Some(HSTS)), ("http", None)] {
+    for (scheme, told) in [("https", Some(expected)), ("http", None)] {
         let fields = [
             ("x-forwarded-for", "203.0.113.7"),
             ("x-forwarded-proto", scheme),
         ];
         let answer = send(Speaks::Http1, &behind, "GET", "/", &fields).await;
-        assert_eq!(
-            field(answer.headers(), "strict-transport-security"),
-            expected
-        );
+        assert_eq!(field(answer.headers(), "strict-transport-security"), told);
     }
 }
 

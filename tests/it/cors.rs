@@ -383,11 +383,11 @@ fn verdict(headers: &HeaderMap, preflight: bool, asks: &str, announces: &str) ->
             return None;
         }
         let allowed = list(&told, "allow-headers");
-        let mut announced = announces
+        let mut names = announces
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        if !announced.all(|name| allowed.contains(&name.to_ascii_lowercase())) {
+        if !names.all(|name| allowed.contains(&name.to_ascii_lowercase())) {
             return None;
         }
     }
