@@ -12,7 +12,7 @@ use prox_tests::{
 };
 use serde::Deserialize;
 
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(500);
 
 async fn echo() -> Origin {
     Origin::with(|seen| Reply::ok(seen.target())).await
@@ -98,16 +98,18 @@ async fn a_client_that_is_slow_with_its_body_gets_a_408() {
 async fn an_upload_that_makes_progress_is_not_cut_off() {
     let origin = echo().await;
     let url = origin.endpoint();
-    let gateway = prox::gateway! { "/" => cluster(rr, [url]).response_timeout(SHORT) };
-    let limits = |server: prox::Server<_>| server.idle_timeout(SHORT).header_timeout(SHORT);
+    // All of the upload takes longer, and a pause is a small part of it.
+    const LIMIT: Duration = Duration::from_secs(2);
+    let gateway = prox::gateway! { "/" => cluster(rr, [url]).response_timeout(LIMIT) };
+    let limits = |server: prox::Server<_>| server.idle_timeout(LIMIT).header_timeout(LIMIT);
     let gateway = Served::with(gateway, limits).await;
     let mut client = gateway.client().await;
     client
-        .send(head("POST", "/", "Content-Length: 8\r\n"))
+        .send(head("POST", "/", "Content-Length: 24\r\n"))
         .await;
-    for _ in 0..8 {
+    for _ in 0..24 {
         client.send("x").await;
-        tokio::time::sleep(SHORT / 3).await;
+        tokio::time::sleep(LIMIT / 20).await;
     }
     client.response("POST").await.expect(200);
 }

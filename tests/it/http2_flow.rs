@@ -1,7 +1,5 @@
 //! Flow control: whoever does not read stops nobody else, and costs a bounded amount of memory.
 
-use std::time::Duration;
-
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use prox_tests::{
@@ -12,7 +10,6 @@ use prox_tests::{
     service::{Frames, ServiceOrigin, data},
     wait::within,
 };
-use tokio::time::Instant;
 
 const LARGE: u64 = 100_000_000;
 
@@ -46,13 +43,11 @@ async fn a_reader_that_stands_still_stops_no_other_and_costs_little() {
         stalled.push((client, response));
     }
     let mut client = HyperClient::speaking(Speaks::Http2, gateway.address()).await;
-    let start = Instant::now();
     for _ in 0..200 {
         let response = client.send(get("/small")).await.unwrap();
         let collected = within("a small body", response.into_body().collect()).await;
         assert_eq!(collected.unwrap().to_bytes(), "small");
     }
-    let took = start.elapsed();
     let response = client.send(get("/large")).await.unwrap();
     let mut length = 0;
     let mut incoming = response.into_body();
@@ -64,7 +59,6 @@ async fn a_reader_that_stands_still_stops_no_other_and_costs_little() {
     }
     assert_eq!(length, LARGE);
     assert_eq!(origin.accepted(), 1, "all of them shared one connection");
-    assert!(took < Duration::from_secs(5), "{took:?} for 200 small ones");
     // Origin, gateway and clients are one process: each of the stalled holds a window of hyper's client (2 MiB) and ours.
     let most = growth.most();
     // Other tests run beside this one; were the stalled read ahead, it would be 400 MB.

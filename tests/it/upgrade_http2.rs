@@ -276,7 +276,7 @@ async fn http_in_a_stream_of_http_is_refused() {
 
 #[tokio::test]
 async fn a_stream_in_which_nothing_moves_is_closed_and_no_other() {
-    const IDLE: Duration = Duration::from_millis(300);
+    const IDLE: Duration = Duration::from_secs(2);
     let upstream = Upstream::start().await;
     let url = upstream.endpoint();
     let gateway =
@@ -285,8 +285,8 @@ async fn a_stream_in_which_nothing_moves_is_closed_and_no_other() {
     let (silent, mut silent_server) = connect(&mut sender, &upstream).await;
     let (busy, mut busy_server) = connect(&mut sender, &upstream).await;
     let (reader, mut writer) = tokio::io::split(busy);
-    for _ in 0..6 {
-        tokio::time::sleep(IDLE / 3).await;
+    for _ in 0..24 {
+        tokio::time::sleep(IDLE / 20).await;
         write(&mut writer, "x").await;
         expect(&mut busy_server, "x").await;
     }
@@ -300,7 +300,7 @@ async fn a_stream_in_which_nothing_moves_is_closed_and_no_other() {
 
 #[tokio::test]
 async fn the_drain_cuts_the_tunnels_of_streams_at_its_deadline() {
-    const DRAIN: Duration = Duration::from_millis(500);
+    const DRAIN: Duration = Duration::from_secs(2);
     let upstream = Upstream::start().await;
     let url = upstream.endpoint();
     let mut gateway = Served::with(prox::gateway! { "/" => url }, |server| {
@@ -311,12 +311,12 @@ async fn the_drain_cuts_the_tunnels_of_streams_at_its_deadline() {
     let (mut stream, mut server) = connect(&mut sender, &upstream).await;
     let start = Instant::now();
     gateway.begin_shutdown();
-    tokio::time::sleep(DRAIN / 4).await;
+    tokio::time::sleep(DRAIN / 20).await;
     write(&mut stream, "during the drain").await;
     expect(&mut server, "during the drain").await;
     let _ = within("the end of the upstream's stream", server.rest()).await;
     let took = start.elapsed();
-    assert!(took >= DRAIN && took < 4 * DRAIN, "{took:?}");
+    assert!(took >= DRAIN && took < 10 * DRAIN, "{took:?}");
     gateway.stop().await;
 }
 

@@ -25,7 +25,7 @@ use crate::upgrades::{Upstream, WEBSOCKET, connect, expect, expect_end, serve, w
 
 #[tokio::test]
 async fn a_tunnel_in_which_nothing_moves_is_closed() {
-    const IDLE: Duration = Duration::from_millis(400);
+    const IDLE: Duration = Duration::from_secs(2);
     let upstream = Upstream::start().await;
     let url = upstream.endpoint();
     let gateway =
@@ -33,12 +33,12 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
     let (client, mut server) = connect(&gateway, &upstream).await;
     let (mut reader, mut writer) = client.into_halves();
     let start = Instant::now();
-    for _ in 0..6 {
+    for _ in 0..24 {
         // Either direction is enough.
-        tokio::time::sleep(IDLE / 4).await;
+        tokio::time::sleep(IDLE / 20).await;
         write(&mut writer, "ping").await;
         expect(&mut server, "ping").await;
-        tokio::time::sleep(IDLE / 4).await;
+        tokio::time::sleep(IDLE / 20).await;
         write(server.stream(), "pong").await;
         expect(&mut reader, "pong").await;
     }
@@ -53,7 +53,7 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
 async fn the_limits_of_the_server_for_exchanges_are_not_those_of_tunnels() {
     let upstream = Upstream::start().await;
     let url = upstream.endpoint();
-    let short = Duration::from_millis(50);
+    let short = Duration::from_millis(500);
     let gateway = Served::with(
         prox::gateway! { "/" => cluster(rr, [url]).timeout(1s) },
         |server| {
@@ -75,7 +75,7 @@ async fn the_limits_of_the_server_for_exchanges_are_not_those_of_tunnels() {
 
 #[tokio::test]
 async fn the_drain_lets_tunnels_go_on_and_cuts_them_at_its_deadline() {
-    const DRAIN: Duration = Duration::from_millis(500);
+    const DRAIN: Duration = Duration::from_secs(2);
     let upstream = Upstream::start().await;
     let url = upstream.endpoint();
     let mut gateway = Served::with(prox::gateway! { "/" => url }, |server| {
@@ -86,14 +86,14 @@ async fn the_drain_lets_tunnels_go_on_and_cuts_them_at_its_deadline() {
     let (mut reader, mut writer) = client.into_halves();
     let start = Instant::now();
     gateway.begin_shutdown();
-    tokio::time::sleep(DRAIN / 4).await;
+    tokio::time::sleep(DRAIN / 20).await;
     write(&mut writer, "during the drain").await;
     expect(&mut server, "during the drain").await;
     assert!(!gateway.has_ended());
     expect_end(&mut reader).await;
     expect_end(&mut server).await;
     let took = start.elapsed();
-    assert!(took >= DRAIN && took < 4 * DRAIN, "{took:?}");
+    assert!(took >= DRAIN && took < 10 * DRAIN, "{took:?}");
     gateway.stop().await;
 }
 
