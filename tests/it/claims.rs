@@ -1,5 +1,7 @@
 //! What clients claim, and what they try to take away: in every spelling and every place, over both protocols.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -112,14 +114,14 @@ async fn a_stranger_claims_nothing_in_any_spelling() {
 
 #[tokio::test]
 async fn a_stranger_claims_nothing_in_trailers() {
-    let origin = Origin::start(Reply::ok("ok")).await;
-    let url = origin.endpoint();
     async fn trailers(req: Request) -> String {
         let collected = http_body_util::BodyExt::collect(req.into_body()).await;
         let collected = collected.expect("a whole body");
         let names = collected.trailers().expect("trailers").keys();
         names.map(HeaderName::as_str).collect::<Vec<_>>().join(" ")
     }
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let url = origin.endpoint();
     let gateway = prox::gateway! { "/" => url, "/handler" => handler(trailers) };
     // In trailers nobody claims anything.
     let gateway = Served::with(gateway, |server| server.trusted_proxies(["127.0.0.1"])).await;
@@ -387,14 +389,14 @@ async fn a_guard_and_a_layer_know_of_an_upgrade() {
 
 #[tokio::test]
 async fn a_request_has_one_length_written_anew() {
-    let origin = Origin::start(Reply::ok("ok")).await;
-    let url = origin.endpoint();
     async fn length(req: Request) -> String {
         format!(
             "{:?}",
             Vec::from_iter(req.headers().get_all("content-length"))
         )
     }
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! { "/" => url, "/own" => handler(length) }).await;
     for (speaks, lengths) in [
         (Speaks::Http1, &["0005"][..]),
@@ -503,9 +505,10 @@ async fn an_embedded_gateway_lets_a_stranger_claim_no_more() {
             .unwrap()
     };
     for known in [false, true] {
-        let response = match known {
-            false => plain.clone().oneshot(post()).await.unwrap(),
-            true => knowing.clone().oneshot(post()).await.unwrap(),
+        let response = if known {
+            knowing.clone().oneshot(post()).await.unwrap()
+        } else {
+            plain.clone().oneshot(post()).await.unwrap()
         };
         assert_eq!(response.status(), 200);
         let seen = origin.last();

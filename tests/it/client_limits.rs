@@ -96,10 +96,10 @@ async fn a_client_that_is_slow_with_its_body_gets_a_408() {
 
 #[tokio::test]
 async fn an_upload_that_makes_progress_is_not_cut_off() {
-    let origin = echo().await;
-    let url = origin.endpoint();
     // All of the upload takes longer, and a pause is a small part of it.
     const LIMIT: Duration = Duration::from_secs(2);
+    let origin = echo().await;
+    let url = origin.endpoint();
     let gateway = prox::gateway! { "/" => cluster(rr, [url]).response_timeout(LIMIT) };
     let limits = |server: prox::Server<_>| server.idle_timeout(LIMIT).header_timeout(LIMIT);
     let gateway = Served::with(gateway, limits).await;

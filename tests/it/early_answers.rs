@@ -64,8 +64,8 @@ impl Early {
     async fn with(
         limits: impl FnOnce(prox::Server<prox::Gateway>) -> prox::Server<prox::Gateway>,
     ) -> Self {
-        let refuses = Reply::status(403, &[], LONG.repeat(1000)).early().stall();
-        let origin = Origin::start(refuses).await;
+        let no = Reply::status(403, &[], LONG.repeat(1000)).early().stall();
+        let origin = Origin::start(no).await;
         let refused = Refused::new();
         let (early, reads, gone) = (origin.endpoint(), origin.endpoint(), refused.endpoint());
         let gateway = prox::gateway! {
@@ -352,16 +352,16 @@ async fn a_client_that_never_stops_is_cut_off() {
 /// A handler that has dropped the body and is still at work.
 #[tokio::test]
 async fn a_client_that_leaves_is_noticed_though_its_body_is_not_read() {
-    let (gate, dropped) = (
-        Gate::new(),
-        std::sync::Arc::new(std::sync::Mutex::new(false)),
-    );
     struct Noticed(std::sync::Arc<std::sync::Mutex<bool>>);
     impl Drop for Noticed {
         fn drop(&mut self) {
             *self.0.lock().unwrap() = true;
         }
     }
+    let (gate, dropped) = (
+        Gate::new(),
+        std::sync::Arc::new(std::sync::Mutex::new(false)),
+    );
     let handle = {
         let (gate, dropped) = (gate.clone(), dropped.clone());
         move |req: Request| {

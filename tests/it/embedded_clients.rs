@@ -1,5 +1,7 @@
 //! Who the client is, for a gateway that is embedded in another server.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::net::SocketAddr;
 
 use axum::{Router, extract::ConnectInfo};

@@ -1,5 +1,7 @@
 //! The work beside the requests of a gateway that is embedded in another server: when it begins, and when it ends.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};

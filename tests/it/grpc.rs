@@ -1,5 +1,7 @@
 //! gRPC through a gateway, with tonic on both sides: its client and its server stand for what others run.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::{
     net::SocketAddr,
     pin::Pin,

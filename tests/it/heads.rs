@@ -1,5 +1,7 @@
 //! How large heads may be: the same in HTTP/1.1 and HTTP/2, for requests and for responses.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use http::{HeaderMap, Request, Response};
 use http_body_util::Empty;
 use prox_tests::{

@@ -1,5 +1,7 @@
 //! The same lengths, empty bodies, interim responses and expectations, whatever is spoken on either side.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;

@@ -335,9 +335,9 @@ async fn across<S, F>(
     let mut client = Reader::new(stream);
     write(client.stream(), exec("POST")).await;
     client.stream().flush().await.unwrap();
-    let mut server = Reader::new(within("a connection at the upstream", accept).await);
-    asked("POST", BODY, &mut server).await;
-    converse(&mut client, &mut server).await;
+    let mut upstream = Reader::new(within("a connection at the upstream", accept).await);
+    asked("POST", BODY, &mut upstream).await;
+    converse(&mut client, &mut upstream).await;
     served.stop().await;
 }
 
