@@ -21,6 +21,10 @@ pub use prox_runtime::{
     Variables, cli, cli_with, key_of, run,
 };
 
+/// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.
+#[doc(no_inline)]
+pub use http;
+
 #[doc(inline)]
 pub use prox_runtime::{
     CheckTarget, Condition, Counters, EndpointState, GrpcCheck, HealthCheck, HttpCheck, LastError,

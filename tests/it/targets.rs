@@ -68,6 +68,38 @@ async fn a_rewrite_fills_in_parameters_and_keeps_what_follows() {
     }
 }
 
+#[tokio::test]
+async fn a_mount_that_leads_to_a_base_path_adds_no_slash() {
+    let origin = named("a").await;
+    let (based, bare) = (format!("{}/api", origin.endpoint()), origin.endpoint());
+    let based: prox::Endpoint = based.parse().expect("an endpoint");
+    let gateway = Served::start(prox::gateway! {
+        backend api = cluster(rr, [based]);
+        "/mount"          => api.rewrite("/"),
+        "/kept"           => api.rewrite("/v1"),
+        exact "/exact"    => api.rewrite("/"),
+        "/layered"        => api.rewrite("/") with [pass],
+        "/whole"          => api,
+        "/bare"           => cluster(rr, [bare]).rewrite("/"),
+    })
+    .await;
+    for (target, upstream) in [
+        ("/mount", "/api"),
+        ("/mount?x=1", "/api?x=1"),
+        ("/mount/", "/api/"),
+        ("/mount/?x=1", "/api/?x=1"),
+        ("/mount/a?x=1", "/api/a?x=1"),
+        ("/kept?x=1", "/api/v1?x=1"),
+        ("/exact?x=1", "/api?x=1"),
+        ("/layered?x=1", "/api?x=1"),
+        ("/whole?x=1", "/api/whole?x=1"),
+        ("/bare?x=1", "/?x=1"),
+    ] {
+        gateway.get(target).await.expect(200);
+        assert_eq!(origin.last().target(), upstream, "{target}");
+    }
+}
+
 async fn pass(req: Request, next: prox::Next) -> impl IntoResponse {
     next.run(req).await
 }

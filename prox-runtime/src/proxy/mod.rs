@@ -523,6 +523,18 @@ impl Proxy {
         PathAndQuery::try_from(path).map_err(|error| Error::caused(Failure::Internal, error))
     }
 
+    /// Whether a rewrite to `/` leaves nothing behind an endpoint's base path.
+    fn is_base(&self, matched: Option<&Matched>) -> bool {
+        let Some(template) = &self.0.policy().rewrite else {
+            return false;
+        };
+        template.text() == "/"
+            && matched.is_none_or(|matched| {
+                let route = matched.route();
+                route.exact || rewrite::remainder(route.path, matched.path()).is_empty()
+            })
+    }
+
     /// A connection or a stream for one request that is tried now, kept or new.
     async fn carrier(
         &self,
@@ -609,8 +621,9 @@ impl Proxy {
                 Some(path) => path,
                 None => path.insert(self.path(request.uri(), matched)?),
             };
+            let is_base = self.is_base(matched);
             let target = upstream
-                .target(path)
+                .target(path, is_base)
                 .map_err(|error| Error::caused(Failure::Internal, error))?;
             *request.uri_mut() = Uri::from(target);
         }

@@ -38,9 +38,9 @@ fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {
     let host = match host {
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(host) => host.parse().unwrap_or_else(|_| {
+        Some(host) => address(host).unwrap_or_else(|| {
             problems.push(format!(
-                "HOST is {host:?}, which is no IP address: write 0.0.0.0, 127.0.0.1, :: or unix:/run/prox.sock"
+                "HOST is {host:?}, which is not an IP address: write 0.0.0.0, 127.0.0.1, :: or unix:/run/prox.sock"
             ));
             IpAddr::V4(Ipv4Addr::UNSPECIFIED)
         }),
@@ -49,7 +49,7 @@ fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {
         None => 8080,
         Some(port) => port.parse().unwrap_or_else(|_| {
             problems.push(format!(
-                "PORT is {port:?}, which is no port: write a number from 0 to 65535"
+                "PORT is {port:?}, which is not a port: write a number from 0 to 65535"
             ));
             0
         }),
@@ -58,6 +58,17 @@ fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {
         Ok(Place::Tcp(SocketAddr::new(host, port)))
     } else {
         Err(problems.join("\n"))
+    }
+}
+
+/// An address, in brackets or not if it is of IPv6.
+fn address(text: &str) -> Option<IpAddr> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    match inner {
+        Some(inner) => inner.parse().ok().map(IpAddr::V6),
+        None => text.parse().ok(),
     }
 }
 
@@ -71,6 +82,8 @@ mod tests {
         assert_eq!(named(None, None), tcp("0.0.0.0:8080"));
         assert_eq!(named(Some("localhost"), Some("81")), tcp("127.0.0.1:81"));
         assert_eq!(named(Some("::"), None), tcp("[::]:8080"));
+        assert_eq!(named(Some("[::]"), None), tcp("[::]:8080"));
+        assert_eq!(named(Some("[::1]"), Some("81")), tcp("[::1]:81"));
         let unix = Ok(Place::Unix("/run/prox.sock".into()));
         assert_eq!(named(Some("unix:/run/prox.sock"), Some("x")), unix);
     }
@@ -79,6 +92,9 @@ mod tests {
     fn what_both_get_wrong_is_said_at_once() {
         let error = named(Some("here"), Some("65536")).unwrap_err();
         assert!(error.contains("HOST is \"here\"") && error.contains("PORT is \"65536\""));
+        for host in ["[127.0.0.1]", "[::", "::]", "[]"] {
+            assert!(named(Some(host), None).is_err(), "{host}");
+        }
         let error = named(Some("unix:run/prox.sock"), None).unwrap_err();
         assert!(error.ends_with("write unix:/run/prox.sock"), "{error}");
     }
