@@ -254,38 +254,6 @@ impl AsyncWrite for Socket {
         self.written(result, buf.len())
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let all = bufs.iter().map(|buf| buf.len()).sum();
-        if self.deaf {
-            return Poll::Ready(Ok(all));
-        }
-        let result = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs);
-        match &result {
-            Poll::Ready(Ok(count)) => {
-                let (mut tape, mut left) = (lock(&self.tape), *count);
-                for buf in bufs {
-                    let part = left.min(buf.len());
-                    tape.note(&buf[..part]);
-                    left -= part;
-                }
-            }
-            Poll::Ready(Err(_)) => {
-                let unwritten: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
-                lock(&self.tape).note_failure(&unwritten);
-            }
-            Poll::Pending => {}
-        }
-        self.written(result, all)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.get_ref().is_write_vectored()
-    }
-
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.deaf {
             return Poll::Ready(Ok(()));
