@@ -522,18 +522,18 @@ impl Upstream {
         Seat::new(self.index, weight, identity, Arc::clone(&self.load))
     }
 
-    /// The target of a request to this endpoint: its base path, then the path and the query. With `is_base` the path is that of
-    /// the endpoint alone.
+    /// The target of a request to this endpoint: its base path, then the path and the query. Where `is_base` says so, the path
+    /// is that of the endpoint alone.
     pub(crate) fn target(
         &self,
         path: &PathAndQuery,
-        is_base: bool,
+        is_base: impl FnOnce() -> bool,
     ) -> Result<PathAndQuery, http::Error> {
         let base = self.endpoint.base();
         if base.is_empty() {
             return Ok(path.clone());
         }
-        let joined = match (is_base, path.query()) {
+        let joined = match (is_base(), path.query()) {
             (false, _) => format!("{base}{path}"),
             (true, Some(query)) => format!("{base}?{query}"),
             (true, None) => base.to_owned(),

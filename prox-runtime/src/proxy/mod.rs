@@ -509,30 +509,15 @@ impl Proxy {
             return Ok(sent.cloned().unwrap_or(PathAndQuery::from_static("/")));
         };
         let query = uri.query();
-        let path = match matched {
-            Some(matched) => {
-                let remainder = if matched.route().exact {
-                    ""
-                } else {
-                    rewrite::remainder(matched.route().path, matched.path())
-                };
-                template.render(|name| matched.param(name), remainder, query)
-            }
-            None => template.render(|_| None, "", query),
-        };
+        let value = |name: &str| matched.and_then(|matched| matched.param(name));
+        let path = template.render(value, remainder(matched), query);
         PathAndQuery::try_from(path).map_err(|error| Error::caused(Failure::Internal, error))
     }
 
     /// Whether a rewrite to `/` leaves nothing behind an endpoint's base path.
     fn is_base(&self, matched: Option<&Matched>) -> bool {
-        let Some(template) = &self.0.policy().rewrite else {
-            return false;
-        };
-        template.text() == "/"
-            && matched.is_none_or(|matched| {
-                let route = matched.route();
-                route.exact || rewrite::remainder(route.path, matched.path()).is_empty()
-            })
+        let template = self.0.policy().rewrite.as_ref();
+        template.is_some_and(|template| template.text() == "/") && remainder(matched).is_empty()
     }
 
     /// A connection or a stream for one request that is tried now, kept or new.
@@ -621,9 +606,8 @@ impl Proxy {
                 Some(path) => path,
                 None => path.insert(self.path(request.uri(), matched)?),
             };
-            let is_base = self.is_base(matched);
             let target = upstream
-                .target(path, is_base)
+                .target(path, || self.is_base(matched))
                 .map_err(|error| Error::caused(Failure::Internal, error))?;
             *request.uri_mut() = Uri::from(target);
         }
@@ -713,6 +697,16 @@ async fn place(
             core.not_placed(&upstream.endpoint, refused);
             Err(Error::failure(refused.into()))
         }
+    }
+}
+
+/// What a path has behind that of its route; an exact route leaves nothing.
+fn remainder(matched: Option<&Matched>) -> &str {
+    match matched {
+        Some(matched) if !matched.route().exact => {
+            rewrite::remainder(matched.route().path, matched.path())
+        }
+        _ => "",
     }
 }
 
