@@ -172,16 +172,11 @@ impl Floods {
     }
 
     /// Notes when streams were opened, after all that came with one read: the clock is read once for all of them.
-    pub(super) fn end_of_read(&mut self, now: impl Fn() -> Instant) {
-        if self.has_opened {
-            self.note_opened(now());
+    pub(super) fn note_opened(&mut self, now: impl Fn() -> Instant) {
+        if std::mem::take(&mut self.has_opened) {
+            self.opened = now();
+            self.mark(self.opened);
         }
-    }
-
-    fn note_opened(&mut self, now: Instant) {
-        self.has_opened = false;
-        self.opened = now;
-        self.mark(now);
     }
 
     fn mark(&mut self, now: Instant) {
@@ -231,11 +226,8 @@ impl Floods {
     /// A stream has ended because of the peer. Which of them were answered is not known, only how many.
     fn ended(&mut self, stream: u32, now: impl Fn() -> Instant) -> Result<(), Flood> {
         let now = now();
-        if self.has_opened {
-            self.note_opened(now);
-        } else {
-            self.mark(now);
-        }
+        self.note_opened(|| now);
+        self.mark(now);
         let (old, since) = self.marks[0];
         let has_lived = |since| now.saturating_duration_since(since) >= LIFE;
         let is_old = has_lived(self.opened) || (stream <= old && has_lived(since));
@@ -518,7 +510,7 @@ mod tests {
                 floods.received(request(stream), NEVER).unwrap();
                 if stream % 100 == 99 {
                     now += Duration::from_micros(10);
-                    floods.end_of_read(|| now);
+                    floods.note_opened(|| now);
                 }
             }
             now += 2 * LIFE;
@@ -535,7 +527,7 @@ mod tests {
         let mut floods = Floods::new(Side::Server, now);
         let end = (0..10_000_u32).find(|number| {
             if number % 100 == 0 {
-                floods.end_of_read(|| now);
+                floods.note_opened(|| now);
                 now += 2 * LIFE;
             }
             let stream = number * 2 + 1;
@@ -567,7 +559,7 @@ mod tests {
             for number in 0..2_000 {
                 floods.received(request(number * 2 + 1), NEVER).unwrap();
             }
-            floods.end_of_read(|| start);
+            floods.note_opened(|| start);
             let end = (0..2_000).find(|number| {
                 let broken = Some(1);
                 let sent = floods.sent(reset(number * 2 + 1), broken, || start + wait);

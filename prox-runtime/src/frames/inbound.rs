@@ -156,7 +156,7 @@ impl Inbound {
             }
         }
         self.queue = out.queue;
-        floods.end_of_read(now);
+        floods.note_opened(now);
         Ok(out.kept)
     }
 
