@@ -133,14 +133,7 @@ impl Reader {
         info: &EnvInfo,
         default: impl FnOnce() -> T,
     ) -> Option<T> {
-        match lookup(info.name) {
-            Ok(Some(text)) => self.parse(info, &text),
-            Ok(None) => Some(default()),
-            Err(problem) => {
-                self.report(info, problem);
-                None
-            }
-        }
+        self.or_text(info, || Ok(default()))
     }
 
     /// With a default that is a text, too.

@@ -67,9 +67,7 @@ impl Domain {
             Self::Statuses => StandIn::Range,
         }
     }
-}
 
-impl Domain {
     /// What it takes, and an example.
     pub(super) const fn described(&self) -> (&'static str, &'static str) {
         match self {
@@ -358,26 +356,18 @@ pub(crate) static SLOTS: &[&[Slot]] = &[
     ],
     &[
         any_count("PassiveOptions", "in_a_row", U32),
-        slot(
+        count(
             "PassiveOptions",
             "share",
-            0,
-            Domain::Count {
-                least: 1,
-                most: U32,
-                less: "ejects endpoints that have not failed",
-                instead: "write a number of percent from 1 to 100, or more than 100 to turn it off",
-            },
+            (1, U32),
+            "ejects endpoints that have not failed",
+            "write a number of percent from 1 to 100, or more than 100 to turn it off",
         ),
-        slot(
+        time(
             "PassiveOptions",
             "eject_for",
-            0,
-            Domain::Time {
-                least: 1,
-                zero: "ejects no endpoint",
-                instead: "write `.without_passive()` if none is to be ejected",
-            },
+            "ejects no endpoint",
+            "write `.without_passive()` if none is to be ejected",
         ),
         any_time("PassiveOptions", "eject_for", 1),
         any_time("PassiveOptions", "silence", 0),
