@@ -35,7 +35,7 @@ fn mirror(expr: &Expr, call: &Call<'_>, diag: &mut Diagnostics) {
     }
 }
 
-/// Whether the argument of `mirror` is the backend that is mirrored; `first` is the begin of the chain.
+/// Whether the argument of `mirror` is the mirrored backend; `first` is the first name of the chain.
 fn is_itself(option: &Ident, first: Option<&TokenTree>, argument: &[TokenTree]) -> bool {
     match (first, argument) {
         (Some(TokenTree::Ident(first)), [TokenTree::Ident(to)]) => {

@@ -1,4 +1,4 @@
-//! Units: those that are none, and amounts below zero.
+//! Unknown units, and amounts below zero.
 
 use proc_macro2::TokenTree;
 
@@ -20,7 +20,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
     }
 }
 
-/// Numbers with a unit that a sign stands before.
+/// Numbers with a unit behind a sign.
 fn negatives(tokens: &[TokenTree], diag: &mut Diagnostics) {
     for (place, token) in tokens.iter().enumerate() {
         if let TokenTree::Group(group) = token {

@@ -291,7 +291,7 @@ fn at<T: Copy>(list: &[T], place: u32) -> Option<T> {
     list.get(place as usize).copied()
 }
 
-/// A status that is none is reported with the route.
+/// An invalid status is reported with the route.
 fn status_of(number: u32) -> u16 {
     u16::try_from(number).unwrap_or(0)
 }

@@ -27,7 +27,7 @@ use crate::{
 /// What has options; see the table.
 pub(crate) type Owner = &'static str;
 
-/// What stands for an argument that has been reported, so that its type is right.
+/// The type of the value that replaces an argument with an error, so that rustc reports no second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StandIn {
     Duration,
@@ -211,7 +211,7 @@ pub(crate) fn kind(owner: Owner, option: &Ident, place: usize) -> Option<StandIn
     domain(owner, &option.to_string(), place).map(Domain::stand_in)
 }
 
-/// What stands for the argument, if it has been reported and is not of the type of its slot.
+/// The type of the value that replaces the argument, if the argument has an error and another type than its slot.
 pub(crate) fn stand_in(
     owner: Owner,
     option: &Ident,
