@@ -38,6 +38,16 @@ pub enum Failure {
     ClientGone,
     /// The client is over its quota: `429`.
     RateLimited,
+    /// The store of a shared limit did not answer, and the limit is to refuse then: `503`.
+    LimitUnavailable,
+    /// As many requests as are allowed at once are under way: `503`.
+    TooManyInFlight,
+    /// The request's body is of a media type that is not taken here: `415`.
+    UnsupportedMediaType,
+    /// The request's body is not what is asked for here: `400`.
+    InvalidBody,
+    /// The gateway, or a part of it, is closed for maintenance: `503`.
+    Maintenance,
     /// The caller has not said who it is: `401`.
     Unauthenticated,
     /// The caller may not do this: `403`.
@@ -78,7 +88,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 32] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -88,6 +98,11 @@ impl Failure {
         Self::SlowClient,
         Self::ClientGone,
         Self::RateLimited,
+        Self::LimitUnavailable,
+        Self::TooManyInFlight,
+        Self::UnsupportedMediaType,
+        Self::InvalidBody,
+        Self::Maintenance,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::CrossOrigin,
@@ -120,6 +135,11 @@ impl Failure {
             Self::SlowClient => (408, 4, "slow_client"),
             Self::ClientGone => (499, 1, "client_gone"),
             Self::RateLimited => (429, 8, "rate_limited"),
+            Self::LimitUnavailable => (503, 14, "limit_unavailable"),
+            Self::TooManyInFlight => (503, 8, "too_many_in_flight"),
+            Self::UnsupportedMediaType => (415, 3, "unsupported_media_type"),
+            Self::InvalidBody => (400, 3, "invalid_body"),
+            Self::Maintenance => (503, 14, "maintenance"),
             Self::Unauthenticated => (401, 16, "unauthenticated"),
             Self::Forbidden => (403, 7, "forbidden"),
             Self::CrossOrigin => (403, 7, "cross_origin"),
@@ -291,6 +311,8 @@ impl Error {
                 | F::SlowClient
                 | F::ClientGone
                 | F::RateLimited
+                | F::UnsupportedMediaType
+                | F::InvalidBody
                 | F::Unauthenticated
                 | F::Forbidden
                 | F::CrossOrigin
@@ -305,6 +327,9 @@ impl Error {
                 | F::ResponseTimeout => Origin::Upstream,
                 F::Panicked
                 | F::Internal
+                | F::LimitUnavailable
+                | F::TooManyInFlight
+                | F::Maintenance
                 | F::NoEndpoint
                 | F::CircuitOpen
                 | F::QueueFull

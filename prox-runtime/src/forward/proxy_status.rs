@@ -27,10 +27,16 @@ fn error(failure: Failure) -> &'static str {
         | F::BodyTooLarge
         | F::SlowClient
         | F::ClientGone
+        | F::UnsupportedMediaType
+        | F::InvalidBody
         | F::WrongHost => "http_request_error",
-        F::RateLimited | F::Unauthenticated | F::Forbidden | F::CrossOrigin => {
-            "http_request_denied"
-        }
+        F::RateLimited
+        | F::LimitUnavailable
+        | F::TooManyInFlight
+        | F::Maintenance
+        | F::Unauthenticated
+        | F::Forbidden
+        | F::CrossOrigin => "http_request_denied",
         F::Loop => "proxy_loop_detected",
         F::Panicked | F::Internal => "proxy_internal_error",
         F::Dns => "dns_error",
