@@ -21,7 +21,9 @@ mod upgrade;
 use std::{
     borrow::Cow,
     fmt,
+    future::Future,
     future::pending,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -67,7 +69,7 @@ use crate::{
         Answerable, Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables,
         asked_method,
     },
-    server::Server,
+    server::{Serve, Server},
 };
 
 /// The most bytes that the target of a request may have: the path and the query.
@@ -452,6 +454,18 @@ impl IntoGateway for Gateway {
 impl<G: IntoGateway> IntoGateway for Result<G> {
     fn into_gateway(self) -> Result<Gateway> {
         self?.into_gateway()
+    }
+}
+
+impl Serve for Gateway {
+    #[inline(never)]
+    fn run(server: Server<Self>) -> Result {
+        server.run_here()
+    }
+
+    #[inline(never)]
+    fn serve(server: Server<Self>) -> Pin<Box<dyn Future<Output = Result> + Send>> {
+        Box::pin(server.serve_here())
     }
 }
 

@@ -413,7 +413,15 @@ impl<G: Dispatch> Server<G> {
     /// # Panics
     ///
     /// When it is called inside of an async runtime; use [`serve`](Self::serve) there.
-    pub fn run(self) -> Result {
+    pub fn run(self) -> Result
+    where
+        G: Serve,
+    {
+        G::run(self)
+    }
+
+    /// What [`run`](Self::run) does, compiled where it is called from.
+    pub(crate) fn run_here(self) -> Result {
         let places = places(self.address, self.unix, false);
         let options = all(
             self.edge.settle(self.options),
@@ -451,7 +459,15 @@ impl<G: Dispatch> Server<G> {
     /// # Cancel safety
     ///
     /// When the future is dropped, it stops accepting; connections that are open go on until they end by themselves.
-    pub async fn serve(self) -> Result {
+    pub async fn serve(self) -> Result
+    where
+        G: Serve,
+    {
+        G::serve(self).await
+    }
+
+    /// What [`serve`](Self::serve) does, compiled where it is called from.
+    pub(crate) async fn serve_here(self) -> Result {
         let places = places(self.address, self.unix, self.listener.is_some());
         let options = all(
             self.edge.settle(self.options),
@@ -478,6 +494,20 @@ impl<G: Dispatch> Server<G> {
         listener::serve(gateway, listeners, options, due).await;
         Ok(())
     }
+}
+
+/// Compiles the server once, in the crate of the gateway's type.
+///
+/// The compiler makes the code of a generic function, and of every future below it, in the crate that calls it. So a `run` of a
+/// user's program would compile the whole server, the proxy and hyper anew at each release build. A method of an implementation for
+/// one type is compiled in the crate of the implementation.
+#[doc(hidden)]
+pub trait Serve: Dispatch {
+    /// Runs the server on threads of its own.
+    fn run(server: Server<Self>) -> Result;
+
+    /// Runs the server on the runtime of the caller.
+    fn serve(server: Server<Self>) -> Pin<Box<dyn Future<Output = Result> + Send>>;
 }
 
 impl<G> fmt::Debug for Server<G> {
