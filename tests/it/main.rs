@@ -49,6 +49,7 @@ mod http2_upstream_floods;
 mod http2_upstreams;
 mod ip_rules;
 mod layers;
+mod methods;
 mod mirroring;
 mod pairing;
 mod pairing_lengths;

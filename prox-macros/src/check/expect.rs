@@ -95,8 +95,8 @@ fn decide(
     if holes || forest.overflow.is_some() {
         return;
     }
-    let method = expect.method.to_string();
-    let decision = decision(model, forest, host, asked, Methods::of(&method));
+    let method = &expect.method;
+    let decision = decision(model, forest, host, asked, model.method(&method.name));
     let request = format!("{method} {}", expect.url.value);
     match decision {
         Decision::Refused(status) => {
@@ -153,7 +153,7 @@ pub(crate) fn outcome(
     let asked = asked(url).ok()?;
     let host = host_of(model, &asked.host);
     Some(
-        match decision(model, forest, host, &asked, Methods::of(method)) {
+        match decision(model, forest, host, &asked, model.method(method)) {
             Decision::Taken(taken) => Ok(model
                 .routes
                 .iter()

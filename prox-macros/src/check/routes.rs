@@ -163,7 +163,10 @@ fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
         format!("`{b}` ties with `{a}` above{there}"),
     )
     .note(&witness)
-    .help(format!("take `{}` out of one of them", common.example()));
+    .help(format!(
+        "take `{}` out of one of them",
+        model.example(common)
+    ));
     diag.error(
         earlier.path.span,
         format!("`{a}` ties with `{b}` below{here}"),

@@ -40,7 +40,7 @@ pub(super) fn witness(model: &Model, route: &Route, methods: Methods, guard: &Gu
     let with = if beside.is_empty() { "" } else { " with " };
     format!(
         "`{} {host}{}{mark}{}`{with}{}{from}",
-        methods.example(),
+        model.example(methods),
         path(route),
         query.join("&"),
         beside.join(" and ")

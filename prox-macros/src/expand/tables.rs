@@ -60,9 +60,9 @@ impl Flat {
             flat.lists
                 .push(count(flat.candidates.len() / Self::CANDIDATE));
             for candidate in list {
-                let guard = u32::from(candidate.guarded) << 16;
+                let guard = u32::from(candidate.guarded) << 31;
                 flat.candidates
-                    .extend([count(candidate.route), u32::from(candidate.methods) | guard]);
+                    .extend([count(candidate.route), candidate.methods | guard]);
             }
         }
         flat.lists
@@ -240,6 +240,8 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     if !matchers.is_empty() {
         matchers.rotate_left(1);
     }
+    let own = &context.model.own_methods;
+    let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
     let functions = matchers.iter().flatten().map(|(_, function)| function);
     let trees = flat.trees.iter().zip(&matchers).map(|(root, matcher)| {
         let root = Literal::u32_unsuffixed(*root);
@@ -263,7 +265,7 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
             &[#(#trees),*],
             &[#lists],
             &CANDIDATES,
-        )
+        ) #own
     })
 }
 

@@ -18,7 +18,9 @@ use crate::{
         ast::{self, Entry, Expr, Gateway, Setup, Target, Text},
         calls::each_expr,
         host,
+        methods::Method,
         pattern::{self, Pattern, Tail},
+        words::METHODS,
     },
     vocab::{self, Slot},
 };
@@ -58,6 +60,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         backends,
         holes: gateway.holes,
         layers: Layers::default(),
+        own_methods: Vec::new(),
         routes: Vec::new(),
     };
     let outer = lowering.layers(gateway.layers);
@@ -94,6 +97,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         layers: lowering.layers.all,
         every: outer,
         hosts,
+        own_methods: lowering.own_methods,
         routes,
         expects: gateway.expects,
         strays: gateway.strays,
@@ -110,6 +114,7 @@ struct Lowering<'d> {
     /// The names whose values are missing, which has been reported.
     holes: HashSet<String>,
     layers: Layers,
+    own_methods: Vec<String>,
     routes: Vec<Route>,
 }
 
@@ -260,10 +265,11 @@ impl Lowering<'_> {
             (Some(own), Scope::Path(scope)) => Some(own.within(scope)),
         };
         let pattern = pattern.filter(|pattern| self.names_are_distinct(pattern, &route.path));
-        let words: Vec<String> = route.methods.iter().map(ToString::to_string).collect();
-        let methods = words
-            .iter()
-            .fold(Methods(0), |all, word| all.union(Methods::of(word)));
+        let mut methods = Methods(0);
+        for method in &route.methods {
+            methods = methods.union(self.method(method));
+        }
+        let words: Vec<String> = route.methods.into_iter().map(|m| m.name).collect();
         let target = route.target.filter(|target| !self.is_ambiguous(target));
         let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
         let mut written = route.layers;
@@ -299,6 +305,28 @@ impl Lowering<'_> {
                 .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
             layers,
         });
+    }
+
+    /// The set of one method, which has a bit of its own from now on.
+    fn method(&mut self, method: &Method) -> Methods {
+        let found = Methods::of(&method.name, &self.own_methods);
+        if found != Methods::OTHER {
+            return found;
+        }
+        if self.own_methods.len() == Methods::MOST_OWN {
+            self.diag
+                .error(
+                    method,
+                    format!(
+                        "a gateway names at most {} methods beyond {}",
+                        Methods::MOST_OWN,
+                        METHODS.join(", ")
+                    ),
+                )
+                .help("leave the methods out: a route without a method takes every method");
+        }
+        self.own_methods.push(method.name.clone());
+        Methods::of(&method.name, &self.own_methods)
     }
 
     /// Reports words in a target that may be something else; says whether there are any.

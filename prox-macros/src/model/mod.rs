@@ -21,7 +21,9 @@ use crate::syntax::{
     calls::{each_expr, plain},
     host::HostName,
     marks::Mark,
+    methods,
     pattern::{Pattern, Segment, Tail},
+    words::METHODS,
 };
 
 /// All of a gateway.
@@ -38,6 +40,8 @@ pub(crate) struct Model {
     pub(crate) every: Vec<usize>,
     /// The first is every host that no other names.
     pub(crate) hosts: Vec<Host>,
+    /// The methods beyond the nine that routes name, in the order of their bits.
+    pub(crate) own_methods: Vec<String>,
     /// In the order of the source; a route's place is its number.
     pub(crate) routes: Vec<Route>,
     pub(crate) expects: Vec<Expect>,
@@ -57,6 +61,27 @@ impl Model {
             Setup::Let(_) => None,
         });
         backends.chain(self.routes.iter().filter_map(|route| route.target.as_ref()))
+    }
+
+    /// The set of one method.
+    pub(crate) fn method(&self, name: &str) -> Methods {
+        Methods::of(name, &self.own_methods)
+    }
+
+    /// The name of the first method of a set, or one that no route names.
+    pub(crate) fn example(&self, methods: Methods) -> String {
+        let bit = methods.0.trailing_zeros() as usize;
+        let own = bit
+            .checked_sub(METHODS.len() + 1)
+            .and_then(|place| self.own_methods.get(place));
+        let unnamed = || {
+            ["PURGE", "REPORT", "SEARCH"]
+                .into_iter()
+                .find(|name| !self.own_methods.iter().any(|own| own == name))
+                .unwrap_or("UNKNOWN")
+        };
+        let fixed = METHODS.get(bit).copied();
+        own.map_or_else(|| fixed.unwrap_or_else(unnamed).to_owned(), Clone::clone)
     }
 
     /// What stands beside the gateway under its name, so that its items cannot.
@@ -151,21 +176,34 @@ pub(crate) struct Route {
     pub(crate) layers: Vec<usize>,
 }
 
-/// A set of methods, one bit each.
+/// A set of methods, one bit each. As in the runtime, the bit behind the nine is for every method that no route names, and those
+/// above are for the methods beyond the nine that routes name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Methods(pub(crate) u16);
+pub(crate) struct Methods(pub(crate) u32);
 
 impl Methods {
-    pub(crate) const ALL: Self = Self(0x3ff);
+    pub(crate) const ALL: Self = Self(0x7fff_ffff);
+    pub(crate) const OTHER: Self = Self(0x200);
     pub(crate) const GET: Self = Self(1);
     pub(crate) const HEAD: Self = Self(2);
+    /// How many methods beyond the nine a gateway can name.
+    pub(crate) const MOST_OWN: usize = 21;
 
-    /// The set of one method, or of none if it is unknown.
-    pub(crate) fn of(word: &str) -> Self {
-        crate::syntax::words::METHODS
-            .iter()
-            .position(|method| *method == word)
-            .map_or(Self(0), |bit| Self(1 << bit))
+    /// The set of one method; that of every other if no route names it.
+    pub(crate) fn of(word: &str, own: &[String]) -> Self {
+        let fixed = METHODS.iter().position(|method| *method == word);
+        let own = || {
+            let place = own.iter().position(|method| method == word);
+            place.map(|place| METHODS.len() + 1 + place)
+        };
+        fixed.or_else(own).map_or(Self::OTHER, |bit| {
+            Self(
+                1_u32
+                    .checked_shl(u32::try_from(bit).unwrap_or(u32::MAX))
+                    .unwrap_or(0)
+                    & Self::ALL.0,
+            )
+        })
     }
 
     pub(crate) fn union(self, other: Self) -> Self {
@@ -190,16 +228,9 @@ impl Methods {
 
     /// Its methods, one by one.
     pub(crate) fn each(self) -> impl Iterator<Item = Self> {
-        (0..10)
+        (0..31)
             .map(|bit| Self(1 << bit))
             .filter(move |method| self.contains(*method))
-    }
-
-    /// The name of the first method, or one that no route can name.
-    pub(crate) fn example(self) -> &'static str {
-        crate::syntax::words::METHODS
-            .get(self.0.trailing_zeros() as usize)
-            .unwrap_or(&"PURGE")
     }
 }
 
@@ -217,7 +248,8 @@ impl Route {
         let methods = if self.label == "*" {
             String::new()
         } else {
-            format!("{} ", self.label)
+            let words: Vec<String> = self.label.split('|').map(methods::shown).collect();
+            format!("{} ", words.join("|"))
         };
         let exact = if self.exact { "exact " } else { "" };
         format!("{methods}{exact}{}", self.shown_path())

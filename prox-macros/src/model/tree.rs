@@ -45,7 +45,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Candidate {
     pub(crate) route: usize,
-    pub(crate) methods: u16,
+    pub(crate) methods: u32,
     pub(crate) guarded: bool,
 }
 

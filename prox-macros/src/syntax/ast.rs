@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Literal, Span, TokenTree};
 
-use super::marks::Mark;
+use super::{marks::Mark, methods::Method};
 use crate::around::Around;
 
 /// All of a gateway.
@@ -96,7 +96,7 @@ pub(crate) enum Entry {
 pub(crate) struct Route {
     /// The warnings that are allowed on it.
     pub(crate) allowed: Vec<String>,
-    pub(crate) methods: Vec<Ident>,
+    pub(crate) methods: Vec<Method>,
     /// Whether one of the methods is none, and none is near, so that nobody knows what the route takes.
     pub(crate) unknown_method: bool,
     pub(crate) exact: Option<Span>,
@@ -154,7 +154,7 @@ impl Arm {
 
 /// `expect GET "https://host/path" => name;`
 pub(crate) struct Expect {
-    pub(crate) method: Ident,
+    pub(crate) method: Method,
     pub(crate) url: Text,
     pub(crate) outcome: Outcome,
 }

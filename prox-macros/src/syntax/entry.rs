@@ -8,7 +8,8 @@ use super::{
     cursor::Cursor,
     expr::Stop,
     marks::{Mark, Slot},
-    nearest_method, skip_line,
+    methods::{Method, nearest_method, quoted},
+    skip_line,
     sound::Use,
     source::source,
     words::{METHODS, is_keyword, is_method, nearest, starts_line},
@@ -18,7 +19,7 @@ use crate::vocab;
 /// What stands before the path.
 struct Head {
     allowed: Vec<String>,
-    methods: Vec<Ident>,
+    methods: Vec<Method>,
     unknown_method: bool,
     exact: Option<Span>,
 }
@@ -94,22 +95,28 @@ impl Parser<'_> {
     }
 
     /// The methods, and whether one of them is none.
-    fn methods(&mut self, c: &mut Cursor<'_>) -> (Vec<Ident>, bool) {
-        let mut methods: Vec<Ident> = Vec::new();
+    fn methods(&mut self, c: &mut Cursor<'_>) -> (Vec<Method>, bool) {
+        let mut methods: Vec<Method> = Vec::new();
         let mut unknown = false;
         let exact = |c: &Cursor<'_>, word: &Ident| {
             word == "exact" || c.is_string(1) && is_like_exact(&word.to_string())
         };
-        while let Some(ident) = c.ident(0).filter(|word| !exact(c, word)) {
-            let method = self.method(ident);
-            unknown |= method.is_none();
-            methods.extend(method);
+        loop {
+            if let Some(text) = quoted(c) {
+                methods.push(self.quoted_method(&text));
+            } else if let Some(ident) = c.ident(0).filter(|word| !exact(c, word)) {
+                let method = self.method(ident);
+                unknown |= method.is_none();
+                methods.extend(method);
+            } else {
+                break;
+            }
             c.bump();
             let place = c.span();
             if c.eat_punct('|') {
                 // As in an expression of Rust.
                 c.eat_punct('|');
-                if c.is_string(0) || c.is_word(0, "exact") {
+                if (c.is_string(0) && quoted(c).is_none()) || c.is_word(0, "exact") {
                     let shown: Vec<String> = methods.iter().map(ToString::to_string).collect();
                     self.diag
                         .error(place, "expected a method behind this `|`")
@@ -137,7 +144,7 @@ impl Parser<'_> {
                     break;
                 };
                 let before = methods.last().map_or_else(String::new, ToString::to_string);
-                if *next == *before {
+                if *next == before {
                     // Said of the route.
                     continue;
                 }
@@ -176,7 +183,8 @@ impl Parser<'_> {
         let late = |c: &Cursor<'_>| {
             c.ident(0).is_some_and(|word| {
                 let word = word.to_string();
-                is_method(&word) || is_method(&word.to_ascii_uppercase()) || word == "exact"
+                let lower = METHODS.contains(&&*word.to_ascii_uppercase());
+                is_method(&word) || lower || word == "exact"
             })
         };
         while late(c) {
@@ -199,27 +207,33 @@ impl Parser<'_> {
     }
 
     /// The method as it is meant; none if nothing is near, so that no check speaks of it.
-    pub(super) fn method(&mut self, ident: &Ident) -> Option<Ident> {
+    pub(super) fn method(&mut self, ident: &Ident) -> Option<Method> {
         let word = ident.to_string();
+        let of = |name: &str| Method {
+            name: name.to_owned(),
+            span: ident.span(),
+        };
         if is_method(&word) {
-            return Some(ident.clone());
+            return Some(of(&word));
         }
-        let near = nearest_method(&word);
+        let every = matches!(&*word.to_ascii_lowercase(), "any" | "all");
+        let near = nearest_method(&word).filter(|_| !every);
         let error = self.diag.error(ident, format!("unknown method `{word}`"));
         match near {
             Some(method) if method == word.to_ascii_uppercase() => {
                 error.help(format!("methods are written in upper case: `{method}`"))
             }
             Some(method) => error.help(format!("write `{method}`")),
-            None if matches!(&*word.to_ascii_lowercase(), "any" | "all") => {
-                error.help("a route without a method takes every method")
-            }
+            None if every => error.help("a route without a method takes every method"),
             None if matches!(&*word.to_ascii_lowercase(), "ws" | "wss" | "websocket") => {
                 error.help("a WebSocket starts with `GET`, and needs nothing else")
             }
-            None => error.help(format!("the methods are {}", METHODS.join(", "))),
+            None => error.help(format!(
+                "a method that is not registered with IANA stands in quotes: `\"{}\" \"/path\" => target,`",
+                word.to_ascii_uppercase()
+            )),
         };
-        near.map(|method| Ident::new(method, ident.span()))
+        near.map(of)
     }
 
     fn scope(&mut self, c: &mut Cursor<'_>, head: &Head, path: Text, layers: Vec<Expr>) -> Scope {

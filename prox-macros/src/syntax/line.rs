@@ -9,7 +9,7 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, is_keyword, is_method, nearest, starts_line},
+    words::{ITEMS, METHODS, is_keyword, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -96,7 +96,7 @@ impl Parser<'_> {
             (Some(Foreign::Route), _) => route(c),
             (Some(Foreign::Matcher), _) => matchers(c),
             (Some(Foreign::Other(help)), _) => help.to_owned(),
-            _ if is_method(&word.to_ascii_uppercase()) => {
+            _ if METHODS.contains(&&*word.to_ascii_uppercase()) => {
                 let method = word.to_ascii_uppercase();
                 format!("methods are written in upper case: `{method} \"/users\" => target,`")
             }
@@ -357,7 +357,7 @@ fn is_method_position(c: &Cursor<'_>) -> bool {
     };
     path(1)
         || (c.is_word(1, "exact") && c.is_string(2))
-        || (c.is_punct(1, '|') && c.ident(2).is_some())
+        || (c.is_punct(1, '|') && (c.ident(2).is_some() || (c.is_string(2) && c.is_string(3))))
         || (c
             .ident(1)
             .is_some_and(|method| is_method(&method.to_string()))
@@ -371,7 +371,10 @@ fn fits(meant: &str, c: &Cursor<'_>) -> bool {
     match meant {
         "host" => c.is_string(1) || c.is_word(1, "_"),
         "with" => c.group(1, Delimiter::Bracket).is_some(),
-        "expect" => c.ident(1).is_some_and(|word| is_method(&word.to_string())),
+        "expect" => {
+            c.ident(1).is_some_and(|word| is_method(&word.to_string()))
+                || (c.is_string(1) && c.is_string(2))
+        }
         "backend" | "let" => named && then(&['=', ':']),
         "env" => named && then(&['=', ':', ';']),
         _ => named,

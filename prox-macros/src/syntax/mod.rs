@@ -14,6 +14,7 @@ mod line;
 pub(crate) mod lints;
 pub(crate) mod lookup;
 pub(crate) mod marks;
+pub(crate) mod methods;
 mod socket;
 mod sound;
 pub(crate) mod source;
@@ -36,7 +37,7 @@ use self::{
     ast::{Attr, Entry, Expr, Gateway},
     cursor::{Cursor, text_of, tokens_of},
     marks::{Mark, Slot},
-    words::{ITEMS, METHODS, nearest, starts_line},
+    words::{ITEMS, starts_line},
 };
 use crate::diag::Diagnostics;
 
@@ -304,10 +305,4 @@ fn skip_line(c: &mut Cursor<'_>) {
             return;
         }
     }
-}
-
-/// What a method that is none was most likely meant to be.
-fn nearest_method(word: &str) -> Option<&'static str> {
-    let upper = word.to_ascii_uppercase();
-    nearest(&upper, METHODS)
 }

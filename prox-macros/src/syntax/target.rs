@@ -9,6 +9,7 @@ use super::{
     cursor::{Cursor, text_of, tokens_of},
     expr::{Stop, ends_operand, list},
     marks,
+    methods::quoted,
     sound::Use,
     split::is_shares,
     words::{nearest, starts_line},
@@ -167,7 +168,7 @@ fn is_url_alone(c: &Cursor<'_>) -> bool {
     let ends = next
         .peek(1)
         .is_none_or(|token| is(token, ',') || is(token, ';'));
-    !path && (ends || starts_line_behind(&next))
+    !path && quoted(&next).is_none() && (ends || starts_line_behind(&next))
 }
 
 fn starts_line_behind(c: &Cursor<'_>) -> bool {

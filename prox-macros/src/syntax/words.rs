@@ -2,7 +2,8 @@
 
 use proc_macro2::Ident;
 
-use super::cursor::Cursor;
+pub(crate) use super::methods::is_method;
+use super::{cursor::Cursor, methods::quoted};
 use crate::vocab::{self, Slot, texts};
 
 /// The balancing policies that are a word alone; `hash(key)` is one more.
@@ -40,10 +41,6 @@ pub(crate) const POLICY_ELSEWHERE: [&str; 6] = [
     "load_balancing",
     "load_balancer",
 ];
-
-pub(crate) fn is_method(word: &str) -> bool {
-    METHODS.contains(&word)
-}
 
 /// The one of `words` that was most likely meant: at most a third of its letters, or one, differ.
 pub(crate) fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
@@ -103,9 +100,11 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
                 layers || c.ident(1).is_some_and(|word| word != "as")
             }
             "host" => c.is_string(1) || c.is_word(1, "_"),
-            "expect" => c
-                .ident(1)
-                .is_some_and(|method| is_method(&method.to_string())),
+            "expect" => {
+                c.ident(1)
+                    .is_some_and(|method| is_method(&method.to_string()))
+                    || (c.is_string(1) && c.is_string(2))
+            }
             "exact" => {
                 c.is_string(1)
                     || c.ident(1)
@@ -118,10 +117,11 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             _ => false,
         };
     }
-    c.is_string(0)
-        && (c.is_arrow(1)
-            || c.is_word(1, "if")
-            || c.group(1, proc_macro2::Delimiter::Brace).is_some())
+    quoted(c).is_some()
+        || c.is_string(0)
+            && (c.is_arrow(1)
+                || c.is_word(1, "if")
+                || c.group(1, proc_macro2::Delimiter::Brace).is_some())
 }
 
 fn is_operator(token: &proc_macro2::TokenTree) -> bool {

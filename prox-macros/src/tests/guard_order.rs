@@ -99,7 +99,7 @@ fn winner(
 ) -> Option<Line> {
     let takes = |candidate: &&crate::model::tree::Candidate| {
         let (_, _, guard) = lines[candidate.route];
-        Methods(candidate.methods).contains(Methods::of(method))
+        Methods(candidate.methods).contains(Methods::of(method, &[]))
             && GUARDS
                 .get(guard)
                 .is_none_or(|(_, make)| make().accepts(parts))
@@ -194,7 +194,7 @@ fn winners(lines: &[Line], forest: &Forest) -> Vec<bool> {
         "/", "//", "//x", "/a", "/a/", "/a//", "/a/b", "/b", "/b/", "/b/c",
     ] {
         for method in ["GET", "HEAD", "POST", "PURGE"] {
-            let method = match Methods::of(method) {
+            let method = match Methods::of(method, &[]) {
                 none if none.is_empty() => Methods(1 << 9),
                 method => method,
             };

@@ -6,6 +6,7 @@ mod guard_order;
 mod guards;
 mod harness;
 mod messages;
+mod methods;
 mod mirror;
 mod opaque;
 mod replay;

@@ -65,3 +65,12 @@ fn each_word_of_a_place_is_documented_in_the_module_of_the_place() {
         }
     }
 }
+
+#[test]
+fn each_method_beyond_the_nine_is_documented() {
+    let text = read("prox/src/dsl/method.rs");
+    let names: BTreeSet<&str> = text.lines().map(str::trim).collect();
+    for method in crate::syntax::methods::MORE {
+        assert_eq!(names.contains(method), method != "PRI", "{method}");
+    }
+}

@@ -81,7 +81,7 @@ pub fn explain(
     url: impl AsRef<str>,
 ) -> Explanation {
     let (method, url) = (method.as_ref(), url.as_ref());
-    match read(method, url) {
+    match read(table, method, url) {
         Ok((methods, host, path)) => Explanation::of(
             method,
             &host,
@@ -89,13 +89,14 @@ pub fn explain(
             routes,
             methods,
             table.find(&host, &path),
+            table.own_methods(),
         ),
         Err(failure) => Explanation::refused(method, url, failure),
     }
 }
 
 /// The method, the host and the canonical path of a request for `url`.
-fn read(method: &str, url: &str) -> Result<(Methods, String, String), Failure> {
+fn read(table: &Table, method: &str, url: &str) -> Result<(Methods, String, String), Failure> {
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Failure::MalformedRequest)?;
     let (authority, target) = split(url);
     if target.len() > MAX_URI {
@@ -107,7 +108,7 @@ fn read(method: &str, url: &str) -> Result<(Methods, String, String), Failure> {
         None => String::new(),
         Some(authority) => host_of(authority)?,
     };
-    Ok((Methods::of(&method), host, path))
+    Ok((table.method(&method), host, path))
 }
 
 /// As it would stand in `Host`: a client sends no user.
@@ -143,8 +144,10 @@ fn split(url: &str) -> (Option<&str>, String) {
 mod tests {
     use super::*;
 
+    static EMPTY: Table = Table::new("", &[], &[], &[], &[], &[]);
+
     fn place(url: &str) -> Result<(String, String), Failure> {
-        read("GET", url).map(|(_, host, path)| (host, path))
+        read(&EMPTY, "GET", url).map(|(_, host, path)| (host, path))
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(place(url), Err(Failure::MalformedRequest), "{url}");
         }
-        assert!(read("G T", "/").is_err());
+        assert!(read(&EMPTY, "G T", "/").is_err());
         let long = format!("/{}", "a".repeat(MAX_URI));
         assert_eq!(place(&long), Err(Failure::UriTooLong));
     }

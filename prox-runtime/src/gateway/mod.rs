@@ -66,8 +66,8 @@ use crate::{
     proxy::{self, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidate, Explanation, Guard, Matched, Methods, Routes, Table, Variables,
-        asked_method,
+        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, Routes, Table,
+        Variables, asked_method,
     },
     server::{Serve, Server},
 };
@@ -234,7 +234,7 @@ impl Inner {
         if candidates.is_empty() {
             return Err(Failure::NoRoute.into());
         }
-        let method = Methods::of(req.method());
+        let method = self.table.method(req.method());
         if let [candidate, ..] = candidates
             && !candidate.guarded
             && candidate.methods.contains(method)
@@ -256,7 +256,7 @@ impl Inner {
         req.extensions_mut().insert(Arc::clone(client));
         let (parts, body) = std::mem::take(req).into_parts();
         let asked = asked_method(&parts.method, &parts.headers);
-        let asks = asked.as_ref().map(Methods::of);
+        let asks = asked.as_ref().map(|asked| self.table.method(asked));
         let mut refused = Refused::new(self, asks);
         let mut chosen = None;
         for candidate in candidates {
@@ -280,6 +280,7 @@ impl Inner {
         *req = Request::from_parts(parts, body);
         if let Some(answerable) = answerable {
             req.extensions_mut().insert(answerable);
+            self.name_methods(req);
         }
         found
     }
@@ -410,7 +411,16 @@ impl Inner {
         Some(Matched::new(route, path))
     }
 
+    /// Tells what answers a request of the methods that only this gateway names.
+    fn name_methods(&self, req: &mut Request) {
+        let own = self.table.own_methods();
+        if !own.is_empty() {
+            req.extensions_mut().insert(OwnMethods(own));
+        }
+    }
+
     async fn refuse(&self, mut req: Request, refusal: Refusal, client: &Arc<Client>) -> Response {
+        self.name_methods(&mut req);
         let within = refusal.within.and_then(|within| {
             let layers = &self.entries.get(within.route)?.layers;
             layers.refusals(within.depth)

@@ -12,7 +12,7 @@ use crate::{
     handler::{BoxHandler, Handler, Request, Response},
     middleware::Layer,
     respond as responses,
-    route::{Candidate, Methods},
+    route::{Candidate, Methods, OwnMethods},
 };
 
 /// Why no route takes a request.
@@ -214,7 +214,7 @@ impl Refusal {
         let mut response = responses::failure(self.failure, responses::is_grpc(req.headers()));
         if self.failure == Failure::MethodNotAllowed {
             let mut allow = String::new();
-            for name in self.allow.names() {
+            for name in OwnMethods::of(req.extensions()).names(self.allow) {
                 if !allow.is_empty() {
                     allow.push_str(", ");
                 }

@@ -18,7 +18,8 @@ pub struct Explanation {
     host: String,
     path: String,
     considered: Vec<Considered>,
-    allowed: Methods,
+    /// The methods that the path takes, as `Allow` has them.
+    allowed: String,
     refused: Option<Failure>,
 }
 
@@ -74,15 +75,18 @@ impl Explanation {
         routes: Routes,
         methods: Methods,
         candidates: &[Candidate],
+        own: &'static [&'static str],
     ) -> Self {
+        let allowed = candidates
+            .iter()
+            .fold(Methods::NONE, |all, candidate| all.union(candidate.methods));
+        let allowed: Vec<&str> = allowed.names_with(own).collect();
         Self {
             method: method.to_owned(),
             host: host.to_owned(),
             path: path.to_owned(),
             considered: considered(candidates, routes, methods),
-            allowed: candidates
-                .iter()
-                .fold(Methods::NONE, |all, candidate| all.union(candidate.methods)),
+            allowed: allowed.join(", "),
             refused: None,
         }
     }
@@ -94,7 +98,7 @@ impl Explanation {
             host: String::new(),
             path: url.to_owned(),
             considered: Vec::new(),
-            allowed: Methods::NONE,
+            allowed: String::new(),
             refused: Some(failure),
         }
     }

@@ -6,6 +6,9 @@ use http::Method;
 
 /// A set of request methods, one bit each, with one more for every method that has no bit of its own.
 ///
+/// The nine methods of RFC 9110 and RFC 5789 have fixed bits. The bits above [`OTHER`](Self::OTHER) are for methods that a gateway
+/// names beyond these; its [`Table`](crate::route::Table) knows which bit means which method.
+///
 /// ```
 /// use http::Method;
 /// use prox_runtime::Methods;
@@ -15,7 +18,7 @@ use http::Method;
 /// assert_eq!(read.to_string(), "GET, HEAD");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Methods(u16);
+pub struct Methods(u32);
 
 /// The methods that have a bit of their own; a method's place is its bit.
 const NAMES: [&str; 9] = [
@@ -26,17 +29,19 @@ impl Methods {
     /// No method.
     pub const NONE: Self = Self(0);
     /// Every method, those without a bit of their own included.
-    pub const ALL: Self = Self(0x3ff);
+    pub const ALL: Self = Self(0x7fff_ffff);
     /// What stands for a method without a bit of its own.
     pub const OTHER: Self = Self(0x200);
+    /// How many methods beyond the nine a gateway can name.
+    pub const MOST_OWN: usize = 21;
 
     /// The set with these bits; bits beyond [`ALL`](Self::ALL) are dropped.
-    pub const fn from_bits(bits: u16) -> Self {
+    pub const fn from_bits(bits: u32) -> Self {
         Self(bits & Self::ALL.0)
     }
 
     /// The bits of the set.
-    pub const fn bits(self) -> u16 {
+    pub const fn bits(self) -> u32 {
         self.0
     }
 
@@ -55,6 +60,17 @@ impl Methods {
             Method::PATCH => Self(1 << 8),
             _ => Self::OTHER,
         }
+    }
+
+    /// The set of one method, where `own` are the methods beyond the nine that a gateway names.
+    #[inline]
+    pub(crate) fn of_named(method: &Method, own: &[&str]) -> Self {
+        let found = Self::of(method);
+        if found != Self::OTHER || own.is_empty() {
+            return found;
+        }
+        let place = own.iter().position(|name| *name == method.as_str());
+        place.map_or(Self::OTHER, |place| Self(Self::OTHER.0 << (place + 1)))
     }
 
     /// Whether all of `other` is in the set.
@@ -82,9 +98,18 @@ impl Methods {
 
     /// The names of the methods that have one, in a fixed order: what `Allow` lists.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        NAMES
-            .iter()
-            .enumerate()
+        self.names_with(&[])
+    }
+
+    /// The same, with the methods beyond the nine that a gateway names.
+    pub(crate) fn names_with(
+        self,
+        own: &'static [&'static str],
+    ) -> impl Iterator<Item = &'static str> {
+        let fixed = NAMES.iter().enumerate();
+        let own = own.iter().enumerate();
+        fixed
+            .chain(own.map(|(place, name)| (place + NAMES.len() + 1, name)))
             .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
             .map(|(_, name)| *name)
     }
@@ -122,7 +147,24 @@ mod tests {
             assert!(!all.contains(one));
             all = all.union(one);
         }
-        assert_eq!(all.union(Methods::OTHER), Methods::ALL);
+        assert!(Methods::ALL.contains(all.union(Methods::OTHER)));
+    }
+
+    #[test]
+    fn a_method_that_the_gateway_names_has_a_bit_of_its_own() {
+        const OWN: &[&str] = &["REPORT", "PURGE"];
+        let of = |name: &str| Methods::of_named(&name.parse().unwrap(), OWN);
+        let (report, purge) = (of("REPORT"), of("PURGE"));
+        assert_ne!(report, purge);
+        assert_eq!(of("QUERY"), Methods::OTHER);
+        assert_eq!(of("GET"), Methods::of(&Method::GET));
+        assert_eq!(of("purge"), Methods::OTHER, "methods are case-sensitive");
+        let both = report.union(of("GET")).names_with(OWN);
+        assert_eq!(both.collect::<Vec<_>>(), ["GET", "REPORT"]);
+        assert!(Methods::ALL.contains(purge));
+        assert_eq!(purge.to_string(), "");
+        let last = Methods::from_bits(Methods::OTHER.bits() << Methods::MOST_OWN);
+        assert!(!last.is_empty() && Methods::ALL.contains(last));
     }
 
     #[test]

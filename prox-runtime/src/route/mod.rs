@@ -14,7 +14,7 @@ mod preflight;
 mod segment;
 mod table;
 
-pub(crate) use self::preflight::{Answerable, asked_method};
+pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},

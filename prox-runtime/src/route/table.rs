@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use http::Method;
+
 use super::{
     methods::Methods,
     segment::{Segments, Step, key_of},
@@ -34,6 +36,7 @@ pub struct Table {
     trees: &'static [Tree],
     lists: &'static [u32],
     candidates: &'static [Candidate],
+    own: &'static [&'static str],
 }
 
 impl Table {
@@ -56,7 +59,26 @@ impl Table {
             trees,
             lists,
             candidates,
+            own: &[],
         }
+    }
+
+    /// The same table for a gateway that names these methods beyond the nine, the lowest bit first.
+    #[must_use]
+    pub const fn with_methods(mut self, own: &'static [&'static str]) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// The methods beyond the nine that the gateway names.
+    pub const fn own_methods(&self) -> &'static [&'static str] {
+        self.own
+    }
+
+    /// The set of one method.
+    #[inline]
+    pub fn method(&self, method: &Method) -> Methods {
+        Methods::of_named(method, self.own)
     }
 
     /// All routes that could take this host and path, the most specific first.
@@ -310,7 +332,7 @@ pub const fn edges<const N: usize>(flat: &[u32]) -> [Edge; N] {
     edges
 }
 
-/// Candidates from two integers each: the route, and the bits of its methods with the guard as the bit above them.
+/// Candidates from two integers each: the route, and the bits of its methods with the guard as the highest bit.
 pub const fn candidates<const N: usize>(flat: &[u32]) -> [Candidate; N] {
     let mut candidates = [Candidate {
         route: 0,
@@ -322,8 +344,8 @@ pub const fn candidates<const N: usize>(flat: &[u32]) -> [Candidate; N] {
         let bits = flat[n * 2 + 1];
         candidates[n] = Candidate {
             route: flat[n * 2],
-            methods: Methods::from_bits((bits & 0xffff) as u16),
-            guarded: bits >> 16 != 0,
+            methods: Methods::from_bits(bits),
+            guarded: bits >> 31 != 0,
         };
         n += 1;
     }
@@ -364,7 +386,7 @@ mod tests {
         static NODES: [Node; 3] = nodes(&[
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
         ]);
-        static CANDIDATES: [Candidate; 2] = candidates(&[7, 1023, 8, 0x1_0001]);
+        static CANDIDATES: [Candidate; 2] = candidates(&[7, 0x7fff_ffff, 8, 0x8000_0001]);
         static TREES: [Tree; 1] = [Tree::new(2, Some(|_| 2))];
         let table = Table::new("", &NODES, &[], &TREES, &[0, 0, 1, 2], &CANDIDATES);
         assert_eq!(table.find_by_tables("", "/x")[0].route, 7);

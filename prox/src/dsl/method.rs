@@ -6,6 +6,13 @@
 //! "/files"              => files,        // every method
 //! ```
 //!
+//! The methods that IANA has registered are words, and `PURGE` is. Any other method is written in quotes, in upper case:
+//!
+//! ```text
+//! PROPFIND "/files"         => files,
+//! "INVALIDATE" "/cache"     => cache,
+//! ```
+//!
 //! A path that is there without the method of the request is answered with `405` and `Allow`.
 
 use super::Word;
@@ -58,4 +65,118 @@ methods! {
     ///
     /// Neither safe nor idempotent ([RFC 5789](https://www.rfc-editor.org/rfc/rfc5789)).
     PATCH
+    /// Changes who may do what.
+    ///
+    /// See [RFC 3744, 8.1](https://www.rfc-editor.org/rfc/rfc3744#section-8.1).
+    ACL
+    /// Adds a name to a resource.
+    ///
+    /// See [RFC 5842, 4](https://www.rfc-editor.org/rfc/rfc5842#section-4).
+    BIND
+    /// Ends a change of a version.
+    ///
+    /// See [RFC 3253, 4.4](https://www.rfc-editor.org/rfc/rfc3253#section-4.4).
+    CHECKIN
+    /// Begins a change of a version.
+    ///
+    /// See [RFC 3253, 4.3](https://www.rfc-editor.org/rfc/rfc3253#section-4.3).
+    CHECKOUT
+    /// Copies to the address in `Destination`.
+    ///
+    /// See [RFC 4918, 9.8](https://www.rfc-editor.org/rfc/rfc4918#section-9.8).
+    COPY
+    /// Names a version.
+    ///
+    /// See [RFC 3253, 8.2](https://www.rfc-editor.org/rfc/rfc3253#section-8.2).
+    LABEL
+    /// Links two resources.
+    ///
+    /// See [RFC 2068, 19.6.1.2](https://www.rfc-editor.org/rfc/rfc2068#section-19.6.1.2).
+    LINK
+    /// Locks against changes of others.
+    ///
+    /// See [RFC 4918, 9.10](https://www.rfc-editor.org/rfc/rfc4918#section-9.10).
+    LOCK
+    /// Merges versions.
+    ///
+    /// See [RFC 3253, 11.2](https://www.rfc-editor.org/rfc/rfc3253#section-11.2).
+    MERGE
+    /// Makes an activity.
+    ///
+    /// See [RFC 3253, 13.5](https://www.rfc-editor.org/rfc/rfc3253#section-13.5).
+    MKACTIVITY
+    /// Makes a calendar.
+    ///
+    /// See [RFC 4791, 5.3.1](https://www.rfc-editor.org/rfc/rfc4791#section-5.3.1).
+    MKCALENDAR
+    /// Makes a collection.
+    ///
+    /// See [RFC 4918, 9.3](https://www.rfc-editor.org/rfc/rfc4918#section-9.3).
+    MKCOL
+    /// Makes a redirect.
+    ///
+    /// See [RFC 4437, 6](https://www.rfc-editor.org/rfc/rfc4437#section-6).
+    MKREDIRECTREF
+    /// Makes a workspace.
+    ///
+    /// See [RFC 3253, 6.3](https://www.rfc-editor.org/rfc/rfc3253#section-6.3).
+    MKWORKSPACE
+    /// Moves to the address in `Destination`.
+    ///
+    /// See [RFC 4918, 9.9](https://www.rfc-editor.org/rfc/rfc4918#section-9.9).
+    MOVE
+    /// Orders a collection.
+    ///
+    /// See [RFC 3648, 7](https://www.rfc-editor.org/rfc/rfc3648#section-7).
+    ORDERPATCH
+    /// Reads properties. Safe and idempotent.
+    ///
+    /// See [RFC 4918, 9.1](https://www.rfc-editor.org/rfc/rfc4918#section-9.1).
+    PROPFIND
+    /// Changes properties.
+    ///
+    /// See [RFC 4918, 9.2](https://www.rfc-editor.org/rfc/rfc4918#section-9.2).
+    PROPPATCH
+    /// Removes from a cache. It is not registered, and many caches know it.
+    PURGE
+    /// Asks with a body. Safe and idempotent.
+    ///
+    /// See [draft-ietf-httpbis-safe-method-w-body](https://datatracker.ietf.org/doc/draft-ietf-httpbis-safe-method-w-body/).
+    QUERY
+    /// Moves a name of a resource.
+    ///
+    /// See [RFC 5842, 6](https://www.rfc-editor.org/rfc/rfc5842#section-6).
+    REBIND
+    /// Asks for a report. Safe and idempotent.
+    ///
+    /// See [RFC 3253, 3.6](https://www.rfc-editor.org/rfc/rfc3253#section-3.6).
+    REPORT
+    /// Searches. Safe and idempotent.
+    ///
+    /// See [RFC 5323, 2](https://www.rfc-editor.org/rfc/rfc5323#section-2).
+    SEARCH
+    /// Removes a name of a resource.
+    ///
+    /// See [RFC 5842, 5](https://www.rfc-editor.org/rfc/rfc5842#section-5).
+    UNBIND
+    /// Drops a change of a version.
+    ///
+    /// See [RFC 3253, 4.5](https://www.rfc-editor.org/rfc/rfc3253#section-4.5).
+    UNCHECKOUT
+    /// Removes a link.
+    ///
+    /// See [RFC 2068, 19.6.1.3](https://www.rfc-editor.org/rfc/rfc2068#section-19.6.1.3).
+    UNLINK
+    /// Removes a lock.
+    ///
+    /// See [RFC 4918, 9.11](https://www.rfc-editor.org/rfc/rfc4918#section-9.11).
+    UNLOCK
+    /// Changes to another version.
+    ///
+    /// See [RFC 3253, 7.1](https://www.rfc-editor.org/rfc/rfc3253#section-7.1).
+    UPDATE
+    /// Changes a redirect.
+    ///
+    /// See [RFC 4437, 7](https://www.rfc-editor.org/rfc/rfc4437#section-7).
+    UPDATEREDIRECTREF
 }

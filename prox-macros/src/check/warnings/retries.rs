@@ -104,9 +104,12 @@ fn retries(inner: &[TokenTree]) -> Option<String> {
 
 /// Whether no request of the route is sent again once a byte of it has left (RFC 9110, 9.2.2).
 fn is_sent_once(route: &Route) -> bool {
+    // Of methods beyond the nine nothing is known.
     let once = ["POST", "PATCH", "CONNECT"]
         .into_iter()
-        .fold(Methods(0), |all, method| all.union(Methods::of(method)));
+        .fold(Methods(!0x1ff & Methods::ALL.0), |all, method| {
+            all.union(Methods::of(method, &[]))
+        });
     route.pattern.is_some() && route.methods.without(once).is_empty()
 }
 

@@ -10,7 +10,7 @@ use crate::{
         cursor::{Cursor, text_of, tokens_of},
         expr::list,
         marks::Slot,
-        nearest_method,
+        methods::{Method, nearest_method, quoted},
         source::source,
         words::{is_method, starts_line},
     },
@@ -79,13 +79,17 @@ impl Parser<'_> {
     }
 
     /// The method; none if it is missing or unknown.
-    fn expected_method(&mut self, c: &mut Cursor<'_>, word: Span) -> Option<Ident> {
+    fn expected_method(&mut self, c: &mut Cursor<'_>, word: Span) -> Option<Method> {
         self.mark_word(Slot::Method, c);
         let next_line = |word: &&Ident| {
             let word = word.to_string();
             starts_line(c) && !is_method(&word) && (word != "exact" || is_route(c))
         };
         let Some(written) = c.ident(0).filter(|word| !next_line(word)) else {
+            if let Some(text) = quoted(c).filter(|_| c.is_string(1)) {
+                c.bump();
+                return Some(self.quoted_method(&text));
+            }
             return self.method_in_quotes(c, word);
         };
         let mut method = None;
@@ -124,7 +128,7 @@ impl Parser<'_> {
     }
 
     /// `expect "GET /x"`, or no method at all.
-    fn method_in_quotes(&mut self, c: &mut Cursor<'_>, word: Span) -> Option<Ident> {
+    fn method_in_quotes(&mut self, c: &mut Cursor<'_>, word: Span) -> Option<Method> {
         let text = c.text(0).filter(|_| !is_route(c))?;
         let parts = text.value.split_once(' ');
         let parts = parts.filter(|(method, _)| nearest_method(method).is_some());

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::route::Methods;
+use crate::route::{Methods, OwnMethods};
 
 pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 pub(super) const ALLOW_PRIVATE_NETWORK: HeaderName =
@@ -70,29 +70,34 @@ impl Lists {
 
     /// `Access-Control-Allow-Methods`, if the method that a preflight asks for is in it. A browser keeps the list and sends no
     /// preflight for these methods, so it has no method of a route behind another layer.
-    pub(super) fn allowed(&self, asked: &Method, answerable: Methods) -> Option<HeaderValue> {
+    pub(super) fn allowed(
+        &self,
+        asked: &Method,
+        answerable: Methods,
+        own: OwnMethods,
+    ) -> Option<HeaderValue> {
         let asked = asked.as_str();
         match &self.methods {
             None => {
-                let mut names = usual(answerable);
+                let mut names = usual(answerable, own);
                 if !names.contains(&asked) {
                     names.push(asked);
                 }
                 list(&names)
             }
             Some(methods) if methods.iter().any(|method| method == asked) => {
-                self.listed(answerable)
+                self.listed(answerable, own)
             }
             Some(_) => None,
         }
     }
 
     /// `Access-Control-Allow-Methods` without a view to the method that is asked for.
-    pub(super) fn listed(&self, answerable: Methods) -> Option<HeaderValue> {
+    pub(super) fn listed(&self, answerable: Methods, own: OwnMethods) -> Option<HeaderValue> {
         match &self.methods {
-            None => list(&usual(answerable)),
+            None => list(&usual(answerable, own)),
             Some(methods) => {
-                let taken = |method: &&Method| answerable.contains(Methods::of(method));
+                let taken = |method: &&Method| answerable.contains(own.method(method));
                 let names: Vec<_> = methods.iter().filter(taken).map(Method::as_str).collect();
                 list(&names)
             }
@@ -122,9 +127,9 @@ impl Lists {
 }
 
 /// The names of methods that browsers send.
-fn usual(methods: Methods) -> Vec<&'static str> {
+fn usual(methods: Methods, own: OwnMethods) -> Vec<&'static str> {
     let forbidden = Methods::of(&Method::CONNECT).union(Methods::of(&Method::TRACE));
-    methods.without(forbidden).names().collect()
+    own.names(methods.without(forbidden)).collect()
 }
 
 fn method(name: &str) -> Result<Method, String> {

@@ -15,7 +15,7 @@ use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
     respond,
-    route::{Answerable, Methods, asked_method},
+    route::{Answerable, Methods, OwnMethods, asked_method},
 };
 
 /// Answers preflights, and says in responses which origins may read them.
@@ -226,13 +226,14 @@ impl<O> Cors<O> {
 
     /// Answers a preflight that asks for a method of a route behind the layer.
     fn preflight(&self, req: Request, asked: &Method, answerable: Methods) -> Response {
+        let own = OwnMethods::of(req.extensions());
         let (caller, req) = self.caller(req);
         let Caller::Allowed(origin) = caller else {
             let mut response = respond::failure(Failure::CrossOrigin, false);
             fields::vary_preflight(response.headers_mut());
             return response;
         };
-        let methods = self.lists.allowed(asked, answerable);
+        let methods = self.lists.allowed(asked, answerable, own);
         let allowed = methods.is_some() && self.lists.allows_fields(req.headers());
         let mut response = if allowed {
             let mut response = Response::new(Body::empty());
@@ -244,7 +245,7 @@ impl<O> Cors<O> {
         let headers = response.headers_mut();
         fields::vary_preflight(headers);
         self.allow_origin(headers, origin);
-        let methods = methods.or_else(|| self.lists.listed(answerable));
+        let methods = methods.or_else(|| self.lists.listed(answerable, own));
         self.lists.write(headers, methods);
         if self.private_network && fields::asks_for_private_network(req.headers()) {
             headers.insert(fields::ALLOW_PRIVATE_NETWORK, fields::TRUE);
@@ -281,7 +282,7 @@ impl<O: 'static> Middleware for Cors<O> {
             // Without a gateway around it there is no route that could not take the method.
             let known = req.extensions().get::<Answerable>();
             let answerable = known.map_or(Methods::ALL, |known| known.0);
-            if answerable.contains(Methods::of(asked)) {
+            if answerable.contains(OwnMethods::of(req.extensions()).method(asked)) {
                 return self.preflight(req, asked, answerable);
             }
         }
