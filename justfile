@@ -43,7 +43,7 @@ faults *ARGS:
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}
 
-# What `cargo check` and `cargo build` of a gateway cost, from 10 to 5 000 routes.
+# What `cargo check`, `cargo build` and `cargo build --release` of a gateway cost, from 10 to 5 000 routes.
 bench-compile *ARGS:
     python3 tests/peers/compile.py {{ ARGS }}
 
@@ -82,6 +82,7 @@ fuzz-all SECONDS:
 loom:
     cargo test --manifest-path tests/loom/Cargo.toml --locked
 
-# What an editor shows inside of a gateway, in a real rust-analyzer; `tests/ide/README.md` says what the two variables are.
+# What an editor shows inside of a gateway, in a real rust-analyzer (`tests/ide/README.md`).
 ide:
-    RUST_ANALYZER="${RUST_ANALYZER:-rust-analyzer}" "$LSP_PROBE" --root tests/ide/project --scenarios tests/ide/scenarios.json
+    python3 tests/ide/probe.py
+    python3 tests/ide/probe.py --prefixes

@@ -22,7 +22,7 @@ use crate::{
         calls::{self, each_backend, is_health_check, is_method},
         cursor::tokens_of,
         expr_list, lookup,
-        marks::Slot,
+        marks::{HOLE, Slot},
         units::{Unit, unit},
         words::is_keyword,
     },
@@ -392,11 +392,12 @@ impl Rewriting<'_> {
         let comma = inner.iter().position(is_comma);
         let (policy, rest) = inner.split_at(comma.unwrap_or(inner.len()));
         let mut out = match policy {
+            [] => mirror::path(Slot::Policy, None),
+            [TokenTree::Ident(name)] if name == HOLE => mirror::path(Slot::Policy, None),
             [TokenTree::Ident(name)] if !is_keyword(name) => {
                 policies.borrow_mut().push((Slot::Policy, name.clone()));
                 mirror::path(Slot::Policy, Some(name))
             }
-            [] => mirror::path(Slot::Policy, None),
             tokens => self.tokens(tokens),
         };
         let span = Span::mixed_site();

@@ -15,7 +15,7 @@ use super::{Context, exprs};
 use crate::{
     syntax::{
         ast::{Backend, Expr},
-        marks::{Mark, Slot},
+        marks::{HOLE, Mark, Slot},
         source::target_text,
         unfinished::is_unfinished,
         words::is_keyword,
@@ -130,11 +130,9 @@ fn word(slot: Slot, name: Option<&Ident>, out: &mut TokenStream) {
 pub(super) fn path(slot: Slot, name: Option<&Ident>) -> TokenStream {
     let span = Span::mixed_site();
     let module = Ident::new(slot.module(), span);
-    if let Some(name) = name {
-        quote_spanned!(span=> __prox::#module::#name)
-    } else {
-        quote_spanned!(span=> __prox::#module::__hole)
-    }
+    let hole = Ident::new(HOLE, span);
+    let name = name.unwrap_or(&hole);
+    quote_spanned!(span=> __prox::#module::#name)
 }
 
 fn value(context: &Context<'_>, slot: Slot, expr: &Expr, out: &mut TokenStream) {

@@ -8,6 +8,9 @@ use proc_macro2::{Ident, TokenTree};
 
 use super::{Parser, ast::Expr, cursor::Cursor, sound, words::starts_line};
 
+/// The name of what is to be typed, in each module of words.
+pub(crate) const HOLE: &str = "__hole";
+
 /// One note.
 pub(crate) enum Mark {
     /// A word of the language, whatever its text; none where one could be typed.

@@ -8,6 +8,7 @@ use super::{
     Parser,
     ast::Expr,
     cursor::{is_string, tokens_of},
+    marks::HOLE,
     source::source,
     words::{OF_CLUSTERS, OPTIONS, is_keyword},
 };
@@ -195,6 +196,7 @@ pub(super) fn cut(tokens: &[TokenTree], names: bool) -> Vec<TokenTree> {
 
 fn cut_in(tokens: &[TokenTree], names: bool, inside: bool) -> Vec<TokenTree> {
     let mut sound = tokens.to_vec();
+    policy_to_come(&mut sound);
     while let Some(found) = broken_in(&sound, inside) {
         let name = matches!(found.token, TokenTree::Ident(_)) && found.beside.is_some();
         if names && name && !found.nested {
@@ -215,6 +217,22 @@ fn cut_in(tokens: &[TokenTree], names: bool, inside: bool) -> Vec<TokenTree> {
         }
     }
     sound
+}
+
+/// Puts a name before the `,` of `cluster(, [..])`. A policy is typed there, and the mirror has a hole for it.
+fn policy_to_come(tokens: &mut [TokenTree]) {
+    if let [TokenTree::Ident(cluster), TokenTree::Group(arguments), ..] = tokens
+        && cluster == "cluster"
+        && tokens_of(arguments.stream())
+            .first()
+            .is_some_and(|first| is(first, ','))
+    {
+        let policy = TokenTree::Ident(Ident::new(HOLE, Span::mixed_site()));
+        let with_policy = std::iter::once(policy).chain(arguments.stream());
+        let mut copy = Group::new(arguments.delimiter(), with_policy.collect());
+        copy.set_span(arguments.span());
+        *arguments = copy;
+    }
 }
 
 /// The first place at which the tokens can be no expression. Macros, attributes and blocks have rules of their own.

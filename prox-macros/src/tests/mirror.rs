@@ -95,6 +95,18 @@ fn before_the_caret_nothing_depends_on_the_name_at_it() {
 }
 
 #[test]
+fn a_policy_that_is_missing_before_its_comma_leaves_a_hole() {
+    let gateway = |policy: &str| {
+        let source = format!(r#"backend a = cluster({policy}, ["http://10.0.0.1:80"]); "/" => a,"#);
+        expanded(source.parse().unwrap())
+    };
+    let (real, fake) = (gateway(""), gateway(MARKER));
+    let place = fake.iter().position(|text| text == MARKER).unwrap();
+    assert_eq!(fake[..place], real[..place]);
+    assert_eq!(real[place], "__hole");
+}
+
+#[test]
 fn wherever_a_name_is_typed_the_mirror_has_it_before_anything_else() {
     for source in [CARD, EXPRESSION] {
         for marked in marked(&source.parse().unwrap(), true) {

@@ -17,15 +17,33 @@
 
 use super::Word;
 
+/// What an editor knows of the methods. An empty line completes the common ones only, since it leaves out hidden items.
+pub(super) mod shown {
+    pub use super::{CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE, others::*};
+}
+
 macro_rules! methods {
-    ($($(#[doc = $doc:literal])+ $name:ident)*) => {$(
+    ($($(#[doc = $doc:literal])+ $(=> #[$hidden:meta])? $name:ident)*) => {$(
         $(#[doc = $doc])+
         ///
         /// ```text
         #[doc = concat!(stringify!($name), " \"/users/{id}\" => users,")]
         /// ```
+        $(#[$hidden])?
         pub const $name: Word = Word;
     )*};
+}
+
+macro_rules! others {
+    ($($(#[doc = $doc:literal])+ $name:ident)*) => {
+        methods! { $($(#[doc = $doc])+ $name)* }
+
+        mod others {
+            use crate::dsl::Word;
+
+            methods! { $($(#[doc = $doc])+ => #[doc(hidden)] $name)* }
+        }
+    };
 }
 
 methods! {
@@ -65,6 +83,9 @@ methods! {
     ///
     /// Neither safe nor idempotent ([RFC 5789](https://www.rfc-editor.org/rfc/rfc5789)).
     PATCH
+}
+
+others! {
     /// Changes who may do what.
     ///
     /// See [RFC 3744, 8.1](https://www.rfc-editor.org/rfc/rfc3744#section-8.1).

@@ -40,15 +40,15 @@ macro_rules! places {
 places! {
     /// The start of a line at the top level.
     top {
-        pub use crate::dsl::{item::*, method::*};
+        pub use crate::dsl::{item::*, method::shown::*};
     }
     /// The start of a line in a host or a scope.
     inner {
-        pub use crate::dsl::{item::{exact, with}, method::*};
+        pub use crate::dsl::{item::{exact, with}, method::shown::*};
     }
     /// Behind `|` or `expect`.
     method {
-        pub use crate::dsl::method::*;
+        pub use crate::dsl::method::shown::*;
     }
     /// Between the methods and the path.
     path {
