@@ -59,8 +59,10 @@ fn plain(authority: &str) -> Option<&str> {
     let is_plain = |&byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
     let length = authority.bytes().take_while(is_plain).count();
     let (host, port) = authority.split_at_checked(length)?;
+    // Of five digits, texts are ordered as their numbers are.
     let is_port = |port: &str| {
-        (1..=4).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
+        let fits = (1..=4).contains(&port.len()) || port.len() == 5 && port <= "65535";
+        fits && port.bytes().all(|byte| byte.is_ascii_digit())
     };
     let ends = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
     (ends && !host.is_empty() && !host.ends_with('.')).then_some(host)
@@ -114,6 +116,8 @@ mod tests {
             "API.example.com:8080",
             "api.example.com.",
             "api.example.com:",
+            "api.example.com:65535",
+            "api.example.com:00080",
         ] {
             let parts = parts("/", &[host], Version::HTTP_11);
             assert_eq!(of(&parts).as_deref(), Ok("api.example.com"), "{host}");
@@ -130,6 +134,8 @@ mod tests {
             &["a b"],
             &["a@b"],
             &["a:99999"],
+            &["a:65536"],
+            &["a:6553a"],
             &["a:+80"],
             &["[::1"],
             &["a/b"],

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -17,6 +17,7 @@ use hyper::{
     service::{HttpService, service_fn},
 };
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 
 use super::{
     checked::{Checked, Tunnel},
@@ -140,7 +141,11 @@ async fn answer<G: Dispatch>(
     if has_body {
         rest.begin();
     }
-    let mut response = until_cut(shared.dispatch(&mut req), &shared.watch).await;
+    let mut response = UntilCut {
+        answer: Some(shared.dispatch(&mut req)),
+        watch: &shared.watch,
+    }
+    .await;
     // What nobody has taken of the request is not going to be taken.
     drop(req);
     if let Some(tunnel) = tunnel(&mut response) {
@@ -165,21 +170,32 @@ async fn answer<G: Dispatch>(
     Ok(response.map(|body| body.ends(exchange)))
 }
 
-/// The answer, or one of the server's own at the end of the drain, while there is still a connection to send it on.
-async fn until_cut(answer: impl Future<Output = Response>, watch: &Watch) -> Response {
-    let mut answer = pin!(Some(answer));
-    poll_fn(|cx| {
-        let Some(asked) = answer.as_mut().as_pin_mut() else {
+pin_project! {
+    /// The answer, or one of the server's own at the end of the drain, while there is still a connection to send it on.
+    ///
+    /// It is no `async fn`: that would hold the future of the answer twice, and copy it once for each request.
+    struct UntilCut<'w, F> {
+        #[pin]
+        answer: Option<F>,
+        watch: &'w Watch,
+    }
+}
+
+impl<F: Future<Output = Response>> Future for UntilCut<'_, F> {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let mut this = self.project();
+        let Some(asked) = this.answer.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
         let polled = asked.poll(cx);
-        if polled.is_pending() && watch.is_cut() {
-            because(Some(Failure::Drained), || answer.set(None));
+        if polled.is_pending() && this.watch.is_cut() {
+            because(Some(Failure::Drained), || this.answer.set(None));
             return Poll::Ready(respond::failure(Failure::Drained, false));
         }
         polled
-    })
-    .await
+    }
 }
 
 /// Whether a response says that the connection ends with it.
