@@ -34,6 +34,10 @@ pub(crate) enum Slot {
     Check,
     /// Behind `if`, and wherever something of a request is chosen; called.
     Key,
+    /// In `with [..]`, by itself.
+    Layer,
+    /// In `with [..]` and in its arguments, called.
+    CalledLayer,
     /// Behind the `.` of a target.
     Option,
     /// Behind the `.` of a cluster, and of no route.
@@ -41,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 63] = [
+pub(crate) const WORDS: [Word; 69] = [
     word(
         Slot::Item,
         "env",
@@ -72,6 +76,12 @@ pub(crate) const WORDS: [Word; 63] = [
             "plugins",
             "filters",
         ],
+    ),
+    word(
+        Slot::Item,
+        "require",
+        "require auth;",
+        &["requires", "secure", "secured", "authorize", "protect"],
     ),
     word(
         Slot::Item,
@@ -147,6 +157,16 @@ pub(crate) const WORDS: [Word; 63] = [
         "client_ip().within(\"10.0.0.0/8\")",
         &[],
     ),
+    word(Slot::Layer, "public", "", &[]),
+    word(Slot::Layer, "upstream_auth", "", &[]),
+    word(
+        Slot::CalledLayer,
+        "admits",
+        "admits(check_session)",
+        &[],
+    ),
+    word(Slot::CalledLayer, "principal", "principal()", &[]),
+    word(Slot::CalledLayer, "claim", "claim(\"tenant\")", &[]),
     word(Slot::Option, "timeout", ".timeout(5s)", &[]),
     word(
         Slot::Option,
@@ -332,7 +352,12 @@ pub(crate) fn called(text: &str) -> Option<&'static Word> {
     let called = |word: &&Word| {
         matches!(
             word.slot,
-            Slot::Target | Slot::KeyedPolicy | Slot::Discovery | Slot::Check | Slot::Key
+            Slot::Target
+                | Slot::KeyedPolicy
+                | Slot::Discovery
+                | Slot::Check
+                | Slot::Key
+                | Slot::CalledLayer
         )
     };
     // It has an expansion of its own.

@@ -50,6 +50,8 @@ pub enum Failure {
     Maintenance,
     /// The caller has not said who it is: `401`.
     Unauthenticated,
+    /// Who the caller is cannot be found out now, because what knows it is down: `503`.
+    AuthUnavailable,
     /// The caller may not do this: `403`.
     Forbidden,
     /// A page of an origin that is not allowed made the request, or asked in a preflight whether it may: `403`.
@@ -88,7 +90,7 @@ pub enum Failure {
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -104,6 +106,7 @@ impl Failure {
         Self::InvalidBody,
         Self::Maintenance,
         Self::Unauthenticated,
+        Self::AuthUnavailable,
         Self::Forbidden,
         Self::CrossOrigin,
         Self::WrongHost,
@@ -141,6 +144,7 @@ impl Failure {
             Self::InvalidBody => (400, 3, "invalid_body"),
             Self::Maintenance => (503, 14, "maintenance"),
             Self::Unauthenticated => (401, 16, "unauthenticated"),
+            Self::AuthUnavailable => (503, 14, "auth_unavailable"),
             Self::Forbidden => (403, 7, "forbidden"),
             Self::CrossOrigin => (403, 7, "cross_origin"),
             Self::WrongHost => (421, 14, "wrong_host"),
@@ -327,6 +331,7 @@ impl Error {
                 | F::ResponseTimeout => Origin::Upstream,
                 F::Panicked
                 | F::Internal
+                | F::AuthUnavailable
                 | F::LimitUnavailable
                 | F::TooManyInFlight
                 | F::Maintenance

@@ -4,6 +4,7 @@
 //! HTTP; `gateway` asks `route` which route wins; its [`middleware`] run; `proxy` applies `forward`, asks `cluster` for an
 //! endpoint, takes a connection from `pool`, and sends.
 
+pub mod auth;
 mod body;
 mod cli;
 mod client;
@@ -17,6 +18,7 @@ mod frames;
 mod framing;
 mod gateway;
 mod handler;
+mod identity;
 pub mod middleware;
 mod network;
 mod observe;
@@ -69,6 +71,7 @@ pub use crate::{
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
     },
+    identity::{Claim, Principal},
     middleware::{Middleware, Next, service},
     observe::{Hop, Refusal, Refused, Trace},
     pool::PoolOptions,

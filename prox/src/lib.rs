@@ -11,12 +11,12 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Client,
+    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Claim, Client,
     ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
     Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
-    PoolOptions, Prepared, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
+    PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
     Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky,
     Variables, cli, cli_with, key_of, run,
 };
@@ -47,6 +47,9 @@ pub mod docs {
     #[doc = include_str!("../docs/clients.md")]
     pub mod clients {}
 
+    #[doc = include_str!("../docs/authentication.md")]
+    pub mod authentication {}
+
     #[doc = include_str!("../docs/browsers.md")]
     pub mod browsers {}
 
@@ -74,7 +77,14 @@ pub mod docs {
 /// Ready-made middleware for `with [..]`, and what takes tower's.
 pub mod middleware {
     #[doc(inline)]
-    pub use prox_runtime::middleware::*;
+    pub use prox_runtime::{
+        auth::{
+            Admits, Authenticate, AuthenticateExt, Authenticator, ByClaim, ByPrincipal,
+            ClientCerts, Denied, IdentityHeaders, Optional, Or, Public, Require, RequireClaim,
+            UpstreamAuth, Verdict,
+        },
+        middleware::*,
+    };
 }
 
 /// Writes a gateway: routes, backends, layers and variables, checked while compiling.
@@ -100,10 +110,14 @@ pub mod __private {
         endpoint.into_endpoint()
     }
 
-    /// What `with [..]` does with each of its elements.
-    pub fn layer<M, L: middleware::IntoLayer<M>>(layer: L) -> middleware::Layer {
-        layer.into_layer()
+    /// What `with [..]` does with each of its elements; beside it stands its type.
+    pub fn layer<M, L: middleware::IntoLayer<M>>(
+        layer: L,
+    ) -> (middleware::Layer, middleware::role::Typed<L>) {
+        (layer.into_layer(), middleware::role::Typed::new())
     }
+
+    pub use prox_runtime::middleware::role::declared;
 
     /// Tells the closure of a guard the type of its argument.
     pub fn closure_as_guard<F: Fn(&Parts) -> bool>(guard: F) -> F {

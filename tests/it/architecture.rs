@@ -13,6 +13,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("sync", &[]),
     ("stream", &[]),
+    ("identity", &[]),
     ("network", &[]),
     ("tls", &["error", "stream", "sync"]),
     ("client", &["network", "tls"]),
@@ -32,13 +33,22 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ),
     (
         "route",
-        &["client", "error", "forward", "handler", "network"],
+        &[
+            "client", "error", "forward", "handler", "identity", "network",
+        ],
     ),
     (
         "middleware",
         &[
-            "body", "client", "error", "handler", "network", "observe", "respond", "route", "sync",
-            "time", "tunnel",
+            "body", "client", "error", "handler", "identity", "network", "observe", "respond",
+            "route", "sync", "time", "tunnel",
+        ],
+    ),
+    (
+        "auth",
+        &[
+            "body", "client", "error", "handler", "identity", "middleware", "network", "respond",
+            "route", "sync", "time", "tls",
         ],
     ),
     // Of `handler` no more than the name of a request's type.

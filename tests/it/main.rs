@@ -1,6 +1,7 @@
 //! Black-box tests over sockets: one binary, a module for each theme.
 
 mod architecture;
+mod auth;
 mod balancing;
 mod bodies;
 mod broken_bodies;

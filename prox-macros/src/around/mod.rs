@@ -23,12 +23,19 @@ pub(crate) use self::called::{Calls, Function};
 use self::lex::{Kind, Token};
 
 /// What `prox::middleware` has.
-pub(crate) const MIDDLEWARE: [&str; 5] = [
+pub(crate) const MIDDLEWARE: [&str; 12] = [
     "AccessLog",
+    "ClientCerts",
+    "Cors",
+    "Csrf",
+    "IdentityHeaders",
+    "IpRules",
     "OnFailure",
     "RateLimit",
     "Recover",
     "RequestId",
+    "Require",
+    "SecurityHeaders",
 ];
 
 /// The names around a gateway.

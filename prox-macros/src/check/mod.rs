@@ -1,6 +1,7 @@
 //! What must not compile: one file a subject. No check speaks about a hole, which has been reported where it was found.
 
 mod answers;
+mod auth;
 pub(crate) mod clusters;
 pub(crate) mod domains;
 pub(crate) mod expect;
@@ -45,6 +46,7 @@ pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     position::check(model, diag);
     rewrites::check(model, diag);
     slashes::check(model, diag);
+    auth::check(model, diag);
     routes::check(model, forest, diag);
     expect::check(model, forest, diag);
 }

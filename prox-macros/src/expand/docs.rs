@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Context,
-    listing::{doc_text, guard_text},
+    listing::{doc_text, guard_text, who},
 };
 use crate::syntax::source::{source, target_text};
 
@@ -24,9 +24,15 @@ fn routes(context: &Context<'_>, text: &mut String) {
     if model.routes.is_empty() {
         return;
     }
-    text.push_str(
-        "\n# Routes\n\n| host | method | path | target | layers |\n|---|---|---|---|---|\n",
-    );
+    let says_who = model
+        .routes
+        .iter()
+        .any(|route| !who(context, route).is_empty());
+    text.push_str(if says_who {
+        "\n# Routes\n\n| host | method | path | target | who | layers |\n|---|---|---|---|---|---|\n"
+    } else {
+        "\n# Routes\n\n| host | method | path | target | layers |\n|---|---|---|---|---|\n"
+    });
     for route in model.routes.iter().take(MOST_ROWS) {
         let host = model
             .hosts
@@ -58,8 +64,13 @@ fn routes(context: &Context<'_>, text: &mut String) {
             .collect();
         let layers = layers.join(", ");
         let (host, method) = (host.replace('|', ", "), method.replace('|', ", "));
+        let who = match who(context, route) {
+            _ if !says_who => String::new(),
+            who if who.is_empty() => String::from(" anybody |"),
+            who => format!(" {} |", code(&who)),
+        };
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "| {host} | {method} | {path} | {target} | {layers} |");
+        let _ = writeln!(text, "| {host} | {method} | {path} | {target} |{who} {layers} |");
     }
     if model.routes.len() > MOST_ROWS {
         let _ = writeln!(text, "\nand {} more.", model.routes.len() - MOST_ROWS);

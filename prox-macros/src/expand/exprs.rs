@@ -53,6 +53,9 @@ pub(super) fn guard(context: &Context<'_>, guard: &Expr) -> TokenStream {
 
 /// The same for a layer.
 pub(super) fn layer(context: &Context<'_>, layer: &Expr) -> TokenStream {
+    if let Some(word) = words::layer(context, layer) {
+        return word;
+    }
     let value = expr(context, layer);
     if is_closure(&layer.tokens) {
         return quote_spanned!(at(layer.span())=> __p::closure_as_layer(#value));

@@ -13,6 +13,7 @@ use quote::quote_spanned;
 
 use super::{Context, exprs};
 use crate::{
+    model::names::Whose,
     syntax::{
         ast::{Backend, Expr},
         marks::{HOLE, Mark, Slot},
@@ -112,12 +113,21 @@ fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
             }
         }
         Mark::Value(slot, expr) => value(context, *slot, expr, out),
+        Mark::Expr(expr) if is_layer(context, expr) => word(Slot::Layer, expr.only_ident(), out),
         Mark::Expr(expr) => {
             if let Some(tokens) = typed(context, &expr.tokens) {
                 expression(context, &tokens, false, out);
             }
         }
     }
+}
+
+/// Whether the expression is a word for a layer, and not a name of the user's.
+fn is_layer(context: &Context<'_>, expr: &Expr) -> bool {
+    expr.only_ident().is_some_and(|name| {
+        let name = name.to_string();
+        vocab::is(vocab::Slot::Layer, &name) && context.model.names.value(&name) != Whose::User
+    })
 }
 
 /// A word of Rust has its documentation, and cannot stand in a path.

@@ -7,6 +7,7 @@ mod listing;
 mod matcher;
 mod mirror;
 mod named;
+mod order;
 mod setup;
 pub(crate) mod tables;
 mod warnings;

@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use super::{
     Context, called,
     exprs::{self, at},
-    warnings, words,
+    order, warnings, words,
 };
 use crate::syntax::{
     ast::{Backend, Env, Expr, Setup, Target},
@@ -76,6 +76,7 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let env = environment(context, parts);
     let setup = setup(context);
     let layers = layers(context);
+    let order = order::statements(context);
     let targets = targets(context);
     let types = words::types(context);
     let policies = words::policies(context);
@@ -89,6 +90,7 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         #env
         #setup
         #layers
+        #order
         #targets
     )
 }
@@ -243,9 +245,18 @@ fn layers(context: &Context<'_>) -> TokenStream {
             });
             let made = quote_spanned!(at(layer.span())=> __p::layer(#value));
             let rate = rate(layer);
-            quote_spanned!(Span::mixed_site()=> #rate let #local = #made;)
+            let (ty, role) = (numbered("__t", place), numbered("__r", place));
+            quote_spanned!(Span::mixed_site()=>
+                #rate
+                let (#local, #ty) = #made;
+                let #role = #ty.role();
+                let #local = __p::declared(#local, #role);
+            )
         });
     let mut out: TokenStream = layers.collect();
+    if !context.model.layers.is_empty() {
+        out = quote_spanned!(Span::mixed_site()=> use __p::middleware::role::Undeclared as _; #out);
+    }
     if !context.model.every.is_empty() {
         let every = context
             .model
@@ -419,7 +430,7 @@ pub(super) fn backend_ident(place: usize) -> Ident {
     numbered("__b", place)
 }
 
-fn numbered(prefix: &str, place: usize) -> Ident {
+pub(super) fn numbered(prefix: &str, place: usize) -> Ident {
     Ident::new(&format!("{prefix}{place}"), Span::mixed_site())
 }
 

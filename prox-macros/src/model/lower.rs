@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Ident, Span, TokenTree};
 
 use super::{
     Host, Methods, Model, Route,
@@ -61,9 +61,11 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         holes: gateway.holes,
         layers: Layers::default(),
         own_methods: Vec::new(),
+        lost_layers: gateway.lost_layers,
         routes: Vec::new(),
     };
     let outer = lowering.layers(gateway.layers);
+    let every: Vec<usize> = outer.iter().map(|used| used.layer).collect();
     let mut hosts = vec![Host {
         label: String::from("_"),
         names: Vec::new(),
@@ -73,6 +75,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         host: 0,
         scope: Scope::Root,
         layers: outer.clone(),
+        required: gateway.required,
     };
     lowering.entries(gateway.entries, &outside);
     for block in gateway.hosts {
@@ -83,6 +86,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
             host,
             scope: Scope::Root,
             layers,
+            required: gateway.required || block.required,
         };
         lowering.entries(block.entries, &inside);
     }
@@ -95,11 +99,12 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         setup: setups,
         order,
         layers: lowering.layers.all,
-        every: outer,
+        every,
         hosts,
         own_methods: lowering.own_methods,
         routes,
         expects: gateway.expects,
+        lost_layers: lowering.lost_layers,
         strays: gateway.strays,
         marks: gateway.marks,
     }
@@ -115,6 +120,8 @@ struct Lowering<'d> {
     holes: HashSet<String>,
     layers: Layers,
     own_methods: Vec<String>,
+    /// Whether layers were lost by a mistake, which has been reported.
+    lost_layers: bool,
     routes: Vec<Route>,
 }
 
@@ -122,7 +129,16 @@ struct Lowering<'d> {
 struct Surroundings {
     host: usize,
     scope: Scope,
-    layers: Vec<usize>,
+    layers: Vec<Used>,
+    /// Whether a layer has to say who may enter.
+    required: bool,
+}
+
+/// A layer, by its number, at one of its places.
+#[derive(Clone, Copy)]
+struct Used {
+    layer: usize,
+    place: Span,
 }
 
 #[derive(Clone)]
@@ -158,11 +174,13 @@ impl Lowering<'_> {
     }
 
     /// The layers by number, without those that are none, which are reported, and without holes.
-    fn layers(&mut self, layers: Vec<Expr>) -> Vec<usize> {
+    fn layers(&mut self, layers: Vec<Expr>) -> Vec<Used> {
+        let written = layers.len();
         let layers = layers
             .into_iter()
             .filter(|layer| !self.is_hole(layer) && !self.is_target(layer));
         let layers: Vec<Expr> = layers.collect();
+        self.lost_layers |= layers.len() < written;
         self.layers.intern(layers)
     }
 
@@ -232,6 +250,7 @@ impl Lowering<'_> {
             host: around.host,
             scope: joined,
             layers,
+            required: around.required || scope.required,
         };
         self.entries(scope.entries, &inside);
     }
@@ -303,7 +322,9 @@ impl Lowering<'_> {
             accepts,
             target: target
                 .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
-            layers,
+            places: layers.iter().map(|used| used.place).collect(),
+            layers: layers.iter().map(|used| used.layer).collect(),
+            required: around.required,
         });
     }
 
@@ -365,18 +386,22 @@ struct Layers {
 }
 
 impl Layers {
-    fn intern(&mut self, layers: Vec<Expr>) -> Vec<usize> {
+    fn intern(&mut self, layers: Vec<Expr>) -> Vec<Used> {
         layers
             .into_iter()
             .map(|layer| {
+                let place = layer.span();
                 let name = layer.only_ident().map(ToString::to_string);
-                if let Some(place) = name.as_ref().and_then(|name| self.named.get(name)) {
-                    return *place;
+                if let Some(&layer) = name.as_ref().and_then(|name| self.named.get(name)) {
+                    return Used { layer, place };
                 }
-                let place = self.all.len();
+                let number = self.all.len();
                 self.all.push(layer);
-                self.named.extend(name.map(|name| (name, place)));
-                place
+                self.named.extend(name.map(|name| (name, number)));
+                Used {
+                    layer: number,
+                    place,
+                }
             })
             .collect()
     }

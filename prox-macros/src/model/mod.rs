@@ -11,7 +11,7 @@ pub(crate) mod tree;
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Ident, Span, TokenTree};
 
 pub(crate) use self::lower::lower;
 use self::{guard::Guard, names::Names};
@@ -47,6 +47,8 @@ pub(crate) struct Model {
     pub(crate) expects: Vec<Expect>,
     /// Whose the names are that words have, too.
     pub(crate) names: Names,
+    /// Whether layers were lost by a mistake, which has been reported.
+    pub(crate) lost_layers: bool,
     /// Items of Rust that stand in the gateway by mistake; what they declare is there.
     pub(crate) strays: Vec<TokenTree>,
     /// What the mirror is made of; nothing else reads it.
@@ -174,6 +176,10 @@ pub(crate) struct Route {
     pub(crate) target: Option<Target>,
     /// Outermost first.
     pub(crate) layers: Vec<usize>,
+    /// Where each of the layers stands, since a layer that is a name is one wherever it stands.
+    pub(crate) places: Vec<Span>,
+    /// Whether a layer has to say who may enter.
+    pub(crate) required: bool,
 }
 
 /// A set of methods, one bit each. As in the runtime, the bit behind the nine is for every method that no route names, and those

@@ -16,6 +16,10 @@ pub(crate) struct Gateway {
     pub(crate) env: Vec<Env>,
     pub(crate) setup: Vec<Setup>,
     pub(crate) layers: Vec<Expr>,
+    /// Whether there is a `require auth;` for all of it.
+    pub(crate) required: bool,
+    /// Whether layers were lost by a mistake, which has been reported.
+    pub(crate) lost_layers: bool,
     pub(crate) hosts: Vec<Host>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) expects: Vec<Expect>,
@@ -84,6 +88,8 @@ pub(crate) struct Host {
     /// Empty for `_`.
     pub(crate) names: Vec<Text>,
     pub(crate) layers: Vec<Expr>,
+    /// Whether there is a `require auth;` in it.
+    pub(crate) required: bool,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -111,6 +117,8 @@ pub(crate) struct Route {
 pub(crate) struct Scope {
     pub(crate) path: Text,
     pub(crate) layers: Vec<Expr>,
+    /// Whether there is a `require auth;` in it.
+    pub(crate) required: bool,
     pub(crate) entries: Vec<Entry>,
 }
 

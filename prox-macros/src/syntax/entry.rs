@@ -253,6 +253,7 @@ impl Parser<'_> {
         let mut scope = Scope {
             path,
             layers,
+            required: false,
             entries: Vec::new(),
         };
         if let Some(group) = c.group(0, Delimiter::Brace) {
@@ -265,6 +266,7 @@ impl Parser<'_> {
                     .help("write its routes, or take it away");
             }
             scope.layers.extend(block.layers);
+            scope.required = block.required;
             scope.entries = block.entries;
         }
         c.eat_punct(',');

@@ -24,7 +24,10 @@ impl Parser<'_> {
             let tokens = tokens_of(group.stream());
             self.doubled_comma(&tokens);
             let layers = list(&tokens, group.span_close());
-            return self.layers(layers);
+            let written = layers.len();
+            let layers = self.layers(layers);
+            self.gateway.lost_layers |= layers.len() < written;
+            return layers;
         }
         let mut tokens = Vec::new();
         while let Some(token) = c.peek(0) {
@@ -40,6 +43,7 @@ impl Parser<'_> {
             tokens.push(token.clone());
             c.bump();
         }
+        self.gateway.lost_layers = true;
         if tokens.is_empty() && self.is_cut_off(c) {
             return Vec::new();
         }

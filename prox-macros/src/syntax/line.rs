@@ -371,6 +371,7 @@ fn fits(meant: &str, c: &Cursor<'_>) -> bool {
     match meant {
         "host" => c.is_string(1) || c.is_word(1, "_"),
         "with" => c.group(1, Delimiter::Bracket).is_some(),
+        "require" => c.is_word(1, "auth"),
         "expect" => {
             c.ident(1).is_some_and(|word| is_method(&word.to_string()))
                 || (c.is_string(1) && c.is_string(2))

@@ -46,6 +46,10 @@ pub(crate) enum Slot {
     Policy,
     Health,
     Outcome,
+    /// Behind `require`.
+    Required,
+    /// In `with [..]`, by itself.
+    Layer,
     /// Only for what is there, as `r#if`.
     Keyword,
 }
@@ -64,6 +68,8 @@ impl Slot {
             Self::Policy => "policy",
             Self::Health => "health",
             Self::Outcome => "outcome",
+            Self::Required => "required",
+            Self::Layer => "layer",
             Self::Keyword => "keyword",
         }
     }

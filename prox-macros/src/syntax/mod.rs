@@ -15,6 +15,7 @@ pub(crate) mod lints;
 pub(crate) mod lookup;
 pub(crate) mod marks;
 pub(crate) mod methods;
+mod require;
 mod socket;
 mod sound;
 pub(crate) mod source;
@@ -55,6 +56,7 @@ pub(crate) fn parse(tokens: &[TokenTree], end: Span, diag: &mut Diagnostics) -> 
     };
     let block = parser.lines(&mut Cursor::new(tokens, end), Level::Top);
     parser.gateway.layers = block.layers;
+    parser.gateway.required = block.required;
     parser.gateway.entries = block.entries;
     parser.gateway
 }
@@ -80,6 +82,8 @@ struct Parser<'d> {
 #[derive(Default)]
 struct Block {
     layers: Vec<Expr>,
+    /// Whether there is a `require auth;`.
+    required: bool,
     entries: Vec<Entry>,
 }
 
@@ -160,6 +164,10 @@ impl Parser<'_> {
                 }
                 block.layers.extend(layers);
                 self.end_of_layers(c, place, behind);
+            }
+            "require" => {
+                self.no_attrs(&attrs, "`require`");
+                self.require(c, block);
             }
             item if ITEMS.contains(&item) => {
                 if level == Level::Inner {

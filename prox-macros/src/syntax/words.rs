@@ -16,7 +16,7 @@ pub(crate) const CHECKS: [&str; 3] = texts(Slot::Check);
 pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 
 /// What can stand at the start of a line at the top level.
-pub(crate) const ITEMS: [&str; 6] = texts(Slot::Item);
+pub(crate) const ITEMS: [&str; 7] = texts(Slot::Item);
 
 /// The options of `ClusterBuilder` that a backend on a route has not.
 pub(crate) const OF_CLUSTERS: [&str; 16] = texts(Slot::ClusterOption);
@@ -99,6 +99,7 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
                 let layers = c.group(1, proc_macro2::Delimiter::Bracket).is_some();
                 layers || c.ident(1).is_some_and(|word| word != "as")
             }
+            "require" => c.is_word(1, "auth"),
             "host" => c.is_string(1) || c.is_word(1, "_"),
             "expect" => {
                 c.ident(1)

@@ -49,6 +49,7 @@ fn gateway(model: &Model, forest: &Forest) -> Gateway {
         },
         target: "",
         layers: &[],
+        who: "",
         file: "",
         line: 0,
     });

@@ -47,6 +47,7 @@ fn each_word_of_a_place_is_documented_in_the_module_of_the_place() {
         (&[Slot::Discovery], "discovery"),
         (&[Slot::Check], "health"),
         (&[Slot::Key], "guard"),
+        (&[Slot::Layer, Slot::CalledLayer], "layer"),
     ] {
         let text = read(&format!("prox/src/dsl/{module}.rs"));
         let code: String = text

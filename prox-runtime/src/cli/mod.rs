@@ -4,6 +4,7 @@ mod args;
 mod variables;
 
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     process::ExitCode,
 };
@@ -21,7 +22,7 @@ use crate::{
 /// | arguments | what it does |
 /// |---|---|
 /// | none, or `serve` | serves, as [`Server::run`] does |
-/// | `check` | reads the environment and the certificates, and makes the gateway, without serving |
+/// | `check` | reads the environment and the certificates, and makes the gateway, without serving; under `require auth` it lists the routes that anybody may enter |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
@@ -61,8 +62,8 @@ pub fn cli_with<G: Describe>(
     let done = match command {
         Command::Serve => server(Server::new(make())).run(),
         Command::Check => server(Server::new(make()))
-            .check()
-            .and_then(|()| print("the gateway can start\n")),
+            .checked()
+            .and_then(|gateway| print(&checked(&gateway))),
         Command::Help => print(USAGE),
         Command::Env(form) => description(make).and_then(|description| {
             // What is said in the code is not read from the environment.
@@ -85,6 +86,27 @@ pub fn cli_with<G: Describe>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// What `check` says of a gateway that can start: where anybody may enter, if it requires anything of callers at all.
+fn checked(gateway: &Gateway) -> String {
+    let mut text = String::from("the gateway can start\n");
+    if gateway.requires_auth() {
+        let mut public = gateway.public_routes().peekable();
+        if public.peek().is_none() {
+            text.push_str("no route is public\n");
+        } else {
+            text.push_str("anybody may enter:\n");
+        }
+        for route in public {
+            // Writing into a string cannot fail.
+            let _ = match route.host {
+                "_" => writeln!(text, "  {route}"),
+                host => writeln!(text, "  {host}: {route}"),
+            };
+        }
+    }
+    text
 }
 
 /// The tables of the gateway, which is made for them only if it must be.

@@ -3,6 +3,7 @@
 pub(crate) mod claims;
 pub(crate) mod forwarded;
 pub(crate) mod grpc;
+pub(crate) mod guarded;
 pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod length;

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,6 +14,7 @@ use crate::{
     client::Client,
     error::{Error, Failure, Place},
     forward::{
+        guarded::Guarded,
         headers::{self, Present},
         upgrade,
     },
@@ -36,6 +38,51 @@ pub(super) fn admit(req: &mut Request, client: &Client) -> Result<Present, Failu
     }
     headers::admit(req.headers_mut(), present, client)?;
     Ok(present)
+}
+
+/// Takes from a request the fields that layers write for upstreams, and sees to it that its trailers have none of them.
+#[cold]
+pub(super) fn guard(req: &mut Request, guarded: &Arc<Guarded>) {
+    guarded.remove(req.headers_mut());
+    if !req.body().is_end_stream() {
+        let body = std::mem::take(req.body_mut());
+        let guarded = Arc::clone(guarded);
+        let mut body = Body::boxed(Guarding { body, guarded });
+        body.placed(Place::Request);
+        *req.body_mut() = body;
+    }
+}
+
+/// A body whose trailers have no field that layers write.
+struct Guarding {
+    body: Body,
+    guarded: Arc<Guarded>,
+}
+
+impl HttpBody for Guarding {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            self.guarded.remove(trailers);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The body of a request from a server of somebody else's. A server of ours does the same to its own.

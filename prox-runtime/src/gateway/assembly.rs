@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target,
+    End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target, Who, Work,
     about::Abouts,
     readiness::Question,
     redirect,
@@ -37,6 +37,8 @@ pub struct Assembly {
     inline: Vec<Cluster>,
     parts: Vec<Part>,
     every: Vec<Layer>,
+    /// Whether a layer has to say who may enter a route, for each.
+    required: Vec<bool>,
 }
 
 #[derive(Default)]
@@ -59,6 +61,7 @@ impl Assembly {
             inline: Vec::new(),
             parts: routes.iter().map(|_| Part::default()).collect(),
             every: Vec::new(),
+            required: vec![false; routes.len()],
         }
     }
 
@@ -117,6 +120,15 @@ impl Assembly {
     /// Sets the layers for every request, outermost first: those that no route takes pass through them too.
     pub fn every(&mut self, layers: &[&Layer]) {
         self.every = layers.iter().map(|&layer| layer.clone()).collect();
+    }
+
+    /// Holds these routes of the table to have a layer that says who may enter: `require auth`.
+    pub fn require(&mut self, routes: &[u32]) {
+        for &index in routes {
+            if let Some(required) = self.required.get_mut(index as usize) {
+                *required = true;
+            }
+        }
     }
 
     /// Sets the targets of routes that are nothing but a backend: for each the numbers of the route, of the backend, and of the layers.
@@ -222,6 +234,26 @@ impl Assembly {
         abouts
     }
 
+    /// Who may enter each route. What is wrong with the order of layers is reported.
+    fn who_enters(&mut self, abouts: &Abouts) -> Vec<Who> {
+        let mut all = Vec::with_capacity(self.parts.len());
+        let rows = iter::zip(&self.parts, self.routes.0);
+        for ((part, info), &required) in rows.zip(&self.required) {
+            let (state, problems) = abouts.walk(&part.layers, info);
+            self.problems.extend(problems);
+            if required && !state.entry.is_covered() {
+                self.problems.push(format!(
+                    "route `{info}`: no layer says who may enter this route: write an authenticator around it, or `public` to let anybody in"
+                ));
+            }
+            all.push(Who {
+                entry: state.entry,
+                required,
+            });
+        }
+        all
+    }
+
     /// The gateway.
     ///
     /// # Errors
@@ -230,6 +262,9 @@ impl Assembly {
     pub fn finish(mut self) -> Result<Gateway> {
         let abouts = self.abouts();
         self.problems.extend(abouts.problems());
+        let entries = self.who_enters(&abouts);
+        let (guarded, problems) = abouts.guarded();
+        self.problems.extend(problems);
         let missing = self.parts.iter().position(|part| part.target.is_none());
         if self.problems.is_empty()
             && let Some(info) = missing.and_then(|index| self.routes.0.get(index))
@@ -239,7 +274,8 @@ impl Assembly {
         if let Some(error) = self.error() {
             return Err(error);
         }
-        let question = Question::new(self.clusters.iter().chain(&self.inline));
+        let clusters = self.clusters.iter().chain(&self.inline);
+        let question = Question::new(clusters, abouts.questions());
         let targets = self.parts.iter().filter_map(|part| part.target.as_ref());
         for target in targets {
             if let Kind::Readiness(_, pending) = &target.0 {
@@ -259,12 +295,14 @@ impl Assembly {
         let entries = self
             .parts
             .into_iter()
-            .filter_map(|part| {
+            .zip(entries)
+            .filter_map(|(part, who)| {
                 let target = part.target?;
                 let clusters = target.clusters();
                 let takes = |cluster: &Cluster| cluster.policy().encoded_slashes;
                 Some(Entry {
                     guard: part.guard,
+                    who,
                     slashes: !clusters.is_empty() && clusters.iter().all(takes),
                     end: end(target, &part.layers),
                     layers: Layers::new(part.layers, |layer| abouts.answers_preflights(layer)),
@@ -280,6 +318,8 @@ impl Assembly {
             clusters: self.clusters,
             inline,
             begun: Background::default(),
+            work: abouts.tasks().cloned().map(Work::new).collect(),
+            guarded: guarded.map(Arc::new),
             refusals,
             every: self.every,
             question,

@@ -58,15 +58,19 @@ use crate::{
     client::Client,
     cluster::{Background, Cluster},
     error::{Failure, Place, Result},
-    forward::{headers, host, length, path},
+    forward::{
+        guarded::Guarded,
+        headers::{self, Present},
+        host, length, path,
+    },
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
-    middleware::Layer,
+    middleware::{Layer, Task, role},
     observe,
     proxy::{self, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, Routes, Table,
+        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, RouteInfo, Routes, Table,
         Variables, asked_method,
     },
     server::{Serve, Server},
@@ -92,6 +96,10 @@ struct Inner {
     inline: Vec<Cluster>,
     /// Runs for as long as the runtime on which that work was begun.
     begun: Background,
+    /// The work of layers beside the requests.
+    work: Vec<Work>,
+    /// The fields that layers write for upstreams; nothing if there are none.
+    guarded: Option<Arc<Guarded>>,
     /// Answers what no route takes, behind the layers for every request; nothing when there are no such layers.
     refusals: Option<BoxHandler>,
     /// The layers for every request, which are told of what the server refuses.
@@ -99,8 +107,32 @@ struct Inner {
     question: Question,
 }
 
+/// The work of a layer, which runs for as long as the gateway is there.
+struct Work {
+    task: Task,
+    running: Background,
+}
+
+impl Work {
+    fn new(task: Task) -> Self {
+        Self {
+            task,
+            running: Background::default(),
+        }
+    }
+}
+
+/// Who may enter a route.
+#[derive(Clone, Copy)]
+struct Who {
+    entry: role::order::Entry,
+    /// Whether `require auth` holds.
+    required: bool,
+}
+
 /// One route at run time.
 struct Entry {
+    who: Who,
     guard: Option<Box<dyn Guard>>,
     end: End,
     /// What stands around it.
@@ -176,6 +208,23 @@ impl Gateway {
     /// all clones.
     pub fn drain(&self) {
         self.0.question.drain();
+    }
+
+    /// The routes that anybody may enter: those that are `public`, and those of which neither `require auth` nor a layer says who
+    /// may.
+    pub fn public_routes(&self) -> impl Iterator<Item = &'static RouteInfo> {
+        let anybody = |who: Who| match who.entry {
+            role::order::Entry::Open => !who.required,
+            role::order::Entry::Public => true,
+            _ => false,
+        };
+        let rows = self.0.entries.iter().zip(self.0.routes.0);
+        rows.filter_map(move |(entry, info)| anybody(entry.who).then_some(info))
+    }
+
+    /// Whether a route has to have a layer that says who may enter: `require auth`.
+    pub(crate) fn requires_auth(&self) -> bool {
+        self.0.entries.iter().any(|entry| entry.who.required)
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -319,7 +368,8 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
 impl Gateway {
     async fn answer(&self, req: &mut Request, client: &Arc<Client>, grpc: &AtomicBool) -> Response {
         let inner = &*self.0;
-        let found = admit::admit(req, client)
+        let found = inner
+            .admit(req, client)
             .map_err(Refusal::from)
             .and_then(|present| {
                 let index = inner.route(req, client)?;
@@ -362,7 +412,7 @@ impl Dispatch for Gateway {
 
     async fn refuse(&self, mut req: Request, failure: Failure, client: &Arc<Client>) -> Response {
         // It is refused whatever its length says.
-        let _ = admit::admit(&mut req, client);
+        let _ = self.0.admit(&mut req, client);
         self.0.refuse(req, failure.into(), client).await
     }
 
@@ -403,6 +453,18 @@ impl Inner {
             cluster.core().start();
             proxy::warm(cluster);
         }
+        for work in &self.work {
+            work.running.start(|| work.task.begin());
+        }
+    }
+
+    /// Takes from a request what its client may not say.
+    fn admit(&self, req: &mut Request, client: &Client) -> Result<Present, Failure> {
+        let present = admit::admit(req, client);
+        if let Some(guarded) = &self.guarded {
+            admit::guard(req, guarded);
+        }
+        present
     }
 
     fn matched(&self, req: &Request, index: usize) -> Option<Matched> {

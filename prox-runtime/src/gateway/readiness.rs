@@ -13,6 +13,7 @@ use crate::{
     cluster::Cluster,
     error::Result,
     handler::{BoxHandler, Handler, Request, Response},
+    middleware::Ready,
 };
 
 /// Answers whether the gateway is ready; made by [`readiness`].
@@ -47,11 +48,15 @@ pub(super) type Pending = Arc<OnceLock<Question>>;
 #[derive(Debug, Default)]
 struct Inner {
     required: Vec<Cluster>,
+    layers: Vec<Ready>,
     draining: AtomicBool,
 }
 
 impl Question {
-    pub(super) fn new<'a>(clusters: impl Iterator<Item = &'a Cluster>) -> Self {
+    pub(super) fn new<'a>(
+        clusters: impl Iterator<Item = &'a Cluster>,
+        layers: impl Iterator<Item = &'a Ready>,
+    ) -> Self {
         let mut required: Vec<Cluster> = Vec::new();
         for cluster in clusters.filter(|cluster| cluster.is_required()) {
             let is_same = |other: &Cluster| Arc::ptr_eq(other.core(), cluster.core());
@@ -61,6 +66,7 @@ impl Question {
         }
         Self(Arc::new(Inner {
             required,
+            layers: layers.cloned().collect(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -71,13 +77,18 @@ impl Question {
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        !self.0.draining.load(Ordering::Relaxed) && self.0.required.iter().all(Cluster::is_ready)
+        !self.0.draining.load(Ordering::Relaxed)
+            && self.0.required.iter().all(Cluster::is_ready)
+            && self.0.layers.iter().all(Ready::is_ready)
     }
 
     pub(super) fn unready(&self) -> impl Iterator<Item = &str> {
         let required = self.0.required.iter();
         let unready = required.filter(|cluster| !cluster.is_ready());
-        unready.map(Cluster::name)
+        let layers = self.0.layers.iter().filter(|layer| !layer.is_ready());
+        unready
+            .map(Cluster::name)
+            .chain(layers.map(|layer| layer.name.as_str()))
     }
 }
 

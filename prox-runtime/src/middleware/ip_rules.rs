@@ -1,6 +1,8 @@
 //! Lets clients in, or turns them away, by their address.
 
-use super::{About, Middleware, Next};
+use std::marker::PhantomData;
+
+use super::{About, Declares, Middleware, Next, Role, role};
 use crate::{
     error::Failure,
     handler::{Request, Response},
@@ -36,15 +38,26 @@ const WORDS: &str = "write an address, a network such as \"10.0.0.0/8\" or \"pri
 /// }
 /// # });
 /// ```
+///
+/// Under `require auth`, [`IpRules::allow`] covers a route; [`IpRules::deny`] does not.
 #[derive(Clone, Debug)]
-pub struct IpRules {
+pub struct IpRules<K = Allowing> {
     networks: Networks,
     /// Whether these are let in; else they are refused.
     allows: bool,
     problems: Vec<String>,
+    kind: PhantomData<K>,
 }
 
-impl IpRules {
+/// Marks [`IpRules::allow`].
+#[derive(Clone, Copy, Debug)]
+pub struct Allowing(());
+
+/// Marks [`IpRules::deny`].
+#[derive(Clone, Copy, Debug)]
+pub struct Denying(());
+
+impl IpRules<Allowing> {
     /// Lets in the clients of these networks, and refuses all others.
     ///
     /// An empty list is an error when the gateway starts, because it would refuse everyone.
@@ -56,12 +69,16 @@ impl IpRules {
         }
         rules
     }
+}
 
+impl IpRules<Denying> {
     /// Refuses the clients of these networks, and clients without an address; lets in all others.
     pub fn deny<E: AsRef<str>>(networks: impl IntoIterator<Item = E>) -> Self {
         Self::of(networks, false)
     }
+}
 
+impl<K> IpRules<K> {
     fn of<E: AsRef<str>>(entries: impl IntoIterator<Item = E>, allows: bool) -> Self {
         let (mut networks, mut problems) = (Networks::default(), Vec::new());
         for entry in entries {
@@ -73,6 +90,7 @@ impl IpRules {
             networks,
             allows,
             problems,
+            kind: PhantomData,
         }
     }
 
@@ -82,7 +100,7 @@ impl IpRules {
     }
 }
 
-impl Middleware for IpRules {
+impl<K: Send + Sync + 'static> Middleware for IpRules<K> {
     async fn handle(&self, req: Request, next: Next) -> Response {
         if self.lets_in(&req) {
             return next.run(req).await;
@@ -92,10 +110,17 @@ impl Middleware for IpRules {
 
     fn about(&self, about: &mut About) {
         let name = if self.allows { "allow" } else { "deny" };
+        if self.allows {
+            about.role(Role::Admits);
+        }
         for problem in &self.problems {
             about.problem(format!("`IpRules::{name}`: {problem}"));
         }
     }
+}
+
+impl Declares for IpRules<Allowing> {
+    type Role = role::Admits;
 }
 
 #[cfg(test)]
@@ -144,10 +169,12 @@ mod tests {
             assert_eq!(allow.lets_in(&from(Some(address))), listed, "{address}");
             assert_eq!(deny.lets_in(&from(Some(address))), !listed, "{address}");
         }
-        for rules in [allow, deny, IpRules::allow(["0.0.0.0/0", "::/0"])] {
+        for rules in [allow, IpRules::allow(["0.0.0.0/0", "::/0"])] {
             assert!(!rules.lets_in(&from(None)), "no address");
             assert!(!rules.lets_in(&Request::new(Body::empty())), "no client");
         }
+        assert!(!deny.lets_in(&from(None)), "no address");
+        assert!(!deny.lets_in(&Request::new(Body::empty())), "no client");
         let none = IpRules::deny([""; 0]);
         assert!(none.lets_in(&from(Some("8.8.8.8"))));
         assert!(!none.lets_in(&from(None)));
@@ -170,7 +197,9 @@ mod tests {
 
     #[test]
     fn every_wrong_entry_is_a_problem() {
-        let problems = |rules: IpRules| rules.into_layer().about().problems().to_vec();
+        fn problems<K: Send + Sync + 'static>(rules: IpRules<K>) -> Vec<String> {
+            rules.into_layer().about().problems().to_vec()
+        }
         assert_eq!(
             problems(IpRules::deny([
                 "10.0.0.1/8",

@@ -17,6 +17,7 @@ mod origins;
 mod rate_limit;
 mod recover;
 mod request_id;
+pub mod role;
 mod security_headers;
 mod tower;
 
@@ -35,16 +36,18 @@ use crate::{
     observe::Refused,
 };
 
+pub(crate) use self::about::{Ready, Task};
 pub use self::{
     about::About,
     access_log::AccessLog,
     cors::{AnyOrigin, Cors, ListedOrigins},
     csrf::Csrf,
-    ip_rules::IpRules,
+    ip_rules::{Allowing, Denying, IpRules},
     on_failure::OnFailure,
     rate_limit::RateLimit,
     recover::Recover,
     request_id::{RequestId, RequestIdValue},
+    role::{Declares, Role},
     security_headers::{OneHost, SecurityHeaders, Subdomains},
     tower::{ServiceHandler, service},
 };
@@ -184,6 +187,11 @@ impl Layer {
         Arc::as_ptr(&self.0).cast::<()>().addr()
     }
 
+    /// The same layer, with this role whatever it says.
+    pub(crate) fn with_role(&self, role: Role) -> Self {
+        Self(Arc::new(WithRole(self.clone(), role)))
+    }
+
     /// What the layer says of itself.
     pub(crate) fn about(&self) -> About {
         let mut about = About::default();
@@ -204,6 +212,24 @@ impl Layer {
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Layer")
+    }
+}
+
+/// A layer whose role the user has said.
+struct WithRole(Layer, Role);
+
+impl Wrap for WithRole {
+    fn wrap(&self, inner: BoxHandler) -> BoxHandler {
+        self.0.wrap(inner)
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
+    }
+
+    fn about(&self, about: &mut About) {
+        self.0.0.about(about);
+        about.role(self.1);
     }
 }
 

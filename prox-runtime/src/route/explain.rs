@@ -204,6 +204,7 @@ mod tests {
             guard: "",
             target,
             layers: &[],
+            who: "",
             file: "f.rs",
             line: 1,
         };

@@ -16,6 +16,7 @@ impl Routes {
     /// | `guard` | the source text of the guard, or `null` |
     /// | `target` | the source text of the target |
     /// | `layers` | the source texts of the layers, outermost first |
+    /// | `who` | who may enter, as far as the source tells, or `null` |
     /// | `file`, `line` | where the route is written |
     ///
     /// Keys may be added; these stay.
@@ -31,13 +32,14 @@ impl Routes {
     ///     guard: r#"header("x-beta").is("1")"#,
     ///     target: "users",
     ///     layers: &["auth"],
+    ///     who: "",
     ///     file: "src/main.rs",
     ///     line: 7,
     /// }]);
     /// assert_eq!(
     ///     ROUTES.to_json(),
     ///     r#"[
-    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"file":"src/main.rs","line":7}
+    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"who":null,"file":"src/main.rs","line":7}
     /// ]
     /// "#,
     /// );
@@ -85,12 +87,13 @@ impl Routes {
 }
 
 fn json(route: &RouteInfo) -> String {
-    let guard = match route.guard {
+    let or_null = |text| match text {
         "" => String::from("null"),
-        guard => quoted(guard),
+        text => quoted(text),
     };
+    let (guard, who) = (or_null(route.guard), or_null(route.who));
     format!(
-        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"file\":{},\"line\":{}}}",
+        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"who\":{who},\"file\":{},\"line\":{}}}",
         list(route.host.split('|')),
         quoted(route.path),
         route.exact,
@@ -174,6 +177,7 @@ mod tests {
             guard,
             target: "users.timeout(5s)",
             layers,
+            who: "",
             file: "src\\edge.rs",
             line: 3,
         }
@@ -187,10 +191,10 @@ mod tests {
         assert_eq!(
             routes.to_json(),
             "[\n  {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
-             \"guard\":\"a == \\\"\\\\n\\u0007\\n\\\"\",\"target\":\"users.timeout(5s)\",\"layers\":[\"x\",\"y\"],\
+             \"guard\":\"a == \\\"\\\\n\\u0007\\n\\\"\",\"target\":\"users.timeout(5s)\",\"layers\":[\"x\",\"y\"],\"who\":null,\
              \"file\":\"src\\\\edge.rs\",\"line\":3},\n  \
              {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
-             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"file\":\"src\\\\edge.rs\",\"line\":3}\n]\n"
+             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"who\":null,\"file\":\"src\\\\edge.rs\",\"line\":3}\n]\n"
         );
     }
 

@@ -21,6 +21,9 @@ pub struct RouteInfo {
     pub target: &'static str,
     /// The source texts of the layers, outermost first.
     pub layers: &'static [&'static str],
+    /// Who may enter, as far as the source tells: `public`, or the source texts of the layers that decide; empty if
+    /// `require auth` does not hold and no such word is there.
+    pub who: &'static str,
     /// The file in which the gateway is written.
     pub file: &'static str,
     /// The line of the route in that file; 0 if the compiler did not say.
@@ -38,6 +41,21 @@ impl fmt::Display for RouteInfo {
 }
 
 impl RouteInfo {
+    /// A row of nothing, of which to make others.
+    #[cfg(test)]
+    pub(crate) const EMPTY: Self = Self {
+        host: "_",
+        path: "/",
+        exact: false,
+        methods: "*",
+        guard: "",
+        target: "",
+        layers: &[],
+        who: "",
+        file: "",
+        line: 0,
+    };
+
     fn pattern(&self) -> String {
         let exact = if self.exact { "exact " } else { "" };
         let guard = if self.guard.is_empty() { "" } else { " if " };
@@ -58,13 +76,14 @@ impl RouteInfo {
 ///     guard: "",
 ///     target: "users",
 ///     layers: &["auth"],
+///     who: "auth",
 ///     file: "src/main.rs",
 ///     line: 7,
 /// }]);
 /// assert_eq!(ROUTES.len(), 1);
 /// assert_eq!(
 ///     ROUTES.to_string(),
-///     "HOST  METHOD  PATH  TARGET  LAYERS\n_     GET     /api  users   auth\n",
+///     "HOST  METHOD  PATH  TARGET  WHO   LAYERS\n_     GET     /api  users   auth  auth\n",
 /// );
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -87,15 +106,23 @@ impl Deref for Routes {
 
 impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "LAYERS"]);
+        let row = |route: &RouteInfo| {
+            let layers = route.layers.join(", ");
+            let (host, methods) = (route.host.to_owned(), route.methods.to_owned());
+            (host, methods, route.pattern(), route.target.to_owned(), layers)
+        };
+        if self.0.iter().all(|route| route.who.is_empty()) {
+            let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "LAYERS"]);
+            for (host, methods, pattern, target, layers) in self.0.iter().map(row) {
+                columns.row([host, methods, pattern, target, layers]);
+            }
+            return columns.fmt(f);
+        }
+        let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "WHO", "LAYERS"]);
         for route in self.0 {
-            columns.row([
-                route.host.to_owned(),
-                route.methods.to_owned(),
-                route.pattern(),
-                route.target.to_owned(),
-                route.layers.join(", "),
-            ]);
+            let (host, methods, pattern, target, layers) = row(route);
+            let who = if route.who.is_empty() { "anybody" } else { route.who };
+            columns.row([host, methods, pattern, target, who.to_owned(), layers]);
         }
         columns.fmt(f)
     }
@@ -163,8 +190,8 @@ impl fmt::Display for Variables {
     }
 }
 
-/// The rows of [`Routes`] from flat lists, which are cheap to compile: five texts (host, path, methods, guard, target)
-/// and three numbers (whether it is exact, which of the lists of layers, the line) for each route.
+/// The rows of [`Routes`] from flat lists, which are cheap to compile: six texts (host, path, methods, guard, target, who may
+/// enter) and three numbers (whether it is exact, which of the lists of layers, the line) for each route.
 pub const fn routes<const N: usize>(
     text: &'static [&'static str],
     layers: &'static [&'static [&'static str]],
@@ -179,16 +206,18 @@ pub const fn routes<const N: usize>(
         guard: "",
         target: "",
         layers: &[],
+        who: "",
         file,
         line: 0,
     }; N];
     let mut n = 0;
     while n < N {
-        routes[n].host = text[n * 5];
-        routes[n].path = text[n * 5 + 1];
-        routes[n].methods = text[n * 5 + 2];
-        routes[n].guard = text[n * 5 + 3];
-        routes[n].target = text[n * 5 + 4];
+        routes[n].host = text[n * 6];
+        routes[n].path = text[n * 6 + 1];
+        routes[n].methods = text[n * 6 + 2];
+        routes[n].guard = text[n * 6 + 3];
+        routes[n].target = text[n * 6 + 4];
+        routes[n].who = text[n * 6 + 5];
         routes[n].exact = numbers[n * 3] != 0;
         routes[n].layers = layers[numbers[n * 3 + 1] as usize];
         routes[n].line = numbers[n * 3 + 2];
@@ -204,7 +233,9 @@ mod tests {
     #[test]
     fn rows_come_from_flat_lists() {
         const ROWS: [RouteInfo; 2] = routes(
-            &["_", "/a", "*", "", "one", "b.c", "/", "GET", "g", "two"],
+            &[
+                "_", "/a", "*", "", "one", "", "b.c", "/", "GET", "g", "two", "x",
+            ],
             &[&[], &["x", "y"]],
             &[0, 0, 3, 1, 1, 4],
             "src/edge.rs",
@@ -212,6 +243,7 @@ mod tests {
         assert_eq!(ROWS[0].to_string(), "/a");
         assert_eq!(ROWS[1].to_string(), "GET exact / if g");
         assert_eq!(ROWS[1].layers, ["x", "y"]);
+        assert_eq!((ROWS[0].who, ROWS[1].who), ("", "x"));
         assert_eq!((ROWS[1].file, ROWS[1].line), ("src/edge.rs", 4));
     }
 

@@ -9,6 +9,7 @@ use crate::{
     client::Client,
     forward::upgrade::Asked,
     handler::{Parts, Request},
+    identity::Principal,
 };
 
 /// The route that took a request, and the path as it was when it did.
@@ -82,6 +83,11 @@ pub trait RequestExt {
     /// target asks its upstream for the same protocols.
     fn upgrade(&self) -> Option<&HeaderValue>;
 
+    /// Who the caller is, behind an [authenticator](crate::auth::Authenticate); `None` if no authenticator has admitted it.
+    ///
+    /// Guards run before layers, and never see it.
+    fn principal(&self) -> Option<&Principal>;
+
     /// The address of the client.
     fn client_ip(&self) -> Option<IpAddr> {
         self.client().and_then(Client::ip)
@@ -104,6 +110,11 @@ macro_rules! request_ext {
             fn client(&self) -> Option<&Client> {
                 let $this = self;
                 $extensions.get::<Arc<Client>>().map(AsRef::as_ref)
+            }
+
+            fn principal(&self) -> Option<&Principal> {
+                let $this = self;
+                $extensions.get::<Principal>()
             }
 
             fn upgrade(&self) -> Option<&HeaderValue> {

@@ -441,10 +441,15 @@ impl<G: Dispatch> Server<G> {
     ///
     /// When the gateway cannot start as it is configured, or `HOST` and `PORT` name no address.
     pub fn check(self) -> Result {
+        self.checked().map(|_| ())
+    }
+
+    /// The same, with what would have been served.
+    pub(crate) fn checked(self) -> Result<G> {
         let places = places(self.address, self.unix, false);
         let tls = self.tls.as_ref().map_or(Ok(()), Tls::check);
         let options = all(self.edge.settle(self.options), tls, Ok(()));
-        all(self.gateway, places, options).map(|_| ())
+        all(self.gateway, places, options).map(|(gateway, ..)| gateway)
     }
 
     /// Serves on the caller's tokio runtime until the [`shutdown`](Self::shutdown) future is done, and drains.

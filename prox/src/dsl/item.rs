@@ -62,6 +62,17 @@ pub const backend: Word = Word;
 /// tower `Layer`, or an async function `async fn(prox::Request, prox::Next) -> impl prox::IntoResponse`.
 pub const with: Word = Word;
 
+/// Every route below has a layer that says who may enter, or the gateway does not compile.
+///
+/// ```text
+/// require auth;                                    // at the top, in a host or in a scope; for all below
+/// "/healthz" => prox::readiness() with [public],   // anybody, on purpose
+/// "/orders"  => orders with [auth],
+/// ```
+///
+/// [The guide](crate::docs::authentication) has the layers that say so.
+pub const require: Word = Word;
+
 /// Routes for requests that name this host.
 ///
 /// ```text

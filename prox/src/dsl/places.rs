@@ -10,8 +10,9 @@
 /// Everything that is in scope where the macro takes an expression.
 pub mod scope {
     pub use crate::dsl::{
-        Duration, Endpoint, Weighted, client_ip, cluster, cookie, dns, handler, hash, header,
-        least_conn, p2c, query, random, redirect, respond, rr, service, srv, weighted,
+        Duration, Endpoint, Weighted, admits, claim, client_ip, cluster, cookie, dns, handler, hash,
+        header, least_conn, p2c, principal, public, query, random, redirect, respond, rr, service,
+        srv, upstream_auth, weighted,
     };
 }
 
@@ -44,7 +45,7 @@ places! {
     }
     /// The start of a line in a host or a scope.
     inner {
-        pub use crate::dsl::{item::{exact, with}, method::shown::*};
+        pub use crate::dsl::{item::{exact, require, with}, method::shown::*};
     }
     /// Behind `|` or `expect`.
     method {
@@ -77,6 +78,15 @@ places! {
     /// The first thing in `.health(..)`. Elsewhere they are words only where they are called: as names they are too common.
     health {
         pub use crate::dsl::health::*;
+    }
+    /// Behind `require`.
+    required {
+        /// Who may enter: the only thing that can be required.
+        pub const auth: crate::dsl::Word = crate::dsl::Word;
+    }
+    /// In `with [..]`, by itself.
+    layer {
+        pub use crate::dsl::layer::{public, upstream_auth};
     }
     /// The outcome of an `expect`, beside the backends.
     outcome {}

@@ -75,6 +75,7 @@ impl Parser<'_> {
             self.gateway.hosts.push(Host {
                 names,
                 layers,
+                required: block.required,
                 entries: block.entries,
             });
         }

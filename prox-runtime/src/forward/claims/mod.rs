@@ -109,7 +109,8 @@ fn matches(name: &str, pattern: &str) -> bool {
     }
 }
 
-fn folded(name: &str) -> impl Iterator<Item = u8> {
+/// A name as it is compared: letters and digits alone, in lower case.
+pub(super) fn folded(name: &str) -> impl Iterator<Item = u8> {
     name.bytes()
         .filter(u8::is_ascii_alphanumeric)
         .map(|byte| byte.to_ascii_lowercase())

@@ -9,7 +9,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use self::fields::Lists;
-use super::{About, Middleware, Next, origins::Origins};
+use super::{About, Declares, Middleware, Next, Role, origins::Origins, role};
 use crate::{
     body::Body,
     error::Failure,
@@ -299,11 +299,15 @@ impl<O: 'static> Middleware for Cors<O> {
     }
 
     fn about(&self, about: &mut About) {
-        about.preflight();
+        about.preflight().role(Role::Preflights);
         for problem in &self.problems {
             about.problem(format!("`Cors`: {problem}"));
         }
     }
+}
+
+impl<O> Declares for Cors<O> {
+    type Role = role::Preflights;
 }
 
 impl<O> fmt::Debug for Cors<O> {

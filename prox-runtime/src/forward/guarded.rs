@@ -1,0 +1,138 @@
+//! Fields that layers of a gateway write for upstreams: no client can send them.
+
+use http::{HeaderMap, HeaderName};
+
+use super::claims::folded;
+
+/// The names that layers write, in the form in which names are compared: letters and digits alone, in lower case.
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    names: Vec<Box<[u8]>>,
+    /// A bit for the first character of each name, to tell other names apart at once.
+    firsts: u64,
+}
+
+impl Guarded {
+    /// Guards these names; nothing if there are none.
+    pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Option<Self> {
+        let mut guarded = Self {
+            names: Vec::new(),
+            firsts: 0,
+        };
+        for name in names {
+            let name: Box<[u8]> = folded(name.as_str()).collect();
+            if let Some(first) = name.first()
+                && !guarded.names.contains(&name)
+            {
+                guarded.firsts |= bit(*first);
+                guarded.names.push(name);
+            }
+        }
+        (!guarded.names.is_empty()).then_some(guarded)
+    }
+
+    /// Whether a name folds into one of them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let first = folded(name).next();
+        first.is_some_and(|first| self.firsts & bit(first) != 0)
+            && self
+                .names
+                .iter()
+                .any(|own| folded(name).eq(own.iter().copied()))
+    }
+
+    /// Removes them, in whatever spelling.
+    pub(crate) fn remove(&self, headers: &mut HeaderMap) {
+        while let Some(name) = headers.keys().find(|name| self.has(name.as_str())).cloned() {
+            headers.remove(name);
+        }
+    }
+}
+
+fn bit(first: u8) -> u64 {
+    1 << (first & 63)
+}
+
+/// Why a layer cannot write a field of this name so that clients cannot send it.
+pub(crate) fn problem(name: &HeaderName) -> Option<&'static str> {
+    let mut letters = folded(name.as_str()).peekable();
+    if letters.peek().is_none() {
+        return Some("its name has neither a letter nor a digit");
+    }
+    let is = |other: &str| folded(name.as_str()).eq(folded(other));
+    if ["authorization", "proxy-authorization", "cookie"].into_iter().any(is) {
+        return Some("it carries the credentials of clients");
+    }
+    if ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"]
+        .into_iter()
+        .any(is)
+    {
+        return Some("the gateway writes it");
+    }
+    let frames = [
+        "host",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "origin",
+        "range",
+        "via",
+    ];
+    let content = folded(name.as_str()).take(7).eq(folded("content"));
+    if frames.into_iter().any(is) || content {
+        return Some("it belongs to the message itself");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn named(name: &'static str) -> HeaderName {
+        HeaderName::from_static(name)
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_is_removed_and_no_other_name() {
+        let guarded = Guarded::new(&[named("x-user"), named("client-cert"), named("x_user")]).unwrap();
+        assert_eq!(guarded.names.len(), 2);
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-user", "x_user", "x.user", "xuser", "x--user", "-x-user", "x-user-", "x!user",
+            "client-cert", "clientcert",
+        ] {
+            headers.append(named(name), HeaderValue::from_static("mallory"));
+            headers.append(named(name), HeaderValue::from_static("again"));
+        }
+        let others = ["x-users", "x-use", "y-user", "xx-user", "client-cert-chain", "x", "user"];
+        for name in others {
+            headers.append(named(name), HeaderValue::from_static("1"));
+        }
+        guarded.remove(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        let mut wanted = others.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(left, wanted);
+    }
+
+    #[test]
+    fn names_that_clients_need_cannot_be_guarded() {
+        for name in [
+            "authorization", "cookie", "host", "content-length", "content-type", "te", "origin",
+            "x-forwarded-for", "forwarded", "x_forwarded_for", "-",
+        ] {
+            assert!(problem(&named(name)).is_some(), "{name}");
+        }
+        for name in ["x-user", "client-cert", "x-forwarded-user", "user", "x-content"] {
+            assert!(problem(&named(name)).is_none(), "{name}");
+        }
+        assert!(Guarded::new(&[]).is_none());
+    }
+}

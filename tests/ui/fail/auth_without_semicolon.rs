@@ -1,0 +1,20 @@
+//! The `;` behind `require auth` is missing.
+
+use prox::middleware::{ClientCerts};
+
+prox::gateway! {
+    pub struct Shop;
+
+    require auth
+
+    backend users = "http://10.0.0.1:8080";
+
+    GET "/users" => users with [ClientCerts::any()],
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
