@@ -159,12 +159,7 @@ pub(crate) const WORDS: [Word; 69] = [
     ),
     word(Slot::Layer, "public", "", &[]),
     word(Slot::Layer, "upstream_auth", "", &[]),
-    word(
-        Slot::CalledLayer,
-        "admits",
-        "admits(check_session)",
-        &[],
-    ),
+    word(Slot::CalledLayer, "admits", "admits(check_session)", &[]),
     word(Slot::CalledLayer, "principal", "principal()", &[]),
     word(Slot::CalledLayer, "claim", "claim(\"tenant\")", &[]),
     word(Slot::Option, "timeout", ".timeout(5s)", &[]),

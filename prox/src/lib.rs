@@ -11,14 +11,14 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Claim, Client,
-    ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
+    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Claim,
+    Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
     Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
-    PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
-    Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server, SlowStart, Sticky,
-    Variables, cli, cli_with, key_of, run,
+    PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
+    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server,
+    SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.

@@ -47,8 +47,18 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "auth",
         &[
-            "body", "client", "error", "handler", "identity", "middleware", "network", "respond",
-            "route", "sync", "time", "tls",
+            "body",
+            "client",
+            "error",
+            "handler",
+            "identity",
+            "middleware",
+            "network",
+            "respond",
+            "route",
+            "sync",
+            "time",
+            "tls",
         ],
     ),
     // Of `handler` no more than the name of a request's type.

@@ -60,7 +60,10 @@ fn spellings(name: &str) -> Vec<String> {
 }
 
 fn folded(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    name.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 fn identity() -> IdentityHeaders {
@@ -85,18 +88,28 @@ async fn no_client_claims_what_a_layer_of_another_route_sets() {
     // A trusted proxy claims none of them either.
     let gateway = Served::with(gateway, |server| server.trusted_proxies(["127.0.0.1"])).await;
     let names: Vec<String> = SET.iter().flat_map(|name| spellings(name)).collect();
-    let claims: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "mallory")).collect();
+    let claims: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), "mallory"))
+        .collect();
     for speaks in SPEAKS {
         let answer = send(speaks, &gateway, "GET", "/open", &claims).await;
         assert_eq!(answer.status(), 200);
         let seen = origin.last().head.fields.names();
-        let set: Vec<_> = seen.iter().filter(|name| SET.map(folded).contains(&folded(name))).collect();
+        let set: Vec<_> = seen
+            .iter()
+            .filter(|name| SET.map(folded).contains(&folded(name)))
+            .collect();
         assert!(set.is_empty(), "{speaks:?}: {set:?}");
         let with_word = [&claims[..], &[("x-word", "ada")]].concat();
         let answer = send(speaks, &gateway, "GET", "/known", &with_word).await;
         assert_eq!(answer.status(), 200);
         let fields = origin.last().head.fields;
-        let set: Vec<_> = fields.names().into_iter().filter(|name| SET.map(folded).contains(&folded(name))).collect();
+        let set: Vec<_> = fields
+            .names()
+            .into_iter()
+            .filter(|name| SET.map(folded).contains(&folded(name)))
+            .collect();
         assert_eq!(set.len(), 3, "{speaks:?}: {set:?}");
         for (name, value) in SET.iter().zip(["ada", "acme", "orders"]) {
             assert_eq!(fields.all(name), [value], "{speaks:?}");
@@ -111,7 +124,11 @@ async fn no_client_claims_it_in_trailers() {
         let collected = http_body_util::BodyExt::collect(req.into_body()).await;
         let trailers = collected.expect("a whole body").trailers().cloned();
         let names = trailers.unwrap_or_default();
-        names.keys().map(HeaderName::as_str).collect::<Vec<_>>().join(" ")
+        names
+            .keys()
+            .map(HeaderName::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
     let origin = Origin::start(Reply::ok("ok")).await;
     let url = origin.endpoint();
@@ -132,7 +149,9 @@ async fn no_client_claims_it_in_trailers() {
             }
             fields.append("x-sum", HeaderValue::from_static("1"));
             let frames = [data("hello"), Ok(Frame::trailers(fields))];
-            let mut request = http::Request::builder().method("POST").header("te", "trailers");
+            let mut request = http::Request::builder()
+                .method("POST")
+                .header("te", "trailers");
             request = match speaks {
                 Speaks::Http1 => request.uri(path).header("host", "gateway.test"),
                 Speaks::Http2 => request.uri(format!("http://gateway.test{path}")),
@@ -141,7 +160,10 @@ async fn no_client_claims_it_in_trailers() {
                 .header("trailer", format!("{}, x-sum", names.join(", ")))
                 .body(body(Frames(frames.into_iter())));
             let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-            let response = client.send(request.expect("a request")).await.expect("an answer");
+            let response = client
+                .send(request.expect("a request"))
+                .await
+                .expect("an answer");
             assert_eq!(response.status(), 200);
             let seen = if path == "/open" {
                 origin.last().body.trailers.names().join(" ")
@@ -190,7 +212,11 @@ async fn copies_and_later_tries_say_who_the_caller_is() {
     })
     .await;
     for _ in 0..2 {
-        let fields = [("x-word", "ada"), ("x-user", "mallory"), ("x_user", "mallory")];
+        let fields = [
+            ("x-word", "ada"),
+            ("x-user", "mallory"),
+            ("x_user", "mallory"),
+        ];
         let answer = send(Speaks::Http1, &gateway, "GET", "/", &fields).await;
         assert_eq!(answer.status(), 200);
     }
@@ -244,7 +270,10 @@ async fn who_is_not_known_is_told_how_to_be() {
         }
         let grpc = [("content-type", "application/grpc")];
         let answer = send(speaks, &gateway, "POST", "/word", &grpc).await;
-        assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &HeaderValue::from_static("16")));
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["grpc-status"]),
+            (200, &HeaderValue::from_static("16"))
+        );
     }
 }
 
@@ -327,10 +356,20 @@ fn the_routes_that_anybody_may_enter_are_known() {
     let who: Vec<&str> = gateway.routes().iter().map(|route| route.who).collect();
     assert_eq!(
         who,
-        ["public", "Typed", "public, admits(Typed)", "admits(erased(Typed))", "upstream_auth", ""]
+        [
+            "public",
+            "Typed",
+            "public, admits(Typed)",
+            "admits(erased(Typed))",
+            "upstream_auth",
+            ""
+        ]
     );
     let table = gateway.routes().to_string();
-    assert!(table.contains("WHO") && table.contains("anybody"), "{table}");
+    assert!(
+        table.contains("WHO") && table.contains("anybody"),
+        "{table}"
+    );
 }
 
 #[tokio::test]
@@ -339,25 +378,35 @@ async fn a_function_may_say_who_the_caller_is() {
         if !req.headers().contains_key("x-session") {
             return prox::IntoResponse::into_response(http::StatusCode::UNAUTHORIZED);
         }
-        req.extensions_mut().insert(Principal::new("session", "ada").with_scopes(["a"]));
+        req.extensions_mut()
+            .insert(Principal::new("session", "ada").with_scopes(["a"]));
         next.run(req).await
     }
     async fn who(req: Request) -> String {
-        req.principal().map_or_else(String::new, |who| who.subject().to_owned())
+        req.principal()
+            .map_or_else(String::new, |who| who.subject().to_owned())
     }
     let gateway = Served::start(prox::gateway! {
         require auth;
         "/" => handler(who) with [admits(check_session), Require::scope("a")],
     })
     .await;
-    assert_eq!(send(Speaks::Http1, &gateway, "GET", "/", &[]).await.status(), 401);
+    assert_eq!(
+        send(Speaks::Http1, &gateway, "GET", "/", &[])
+            .await
+            .status(),
+        401
+    );
     let answer = send(Speaks::Http1, &gateway, "GET", "/", &[("x-session", "1")]).await;
     assert_eq!(answer.status(), 200);
 }
 
 /// Works in the background, and is ready once it has.
 #[derive(Clone, Default)]
-struct Background(std::sync::Arc<std::sync::atomic::AtomicUsize>, tokio::sync::watch::Sender<bool>);
+struct Background(
+    std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    tokio::sync::watch::Sender<bool>,
+);
 
 impl Middleware for Background {
     async fn handle(&self, req: Request, next: Next) -> Response {

@@ -52,7 +52,13 @@ const SECTIONS: [(&str, &[&str]); 17] = [
     ),
     (
         "Layers",
-        &["with", "layer_in", "layer_list", "layer_that_is_a_", "auth_"],
+        &[
+            "with",
+            "layer_in",
+            "layer_list",
+            "layer_that_is_a_",
+            "auth_",
+        ],
     ),
     (
         "Declarations",

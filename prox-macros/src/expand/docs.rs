@@ -70,7 +70,10 @@ fn routes(context: &Context<'_>, text: &mut String) {
             who => format!(" {} |", code(&who)),
         };
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "| {host} | {method} | {path} | {target} |{who} {layers} |");
+        let _ = writeln!(
+            text,
+            "| {host} | {method} | {path} | {target} |{who} {layers} |"
+        );
     }
     if model.routes.len() > MOST_ROWS {
         let _ = writeln!(text, "\nand {} more.", model.routes.len() - MOST_ROWS);

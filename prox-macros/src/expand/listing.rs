@@ -83,7 +83,8 @@ pub(super) fn who(context: &Context<'_>, route: &Route) -> String {
     let deciding = layers.filter_map(|layer| {
         let value = value_of(context, layer);
         let is_word = value.only_ident().is_some_and(|name| {
-            vocab::is(Slot::Layer, &name.to_string()) && !context.model.names.is_own(&name.to_string())
+            vocab::is(Slot::Layer, &name.to_string())
+                && !context.model.names.is_own(&name.to_string())
         });
         let named = match value.tokens.as_slice() {
             [TokenTree::Ident(name), TokenTree::Group(_)] if name == "admits" => true,

@@ -24,7 +24,8 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
                 let after = numbered("__s", next);
                 let before = placed(numbered("__s", state), *place);
                 let role = placed(numbered("__r", *layer), *place);
-                let step = quote_spanned!(at(*place)=> __p::middleware::role::step(&#before, #role));
+                let step =
+                    quote_spanned!(at(*place)=> __p::middleware::role::step(&#before, #role));
                 out.extend(quote_spanned!(span=> let #after = #step;));
                 next
             });

@@ -27,12 +27,18 @@ impl Parser<'_> {
             let near = c.ident(0).map(ToString::to_string);
             let near = near.is_some_and(|word| {
                 nearest(&word, ["auth"]).is_some()
-                    || matches!(&*word, "authentication" | "authenticated" | "authorization" | "login")
+                    || matches!(
+                        &*word,
+                        "authentication" | "authenticated" | "authorization" | "login"
+                    )
             });
             let place = if near { c.span() } else { word };
             if c.is_end() {
-                self.diag
-                    .unfinished(place, "expected `auth` after `require`", "write `require auth;`");
+                self.diag.unfinished(
+                    place,
+                    "expected `auth` after `require`",
+                    "write `require auth;`",
+                );
                 return;
             }
             self.diag

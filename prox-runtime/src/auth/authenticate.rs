@@ -230,14 +230,18 @@ mod tests {
         }
     }
 
-    async fn send(layer: &Layer, fields: &[(&'static str, &'static str)]) -> (u16, String, Vec<String>) {
+    async fn send(
+        layer: &Layer,
+        fields: &[(&'static str, &'static str)],
+    ) -> (u16, String, Vec<String>) {
         let target = handler(|req: Request| async move {
             req.principal()
                 .map_or_else(|| "nobody".to_owned(), |who| who.subject().to_owned())
         });
         let mut req = Request::new(Body::empty());
         for (name, value) in fields {
-            req.headers_mut().insert(*name, HeaderValue::from_static(value));
+            req.headers_mut()
+                .insert(*name, HeaderValue::from_static(value));
         }
         let response = layer.wrap(BoxHandler::new(target)).call(req).await;
         let status = response.status().as_u16();
@@ -245,7 +249,11 @@ mod tests {
         let challenges = challenges.map(|value| value.to_str().unwrap().to_owned());
         let challenges = challenges.collect();
         let text = response.into_body().bytes(99).await.unwrap();
-        (status, String::from_utf8_lossy(&text).into_owned(), challenges)
+        (
+            status,
+            String::from_utf8_lossy(&text).into_owned(),
+            challenges,
+        )
     }
 
     #[tokio::test]
@@ -287,7 +295,10 @@ mod tests {
 
     #[test]
     fn the_roles_of_the_types_are_those_that_they_tell() {
-        assert_eq!(Word("a").into_layer().about().the_role(), Role::Authenticates);
+        assert_eq!(
+            Word("a").into_layer().about().the_role(),
+            Role::Authenticates
+        );
         let optional = Word("a").optional().into_layer();
         assert_eq!(optional.about().the_role(), Role::Identifies);
     }

@@ -96,9 +96,9 @@ impl IdentityHeaders {
                 self.problems.push(problem);
             }
             Ok(name) => self.fields.push((name, what)),
-            Err(_) => self
-                .problems
-                .push(format!("`IdentityHeaders`: {name:?} is not the name of a field")),
+            Err(_) => self.problems.push(format!(
+                "`IdentityHeaders`: {name:?} is not the name of a field"
+            )),
         }
         self
     }
@@ -189,15 +189,22 @@ mod tests {
             let mut fields: Vec<String> = req
                 .headers()
                 .iter()
-                .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value.as_bytes())))
+                .map(|(name, value)| {
+                    format!("{name}={}", String::from_utf8_lossy(value.as_bytes()))
+                })
                 .collect();
             fields.sort();
             fields.join("\n")
         });
         let mut req = Request::new(Body::empty());
-        req.headers_mut().insert("x-user", HeaderValue::from_static("mallory"));
+        req.headers_mut()
+            .insert("x-user", HeaderValue::from_static("mallory"));
         who.map(|who| req.extensions_mut().insert(who));
-        let response = layer.into_layer().wrap(BoxHandler::new(target)).call(req).await;
+        let response = layer
+            .into_layer()
+            .wrap(BoxHandler::new(target))
+            .call(req)
+            .await;
         let status = response.status().as_u16();
         let text = response.into_body().bytes(999).await.unwrap();
         (status, String::from_utf8_lossy(&text).into_owned())
@@ -239,12 +246,18 @@ mod tests {
         }
         let who = Principal::new("jwt", "a").with_claim("roles", Claim::from(vec!["a\r\nb"]));
         let (status, fields) = told(all(), Some(who)).await;
-        assert!(status == 200 && fields.contains("x-roles=[\"a\\u000d\\u000ab\"]"), "{fields}");
+        assert!(
+            status == 200 && fields.contains("x-roles=[\"a\\u000d\\u000ab\"]"),
+            "{fields}"
+        );
     }
 
     #[test]
     fn wrong_names_are_problems() {
-        let layer = IdentityHeaders::new().subject("x user").scopes("x-a").scheme("X-A");
+        let layer = IdentityHeaders::new()
+            .subject("x user")
+            .scopes("x-a")
+            .scheme("X-A");
         let about = layer.into_layer().about();
         assert_eq!(
             about.problems(),
@@ -254,6 +267,9 @@ mod tests {
             ]
         );
         assert_eq!(about.names_set(), ["x-a"]);
-        assert_eq!(IdentityHeaders::new().into_layer().about().problems().len(), 1);
+        assert_eq!(
+            IdentityHeaders::new().into_layer().about().problems().len(),
+            1
+        );
     }
 }

@@ -65,9 +65,15 @@ mod tests {
         let other = Principal::new("jwt", "ada").with_issuer("https://b");
         assert_ne!(of(ada.clone()).0, of(other).0);
         assert_eq!(of(ada.clone()), of(ada.clone()));
-        assert_eq!(of(ada.clone().with_claim("tenant", "acme")).1.as_deref(), Some("acme"));
+        assert_eq!(
+            of(ada.clone().with_claim("tenant", "acme")).1.as_deref(),
+            Some("acme")
+        );
         assert_eq!(of(ada.with_claim("tenant", 7)).1.as_deref(), Some("7"));
         let (parts, _) = Request::new(Body::empty()).into_parts();
-        assert_eq!((principal().of(&parts), claim("a").of(&parts)), (None, None));
+        assert_eq!(
+            (principal().of(&parts), claim("a").of(&parts)),
+            (None, None)
+        );
     }
 }

@@ -89,7 +89,9 @@ impl Require {
             ),
             Rule::Scopes(scopes) | Rule::AnyScope(scopes) => {
                 let is_token = |scope: &&String| {
-                    scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+                    scope
+                        .bytes()
+                        .all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
                         && !scope.is_empty()
                 };
                 for scope in scopes.iter().filter(|scope| !is_token(scope)) {
@@ -99,7 +101,9 @@ impl Require {
                 }
             }
             Rule::Claim(path, _) | Rule::Param(path, _) if path.is_empty() => {
-                problems.push("`Require::claim`: expected the name of a claim, such as \"tenant\"".to_owned());
+                problems.push(
+                    "`Require::claim`: expected the name of a claim, such as \"tenant\"".to_owned(),
+                );
             }
             _ => {}
         }
@@ -206,9 +210,8 @@ impl Middleware for Require {
 }
 
 fn has_param(route: &RouteInfo, param: &str) -> Result<(), String> {
-    let named = |segment: &str| {
-        segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) == Some(param)
-    };
+    let named =
+        |segment: &str| segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) == Some(param);
     if route.path.split('/').any(named) {
         return Ok(());
     }
@@ -255,7 +258,11 @@ mod tests {
         let path = http::uri::PathAndQuery::from_static("/ac%20me/orders");
         req.extensions_mut().insert(Matched::new(&ROUTE, path));
         let target = handler(|_: Request| async { "inside" });
-        require.into_layer().wrap(BoxHandler::new(target)).call(req).await
+        require
+            .into_layer()
+            .wrap(BoxHandler::new(target))
+            .call(req)
+            .await
     }
 
     fn ada() -> Principal {
@@ -285,7 +292,11 @@ mod tests {
         ];
         for (require, status) in cases {
             let shown = format!("{require:?}");
-            assert_eq!(ask(require.clone(), Some(ada())).await.status(), status, "{shown}");
+            assert_eq!(
+                ask(require.clone(), Some(ada())).await.status(),
+                status,
+                "{shown}"
+            );
             assert_eq!(ask(require, None).await.status(), 401, "{shown}");
         }
         let that = Require::that(|who, parts| who.subject() == "ada" && parts.method == "GET");

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, header};
 
-use crate::{
-    error::Failure,
-    handler::Response,
-    identity::Principal,
-    respond,
-};
+use crate::{error::Failure, handler::Response, identity::Principal, respond};
 
 /// What an [`Authenticate`](super::Authenticate) says of a request.
 #[derive(Debug)]
@@ -111,7 +106,11 @@ mod tests {
         let basic = || HeaderValue::from_static("Basic realm=\"a\"");
         let both = Denied::challenged(basic()).and([HeaderValue::from_static("Bearer")]);
         let response = both.response(false);
-        let all: Vec<_> = response.headers().get_all("www-authenticate").iter().collect();
+        let all: Vec<_> = response
+            .headers()
+            .get_all("www-authenticate")
+            .iter()
+            .collect();
         assert_eq!(response.status(), 401);
         assert_eq!(all, ["Basic realm=\"a\"", "Bearer"]);
         let response = Denied::challenged(basic()).response(true);

@@ -31,7 +31,8 @@ fn error(failure: Failure) -> &'static str {
         | F::InvalidBody
         | F::WrongHost => "http_request_error",
         F::RateLimited
-        | F::AuthUnavailable | F::LimitUnavailable
+        | F::AuthUnavailable
+        | F::LimitUnavailable
         | F::TooManyInFlight
         | F::Maintenance
         | F::Unauthenticated

@@ -49,7 +49,9 @@ impl Abouts {
 
     fn of(&self, layer: &Layer) -> Option<&About> {
         let place = self.places.get(&layer.id());
-        place.and_then(|place| self.list.get(*place)).map(|known| &known.about)
+        place
+            .and_then(|place| self.list.get(*place))
+            .map(|known| &known.about)
     }
 
     /// What the layers of a route do to the question who may enter, and what is wrong with their order.
@@ -81,7 +83,10 @@ impl Abouts {
             }));
         }
         for name in abouts().flat_map(About::names_read) {
-            if guarded.as_ref().is_some_and(|guarded| guarded.has(name.as_str())) {
+            if guarded
+                .as_ref()
+                .is_some_and(|guarded| guarded.has(name.as_str()))
+            {
                 problems.push(format!(
                     "`{name}` carries credentials for one layer, and another writes it for upstreams: choose another name"
                 ));

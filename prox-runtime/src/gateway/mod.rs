@@ -70,8 +70,8 @@ use crate::{
     proxy::{self, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, RouteInfo, Routes, Table,
-        Variables, asked_method,
+        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, RouteInfo, Routes,
+        Table, Variables, asked_method,
     },
     server::{Serve, Server},
 };

@@ -4,12 +4,7 @@
 
 mod claim;
 
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    fmt,
-    sync::Arc,
-};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 pub use self::claim::Claim;
 
@@ -165,7 +160,14 @@ mod tests {
         assert_eq!(text("https://example.com/tenant"), Some("acme"));
         assert_eq!(text("realm.roles"), Some("whole"));
         assert_eq!(text("access.roles"), Some("admin"));
-        for absent in ["access.role", "access", "access.roles.x", "", ".", "x.roles"] {
+        for absent in [
+            "access.role",
+            "access",
+            "access.roles.x",
+            "",
+            ".",
+            "x.roles",
+        ] {
             assert_eq!(text(absent), None, "{absent}");
         }
     }

@@ -8,7 +8,7 @@ pub(crate) mod order;
 mod rules;
 
 pub use self::rules::{
-    Chain, Covers, LetsAnybody, LetsPreflights, Reaches, SaysWho, Typed, Undeclared, Uncached,
+    Chain, Covers, LetsAnybody, LetsPreflights, Reaches, SaysWho, Typed, Uncached, Undeclared,
     covered, open, step,
 };
 

@@ -109,7 +109,13 @@ impl fmt::Display for Routes {
         let row = |route: &RouteInfo| {
             let layers = route.layers.join(", ");
             let (host, methods) = (route.host.to_owned(), route.methods.to_owned());
-            (host, methods, route.pattern(), route.target.to_owned(), layers)
+            (
+                host,
+                methods,
+                route.pattern(),
+                route.target.to_owned(),
+                layers,
+            )
         };
         if self.0.iter().all(|route| route.who.is_empty()) {
             let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "LAYERS"]);
@@ -121,7 +127,11 @@ impl fmt::Display for Routes {
         let mut columns = Columns::new(["HOST", "METHOD", "PATH", "TARGET", "WHO", "LAYERS"]);
         for route in self.0 {
             let (host, methods, pattern, target, layers) = row(route);
-            let who = if route.who.is_empty() { "anybody" } else { route.who };
+            let who = if route.who.is_empty() {
+                "anybody"
+            } else {
+                route.who
+            };
             columns.row([host, methods, pattern, target, who.to_owned(), layers]);
         }
         columns.fmt(f)

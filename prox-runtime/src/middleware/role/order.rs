@@ -125,7 +125,11 @@ mod tests {
             (&[Public, Admits], Entry::Admitted, &[]),
             (&[Admits, Public], Entry::Admitted, &[]),
             (&[Authenticates, Admits], Entry::Known, &[]),
-            (&[Authenticates, Public], Entry::Known, &[Fault::PublicBehind]),
+            (
+                &[Authenticates, Public],
+                Entry::Known,
+                &[Fault::PublicBehind],
+            ),
             (&[Preflights, Authenticates], Entry::Known, &[]),
             (&[Admits, Preflights], Entry::Admitted, &[]),
             (
@@ -134,7 +138,11 @@ mod tests {
                 &[Fault::PreflightTurnedAway],
             ),
             (&[NeedsIdentity], Entry::Open, &[Fault::NobodySaysWho]),
-            (&[Public, NeedsIdentity], Entry::Public, &[Fault::NobodySaysWho]),
+            (
+                &[Public, NeedsIdentity],
+                Entry::Public,
+                &[Fault::NobodySaysWho],
+            ),
             (&[Admits, Requires], Entry::Known, &[Fault::NobodySaysWho]),
             (&[Identifies], Entry::Open, &[]),
             (&[Identifies, NeedsIdentity], Entry::Open, &[]),
@@ -147,7 +155,11 @@ mod tests {
                 &[Fault::AnybodyChooses],
             ),
             (&[Authenticates, KeyedByClient], Entry::Known, &[]),
-            (&[Caches, Authenticates], Entry::Known, &[Fault::CacheBefore]),
+            (
+                &[Caches, Authenticates],
+                Entry::Known,
+                &[Fault::CacheBefore],
+            ),
             (&[Caches, Admits], Entry::Admitted, &[Fault::CacheBefore]),
             (&[Caches, Caches], Entry::Open, &[Fault::CacheBefore]),
             (&[Caches, Public], Entry::Public, &[]),
@@ -160,7 +172,11 @@ mod tests {
         ];
         for (roles, entry, faults) in cases {
             let (state, found) = after(roles);
-            assert_eq!((state.entry, found.as_slice()), (*entry, *faults), "{roles:?}");
+            assert_eq!(
+                (state.entry, found.as_slice()),
+                (*entry, *faults),
+                "{roles:?}"
+            );
         }
     }
 }
