@@ -233,3 +233,59 @@ async fn a_port_that_is_taken_is_one_readable_error() {
     .await;
     assert!(error.contains(&port) && error.contains("PORT"), "{error}");
 }
+
+/// Runs a gateway that is to end at once.
+fn run_and_end() -> prox::Result {
+    prox::Server::new(prox::gateway! { "/" => respond(200, "hello") })
+        .address(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .workers(1)
+        .shutdown(std::future::ready(()))
+        .run()
+}
+
+/// What `run` says where a task of tokio calls it.
+fn refused() {
+    let error = run_and_end().expect_err("a task must not block");
+    let text = error.to_string();
+    assert!(
+        text.contains("async function") && text.contains(".serve()"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn run_in_an_async_function_says_what_to_use_instead() {
+    refused();
+    tokio::spawn(async { refused() }).await.unwrap();
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            tokio::task::spawn_local(async { refused() }).await.unwrap();
+        })
+        .await;
+    // The task that asked goes on.
+    tokio::task::yield_now().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn run_in_an_async_function_of_many_threads_says_the_same() {
+    refused();
+    tokio::spawn(async { refused() }).await.unwrap();
+    tokio::task::block_in_place(run_and_end).unwrap();
+}
+
+#[tokio::test]
+async fn run_may_block_a_thread_that_is_there_to_be_blocked() {
+    let blocking = tokio::task::spawn_blocking(run_and_end);
+    within("the gateway to end", blocking)
+        .await
+        .unwrap()
+        .unwrap();
+    let handle = tokio::runtime::Handle::current();
+    let entered = std::thread::spawn(move || {
+        let _entered = handle.enter();
+        run_and_end()
+    });
+    eventually("the gateway to end", || entered.is_finished()).await;
+    entered.join().unwrap().unwrap();
+}

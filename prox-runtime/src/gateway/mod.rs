@@ -552,11 +552,8 @@ impl Server<Gateway> {
 ///
 /// # Errors
 ///
-/// When the gateway cannot start as it is configured, or the address cannot be listened on. Nothing is served then.
-///
-/// # Panics
-///
-/// When it is called inside of an async runtime; use [`Server::serve`] there.
+/// When the gateway cannot start as it is configured, the address cannot be listened on, or it is called in an async function:
+/// await [`Server::serve`] there. Nothing is served then.
 pub fn run(gateway: impl IntoGateway) -> Result {
     Server::new(gateway).run()
 }

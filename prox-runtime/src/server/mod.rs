@@ -22,7 +22,14 @@ mod unix;
 mod workers;
 
 use std::{
-    fmt, future::Future, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
 };
 
 use http::HeaderName;
@@ -408,11 +415,8 @@ impl<G: Dispatch> Server<G> {
     ///
     /// # Errors
     ///
-    /// When the gateway cannot start as it is configured, or the address cannot be listened on. Nothing is served then.
-    ///
-    /// # Panics
-    ///
-    /// When it is called inside of an async runtime; use [`serve`](Self::serve) there.
+    /// When the gateway cannot start as it is configured, the address cannot be listened on, or it is called in an async function:
+    /// await [`serve`](Self::serve) there. Nothing is served then.
     pub fn run(self) -> Result
     where
         G: Serve,
@@ -422,6 +426,12 @@ impl<G: Dispatch> Server<G> {
 
     /// What [`run`](Self::run) does, compiled where it is called from.
     pub(crate) fn run_here(self) -> Result {
+        if is_in_a_task() {
+            return Err(Error::config(
+                "`run` blocks its thread, and was called in an async function\n  \
+                 help: await `prox::Server::new(gateway).serve()` there, or call `run` in a `fn main()` that is not async",
+            ));
+        }
         let places = places(self.address, self.unix, false);
         let options = all(
             self.edge.settle(self.options),
@@ -527,6 +537,19 @@ impl<G> fmt::Debug for Server<G> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a task of tokio calls this. A runtime cannot block in one, but can on the threads of `spawn_blocking`.
+///
+/// Only within a task does tokio count what is done before it yields, so only there does the budget end.
+fn is_in_a_task() -> bool {
+    /// More than any budget of tokio, which is 128.
+    const ENOUGH: usize = 1024;
+    let mut cx = Context::from_waker(Waker::noop());
+    (0..ENOUGH).any(|_| {
+        let spent = pin!(tokio::task::coop::consume_budget());
+        spent.poll(&mut cx).is_pending()
+    })
 }
 
 /// Where to listen, besides a listener that was given: what was said, or else what the environment says.
