@@ -150,7 +150,7 @@ impl Diagnostic {
         let mut shown = String::from("\"");
         let mut marks = String::from(" ");
         for (place, character) in value.char_indices() {
-            for escaped in character.escape_debug() {
+            for escaped in escaped(character) {
                 shown.push(escaped);
                 marks.push(if at.contains(&place) { '^' } else { ' ' });
             }
@@ -190,12 +190,16 @@ impl Diagnostic {
     }
 }
 
+/// A character as it stands in a literal of a string, where a single quote is itself.
+fn escaped(character: char) -> impl Iterator<Item = char> {
+    let quote = (character == '\'').then_some(character);
+    let other = (character != '\'').then(|| character.escape_debug());
+    quote.into_iter().chain(other.into_iter().flatten())
+}
+
 fn column(value: &str, at: usize) -> usize {
     let before = value.get(..at).unwrap_or(value);
-    1 + before
-        .chars()
-        .map(|c| c.escape_debug().count())
-        .sum::<usize>()
+    1 + before.chars().map(|c| escaped(c).count()).sum::<usize>()
 }
 
 impl Place {

@@ -49,6 +49,7 @@ mod http2_pool;
 mod http2_upstream_floods;
 mod http2_upstreams;
 mod ip_rules;
+mod kinds;
 mod layers;
 mod methods;
 mod mirroring;

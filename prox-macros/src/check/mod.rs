@@ -7,6 +7,7 @@ pub(crate) mod domains;
 pub(crate) mod expect;
 mod hosts;
 mod imports;
+mod lists;
 pub(crate) mod mirrors;
 mod names;
 mod together;

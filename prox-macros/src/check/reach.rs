@@ -105,7 +105,7 @@ fn is_asked(model: &Model, before: &[Candidate], candidate: &Candidate, methods:
 fn winner<'m>(model: &'m Model, forest: &Forest, place: usize, route: &Route) -> Option<&'m Route> {
     let method = route.methods.each().next()?;
     let before = forest
-        .find(route.host, &path(route))
+        .find(route.host, &path(model, route))
         .iter()
         .take_while(|candidate| candidate.route != place)
         .filter(|candidate| Methods(candidate.methods).contains(method))

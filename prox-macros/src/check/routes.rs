@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{reach, witness::witness};
+use super::{lists, reach, witness::witness};
 use crate::{
     diag::{Diagnostics, location},
     model::{
@@ -15,7 +15,10 @@ use crate::{
 
 pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     methods(model, diag);
-    let conflicting = conflicts(model, diag);
+    let mut conflicting = conflicts(model, diag);
+    if forest.overflow.is_none() {
+        conflicting.extend(lists::check(model, forest, diag));
+    }
     if let Some(host) = forest.overflow {
         let route = model.routes.iter().find(|route| route.host == host);
         let place = route.map_or_else(proc_macro2::Span::call_site, |route| route.path.span);

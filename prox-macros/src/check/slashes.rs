@@ -8,7 +8,7 @@ use crate::{
     syntax::{
         ast::{Setup, Target},
         calls::{has_options, plain},
-        pattern::Segment,
+        pattern::{Kind, Segment},
     },
 };
 
@@ -45,9 +45,11 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
 
 fn has_slash(route: &Route) -> bool {
     let segments = route.pattern.iter().flat_map(|pattern| &pattern.segments);
-    segments
-        .into_iter()
-        .any(|segment| matches!(segment, Segment::Literal(text) if text.contains("%2F")))
+    segments.into_iter().any(|segment| match segment {
+        Segment::Literal(text) => text.contains("%2F"),
+        Segment::Param(_, Kind::OneOf(values)) => values.iter().any(|v| v.contains("%2F")),
+        Segment::Param(..) => false,
+    })
 }
 
 /// Whether the target takes paths with an encoded slash; none if that is not known before the gateway starts.

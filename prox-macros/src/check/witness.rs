@@ -9,12 +9,23 @@ use crate::{
     },
     syntax::{
         host::HostName,
-        pattern::{Segment, Tail},
+        pattern::{Kind, Segment, Tail},
     },
 };
 
 /// A request for the route with one of the methods, which the guard accepts as far as it can be decided.
 pub(super) fn witness(model: &Model, route: &Route, methods: Methods, guard: &Guard) -> String {
+    witness_at(model, route, &path(model, route), methods, guard)
+}
+
+/// The same for this path.
+pub(super) fn witness_at(
+    model: &Model,
+    route: &Route,
+    path: &str,
+    methods: Methods,
+    guard: &Guard,
+) -> String {
     let host = model
         .hosts
         .get(route.host)
@@ -41,7 +52,7 @@ pub(super) fn witness(model: &Model, route: &Route, methods: Methods, guard: &Gu
     format!(
         "`{} {host}{}{mark}{}`{with}{}{from}",
         model.example(methods),
-        path(route),
+        path,
         query.join("&"),
         beside.join(" and ")
     )
@@ -56,17 +67,41 @@ fn value(test: &Test) -> String {
 }
 
 /// A path that the route takes.
-pub(super) fn path(route: &Route) -> String {
+pub(super) fn path(model: &Model, route: &Route) -> String {
+    let plain = plain(model, route.host);
+    path_with(route, &mut |kind| kind.example(plain).to_owned())
+}
+
+/// A segment of no kind that a route of the host asks for.
+fn plain(model: &Model, host: usize) -> &'static str {
+    let segments = model
+        .routes
+        .iter()
+        .filter(|route| route.host == host)
+        .flat_map(|route| route.pattern.iter().flat_map(|pattern| &pattern.segments));
+    let mut plain = "7";
+    for segment in segments {
+        match segment {
+            Segment::Param(_, Kind::Slug) => return "~x",
+            Segment::Param(_, Kind::Int) => plain = "x",
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// A path that the route takes, with these values for its parameters.
+pub(super) fn path_with(route: &Route, value: &mut dyn FnMut(&Kind) -> String) -> String {
     let Some(pattern) = &route.pattern else {
         return String::from("/");
     };
     let mut path = String::new();
     for segment in &pattern.segments {
         path.push('/');
-        path.push_str(match segment {
-            Segment::Literal(text) => text,
-            Segment::Param(_) => "7",
-        });
+        match segment {
+            Segment::Literal(text) => path.push_str(text),
+            Segment::Param(_, kind) => path.push_str(&value(kind)),
+        }
     }
     if matches!(pattern.tail, Tail::Rest(_)) {
         path.push_str("/x");

@@ -8,7 +8,10 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{Context, tables::key};
-use crate::model::tree::{Forest, State};
+use crate::{
+    model::tree::{Forest, State},
+    syntax::pattern::Class,
+};
 
 /// A host with more states than this is walked by tables, which then are as fast and cost less to compile.
 const MOST_STATES: usize = 64;
@@ -41,6 +44,7 @@ fn size(forest: &Forest, root: usize, most: usize) -> Option<usize> {
         }
         if let Some(state) = forest.states.get(number) {
             waiting.extend(state.literals.iter().map(|(_, next)| *next));
+            waiting.extend(state.kinds.iter().map(|(_, next)| *next));
             waiting.extend(state.other);
         }
     }
@@ -133,6 +137,23 @@ impl Code<'_> {
                 }
             })
             .collect();
+        let kinds: Vec<TokenStream> = state
+            .kinds
+            .iter()
+            .map(|(class, next)| {
+                let krate = self.krate;
+                let is = Ident::new(
+                    match class {
+                        Class::Int => "is_int",
+                        Class::Uuid => "is_uuid",
+                        Class::Slug | Class::Other => "is_slug",
+                    },
+                    span,
+                );
+                let then = self.behind(*next);
+                quote_spanned!(span=> _ if #krate::__private::#is(step.segment) => #then,)
+            })
+            .collect();
         let other = if let Some(next) = state.other {
             self.behind(next)
         } else {
@@ -143,6 +164,7 @@ impl Code<'_> {
             match step.key {
                 0 => #empty,
                 #(#arms)*
+                #(#kinds)*
                 _ => #other,
             }
         )
@@ -202,7 +224,7 @@ impl Code<'_> {
 }
 
 fn is_leaf(state: &State) -> bool {
-    state.literals.is_empty() && state.other.is_none()
+    state.literals.is_empty() && state.kinds.is_empty() && state.other.is_none()
 }
 
 fn list(number: usize) -> Literal {

@@ -11,11 +11,14 @@ use crate::{
         Host,
         tree::{Forest, State},
     },
-    syntax::host::HostName,
+    syntax::{host::HostName, pattern::Class},
 };
 
 /// No child: the first node is that of the hosts, to which nothing leads.
 const NONE: u32 = 0;
+
+/// Marks the row of a node whose other segments differ by their class.
+const TYPED: u32 = 1 << 31;
 
 /// All tables of a gateway. What stands in each list is described where the runtime reads it.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub(crate) struct Flat {
     pub(crate) trees: Vec<u32>,
     pub(crate) lists: Vec<u32>,
     pub(crate) candidates: Vec<u32>,
+    /// The nodes behind segments that are no literals, by their class.
+    pub(crate) kinds: Vec<u32>,
 }
 
 impl Flat {
@@ -101,11 +106,19 @@ impl Builder {
             .map(|(name, next)| (name.as_str(), node_number(*next)))
             .collect();
         let (slots, size, seed) = self.children(&children);
+        let other = if state.kinds.is_empty() {
+            state.other.map_or(NONE, node_number)
+        } else {
+            let row = count(self.flat.kinds.len() / Class::ALL.len());
+            let next = Class::ALL.map(|class| state.other(class).map_or(NONE, node_number));
+            self.flat.kinds.extend(next);
+            row | TYPED
+        };
         self.flat.nodes.extend([
             slots,
             size,
             seed,
-            state.other.map_or(NONE, node_number),
+            other,
             count(state.end),
             count(state.slash),
             count(state.more),
@@ -242,6 +255,8 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     }
     let own = &context.model.own_methods;
     let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
+    let kinds = integers(&flat.kinds);
+    let kinds = (!flat.kinds.is_empty()).then(|| quote_spanned!(span=> .with_kinds(&[#kinds])));
     let functions = matchers.iter().flatten().map(|(_, function)| function);
     let trees = flat.trees.iter().zip(&matchers).map(|(root, matcher)| {
         let root = Literal::u32_unsuffixed(*root);
@@ -265,7 +280,7 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
             &[#(#trees),*],
             &[#lists],
             &CANDIDATES,
-        ) #own
+        ) #own #kinds
     })
 }
 

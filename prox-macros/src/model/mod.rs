@@ -22,7 +22,7 @@ use crate::syntax::{
     host::HostName,
     marks::Mark,
     methods,
-    pattern::{Pattern, Segment, Tail},
+    pattern::{Lie, Pattern, Segment, Tail},
     words::METHODS,
 };
 
@@ -261,6 +261,33 @@ impl Route {
         format!("{methods}{exact}{}", self.shown_path())
     }
 
+    /// The shape with all lists of values alike: routes of one class are alike to the order in which routes are asked.
+    pub(crate) fn class(&self) -> Option<String> {
+        let shape = self.shape()?;
+        let list = |segment: &str| segment.starts_with("{=");
+        let segments = shape.split('/');
+        let segments: Vec<&str> = segments.map(|s| if list(s) { "{=}" } else { s }).collect();
+        Some(segments.join("/"))
+    }
+
+    /// How the paths of two routes of one class lie.
+    pub(crate) fn lie(&self, other: &Self) -> Lie {
+        let (Some(own), Some(others)) = (&self.pattern, &other.pattern) else {
+            return Lie::Apart;
+        };
+        let pairs = own.segments.iter().zip(&others.segments);
+        let lists = pairs.filter_map(|pair| match pair {
+            (Segment::Param(_, own), Segment::Param(_, others)) => Some(own.lie(others)),
+            _ => None,
+        });
+        lists.fold(Lie::Same, |all, next| match (all, next) {
+            (Lie::Apart, _) | (_, Lie::Apart) => Lie::Apart,
+            (Lie::Same, lie) | (lie, Lie::Same) => lie,
+            (all, next) if all == next => all,
+            _ => Lie::Across,
+        })
+    }
+
     /// The pattern without the names of its parameters: routes with the same shape match the same paths.
     pub(crate) fn shape(&self) -> Option<String> {
         let pattern = self.pattern.as_ref()?;
@@ -271,7 +298,10 @@ impl Route {
                     shape.push('/');
                     shape.push_str(text);
                 }
-                Segment::Param(_) => shape.push_str("/{}"),
+                Segment::Param(_, kind) => {
+                    shape.push('/');
+                    shape.push_str(&kind.shape());
+                }
             }
         }
         shape.push_str(match pattern.tail {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Methods, Model, Route};
-use crate::syntax::pattern::{Segment, Tail};
+use crate::syntax::pattern::{Class, Kind, Segment, Tail};
 
 /// More states than this mean that patterns overlap in exponentially many ways.
 const MOST_STATES: usize = 200_000;
@@ -31,6 +31,8 @@ pub(crate) struct Forest {
 pub(crate) struct State {
     /// The state behind each literal segment.
     pub(crate) literals: Vec<(String, usize)>,
+    /// The states behind other segments of a class, the narrower first.
+    pub(crate) kinds: Vec<(Class, usize)>,
     /// The state behind any other segment that is not empty.
     pub(crate) other: Option<usize>,
     /// The list for a path that ends here.
@@ -47,6 +49,16 @@ pub(crate) struct Candidate {
     pub(crate) route: usize,
     pub(crate) methods: u32,
     pub(crate) guarded: bool,
+}
+
+impl State {
+    /// The state behind a segment that is none of the literals.
+    pub(crate) fn other(&self, class: Class) -> Option<usize> {
+        let takes =
+            |kind: &Class| *kind == class || (*kind == Class::Slug && class != Class::Other);
+        let kind = self.kinds.iter().find(|(kind, _)| takes(kind));
+        kind.map(|(_, next)| *next).or(self.other)
+    }
 }
 
 impl Forest {
@@ -111,7 +123,7 @@ impl Forest {
                 .iter()
                 .find(|(literal, _)| literal == segment)
                 .map(|(_, next)| *next)
-                .or(state.other);
+                .or_else(|| state.other(Class::of(segment)));
             match next.and_then(|next| self.states.get(next)) {
                 None => return state.more,
                 Some(next) if last => return next.end,
@@ -138,7 +150,7 @@ impl Order {
             .filter_map(|(place, route)| {
                 let guard = Reverse(route.accepts.specificity());
                 let any = route.methods == Methods::ALL;
-                Some((specificity(route)?, guard, any, place))
+                Some((specificity(route)?, values(route), guard, any, place))
             })
             .collect();
         keyed.sort();
@@ -146,7 +158,7 @@ impl Order {
             sorted: Vec::new(),
             ranks: vec![None; routes.len()],
         };
-        for (rank, (_, _, _, place)) in keyed.into_iter().enumerate() {
+        for (rank, (_, _, _, _, place)) in keyed.into_iter().enumerate() {
             if let (Some(route), Some(slot)) = (routes.get(place), order.ranks.get_mut(place)) {
                 *slot = Some(rank);
                 order.sorted.push(Candidate {
@@ -170,7 +182,17 @@ impl Order {
     }
 }
 
-/// Literal before parameter before `{*rest}` before the end of a prefix; exact before all of them.
+/// How many values the lists of a path have: of two paths of which one takes whatever the other takes, that one has more.
+fn values(route: &Route) -> usize {
+    let segments = route.pattern.iter().flat_map(|pattern| &pattern.segments);
+    let values = segments.map(|segment| match segment {
+        Segment::Param(_, Kind::OneOf(values)) => values.len(),
+        _ => 0,
+    });
+    values.sum()
+}
+
+/// Literal before parameter, of which the narrower goes first, before `{*rest}` before the end of a prefix; exact before all of them.
 fn specificity(route: &Route) -> Option<Vec<u8>> {
     let pattern = route.pattern.as_ref()?;
     let mut key: Vec<u8> = pattern
@@ -178,13 +200,13 @@ fn specificity(route: &Route) -> Option<Vec<u8>> {
         .iter()
         .map(|segment| match segment {
             Segment::Literal(_) => 1,
-            Segment::Param(_) => 2,
+            Segment::Param(_, kind) => kind.rank(),
         })
         .collect();
     key.push(match pattern.tail {
         Tail::Exact => 0,
-        Tail::Rest(_) => 3,
-        Tail::Prefix => 4,
+        Tail::Rest(_) => 7,
+        Tail::Prefix => 8,
     });
     Some(key)
 }
@@ -197,6 +219,9 @@ struct Trie {
 #[derive(Default)]
 struct Place {
     literals: BTreeMap<String, usize>,
+    /// By their values, which are sorted.
+    lists: BTreeMap<Vec<String>, usize>,
+    kinds: BTreeMap<Class, usize>,
     param: Option<usize>,
     exact: Vec<usize>,
     prefix: Vec<usize>,
@@ -222,7 +247,17 @@ impl Trie {
             };
             at = match segment {
                 Segment::Literal(text) => *place.literals.entry(text.clone()).or_insert(new),
-                Segment::Param(_) => *place.param.get_or_insert(new),
+                Segment::Param(_, kind) => match kind {
+                    Kind::Any => *place.param.get_or_insert(new),
+                    Kind::Int => *place.kinds.entry(Class::Int).or_insert(new),
+                    Kind::Uuid => *place.kinds.entry(Class::Uuid).or_insert(new),
+                    Kind::Slug => *place.kinds.entry(Class::Slug).or_insert(new),
+                    Kind::OneOf(values) => {
+                        let mut values = values.clone();
+                        values.sort_unstable();
+                        *place.lists.entry(values).or_insert(new)
+                    }
+                },
             };
             if at == new {
                 self.places.push(Place::default());
@@ -307,13 +342,34 @@ impl Construction<'_> {
             .flat_map(|place| place.exact.iter().copied());
         let slash = self.merged(&passed, slashed);
 
-        let params: Vec<usize> = alive().filter_map(|place| place.param).collect();
-        let names: BTreeSet<&String> = alive().flat_map(|place| place.literals.keys()).collect();
+        // What a segment of the class goes on to, if it is no literal.
+        let others = |class: Class| -> Vec<usize> {
+            let kinds = alive().flat_map(|place| &place.kinds);
+            let takes =
+                |kind: Class| kind == class || (kind == Class::Slug && class != Class::Other);
+            let kinds = kinds
+                .filter(|(kind, _)| takes(**kind))
+                .map(|(_, next)| *next);
+            let params = alive().filter_map(|place| place.param);
+            let mut others: Vec<usize> = kinds.chain(params).collect();
+            others.sort_unstable();
+            others
+        };
+        let literals = alive().flat_map(|place| place.literals.keys());
+        let lists = alive().flat_map(|place| place.lists.keys().flatten());
+        let names: BTreeSet<&String> = literals.chain(lists).collect();
         let mut literals = Vec::new();
         for name in names.into_iter().filter(|name| !name.is_empty()) {
             let mut next: Vec<usize> = alive()
-                .filter_map(|place| place.literals.get(name).copied())
-                .chain(params.iter().copied())
+                .flat_map(|place| {
+                    let lists = place
+                        .lists
+                        .iter()
+                        .filter(|(values, _)| values.contains(name));
+                    let lists = lists.map(|(_, next)| *next);
+                    place.literals.get(name).copied().into_iter().chain(lists)
+                })
+                .chain(others(Class::of(name)))
                 .collect();
             next.sort_unstable();
             let next = self.number(Subset {
@@ -322,14 +378,29 @@ impl Construction<'_> {
             });
             literals.push((name.clone(), next));
         }
-        let other = (!params.is_empty()).then(|| {
-            self.number(Subset {
-                alive: params,
-                passed: below.clone(),
+        let mut number = |alive: Vec<usize>| {
+            (!alive.is_empty()).then(|| {
+                self.number(Subset {
+                    alive,
+                    passed: below.clone(),
+                })
             })
-        });
+        };
+        let last = others(Class::Other);
+        let slugs = others(Class::Slug);
+        // Each class is asked for only where it leads elsewhere than what is asked after it.
+        let classes = [Class::Int, Class::Uuid].map(|class| (class, others(class)));
+        let mut kinds = Vec::new();
+        for (class, next) in classes.into_iter().filter(|(_, next)| *next != slugs) {
+            kinds.extend(number(next).map(|next| (class, next)));
+        }
+        if slugs != last {
+            kinds.extend(number(slugs).map(|next| (Class::Slug, next)));
+        }
+        let other = number(last);
         State {
             literals,
+            kinds,
             other,
             end: self.lists.number(end, self.order),
             slash: self.lists.number(slash, self.order),

@@ -81,6 +81,14 @@ fn is_canonical(path: &str) -> bool {
                 .iter()
                 .all(|digit| b"0123456789ABCDEF".contains(digit))
     };
+    // Of a parameter the name alone counts.
+    let path = &path
+        .split('{')
+        .enumerate()
+        .fold(String::new(), |out, (at, part)| {
+            let inner = part.find('}').filter(|_| at > 0);
+            out + inner.map_or(part, |end| part.get(end..).unwrap_or_default())
+        });
     path.bytes().all(|byte| byte.is_ascii_graphic())
         && !path.contains(['?', '#', '\\'])
         && !path.contains("//")

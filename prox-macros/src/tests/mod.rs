@@ -10,6 +10,7 @@ mod methods;
 mod mirror;
 mod opaque;
 mod replay;
+mod segments;
 mod size;
 mod times;
 mod tree;

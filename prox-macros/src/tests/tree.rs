@@ -13,15 +13,24 @@ use crate::{
     model::{Model, Route, tree::Forest},
     syntax::{
         host::HostName,
-        pattern::{Pattern, Segment, Tail},
+        pattern::{Kind, Pattern, Segment, Tail},
     },
 };
 
-const SEGMENTS: [&str; 9] = [
+const SEGMENTS: [&str; 18] = [
     "a",
     "b",
     "{x}",
     "{y}",
+    "{i: int}",
+    "{u: uuid}",
+    "{s: slug}",
+    "{v: 'a' | 'b'}",
+    "{w: 'a' | '7' | 'a~'}",
+    "{q: 'eight-ch' | '00000000-0000-4000-8000-000000000000'}",
+    "7",
+    "00000000-0000-4000-8000-000000000000",
+    "a~",
     "users",
     "eight-ch",
     "a-segment-of-many-bytes-1",
@@ -29,10 +38,15 @@ const SEGMENTS: [&str; 9] = [
     "eight-chars",
 ];
 
-pub(super) const REQUESTED: [&str; 9] = [
+pub(super) const REQUESTED: [&str; 14] = [
     "a",
     "b",
     "c",
+    "7",
+    "8",
+    "a~",
+    "00000000-0000-4000-8000-000000000000",
+    "10000000-0000-4000-8000-00000000000f",
     "",
     "users",
     "eight-ch",
@@ -83,7 +97,7 @@ pub(super) fn guarded(guards: &'static [&'static str]) -> impl Strategy<Value = 
         let path: String = path
             .iter()
             .enumerate()
-            .map(|(at, segment)| format!("/{}", segment.replace('}', &format!("{at}}}"))))
+            .map(|(at, segment)| format!("/{}", named(segment, at)))
             .collect();
         let (exact, path) = match tail {
             "exact" if path.is_empty() => ("exact", String::from("/")),
@@ -95,6 +109,14 @@ pub(super) fn guarded(guards: &'static [&'static str]) -> impl Strategy<Value = 
         };
         (host, format!("{methods} {exact} \"{path}\" {guard} => x,"))
     })
+}
+
+/// The segment with a name of its own for its parameter.
+fn named(segment: &str, at: usize) -> String {
+    match segment.strip_prefix('{') {
+        Some(rest) => format!("{{p{at}_{rest}"),
+        None => segment.to_owned(),
+    }
 }
 
 pub(super) fn source(routes: &[(usize, String)]) -> String {
@@ -148,6 +170,7 @@ pub(super) fn table(model: &Model, forest: &Forest) -> Table {
             Flat::CANDIDATE,
         ))))[..candidates],
     )
+    .with_kinds(flat.kinds.clone().leak())
 }
 
 /// The rules, read one route at a time.
@@ -161,7 +184,9 @@ fn naive(model: &Model, host: &str, path: &str) -> Vec<Candidate> {
         .collect();
     taking.sort_by(|(i, a), (j, b)| {
         let any = |route: &Route| route.label == "*";
-        more_specific(a.pattern.as_ref().unwrap(), b.pattern.as_ref().unwrap())
+        let (x, y) = (a.pattern.as_ref().unwrap(), b.pattern.as_ref().unwrap());
+        more_specific(x, y)
+            .then(values(x).cmp(&values(y)))
             .then(b.accepts.specificity().cmp(&a.accepts.specificity()))
             .then(any(a).cmp(&any(b)))
             .then(i.cmp(j))
@@ -211,7 +236,7 @@ fn takes(pattern: &Pattern, path: &str) -> bool {
         .zip(&segments)
         .all(|(segment, text)| match segment {
             Segment::Literal(literal) => literal == text,
-            Segment::Param(_) => !text.is_empty(),
+            Segment::Param(_, kind) => kind.takes(text),
         });
     start
         && match pattern.tail {
@@ -221,14 +246,23 @@ fn takes(pattern: &Pattern, path: &str) -> bool {
         }
 }
 
+/// How many values the lists have.
+fn values(pattern: &Pattern) -> usize {
+    let values = pattern.segments.iter().map(|segment| match segment {
+        Segment::Param(_, Kind::OneOf(values)) => values.len(),
+        _ => 0,
+    });
+    values.sum()
+}
+
 /// Segment by segment: literal, parameter, `{*rest}`, the end of a prefix; an exact end before that of a prefix.
 fn more_specific(a: &Pattern, b: &Pattern) -> Ordering {
     let kind = |pattern: &Pattern, at: usize| match (pattern.segments.get(at), &pattern.tail) {
         (Some(Segment::Literal(_)), _) => 1,
-        (Some(Segment::Param(_)), _) => 2,
+        (Some(Segment::Param(_, kind)), _) => kind.rank(),
         (None, Tail::Exact) => 0,
-        (None, Tail::Rest(_)) => 3,
-        (None, Tail::Prefix) => 4,
+        (None, Tail::Rest(_)) => 7,
+        (None, Tail::Prefix) => 8,
     };
     let longest = a.segments.len().max(b.segments.len());
     (0..=longest)

@@ -289,6 +289,7 @@ impl Cluster {
             .split('/')
             .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| name.strip_prefix('*').unwrap_or(name))
+            .map(|name| name.split_once(':').map_or(name, |(name, _)| name))
             .collect();
         let unknown = template
             .names()

@@ -50,7 +50,8 @@ pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p 
             if let Some(tail) = inner.strip_prefix('*') {
                 return (tail == name).then_some(rest);
             }
-            if inner == name {
+            let (own, _) = inner.split_once(':').unwrap_or((inner, ""));
+            if own == name {
                 return rest.split('/').next();
             }
         }
@@ -145,5 +146,8 @@ mod tests {
     fn a_parameter_before_the_rest_of_a_prefix_is_one_segment() {
         assert_eq!(param("/users/{id}", "/users/7/orders", "id"), Some("7"));
         assert_eq!(param("/users/{id}", "/users/7/", "id"), Some("7"));
+        let typed = "/{v: 'v1' | 'v2'}/{id: int}";
+        assert_eq!(param(typed, "/v2/7", "v"), Some("v2"));
+        assert_eq!(param(typed, "/v2/7", "id"), Some("7"));
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod export;
 mod guard;
 mod info;
+mod kind;
 mod manifest;
 mod matched;
 mod methods;
@@ -19,6 +20,7 @@ pub use self::{
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
     info::{EnvInfo, RouteInfo, Routes, Variables, routes},
+    kind::{class, is_int, is_slug, is_uuid},
     matched::{Matched, RequestExt},
     methods::Methods,
     segment::{Segments, Step, key},

@@ -9,6 +9,7 @@ use std::fmt;
 use http::Method;
 
 use super::{
+    kind::{CLASSES, class},
     methods::Methods,
     segment::{Segments, Step, key_of},
 };
@@ -37,6 +38,7 @@ pub struct Table {
     lists: &'static [u32],
     candidates: &'static [Candidate],
     own: &'static [&'static str],
+    kinds: &'static [u32],
 }
 
 impl Table {
@@ -60,6 +62,7 @@ impl Table {
             lists,
             candidates,
             own: &[],
+            kinds: &[],
         }
     }
 
@@ -67,6 +70,13 @@ impl Table {
     #[must_use]
     pub const fn with_methods(mut self, own: &'static [&'static str]) -> Self {
         self.own = own;
+        self
+    }
+
+    /// The same table for a gateway with parameters of a [kind](class): four nodes for each row, one for each class of segments.
+    #[must_use]
+    pub const fn with_kinds(mut self, kinds: &'static [u32]) -> Self {
+        self.kinds = kinds;
         self
     }
 
@@ -149,13 +159,26 @@ impl Table {
             let next = self.probe(node, key, segment).unwrap_or(node.other);
             let child = match self.nodes.get(next as usize) {
                 Some(child) if next != NONE => child,
-                _ => return node.more,
+                _ => match self.of_class(next, segment) {
+                    Some(child) => child,
+                    None => return node.more,
+                },
             };
             if last {
                 return child.end;
             }
             node = child;
         }
+    }
+
+    /// The child for a segment by its class, where it matters.
+    fn of_class(&self, next: u32, segment: &[u8]) -> Option<&'static Node> {
+        if next & TYPED == 0 {
+            return None;
+        }
+        let row = (next & !TYPED) as usize * CLASSES;
+        let next = *self.kinds.get(row + usize::from(class(segment)))?;
+        self.nodes.get(next as usize).filter(|_| next != NONE)
     }
 
     fn list(&self, number: u32) -> &'static [Candidate] {
@@ -238,6 +261,9 @@ impl fmt::Debug for Table {
 /// No child: the first node is that of the hosts, to which nothing leads.
 const NONE: u32 = 0;
 
+/// Marks the row of a node whose other segments differ by their class.
+const TYPED: u32 = 1 << 31;
+
 /// A state of the deterministic tree: what is known after some segments of the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
@@ -274,7 +300,8 @@ impl Tree {
     }
 }
 
-/// Nodes from seven integers each: first slot, number of slots, seed of the hash, child for any other segment, and the
+/// Nodes from seven integers each: first slot, number of slots, seed of the hash, child for any other segment (or the row of
+/// [kinds](Table::with_kinds), with the highest bit set), and the
 /// lists for a path that ends here, that ends after a further slash, and that goes on to where no child is.
 pub const fn nodes<const N: usize>(flat: &[u32]) -> [Node; N] {
     let mut nodes = [Node {

@@ -70,7 +70,7 @@ fn unanswered(
     methods: Methods,
     open: &Open,
 ) -> Option<Methods> {
-    let candidates = forest.find(route.host, &path(route));
+    let candidates = forest.find(route.host, &path(model, route));
     methods.each().find(|method| {
         candidates
             .iter()

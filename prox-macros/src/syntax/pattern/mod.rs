@@ -1,11 +1,15 @@
 //! Path patterns: what a route's path may be.
 
+mod kind;
 mod literal;
 mod segment;
 
 use std::fmt;
 
-pub(crate) use self::literal::encoded;
+pub(crate) use self::{
+    kind::{Class, Kind, Lie},
+    literal::encoded,
+};
 use self::{
     literal::characters,
     segment::{Piece, segment},
@@ -23,8 +27,8 @@ pub(crate) struct Pattern {
 pub(crate) enum Segment {
     /// Exactly this text; empty only at the end of an exact path, where it stands for a trailing slash.
     Literal(String),
-    /// `{name}`: any text that is not empty.
-    Param(String),
+    /// `{name}`, or `{name: kind}`.
+    Param(String, Kind),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Pattern {
     /// The names of the parameters, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = &str> {
         let inner = self.segments.iter().filter_map(|segment| match segment {
-            Segment::Param(name) => Some(name.as_str()),
+            Segment::Param(name, _) => Some(name.as_str()),
             Segment::Literal(_) => None,
         });
         let rest = match &self.tail {
@@ -71,7 +75,7 @@ impl fmt::Display for Pattern {
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::Param(name) => write!(f, "/{{{name}}}")?,
+                Segment::Param(name, kind) => write!(f, "/{{{name}{kind}}}")?,
             }
         }
         match &self.tail {
@@ -88,7 +92,7 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
         return Err(vec![elsewhere(value).unwrap_or_else(|| no_slash(value))]);
     };
     let mut flaws = Vec::new();
-    characters(value, &mut flaws);
+    characters(&without_kinds(value), &mut flaws);
     let mut pattern = Pattern {
         segments: Vec::new(),
         tail: if exact { Tail::Exact } else { Tail::Prefix },
@@ -138,6 +142,27 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
     } else {
         Err(flaws)
     }
+}
+
+/// The path with other signs for the kinds of its parameters, which have rules of their own.
+fn without_kinds(value: &str) -> String {
+    let (mut open, mut kind) = (false, false);
+    let plain = value.chars().flat_map(|character| {
+        kind = match character {
+            ':' if open => true,
+            '}' | '/' => false,
+            _ => kind,
+        };
+        open = match character {
+            '{' => true,
+            '}' | '/' => false,
+            _ => open,
+        };
+        let count = if kind { character.len_utf8() } else { 1 };
+        let blank = open && character == ' ';
+        std::iter::repeat_n(if kind || blank { 'x' } else { character }, count)
+    });
+    plain.collect()
 }
 
 /// What other gateways write in the place of a path.

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Segment, literal::literal};
+use super::{
+    Segment,
+    kind::{Kind, kind},
+    literal::literal,
+};
 use crate::diag::Flaw;
 
 /// What stands between two slashes.
@@ -75,6 +79,12 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
                     help: String::from("write a parameter as `{name}`"),
                 });
             };
+            // A regular expression has braces of its own.
+            let inner = piece.get(open + 1..close).unwrap_or_default();
+            let close = match piece.rfind('}') {
+                Some(last) if inner.contains(':') && inner.contains('{') => last,
+                _ => close,
+            };
             if open > 0 || close + 1 < piece.len() {
                 return Err(Flaw {
                     at: whole,
@@ -144,12 +154,10 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
             format!("write `{{*{name}}}`"),
         );
     }
-    if let Some((name, kind)) = inner.split_once(':') {
-        return flaw(
-            format!("a parameter has a name only, not a type or a pattern such as `{kind}`"),
-            format!("write `{{{name}}}`"),
-        );
-    }
+    let (inner, what) = match inner.split_once(':') {
+        Some((name, kind)) => (name.trim_end(), Some((start + 2 + name.len(), kind))),
+        None => (inner, None),
+    };
     let (name, rest) = match inner.strip_prefix('*') {
         Some(name) => (name, true),
         None => (inner, false),
@@ -171,15 +179,25 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
             String::from("a name has letters, digits and `_`, and starts with no digit"),
         );
     }
+    if let (true, Some(_)) = (rest, what) {
+        return flaw(
+            String::from("the rest of a path has no kind: it is any number of segments"),
+            format!("write `{{*{name}}}`"),
+        );
+    }
+    let kind = match what {
+        Some((start, text)) => kind(name, text, start)?,
+        None => Kind::Any,
+    };
     let name = name.to_owned();
     Ok(if rest {
         Piece::Rest(name)
     } else {
-        Piece::Segment(Segment::Param(name))
+        Piece::Segment(Segment::Param(name, kind))
     })
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
 }

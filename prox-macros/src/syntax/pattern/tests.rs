@@ -12,8 +12,16 @@ fn good_patterns_are_shown_as_written() {
         "/files/{*rest}",
         "/a%20b/~x",
         "/a.b/{_x1}",
+        "/{id: int}/{u: uuid}/{s: slug}/{v: 'v1' | 'a%20b'}",
     ] {
         assert_eq!(parse(path, false).unwrap().to_string(), path);
+    }
+    for (written, shown) in [
+        ("/{id:int}", "/{id: int}"),
+        ("/{id :  uuid }/x", "/{id: uuid}/x"),
+        ("/{v:\"a\"|'b'}", "/{v: 'a' | 'b'}"),
+    ] {
+        assert_eq!(parse(written, false).unwrap().to_string(), shown);
     }
     for path in ["/", "/api/", "/api"] {
         assert_eq!(parse(path, true).unwrap().to_string(), path);
@@ -78,9 +86,60 @@ fn each_flaw_has_the_form_to_write() {
             "write `%E2`",
         ),
         (
-            "/{id:int}",
-            "a parameter has a name only, not a type or a pattern such as `int`",
-            "write `{id}`",
+            "/{id:integer}",
+            "`integer` is not a kind of segment",
+            "write `{id: int}`",
+        ),
+        (
+            "/{id: [0-9]+}",
+            "`[0-9]+` is not a kind of segment",
+            "write `{id: int}`",
+        ),
+        (
+            "/{id: string}",
+            "`string` is not a kind of segment",
+            "write `{id}`, which takes any segment",
+        ),
+        (
+            "/{id: [a-f]?x}",
+            "a path has no regular expressions",
+            "a parameter is `{name}`, `{id: int}`, `{id: uuid}`, `{name: slug}` or a list, `{v: 'v1' | 'v2'}`",
+        ),
+        (
+            "/{id:}",
+            "the kind of the parameter `id` is missing",
+            "write `{id}` for any segment, or `{id: int}`",
+        ),
+        (
+            "/{v: v1|v2}",
+            "the values of a list stand in quotes",
+            "write `{v: 'v1' | 'v2'}`",
+        ),
+        (
+            "/{v: 'v1' | 'v1'}",
+            "the value `v1` is there twice",
+            "remove one of them",
+        ),
+        (
+            "/{v: 'v1' |}",
+            "a value is missing in this list",
+            "write `{v: 'v1' | 'v2'}`",
+        ),
+        (
+            "/{v: 'v1' | int}",
+            "a parameter is of the kind `int` or one of a list, not both",
+            "write a route for each",
+        ),
+        ("/{v: ''}", "no segment of a path is ``", "remove it"),
+        (
+            "/{v: 'a b'}",
+            "a segment of a path cannot contain a blank as it is",
+            "write `'a%20b'`",
+        ),
+        (
+            "/{*rest: slug}",
+            "the rest of a path has no kind: it is any number of segments",
+            "write `{*rest}`",
         ),
     ];
     for (path, message, help) in cases {
