@@ -73,6 +73,7 @@ mod tls;
 mod tls_files;
 mod tls_upstream;
 mod trailers;
+mod translated;
 mod trusted;
 mod unix_sockets;
 mod upgrade_bodies;
