@@ -10,7 +10,7 @@ use crate::{
     identity::Principal,
     middleware::{About, Declares, Middleware, Next, Role, role},
     respond,
-    route::{Matched, RouteInfo},
+    route::{self, Matched, RouteInfo},
 };
 
 type Test = Arc<dyn Fn(&Principal, &Parts) -> bool + Send + Sync>;
@@ -210,9 +210,7 @@ impl Middleware for Require {
 }
 
 fn has_param(route: &RouteInfo, param: &str) -> Result<(), String> {
-    let named =
-        |segment: &str| segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) == Some(param);
-    if route.path.split('/').any(named) {
+    if route::names(route.path).any(|name| name == param) {
         return Ok(());
     }
     Err(format!(
@@ -342,5 +340,12 @@ mod tests {
             about.on(&route).collect::<Vec<_>>(),
             ["`Require::claim(..).is_param(\"id\")`: the path has no `{id}`"]
         );
+        for path in ["/{id}", "/x/{id: int}", "/{a}/{id: 'v1' | 'v2'}", "/{*id}"] {
+            let route = RouteInfo {
+                path,
+                ..RouteInfo::EMPTY
+            };
+            assert_eq!(about.on(&route).count(), 0, "{path}");
+        }
     }
 }

@@ -60,6 +60,17 @@ pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p 
     None
 }
 
+/// The names of the parameters of a path: `id` and `rest` of `/{id: int}/{*rest}`.
+pub(crate) fn names(pattern: &str) -> impl Iterator<Item = &str> {
+    let parameters = pattern
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    parameters.map(|inner| {
+        let name = inner.strip_prefix('*').unwrap_or(inner);
+        name.split_once(':').map_or(name, |(name, _)| name)
+    })
+}
+
 /// What Prox knows of a request, as methods on the request and on its head.
 ///
 /// ```

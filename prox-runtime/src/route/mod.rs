@@ -15,6 +15,7 @@ mod preflight;
 mod segment;
 mod table;
 
+pub(crate) use self::matched::names;
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
