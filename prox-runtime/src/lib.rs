@@ -19,6 +19,7 @@ mod framing;
 mod gateway;
 mod handler;
 mod identity;
+mod limits;
 pub mod middleware;
 mod network;
 mod observe;
@@ -27,6 +28,7 @@ mod proxy;
 mod replay;
 mod respond;
 mod route;
+mod secret;
 mod server;
 mod stream;
 mod sync;
@@ -76,6 +78,7 @@ pub use crate::{
     observe::{Hop, Refusal, Refused, Trace},
     pool::PoolOptions,
     route::*,
+    secret::Secret,
     server::{Connections, Server},
     tls::ClientCert,
 };

@@ -17,8 +17,8 @@ pub use prox_runtime::{
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
-    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Server,
-    SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
+    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Secret,
+    Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.
@@ -52,6 +52,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/browsers.md")]
     pub mod browsers {}
+
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
 
     #[doc = include_str!("../docs/balancing.md")]
     pub mod balancing {}

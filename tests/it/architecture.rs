@@ -15,6 +15,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("stream", &[]),
     ("identity", &[]),
     ("network", &[]),
+    ("secret", &[]),
+    ("limits", &["error", "secret", "sync"]),
     ("tls", &["error", "stream", "sync"]),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
@@ -40,8 +42,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "middleware",
         &[
-            "body", "client", "error", "handler", "identity", "network", "observe", "respond",
-            "route", "sync", "time", "tunnel",
+            "body", "client", "error", "handler", "identity", "limits", "network", "observe",
+            "respond", "route", "sync", "time", "tunnel",
         ],
     ),
     (

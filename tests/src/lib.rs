@@ -16,6 +16,7 @@ pub mod memory;
 pub mod names;
 pub mod origin;
 pub mod ports;
+pub mod redis;
 pub mod secure;
 pub mod service;
 pub mod table;

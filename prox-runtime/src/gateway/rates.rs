@@ -8,7 +8,10 @@ use crate::middleware::RateLimit;
 #[derive(Debug)]
 pub struct Limit<F>(pub F);
 
-impl<F: FnOnce() -> RateLimit> Limit<F> {
+impl<F, K, S> Limit<F>
+where
+    F: FnOnce() -> RateLimit<K, S>,
+{
     /// It is ours.
     pub fn verdict(self) -> RateOfZero {
         RateOfZero

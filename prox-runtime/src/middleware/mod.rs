@@ -5,12 +5,13 @@
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
-//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`] and [`Csrf`].
+//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`] and [`Csrf`].
 
 mod about;
 mod access_log;
 mod cors;
 mod csrf;
+mod in_flight;
 mod ip_rules;
 mod on_failure;
 mod origins;
@@ -37,20 +38,30 @@ use crate::{
 };
 
 pub(crate) use self::about::{Ready, Task};
+#[doc(hidden)]
+pub use self::rate_limit::KeyParts;
+#[cfg(feature = "redis")]
+pub use self::rate_limit::Shared;
 pub use self::{
     about::About,
     access_log::AccessLog,
     cors::{AnyOrigin, Cors, ListedOrigins},
     csrf::Csrf,
+    in_flight::InFlight,
     ip_rules::{Allowing, Denying, IpRules},
     on_failure::OnFailure,
-    rate_limit::RateLimit,
+    rate_limit::{
+        ClientNetwork, Everyone, KeyText, LimitKey, Local, Param, PerRoute, RateLimit, param, route,
+    },
     recover::Recover,
     request_id::{RequestId, RequestIdValue},
     role::{Declares, Role},
     security_headers::{OneHost, SecurityHeaders, Subdomains},
     tower::{ServiceHandler, service},
 };
+pub use crate::limits::Rate;
+#[cfg(feature = "redis")]
+pub use crate::limits::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, WhenDown};
 
 /// Stands before a handler: looks at the request, asks [`Next`] or answers by itself, looks at the response.
 ///

@@ -31,6 +31,9 @@ pub use self::{
     target::{cluster, handler, redirect, respond, service},
 };
 
+#[doc(inline)]
+pub use prox_runtime::middleware::{param, route};
+
 /// A word that has no value: what it means is in its documentation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

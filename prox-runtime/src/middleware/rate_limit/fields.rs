@@ -1,19 +1,39 @@
 //! What the client is told of a limit (draft-ietf-httpapi-ratelimit-headers): items of lists, each with a name.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 
-use governor::Quota;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue,
     header::{self, Entry},
 };
 
+use super::verdict::View;
+
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const LEGACY_LEFT: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The name of a limit, as it is written inside of quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name(Arc<str>);
+
+#[cfg(feature = "redis")]
+impl Name {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it has no characters that are printable.
+    pub(super) fn is_default(&self) -> bool {
+        matches!(&*self.0, "" | "default")
+    }
+}
 
 impl Default for Name {
     fn default() -> Self {
@@ -65,79 +85,74 @@ impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, place } = self;
         match place {
-            1 => write!(f, "\"{}\"", name.0),
-            _ => write!(f, "\"{}-{place}\"", name.0),
+            1 => f.write_str(&name.0),
+            _ => write!(f, "{}-{place}", name.0),
         }
     }
 }
 
-/// What does not change from one response to the next.
-#[derive(Clone, Debug)]
-pub(super) struct Fields {
-    burst: u32,
-    /// How long an empty bucket takes to fill, in seconds.
-    fills: u64,
-    /// How long it takes at most until there is one request more, in seconds.
-    next: u64,
-}
-
-impl Fields {
-    pub(super) fn of(quota: Option<Quota>, window: Duration) -> Self {
-        let (burst, fills, next) = match quota {
-            Some(quota) => {
-                let interval = quota.replenish_interval();
-                let burst = quota.burst_size().get();
-                (burst, interval.saturating_mul(burst), interval)
-            }
-            None => (0, window, window),
-        };
-        Self {
-            burst,
-            fills: seconds(fills),
-            next: seconds(next),
+/// Writes what is left in each window.
+///
+/// `Retry-After` is not among the fields, since it belongs to a refusal.
+pub(super) fn add(headers: &mut HeaderMap, name: &Named, view: &View) {
+    let (mut policies, mut left) = (String::new(), String::new());
+    let several = view.windows().count() > 1;
+    for window in view.windows() {
+        if !policies.is_empty() {
+            policies.push_str(", ");
+            left.push_str(", ");
         }
+        for text in [&mut policies, &mut left] {
+            let _ = if several {
+                write!(text, "\"{name}-{}s\"", seconds(window.period))
+            } else {
+                write!(text, "\"{name}\"")
+            };
+        }
+        let _ = write!(policies, ";q={};w={}", window.size, seconds(window.fills));
+        let _ = write!(left, ";r={};t={}", window.left, seconds(window.next));
     }
-
-    pub(super) fn allowed(&self, name: &Named, headers: &mut HeaderMap, left: u32) {
-        self.add(name, headers, left, self.next);
-    }
-
-    pub(super) fn refused(&self, name: &Named, headers: &mut HeaderMap, wait: Duration) {
-        let wait = seconds(wait);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
-        self.add(name, headers, 0, wait);
-    }
-
-    fn add(&self, name: &Named, headers: &mut HeaderMap, left: u32, next: u64) {
-        let Self { burst, fills, .. } = self;
-        let policy = format!("{name};q={burst};w={fills}");
-        join(headers, RATE_LIMIT_POLICY, policy);
-        join(headers, RATE_LIMIT, format!("{name};r={left};t={next}"));
-    }
+    join(headers, RATE_LIMIT_POLICY, policies);
+    join(headers, RATE_LIMIT, left);
 }
 
-/// Puts an item in front of a list. Its other items belong to limits further inside, or to the upstream.
+/// Writes what is left in the emptiest window, as it was done before there was a draft. Fields of an upstream are replaced.
+pub(super) fn add_legacy(headers: &mut HeaderMap, view: &View) {
+    let Some(window) = view.windows().min_by_key(|window| window.left) else {
+        return;
+    };
+    headers.insert(LEGACY_LIMIT, HeaderValue::from(window.size));
+    headers.insert(LEGACY_LEFT, HeaderValue::from(window.left));
+    headers.insert(LEGACY_RESET, HeaderValue::from(seconds(window.next)));
+}
+
+/// Says when to come back.
+pub(super) fn retry_after(headers: &mut HeaderMap, wait: Duration) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+}
+
+/// Puts items in front of a list. Its other items belong to limits further inside, or to the upstream.
 ///
 /// An upstream may write the fields as older drafts have them, without names. Such a field is kept as it is.
-fn join(headers: &mut HeaderMap, name: HeaderName, mut item: String) {
+fn join(headers: &mut HeaderMap, name: HeaderName, mut items: String) {
     match headers.entry(name) {
         Entry::Vacant(place) => {
-            place.insert(value(item));
+            place.insert(value(items));
         }
         Entry::Occupied(mut list) => match list.get_mut() {
             first if first.as_bytes().starts_with(b"\"") && first.to_str().is_ok() => {
-                item.push_str(", ");
-                item.push_str(first.to_str().unwrap_or_default());
-                *first = value(item);
+                items.push_str(", ");
+                items.push_str(first.to_str().unwrap_or_default());
+                *first = value(items);
             }
-            _ => list.append(value(item)),
+            _ => list.append(value(items)),
         },
     }
 }
 
-/// Whole seconds, rounded up, and at least one.
+/// Whole seconds, rounded up, and at least one. A millisecond more is of the rounding of ticks.
 fn seconds(time: Duration) -> u64 {
-    let more = u64::from(time.subsec_nanos() > 0);
+    let more = u64::from(time.subsec_millis() > 0);
     (time.as_secs() + more).max(1)
 }
 

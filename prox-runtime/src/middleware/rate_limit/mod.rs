@@ -3,33 +3,44 @@
 //! This is about a client's own quota, and its answer is `429`. What is too much for the gateway or the upstream is a matter
 //! of limits on connections and queues, whose answer is `503`.
 
-mod buckets;
+mod cost;
 mod fields;
+mod key;
+#[cfg(feature = "redis")]
+mod shared;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::{
     fmt,
-    num::NonZeroU32,
-    sync::{Arc, Mutex},
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use self::{
-    buckets::{Buckets, Key, TextKeys},
-    fields::{Fields, Name, Named},
+use http::HeaderName;
+use tokio::time::Instant;
+
+pub use self::key::{
+    ClientNetwork, Everyone, KeyParts, KeyText, LimitKey, Param, PerRoute, param, route,
 };
-use super::{Middleware, Next};
+#[cfg(feature = "redis")]
+pub use self::shared::Shared;
+#[cfg(feature = "redis")]
+use self::shared::SharedBy;
+use self::{
+    cost::{Charge, Cost},
+    fields::{Name, Named},
+    verdict::{Asked, Verdict, View},
+};
+use super::{About, Middleware, Next};
 use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
+    limits::{self, Bucket, Buckets, Each, Key, MOST, Rate, Slot, Slots, Ticks},
     respond,
-    route::RequestExt,
-};
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, MonotonicClock, Reference},
-    middleware::StateInformationMiddleware,
+    route::{ClientIp, client_ip},
 };
 
 /// How many keys have a bucket of their own, unless the user says otherwise.
@@ -38,20 +49,20 @@ const MOST_KEYS: usize = 65_536;
 /// How long a search for buckets that are full again is not repeated.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// The longest time that a bucket may take to fill, which keeps all arithmetic within 64 bits of nanoseconds.
-const LONGEST: u128 = Duration::from_hours(365 * 24).as_nanos();
-
-/// Limits the requests of each client; who is over the limit gets `429` ([`Failure::RateLimited`]).
+/// Limits the requests of each client; a client that is over the limit gets `429` ([`Failure::RateLimited`]).
 ///
 /// Each client has a bucket of [`burst`](Self::burst) requests, which fills evenly at the rate (GCRA, the "leaky bucket as a
 /// meter"): `per_second(100).burst(20)` takes 20 requests at once, and then one every 10 ms. Requests that are refused cost
-/// nothing. The limit is local to the process, and shared by all that a clone of the layer stands before.
+/// nothing. [`and`](Self::and) adds more windows.
 ///
-/// # Who is a client
+/// The limit is local to the process, or, with the feature `redis`, shared with other gateways by `.shared(..)`. Clones share their buckets, wherever they stand, until one of them gets another key or
+/// another rate.
 ///
-/// By default the address of the connection's other end; an IPv6 address counts by its first 64 bits, since whoever has one
-/// has all of them. Behind another proxy that is the proxy's address: use [`key`](Self::key) there. Connections without an
-/// address share a bucket. There are at most 65 536 buckets, see [`max_keys`](Self::max_keys).
+/// # Which requests share a bucket
+///
+/// By default those of one client address; an IPv6 address counts by its first 64 bits. [`by`](Self::by) takes another
+/// [key](LimitKey). Behind another proxy the address is that of the proxy, unless it is
+/// [trusted](crate::Server::trusted_proxies). There are at most 65 536 buckets, see [`max_keys`](Self::max_keys).
 ///
 /// # What the client is told
 ///
@@ -81,63 +92,326 @@ const LONGEST: u128 = Duration::from_hours(365 * 24).as_nanos();
 /// assert_eq!(refused.headers()["ratelimit"], "\"default\";r=0;t=60");
 /// # });
 /// ```
+pub struct RateLimit<K = ClientIp, S = Local> {
+    /// Of the type `K`, which is left to say what the limit goes by.
+    key: Arc<dyn LimitKey>,
+    options: Options,
+    /// Made with the first request, and shared by clones.
+    core: Arc<OnceLock<Core>>,
+    place: PhantomData<fn() -> (K, S)>,
+}
+
+/// The buckets of a [`RateLimit`] are those of the process.
+#[derive(Clone, Copy, Debug)]
+pub enum Local {}
+
 #[derive(Clone)]
-pub struct RateLimit {
-    rate: u32,
-    window: Duration,
-    burst: u32,
+struct Options {
+    rates: Vec<Rate>,
     most: usize,
-    by: By,
-    /// None if there is nothing that could be allowed.
-    limiter: Option<Arc<dyn Limit>>,
     name: Name,
-    fields: Fields,
+    cost: Cost,
+    charge: Option<Charge>,
+    plan: Option<Plan>,
+    quiet: bool,
+    legacy: bool,
+    problems: Vec<String>,
+    #[cfg(feature = "redis")]
+    shared: Option<SharedBy>,
 }
 
-/// What a request's key is made from.
-#[derive(Clone)]
-enum By {
-    Client,
-    Nothing,
-    Text(TextKeys, TextOf),
+type Plan = Arc<dyn Fn(&Parts) -> Option<Rate> + Send + Sync>;
+
+/// The buckets, and the time by which they go.
+struct Core {
+    started: Instant,
+    /// What the time was then.
+    base: u64,
+    ticks: Ticks,
+    calendar: bool,
+    list: Each<Bucket>,
+    buckets: Buckets,
+    #[cfg(feature = "redis")]
+    refused: shared::Refused,
 }
 
-type TextOf = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+impl Core {
+    fn new(options: &Options) -> Self {
+        let ticks = options.ticks();
+        let calendar = options.calendar();
+        let rates = options.rates.iter();
+        let list: Each<Bucket> = rates.map(|rate| rate.bucket(ticks, calendar)).collect();
+        Self {
+            started: Instant::now(),
+            base: options.base(),
+            ticks,
+            calendar,
+            buckets: Buckets::new(list.len(), options.most, ticks.of(SWEEP)),
+            list,
+            #[cfg(feature = "redis")]
+            refused: shared::Refused::default(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.base + self.ticks.of(self.started.elapsed())
+    }
+
+    fn view(&self, now: u64, asked: &Asked, slots: &[Slot], refused: bool) -> View {
+        View {
+            ticks: self.ticks,
+            now,
+            asked: *asked,
+            slots: slots.iter().copied().collect::<Slots>(),
+            refused,
+        }
+    }
+
+    fn take(&self, key: Key, asked: &Asked) -> Verdict {
+        let now = self.now();
+        self.buckets.change(key, now, |slots| {
+            let fits = limits::take(now, &asked.windows, slots);
+            let view = self.view(now, asked, slots, !fits);
+            if fits {
+                (Verdict::Passed(view), true)
+            } else {
+                (Verdict::Refused(view), false)
+            }
+        })
+    }
+
+    fn charge(&self, key: Key, asked: &Asked) -> View {
+        let now = self.now();
+        self.buckets.change(key, now, |slots| {
+            limits::charge(now, &asked.windows, slots);
+            (self.view(now, asked, slots, false), true)
+        })
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[expect(clippy::unused_self, reason = "limits that are shared differ")]
+impl Options {
+    fn ticks(&self) -> Ticks {
+        Ticks::NANOS
+    }
+
+    fn calendar(&self) -> bool {
+        false
+    }
+
+    /// Not 0, which is the time of a bucket that is full.
+    fn base(&self) -> u64 {
+        1
+    }
+}
 
 impl RateLimit {
     /// `rate` requests in a second, and as many at once unless [`burst`](Self::burst) says otherwise.
     ///
-    /// 0 refuses every request: a limit that was configured by mistake is seen at once, and lets nobody through. More than
+    /// 0 refuses every request: a limit that was configured by mistake is seen at once, and lets nothing through. More than
     /// 1 000 000 000 is that.
     pub fn per_second(rate: u32) -> Self {
-        Self::per(rate, Duration::from_secs(1))
+        Self::new(Rate::per_second(rate))
     }
 
     /// `rate` requests in a minute; else as [`per_second`](Self::per_second).
     pub fn per_minute(rate: u32) -> Self {
-        Self::per(rate, Duration::from_mins(1))
+        Self::new(Rate::per_minute(rate))
     }
 
-    fn per(rate: u32, window: Duration) -> Self {
-        let limit = Self {
-            rate,
-            window,
-            burst: rate,
-            most: MOST_KEYS,
-            by: By::Client,
-            limiter: None,
-            name: Name::default(),
-            fields: Fields::of(None, window),
-        };
-        limit.ready()
+    /// `rate` requests in an hour; else as [`per_second`](Self::per_second).
+    pub fn per_hour(rate: u32) -> Self {
+        Self::new(Rate::per_hour(rate))
     }
 
+    /// `rate` requests in 24 hours; else as [`per_second`](Self::per_second).
+    pub fn per_day(rate: u32) -> Self {
+        Self::new(Rate::per_day(rate))
+    }
+
+    /// `rate` requests in 30 days; else as [`per_second`](Self::per_second).
+    pub fn per_month(rate: u32) -> Self {
+        Self::new(Rate::per_month(rate))
+    }
+
+    /// A limit of this rate.
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            key: Arc::new(client_ip()),
+            options: Options {
+                rates: vec![rate],
+                most: MOST_KEYS,
+                name: Name::default(),
+                cost: Cost::Fixed(1),
+                charge: None,
+                plan: None,
+                quiet: false,
+                legacy: false,
+                problems: Vec::new(),
+                #[cfg(feature = "redis")]
+                shared: None,
+            },
+            core: Arc::default(),
+            place: PhantomData,
+        }
+    }
+
+    /// A bucket for each value of `key`: [`client_ip()`](crate::client_ip), [`param("tenant")`](param), [`route()`](route), a
+    /// function, a tuple of these, and more; see [`LimitKey`].
+    ///
+    /// Do not take a header, a cookie or a part of the query that nothing has checked before: a client would send another value with
+    /// each request. Only a hash of the value is kept.
+    ///
+    /// ```
+    /// use prox_runtime::{Parts, RequestExt, client_ip, middleware::{RateLimit, param, route}};
+    ///
+    /// // For routes with `{tenant}` in their path.
+    /// let tenant = RateLimit::per_second(50).by(param("tenant"));
+    /// let each = RateLimit::per_second(5).by((client_ip(), route()));
+    /// let method = RateLimit::per_second(5).by(|req: &Parts| Some(req.method.to_string()));
+    /// # let _ = (tenant, each, method);
+    /// ```
+    pub fn by<K: LimitKey>(self, key: K) -> RateLimit<K> {
+        RateLimit {
+            key: Arc::new(key),
+            options: self.options,
+            core: Arc::default(),
+            place: PhantomData,
+        }
+    }
+
+    /// One bucket for all requests, whichever client sends them.
+    pub fn global(self) -> RateLimit<Everyone> {
+        self.by(Everyone(()))
+    }
+}
+
+impl<K, S> RateLimit<K, S> {
     /// How many requests may come at once after a pause; by default the number of the rate.
     ///
-    /// 0 refuses every request. A burst that would take more than a year to come back is cut to a year's.
+    /// 0 refuses every request. A burst that would take more than a year to come back is cut to a year's. It is about the
+    /// first window; [`Rate::burst`] is that of another one.
     pub fn burst(mut self, requests: u32) -> Self {
-        self.burst = requests;
-        self.ready()
+        if let Some(rate) = self.options.rates.first_mut() {
+            *rate = rate.burst(requests);
+        }
+        self.renewed()
+    }
+
+    /// Adds a window. A request has to fit into all of them, and what one refuses costs nothing in the others. There may be four.
+    ///
+    /// In the fields that the client gets, each window has the name of the limit and its seconds: `default-1s`, `default-60s`.
+    ///
+    /// ```
+    /// use prox_runtime::middleware::{Rate, RateLimit};
+    ///
+    /// let limit = RateLimit::per_second(10).and(Rate::per_minute(300)).and(Rate::per_day(50_000));
+    /// # let _ = limit;
+    /// ```
+    pub fn and(mut self, rate: Rate) -> Self {
+        self.options.rates.push(rate);
+        self.renewed()
+    }
+
+    /// What each request costs; 1 by default. A cost above the burst is an error when the gateway starts.
+    ///
+    /// Clones of a limit may differ in it, and share their buckets:
+    ///
+    /// ```
+    /// use prox_runtime::middleware::RateLimit;
+    ///
+    /// let limit = RateLimit::per_minute(100);
+    /// let (read, report) = (limit.clone(), limit.cost(20));
+    /// # let _ = (read, report);
+    /// ```
+    ///
+    /// With 0, requests pass as long as nothing is owed: for limits that are [charged](Self::charge) later.
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.options.cost = Cost::Fixed(cost);
+        self
+    }
+
+    /// What a request costs, by its head. A request whose cost is above the burst is always refused.
+    ///
+    /// ```
+    /// use prox_runtime::{Parts, middleware::RateLimit};
+    ///
+    /// let limit = RateLimit::per_minute(100)
+    ///     .cost_by(|req: &Parts| if req.method.is_safe() { 1 } else { 5 });
+    /// # let _ = limit;
+    /// ```
+    pub fn cost_by(mut self, cost: impl Fn(&Parts) -> u32 + Send + Sync + 'static) -> Self {
+        self.options.cost = Cost::By(Arc::new(cost));
+        self
+    }
+
+    /// What a request has cost besides, by a field of its response: a number of decimal digits. The client does not get the field.
+    ///
+    /// It is for costs that only the upstream knows, such as tokens of a language model. They may exceed what is left: then the
+    /// bucket owes up to one full bucket, and requests are refused until that is back. Of several fields the largest counts, and
+    /// a malformed one costs nothing.
+    ///
+    /// A client that leaves before the head of the response is not charged. So let requests [cost](Self::cost) something as well.
+    ///
+    /// ```
+    /// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::RateLimit};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let limit = RateLimit::per_minute(1000).charge_header("x-tokens");
+    /// let model = handler(async |_: Request| {
+    ///     http::Response::builder().header("x-tokens", "1500").body(Body::empty()).unwrap()
+    /// });
+    /// let response = limit.handle(Request::new(Body::empty()), Next::new(model)).await;
+    /// assert_eq!(response.headers()["ratelimit"], "\"default\";r=0;t=31");
+    /// assert!(!response.headers().contains_key("x-tokens"));
+    /// # });
+    /// ```
+    pub fn charge_header(mut self, name: impl AsRef<str>) -> Self {
+        let name = name.as_ref();
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            self.options.charge = Some(Charge::Header(name));
+        } else {
+            let problem = format!("`.charge_header({name:?})` is not the name of a header");
+            self.options.problems.push(problem);
+        }
+        self
+    }
+
+    /// What a request has cost besides, by the head of its response; else as [`charge_header`](Self::charge_header).
+    ///
+    /// ```
+    /// use prox_runtime::{Response, middleware::RateLimit};
+    ///
+    /// // Failed logins cost more.
+    /// let limit = RateLimit::per_minute(20)
+    ///     .charge(|response: &Response| if response.status() == 401 { 4 } else { 0 });
+    /// # let _ = limit;
+    /// ```
+    pub fn charge(mut self, charge: impl Fn(&Response) -> u32 + Send + Sync + 'static) -> Self {
+        self.options.charge = Some(Charge::By(Arc::new(charge)));
+        self
+    }
+
+    /// A rate of its own for each request instead of the first window, such as that of a tenant's plan. Where it is `None` the rate
+    /// of the limit counts.
+    ///
+    /// The buckets stay what they are when a plan changes: what has been taken is taken.
+    ///
+    /// ```
+    /// use prox_runtime::{Parts, RequestExt, middleware::{Rate, RateLimit, param}};
+    ///
+    /// let limit = RateLimit::per_second(10).by(param("tenant")).plan(|req: &Parts| {
+    ///     (req.param("tenant") == Some("acme")).then(|| Rate::per_second(500))
+    /// });
+    /// # let _ = limit;
+    /// ```
+    pub fn plan<R: Into<Option<Rate>>>(
+        mut self,
+        plan: impl Fn(&Parts) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.options.plan = Some(Arc::new(move |req| plan(req).into()));
+        self
     }
 
     /// The name of the limit in the fields that the client gets; `default` by default.
@@ -156,156 +430,207 @@ impl RateLimit {
     /// # });
     /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        self.name = Name::new(name.as_ref());
+        self.options.name = Name::new(name.as_ref());
         self
     }
 
-    /// One bucket for all requests, whoever sends them.
-    pub fn global(mut self) -> Self {
-        self.by = By::Nothing;
+    /// Writes `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (in seconds from now) as well, for clients that know
+    /// nothing else. They are those of the window with the least left; those of the upstream are replaced.
+    pub fn legacy_headers(mut self) -> Self {
+        self.options.legacy = true;
         self
     }
 
-    /// One bucket for each value of `key`, such as a tenant or an API key that was checked before.
-    ///
-    /// All requests for which it is `None` share a bucket, so that who leaves the key out gains nothing. Do not take a header
-    /// that a client may choose freely: it would choose a new one for every request. Only a hash of the value is kept.
-    ///
-    /// ```
-    /// use prox_runtime::{RequestExt, middleware::RateLimit};
-    ///
-    /// // For routes with `{tenant}` in their path.
-    /// let limit = RateLimit::per_second(50).key(|parts| parts.param("tenant").map(str::to_owned));
-    /// ```
-    pub fn key(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.by = By::Text(TextKeys::default(), Arc::new(key));
+    /// Tells the client nothing of the limit. A refusal still has its status and `Retry-After`.
+    pub fn quiet(mut self) -> Self {
+        self.options.quiet = true;
         self
     }
 
-    /// How many keys have a bucket of their own; 65 536 by default, which is at most 5 MB.
+    /// How many keys have a bucket of their own; 65 536 by default, which is at most 6 MB for a limit with one window.
     ///
     /// When there are as many, buckets that are full again are dropped, at most once in a second. New keys for which there
     /// is no room then share one bucket until there is; keys that have one keep it.
     pub fn max_keys(mut self, keys: usize) -> Self {
-        self.most = keys;
-        self.ready()
+        self.options.most = keys;
+        self.renewed()
     }
 
-    /// Makes the buckets anew, for what the options say now.
-    fn ready(self) -> Self {
-        self.with_clock(MonotonicClock)
-    }
-
-    fn with_clock<C>(mut self, clock: C) -> Self
-    where
-        C: Clock + Send + Sync + 'static,
-    {
-        let quota = self.quota();
-        self.fields = Fields::of(quota, self.window);
-        self.limiter =
-            quota.map(|quota| Arc::new(Limiter::new(quota, self.most, clock)) as Arc<dyn Limit>);
+    /// The options are those of other buckets now.
+    fn renewed(mut self) -> Self {
+        self.core = Arc::default();
         self
     }
 
-    fn quota(&self) -> Option<Quota> {
-        let interval = self.window.checked_div(self.rate)?;
-        let interval = interval.max(Duration::from_nanos(1));
-        let most = u32::try_from(LONGEST / interval.as_nanos()).unwrap_or(u32::MAX);
-        let burst = NonZeroU32::new(self.burst.min(most))?;
-        Some(Quota::with_period(interval)?.allow_burst(burst))
+    fn core(&self) -> &Core {
+        self.core.get_or_init(|| Core::new(&self.options))
     }
 
-    fn key_of(&self, req: Request) -> (Key, Request) {
-        match &self.by {
-            By::Nothing => (Key::Shared, req),
-            By::Client => (req.client_ip().map_or(Key::Shared, Key::from), req),
-            By::Text(keys, of) => {
-                let (parts, body) = req.into_parts();
-                let key = of(&parts).map_or(Key::Shared, |text| keys.key(&text));
-                (key, Request::from_parts(parts, body))
-            }
+    fn asked(&self, core: &Core, req: &Parts) -> Asked {
+        let mut buckets = core.list;
+        let plan = self.options.plan.as_ref();
+        if let Some(rate) = plan.and_then(|plan| plan(req))
+            && let Some(first) = buckets.first_mut()
+        {
+            *first = rate.bucket(core.ticks, core.calendar);
+        }
+        let debts = self.options.charge.is_some();
+        Asked::new(buckets, self.options.cost.of(req), debts)
+    }
+
+    fn key(&self, core: &Core, req: &Parts) -> Key {
+        let mut writer = core.buckets.writer();
+        self.key.write(req, &mut KeyParts::hash(&mut writer));
+        writer.key()
+    }
+
+    /// Tells the client what is left.
+    fn tell(&self, response: &mut Response, name: Option<&Named>, view: &View) {
+        let Some(name) = name else { return };
+        let headers = response.headers_mut();
+        fields::add(headers, name, view);
+        if self.options.legacy {
+            fields::add_legacy(headers, view);
         }
     }
 }
 
-impl fmt::Debug for RateLimit {
+impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
+    async fn handle(&self, req: Request, next: Next) -> Response {
+        let core = self.core();
+        let (mut parts, body) = req.into_parts();
+        let key = self.key(core, &parts);
+        let asked = self.asked(core, &parts);
+        let quiet = self.options.quiet;
+        let name = (!quiet).then(|| Named::take(&self.options.name, &mut parts.extensions));
+        #[cfg(feature = "redis")]
+        let shared = self.options.shared.as_ref().map(|by| {
+            let text = shared::text(&self.options.name, &*self.key, &parts);
+            shared::Access::new(by, core, &self.options.name, key, text)
+        });
+        #[cfg(feature = "redis")]
+        let verdict = match &shared {
+            Some(shared) => shared.take(&asked).await,
+            None => core.take(key, &asked),
+        };
+        #[cfg(not(feature = "redis"))]
+        let verdict = core.take(key, &asked);
+        let mut view = match verdict {
+            Verdict::Passed(view) => Some(view),
+            #[cfg(feature = "redis")]
+            Verdict::Unlimited => None,
+            #[cfg(feature = "redis")]
+            Verdict::Unavailable => {
+                let grpc = respond::is_grpc(&parts.headers);
+                return respond::failure(Failure::LimitUnavailable, grpc);
+            }
+            Verdict::Refused(view) => {
+                let grpc = respond::is_grpc(&parts.headers);
+                let mut response = respond::failure(Failure::RateLimited, grpc);
+                fields::retry_after(response.headers_mut(), view.wait());
+                self.tell(&mut response, name.as_ref(), &view);
+                return response;
+            }
+        };
+        let mut response = next.run(Request::from_parts(parts, body)).await;
+        let charge = self.options.charge.as_ref();
+        match charge.map_or(0, |charge| charge.take(&mut response)) {
+            0 => {}
+            cost => {
+                let asked = asked.costing(cost);
+                #[cfg(feature = "redis")]
+                let charged = match &shared {
+                    Some(shared) => shared.charge(&asked).await,
+                    None => Some(core.charge(key, &asked)),
+                };
+                #[cfg(not(feature = "redis"))]
+                let charged = Some(core.charge(key, &asked));
+                view = charged.or(view);
+            }
+        }
+        if let Some(view) = view {
+            self.tell(&mut response, name.as_ref(), &view);
+        }
+        response
+    }
+
+    fn about(&self, about: &mut About) {
+        for problem in self.options.problems() {
+            about.problem(format!("`RateLimit`: {problem}"));
+        }
+        if let Some(problem) = self.key.problem() {
+            about.problem(format!("`RateLimit::by`: {problem}"));
+        }
+    }
+}
+
+impl Options {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems.clone();
+        if self.rates.len() > MOST {
+            problems.push(format!(
+                "{} windows are more than the {MOST} that a limit may have: remove some `.and(..)`",
+                self.rates.len()
+            ));
+        }
+        for (at, rate) in self.rates.iter().enumerate() {
+            let before = self.rates.iter().take(at);
+            if before
+                .map(Rate::period)
+                .any(|period| period == rate.period())
+            {
+                let period = rate.period().as_secs();
+                problems.push(format!(
+                    "two windows of {period} s: keep the one that allows less"
+                ));
+            }
+        }
+        if let Cost::Fixed(cost) = self.cost {
+            let buckets = self
+                .rates
+                .iter()
+                .map(|rate| rate.bucket(Ticks::NANOS, false).size);
+            // A rate of 0 is allowed, and refuses everything.
+            if let Some(least) = buckets.filter(|&size| size > 0).min()
+                && u64::from(cost) > least
+            {
+                problems.push(format!(
+                    "`.cost({cost})` is above a bucket of {least}, so every request would be refused: write a larger burst or a smaller cost"
+                ));
+            }
+            if cost == 0 && self.charge.is_none() {
+                let problem =
+                    "`.cost(0)` limits nothing without `.charge(..)` or `.charge_header(..)`";
+                problems.push(problem.into());
+            }
+        }
+        #[cfg(feature = "redis")]
+        problems.extend(self.problems_of_sharing());
+        if self.most == 0 {
+            problems.push("`.max_keys(0)` has no room for a key: write at least 1".into());
+        }
+        problems
+    }
+}
+
+impl<K, S> Clone for RateLimit<K, S> {
+    fn clone(&self) -> Self {
+        Self {
+            key: Arc::clone(&self.key),
+            options: self.options.clone(),
+            core: Arc::clone(&self.core),
+            place: PhantomData,
+        }
+    }
+}
+
+impl<K, S> fmt::Debug for RateLimit<K, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
-            .field("name", &self.name)
-            .field("rate", &self.rate)
-            .field("window", &self.window)
-            .field("burst", &self.burst)
-            .field("max_keys", &self.most)
+            .field("name", &self.options.name)
+            .field("rates", &self.options.rates)
+            .field("cost", &self.options.cost)
+            .field("max_keys", &self.options.most)
             .finish_non_exhaustive()
-    }
-}
-
-impl Middleware for RateLimit {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let (key, mut req) = self.key_of(req);
-        let name = Named::take(&self.name, req.extensions_mut());
-        let verdict = match &self.limiter {
-            Some(limiter) => limiter.take(key),
-            None => Err(self.window),
-        };
-        match verdict {
-            Ok(left) => {
-                let mut response = next.run(req).await;
-                self.fields.allowed(&name, response.headers_mut(), left);
-                response
-            }
-            Err(wait) => {
-                let grpc = respond::is_grpc(req.headers());
-                let mut response = respond::failure(Failure::RateLimited, grpc);
-                self.fields.refused(&name, response.headers_mut(), wait);
-                response
-            }
-        }
-    }
-}
-
-/// A limiter on any clock.
-trait Limit: Send + Sync {
-    /// Takes one request out of a bucket: how many are left, or how long it is until there is one.
-    fn take(&self, key: Key) -> Result<u32, Duration>;
-}
-
-struct Limiter<C: Clock> {
-    gcra: RateLimiter<Key, Buckets, C, StateInformationMiddleware>,
-    most: usize,
-    /// When buckets were last dropped.
-    swept: Mutex<C::Instant>,
-}
-
-impl<C: Clock> Limiter<C> {
-    fn new(quota: Quota, most: usize, clock: C) -> Self {
-        Self {
-            swept: Mutex::new(clock.now()),
-            gcra: RateLimiter::new(quota, Buckets::new(most), clock),
-            most,
-        }
-    }
-
-    /// Drops the buckets that are full again. While one thread does it the others do not wait.
-    fn sweep(&self) {
-        let now = self.gcra.clock().now();
-        if let Ok(mut swept) = self.swept.try_lock()
-            && Duration::from(now.duration_since(*swept)) >= SWEEP
-        {
-            *swept = now;
-            self.gcra.retain_recent();
-        }
-    }
-}
-
-impl<C: Clock + Send + Sync> Limit for Limiter<C> {
-    fn take(&self, key: Key) -> Result<u32, Duration> {
-        if self.gcra.len() >= self.most {
-            self.sweep();
-        }
-        match self.gcra.check_key(&key) {
-            Ok(state) => Ok(state.remaining_burst_capacity()),
-            Err(until) => Err(until.wait_time_from(self.gcra.clock().now())),
-        }
     }
 }

@@ -1,0 +1,294 @@
+//! What tells the requests of one bucket from those of another.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::{
+    handler::Parts,
+    limits::KeyWriter,
+    route::{ClientIp, RequestExt, RequestKey},
+};
+
+/// The part of an IPv6 address that one customer of a provider gets at least.
+const NETWORK: u8 = 64;
+
+/// What [`RateLimit::by`](super::RateLimit::by) and [`InFlight::by`](crate::middleware::InFlight::by) take: each value of a key has
+/// a bucket of its own.
+///
+/// | key | a bucket for each |
+/// |---|---|
+/// | [`client_ip()`](crate::client_ip) | address of a client; IPv6 addresses count by their network, see [`ClientIp::ipv6`] |
+/// | [`param("tenant")`](param) | text of a parameter of the path |
+/// | [`route()`](route) | route |
+/// | [`header("x-key")`](crate::header()), [`cookie(..)`](crate::cookie), [`query(..)`](crate::query) | value; a client can send another one with each request, so use these behind a layer that checks them |
+/// | `Fn(&Parts) -> Option<String>` | text, or number: anything that is `Into<Option<T>>` with `T: AsRef<[u8]>` |
+/// | `(a, b)`, `(a, b, c)`, `(a, b, c, d)` | combination |
+///
+/// Requests without the part share a bucket. So a client that leaves it out gains nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key of a limit",
+    label = "requests cannot be told apart by this",
+    note = "a key is `client_ip()`, `param(\"name\")`, `route()`, `header(\"name\")`, `cookie(\"name\")`, `query(\"name\")`, a `Fn(&prox::Parts) -> Option<String>`, or a tuple of these"
+)]
+pub trait LimitKey: Send + Sync + 'static {
+    /// Writes the parts of the key.
+    #[doc(hidden)]
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
+
+    /// What is wrong with the key as it is configured.
+    #[doc(hidden)]
+    fn problem(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What a key is written to.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct KeyParts<'a>(Sink<'a>);
+
+#[derive(Debug)]
+enum Sink<'a> {
+    Hash(&'a mut KeyWriter),
+    #[cfg(feature = "redis")]
+    Bytes(&'a mut Vec<u8>),
+}
+
+impl<'a> KeyParts<'a> {
+    pub(in crate::middleware) fn hash(writer: &'a mut KeyWriter) -> Self {
+        Self(Sink::Hash(writer))
+    }
+
+    /// Writes bytes that are the same in every process.
+    #[cfg(feature = "redis")]
+    pub(super) fn bytes(bytes: &'a mut Vec<u8>) -> Self {
+        Self(Sink::Bytes(bytes))
+    }
+
+    fn add(&mut self, part: Option<&[u8]>) {
+        match &mut self.0 {
+            Sink::Hash(writer) => writer.part(part),
+            #[cfg(feature = "redis")]
+            Sink::Bytes(bytes) => {
+                let length = part.map_or(u64::MAX, |part| part.len() as u64);
+                bytes.extend(length.to_le_bytes());
+                bytes.extend(part.unwrap_or_default());
+            }
+        }
+    }
+
+    fn address(&mut self, ip: Option<IpAddr>, bits: u8) {
+        match ip.map(|ip| ip.to_canonical()) {
+            None => self.add(None),
+            Some(IpAddr::V4(ip)) => self.add(Some(&ip.octets())),
+            Some(IpAddr::V6(ip)) => {
+                let host = u32::from(128 - bits.min(128));
+                let mask = u128::MAX.checked_shl(host).unwrap_or(0);
+                let network = Ipv6Addr::from_bits(ip.to_bits() & mask);
+                self.add(Some(&network.octets()));
+            }
+        }
+    }
+}
+
+/// All requests are one: made by [`RateLimit::global`](super::RateLimit::global).
+#[derive(Clone, Copy, Debug)]
+pub struct Everyone(pub(in crate::middleware) ());
+
+impl LimitKey for Everyone {
+    fn write(&self, _: &Parts, _: &mut KeyParts<'_>) {}
+}
+
+impl LimitKey for ClientIp {
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.address(Self::of(req), NETWORK);
+    }
+}
+
+/// The network of the client; made by [`ClientIp::ipv6`].
+#[derive(Clone, Copy, Debug)]
+pub struct ClientNetwork {
+    bits: u8,
+}
+
+impl ClientIp {
+    /// As the key of a limit: IPv6 clients count by the first `bits` bits of their address, 64 by default, because a customer has at
+    /// least a network of that size, and often one of 56 or 48 bits. IPv4 addresses count whole.
+    ///
+    /// Numbers outside of 1 to 128 are an error when the gateway starts.
+    ///
+    /// ```
+    /// use prox_runtime::{client_ip, middleware::RateLimit};
+    ///
+    /// let limit = RateLimit::per_second(10).by(client_ip().ipv6(56));
+    /// # let _ = limit;
+    /// ```
+    pub fn ipv6(self, bits: u8) -> ClientNetwork {
+        ClientNetwork { bits }
+    }
+}
+
+impl LimitKey for ClientNetwork {
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.address(ClientIp::of(req), self.bits);
+    }
+
+    fn problem(&self) -> Option<String> {
+        let fits = (1..=128).contains(&self.bits);
+        (!fits).then(|| {
+            format!(
+                "`.ipv6({})` is not the length of a prefix: write a number from 1 to 128, such as 64",
+                self.bits
+            )
+        })
+    }
+}
+
+impl<K: Send + Sync + 'static> LimitKey for RequestKey<K> {
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.add(self.bytes(req));
+    }
+
+    fn problem(&self) -> Option<String> {
+        RequestKey::problem(self).map(str::to_owned)
+    }
+}
+
+/// A parameter of the path as the key of a limit; made by [`param`].
+#[derive(Clone, Debug)]
+pub struct Param(String);
+
+/// The text of `{name}` in the path of the route, as the key of a limit.
+///
+/// Routes without that name share a bucket.
+///
+/// ```
+/// use prox_runtime::middleware::{RateLimit, param};
+///
+/// // For routes with `{tenant}` in their path.
+/// let limit = RateLimit::per_second(50).by(param("tenant"));
+/// # let _ = limit;
+/// ```
+pub fn param(name: impl Into<String>) -> Param {
+    Param(name.into())
+}
+
+impl LimitKey for Param {
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.add(req.param(&self.0).map(str::as_bytes));
+    }
+
+    fn problem(&self) -> Option<String> {
+        let wrong = self.0.is_empty() || self.0.contains(['{', '}', '/']);
+        wrong.then(|| {
+            let name = self.0.trim_matches(['{', '}', '*', '/']);
+            let name = if name.is_empty() { "tenant" } else { name };
+            format!(
+                "{:?} is not the name of a parameter: write `param({name:?})` for `{{{name}}}`",
+                self.0
+            )
+        })
+    }
+}
+
+/// The route as the key of a limit; made by [`route`].
+#[derive(Clone, Copy, Debug)]
+pub struct PerRoute(());
+
+/// The route that takes the request, as the key of a limit: a layer around several routes limits each of them by itself.
+///
+/// ```
+/// use prox_runtime::{client_ip, middleware::{RateLimit, route}};
+///
+/// let limit = RateLimit::per_second(5).by((client_ip(), route()));
+/// # let _ = limit;
+/// ```
+pub fn route() -> PerRoute {
+    PerRoute(())
+}
+
+impl LimitKey for PerRoute {
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        // Other gateways may have the same route in another place of their tables.
+        let route = req.route().map(ToString::to_string);
+        parts.add(route.as_deref().map(str::as_bytes));
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, R, T> LimitKey for F
+where
+    F: Fn(&Parts) -> R + Send + Sync + 'static,
+    R: KeyText<Text = T>,
+    T: AsRef<[u8]>,
+{
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        let text = self(req).into_text();
+        parts.add(text.as_ref().map(AsRef::as_ref));
+    }
+}
+
+/// What a function returns that is the key of a limit: a text, or nothing for requests that share a bucket.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the text of a key",
+    label = "the function of a key returns this",
+    note = "a key is a `String`, a `Vec<u8>`, or an `Option` of one of these"
+)]
+pub trait KeyText {
+    /// What the key is made of.
+    #[doc(hidden)]
+    type Text: AsRef<[u8]>;
+
+    /// The text, if there is one.
+    #[doc(hidden)]
+    fn into_text(self) -> Option<Self::Text>;
+}
+
+impl KeyText for String {
+    type Text = Self;
+
+    fn into_text(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl KeyText for Vec<u8> {
+    type Text = Self;
+
+    fn into_text(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl<T: AsRef<[u8]>> KeyText for Option<T> {
+    type Text = T;
+
+    fn into_text(self) -> Self {
+        self
+    }
+}
+
+macro_rules! tuples {
+    ($($($name:ident)+;)+) => {$(
+        impl<$($name: LimitKey),+> LimitKey for ($($name,)+) {
+            fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+                #[expect(non_snake_case, reason = "each is called as its type")]
+                let ($($name,)+) = self;
+                $($name.write(req, parts);)+
+            }
+
+            fn problem(&self) -> Option<String> {
+                #[expect(non_snake_case, reason = "each is called as its type")]
+                let ($($name,)+) = self;
+                let problems = [$($name.problem()),+];
+                let problems: Vec<String> = problems.into_iter().flatten().collect();
+                (!problems.is_empty()).then(|| problems.join("; "))
+            }
+        }
+    )+};
+}
+
+tuples! {
+    A B;
+    A B C;
+    A B C D;
+}

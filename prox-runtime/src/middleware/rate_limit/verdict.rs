@@ -1,0 +1,108 @@
+//! What a limit has decided, and what is left.
+
+use std::time::Duration;
+
+use crate::limits::{Bucket, Each, Slots, Ticks, Windows};
+
+/// What one request asks of a limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) buckets: Each<Bucket>,
+    pub(super) windows: Windows,
+    /// Whether the response will tell what it has cost.
+    debts: bool,
+}
+
+impl Asked {
+    pub(super) fn new(buckets: Each<Bucket>, cost: u32, debts: bool) -> Self {
+        let asked = Self {
+            buckets,
+            windows: Windows::new(0),
+            debts,
+        };
+        asked.costing(cost)
+    }
+
+    /// The same, at another cost.
+    pub(super) fn costing(mut self, cost: u32) -> Self {
+        let windows = self.buckets.iter();
+        let windows = windows.map(|bucket| bucket.window(cost, self.debts));
+        self.windows = windows.collect();
+        self
+    }
+}
+
+/// What a limit says of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    Passed(View),
+    Refused(View),
+    /// It passes, and nothing is known of what is left.
+    #[cfg(feature = "redis")]
+    Unlimited,
+    /// It must not pass, since nothing is known.
+    #[cfg(feature = "redis")]
+    Unavailable,
+}
+
+/// The buckets of a key after a decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) ticks: Ticks,
+    pub(super) now: u64,
+    pub(super) asked: Asked,
+    pub(super) slots: Slots,
+    /// Whether the request does not fit.
+    pub(super) refused: bool,
+}
+
+/// What is left in one window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    pub(super) period: Duration,
+    pub(super) size: u64,
+    pub(super) fills: Duration,
+    pub(super) left: u64,
+    /// How long it is until there is more, or until the request fits that was refused.
+    pub(super) next: Duration,
+}
+
+impl View {
+    pub(super) fn windows(&self) -> impl Iterator<Item = Level> {
+        let windows = self.asked.windows.iter().zip(self.slots.iter());
+        let both = self.asked.buckets.iter().zip(windows);
+        both.map(|(bucket, (window, slot))| {
+            let wait = if self.refused {
+                window.wait(self.now, *slot)
+            } else {
+                0
+            };
+            let next = match wait {
+                0 => window.next(self.now, *slot),
+                wait => wait,
+            };
+            Level {
+                period: bucket.period,
+                size: bucket.size,
+                fills: bucket.fills,
+                left: window.left(self.now, *slot),
+                next: if bucket.size == 0 {
+                    bucket.period
+                } else {
+                    self.ticks.time(next)
+                },
+            }
+        })
+    }
+
+    /// How long it is until the request fits.
+    pub(super) fn wait(&self) -> Duration {
+        let windows = self.asked.windows.iter().zip(self.slots.iter());
+        let waits = windows.map(|(window, slot)| window.wait(self.now, *slot));
+        let longest = self.ticks.time(waits.max().unwrap_or(0));
+        let empty = self.asked.buckets.iter().filter(|bucket| bucket.size == 0);
+        empty
+            .map(|bucket| bucket.period)
+            .fold(longest, Duration::max)
+    }
+}

@@ -1,0 +1,40 @@
+//! A text that must not be shown.
+
+use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
+
+/// A secret: a password, a key, or a URL that has one.
+///
+/// It is read from the environment by a line `env KEY: Secret;`, or parsed. There is no conversion from a literal, so that a
+/// secret in the source is at least seen. Its `Debug` output says nothing of it.
+///
+/// ```
+/// use prox_runtime::Secret;
+///
+/// let secret: Secret = "hunter2".parse()?;
+/// assert_eq!(secret.expose(), "hunter2");
+/// assert_eq!(format!("{secret:?}"), "Secret");
+/// # Ok::<_, std::convert::Infallible>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
