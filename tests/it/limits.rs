@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use prox::{
-    Failure,
+    Failure, Parts, Principal,
     dsl::{param, route},
-    middleware::{InFlight, Rate, RateLimit},
+    middleware::{Authenticate, InFlight, Rate, RateLimit, Verdict},
 };
 use prox_tests::{
     client::{HyperClient, Speaks, body, head},
@@ -63,6 +63,28 @@ async fn clients_of_every_protocol_share_a_bucket_and_are_told() {
     }
 }
 
+/// Believes what a field says, as no authenticator should.
+struct Caller;
+
+impl Authenticate for Caller {
+    async fn authenticate(&self, req: &mut Parts) -> Verdict {
+        let name = req
+            .headers
+            .get("x-caller")
+            .and_then(|name| name.to_str().ok());
+        match name {
+            Some(name) => {
+                Verdict::Admitted(Principal::new("field", name).with_claim("plan", "gold"))
+            }
+            None => Verdict::Absent,
+        }
+    }
+
+    fn challenge(&self) -> Option<http::HeaderValue> {
+        None
+    }
+}
+
 #[tokio::test]
 async fn keys_are_written_in_a_gateway() {
     let gateway = Served::start(prox::gateway! {
@@ -75,7 +97,11 @@ async fn keys_are_written_in_a_gateway() {
             "/a" => respond(200, "a"),
             "/b" => respond(200, "b"),
         }
-        "/h" => respond(200, "h") with [RateLimit::per_hour(1).by(header("x-key"))],
+        "/h" with [Caller] {
+            "/" => respond(200, "h") with [RateLimit::per_hour(1).by(header("x-key"))],
+            "/who" => respond(200, "who") with [RateLimit::per_hour(1).by(principal())],
+            "/plan" => respond(200, "plan") with [RateLimit::per_hour(1).by((route(), claim("plan")))],
+        }
     })
     .await;
     let mut client = client_at(7, gateway.address()).await;
@@ -86,18 +112,29 @@ async fn keys_are_written_in_a_gateway() {
         ("/r/a", 200),
         ("/r/b", 200),
         ("/r/a", 429),
-        ("/h", 200),
-        ("/h", 429),
     ] {
         client.get(target).await.expect(status);
+    }
+    for (target, fields, status) in [
+        ("/h", "X-Caller: ada", 200),
+        ("/h", "X-Caller: bob", 429),
+        ("/h", "X-Caller: ada\r\nX-Key: a", 200),
+        ("/h/who", "X-Caller: ada", 200),
+        ("/h/who", "X-Caller: bob", 200),
+        ("/h/who", "X-Caller: ada", 429),
+        ("/h/plan", "X-Caller: ada", 200),
+        ("/h/plan", "X-Caller: bob", 429),
+    ] {
+        client
+            .send(head("GET", target, &format!("{fields}\r\n")))
+            .await;
+        client.response("GET").await.expect(status);
     }
     client_at(8, gateway.address())
         .await
         .get("/r/a")
         .await
         .expect(200);
-    client.send(head("GET", "/h", "X-Key: a\r\n")).await;
-    client.response("GET").await.expect(200);
 }
 
 #[tokio::test]
@@ -254,14 +291,16 @@ fn what_is_wrong_with_limits_is_said_at_once_with_the_routes() {
         with [InFlight::max(0)];
         "/a" => respond(200, "a") with [RateLimit::per_second(5).cost(6)],
         "/b" => respond(200, "b") with [RateLimit::per_second(5).by(param("{id}"))],
+        "/c/{id}" => respond(200, "c") with [InFlight::max(5).by((param("id"), param("tenant")))],
     };
     let error = gateway.expect_err("it cannot start").to_string();
     let lines: Vec<_> = error.lines().collect();
-    assert_eq!(lines.len(), 3, "{error}");
+    assert_eq!(lines.len(), 4, "{error}");
     for (line, start) in lines.iter().zip([
         "`InFlight::max(0)` lets no request through",
         "route `/a`: `RateLimit`: `.cost(6)` is above a bucket of 5",
         "route `/b`: `RateLimit::by`: \"{id}\" is not the name of a parameter: write `param(\"id\")`",
+        "route `/c/{id}`: `InFlight::by`: the path has no `{tenant}`",
     ]) {
         assert!(line.starts_with(start), "{error}");
     }

@@ -1,6 +1,11 @@
 //! What tells callers apart that are known: the words `principal()` and `claim(..)`.
 
-use crate::{handler::Parts, identity::Claim, route::RequestExt};
+use crate::{
+    handler::Parts,
+    identity::Claim,
+    middleware::{KeyParts, LimitKey, role},
+    route::RequestExt,
+};
 
 /// Tells known callers apart, by who has vouched for them and their subject: see [`principal`].
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,22 @@ impl ByClaim {
     /// The path.
     pub fn path(&self) -> &str {
         &self.0
+    }
+}
+
+impl LimitKey for ByPrincipal {
+    type Role = role::NeedsIdentity;
+
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.add(self.of(req).as_deref().map(str::as_bytes));
+    }
+}
+
+impl LimitKey for ByClaim {
+    type Role = role::NeedsIdentity;
+
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        parts.add(self.of(req).as_deref().map(str::as_bytes));
     }
 }
 

@@ -15,8 +15,8 @@ use http::{HeaderValue, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
-    About, Middleware, Next,
-    rate_limit::{Everyone, KeyParts, LimitKey},
+    About, Declares, Middleware, Next,
+    rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
 };
 use crate::{
     body::Body,
@@ -55,7 +55,7 @@ use crate::{
 pub struct InFlight<K = Everyone> {
     most: u32,
     /// Of the type `K`, which is left to say what the limit goes by.
-    key: Arc<dyn LimitKey>,
+    key: Arc<dyn AnyKey>,
     places: Arc<Places>,
     /// What is said to a request for which there is no place.
     failure: Failure,
@@ -146,10 +146,12 @@ impl<K: 'static> Middleware for InFlight<K> {
         if self.most == 0 {
             about.problem("`InFlight::max(0)` lets no request through: write at least 1");
         }
-        if let Some(problem) = self.key.problem() {
-            about.problem(format!("`InFlight::by`: {problem}"));
-        }
+        self.key.about("InFlight", about);
     }
+}
+
+impl<K: LimitKey> Declares for InFlight<K> {
+    type Role = K::Role;
 }
 
 impl<K> Clone for InFlight<K> {

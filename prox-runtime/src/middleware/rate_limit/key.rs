@@ -1,11 +1,18 @@
 //! What tells the requests of one bucket from those of another.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use crate::{
     handler::Parts,
     limits::KeyWriter,
-    route::{ClientIp, RequestExt, RequestKey},
+    middleware::{
+        About,
+        role::{self, IsRole, Role},
+    },
+    route::{ClientIp, RequestExt, RequestKey, RouteInfo},
 };
 
 /// The part of an IPv6 address that one customer of a provider gets at least.
@@ -19,7 +26,9 @@ const NETWORK: u8 = 64;
 /// | [`client_ip()`](crate::client_ip) | address of a client; IPv6 addresses count by their network, see [`ClientIp::ipv6`] |
 /// | [`param("tenant")`](param) | text of a parameter of the path |
 /// | [`route()`](route) | route |
-/// | [`header("x-key")`](crate::header()), [`cookie(..)`](crate::cookie), [`query(..)`](crate::query) | value; a client can send another one with each request, so use these behind a layer that checks them |
+/// | [`principal()`](crate::auth::principal) | caller, behind a layer that says who it is |
+/// | [`claim("tenant")`](crate::auth::claim) | value of a claim of the caller |
+/// | [`header("x-key")`](crate::header()), [`cookie(..)`](crate::cookie), [`query(..)`](crate::query) | value, behind a layer that turns strangers away: a client can send another value with each request |
 /// | `Fn(&Parts) -> Option<String>` | text, or number: anything that is `Into<Option<T>>` with `T: AsRef<[u8]>` |
 /// | `(a, b)`, `(a, b, c)`, `(a, b, c, d)` | combination |
 ///
@@ -27,9 +36,13 @@ const NETWORK: u8 = 64;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a limit",
     label = "requests cannot be told apart by this",
-    note = "a key is `client_ip()`, `param(\"name\")`, `route()`, `header(\"name\")`, `cookie(\"name\")`, `query(\"name\")`, a `Fn(&prox::Parts) -> Option<String>`, or a tuple of these"
+    note = "a key is `client_ip()`, `principal()`, `claim(\"name\")`, `param(\"name\")`, `route()`, `header(\"name\")`, `cookie(\"name\")`, `query(\"name\")`, a `Fn(&prox::Parts) -> Option<String>`, or a tuple of these"
 )]
 pub trait LimitKey: Send + Sync + 'static {
+    /// What the key needs of the layers before its limit.
+    #[doc(hidden)]
+    type Role: KeyRole;
+
     /// Writes the parts of the key.
     #[doc(hidden)]
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
@@ -38,6 +51,78 @@ pub trait LimitKey: Send + Sync + 'static {
     #[doc(hidden)]
     fn problem(&self) -> Option<String> {
         None
+    }
+
+    /// What is wrong with the key on this route.
+    #[doc(hidden)]
+    fn problem_of(&self, route: &RouteInfo) -> Option<String> {
+        let _ = route;
+        None
+    }
+}
+
+/// The role of a limit by its key. Of several keys, what one of them needs is needed.
+#[doc(hidden)]
+pub trait KeyRole: IsRole {
+    /// That of both together.
+    type And<R: KeyRole>: KeyRole;
+    /// That of both, where the other needs to know who the caller is.
+    type AndIdentity: KeyRole;
+}
+
+impl KeyRole for role::Plain {
+    type And<R: KeyRole> = R;
+    type AndIdentity = role::NeedsIdentity;
+}
+
+impl KeyRole for role::NeedsIdentity {
+    type And<R: KeyRole> = R::AndIdentity;
+    type AndIdentity = Self;
+}
+
+impl KeyRole for role::KeyedByClient {
+    type And<R: KeyRole> = Self;
+    type AndIdentity = Self;
+}
+
+/// A key of any type.
+pub(in crate::middleware) trait AnyKey: Send + Sync {
+    fn role(&self) -> Role;
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
+    fn problem(&self) -> Option<String>;
+    fn problem_of(&self, route: &RouteInfo) -> Option<String>;
+}
+
+impl dyn AnyKey {
+    /// Says of a limit of this name what its key is about.
+    pub(in crate::middleware) fn about(self: &Arc<Self>, name: &'static str, about: &mut About) {
+        about.role(self.role());
+        if let Some(problem) = self.problem() {
+            about.problem(format!("`{name}::by`: {problem}"));
+        }
+        let key = Arc::clone(self);
+        about.check(move |route| match key.problem_of(route) {
+            Some(problem) => Err(format!("`{name}::by`: {problem}")),
+            None => Ok(()),
+        });
+    }
+}
+
+impl<K: LimitKey> AnyKey for K {
+    fn role(&self) -> Role {
+        K::Role::ROLE
+    }
+
+    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+        LimitKey::write(self, req, parts);
+    }
+
+    fn problem(&self) -> Option<String> {
+        LimitKey::problem(self)
+    }
+
+    fn problem_of(&self, route: &RouteInfo) -> Option<String> {
+        LimitKey::problem_of(self, route)
     }
 }
 
@@ -64,7 +149,7 @@ impl<'a> KeyParts<'a> {
         Self(Sink::Bytes(bytes))
     }
 
-    fn add(&mut self, part: Option<&[u8]>) {
+    pub(crate) fn add(&mut self, part: Option<&[u8]>) {
         match &mut self.0 {
             Sink::Hash(writer) => writer.part(part),
             #[cfg(feature = "redis")]
@@ -95,10 +180,14 @@ impl<'a> KeyParts<'a> {
 pub struct Everyone(pub(in crate::middleware) ());
 
 impl LimitKey for Everyone {
+    type Role = role::Plain;
+
     fn write(&self, _: &Parts, _: &mut KeyParts<'_>) {}
 }
 
 impl LimitKey for ClientIp {
+    type Role = role::Plain;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         parts.address(Self::of(req), NETWORK);
     }
@@ -128,6 +217,8 @@ impl ClientIp {
 }
 
 impl LimitKey for ClientNetwork {
+    type Role = role::Plain;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         parts.address(ClientIp::of(req), self.bits);
     }
@@ -144,6 +235,8 @@ impl LimitKey for ClientNetwork {
 }
 
 impl<K: Send + Sync + 'static> LimitKey for RequestKey<K> {
+    type Role = role::KeyedByClient;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         parts.add(self.bytes(req));
     }
@@ -159,7 +252,7 @@ pub struct Param(String);
 
 /// The text of `{name}` in the path of the route, as the key of a limit.
 ///
-/// Routes without that name share a bucket.
+/// A route without that name is an error when the gateway starts.
 ///
 /// ```
 /// use prox_runtime::middleware::{RateLimit, param};
@@ -173,6 +266,8 @@ pub fn param(name: impl Into<String>) -> Param {
 }
 
 impl LimitKey for Param {
+    type Role = role::Plain;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         parts.add(req.param(&self.0).map(str::as_bytes));
     }
@@ -187,6 +282,14 @@ impl LimitKey for Param {
                 self.0
             )
         })
+    }
+
+    fn problem_of(&self, route: &RouteInfo) -> Option<String> {
+        let inner = |segment: &'static str| segment.strip_prefix('{')?.strip_suffix('}');
+        let mut names = route.path.split('/').filter_map(inner);
+        let named = names.any(|name| name.trim_start_matches('*') == self.0);
+        let problem = LimitKey::problem(self).is_none() && !named;
+        problem.then(|| format!("the path has no `{{{}}}`", self.0))
     }
 }
 
@@ -207,6 +310,8 @@ pub fn route() -> PerRoute {
 }
 
 impl LimitKey for PerRoute {
+    type Role = role::Plain;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         // Other gateways may have the same route in another place of their tables.
         let route = req.route().map(ToString::to_string);
@@ -221,6 +326,8 @@ where
     R: KeyText<Text = T>,
     T: AsRef<[u8]>,
 {
+    type Role = role::Plain;
+
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         let text = self(req).into_text();
         parts.add(text.as_ref().map(AsRef::as_ref));
@@ -267,9 +374,14 @@ impl<T: AsRef<[u8]>> KeyText for Option<T> {
     }
 }
 
+/// The role of two keys.
+type Both<A, B> = <<A as LimitKey>::Role as KeyRole>::And<<B as LimitKey>::Role>;
+
 macro_rules! tuples {
-    ($($($name:ident)+;)+) => {$(
+    ($($($name:ident)+ => $role:ty;)+) => {$(
         impl<$($name: LimitKey),+> LimitKey for ($($name,)+) {
+            type Role = $role;
+
             fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
                 #[expect(non_snake_case, reason = "each is called as its type")]
                 let ($($name,)+) = self;
@@ -283,12 +395,18 @@ macro_rules! tuples {
                 let problems: Vec<String> = problems.into_iter().flatten().collect();
                 (!problems.is_empty()).then(|| problems.join("; "))
             }
+
+            fn problem_of(&self, route: &RouteInfo) -> Option<String> {
+                #[expect(non_snake_case, reason = "each is called as its type")]
+                let ($($name,)+) = self;
+                [$($name.problem_of(route)),+].into_iter().flatten().next()
+            }
         }
     )+};
 }
 
 tuples! {
-    A B;
-    A B C;
-    A B C D;
+    A B => Both<A, B>;
+    A B C => <Both<A, B> as KeyRole>::And<C::Role>;
+    A B C D => <<Both<A, B> as KeyRole>::And<C::Role> as KeyRole>::And<D::Role>;
 }

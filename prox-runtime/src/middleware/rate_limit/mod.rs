@@ -22,8 +22,9 @@ use std::{
 use http::HeaderName;
 use tokio::time::Instant;
 
+pub(super) use self::key::AnyKey;
 pub use self::key::{
-    ClientNetwork, Everyone, KeyParts, KeyText, LimitKey, Param, PerRoute, param, route,
+    ClientNetwork, Everyone, KeyParts, KeyRole, KeyText, LimitKey, Param, PerRoute, param, route,
 };
 #[cfg(feature = "redis")]
 pub use self::shared::Shared;
@@ -34,7 +35,7 @@ use self::{
     fields::{Name, Named},
     verdict::{Asked, Verdict, View},
 };
-use super::{About, Middleware, Next};
+use super::{About, Declares, Middleware, Next};
 use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
@@ -94,7 +95,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// ```
 pub struct RateLimit<K = ClientIp, S = Local> {
     /// Of the type `K`, which is left to say what the limit goes by.
-    key: Arc<dyn LimitKey>,
+    key: Arc<dyn AnyKey>,
     options: Options,
     /// Made with the first request, and shared by clones.
     core: Arc<OnceLock<Core>>,
@@ -260,8 +261,8 @@ impl RateLimit {
     /// A bucket for each value of `key`: [`client_ip()`](crate::client_ip), [`param("tenant")`](param), [`route()`](route), a
     /// function, a tuple of these, and more; see [`LimitKey`].
     ///
-    /// Do not take a header, a cookie or a part of the query that nothing has checked before: a client would send another value with
-    /// each request. Only a hash of the value is kept.
+    /// Only a hash of the value is kept. A header, a cookie or a part of the query does not compile as a key unless a layer before the
+    /// limit says who the caller is: else a client sends another value with each request, and has no limit.
     ///
     /// ```
     /// use prox_runtime::{Parts, RequestExt, client_ip, middleware::{RateLimit, param, route}};
@@ -558,10 +559,12 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
         for problem in self.options.problems() {
             about.problem(format!("`RateLimit`: {problem}"));
         }
-        if let Some(problem) = self.key.problem() {
-            about.problem(format!("`RateLimit::by`: {problem}"));
-        }
+        self.key.about("RateLimit", about);
     }
+}
+
+impl<K: LimitKey, S> Declares for RateLimit<K, S> {
+    type Role = K::Role;
 }
 
 impl Options {

@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Core, KeyParts, LimitKey, Local, Options, RateLimit,
+    AnyKey, Core, KeyParts, Local, Options, RateLimit,
     fields::Name,
     verdict::{Asked, Verdict, View},
 };
@@ -152,7 +152,7 @@ impl Options {
 }
 
 /// The key of a request in a store. It tells nothing of the client, and is the same in every gateway.
-pub(super) fn text(name: &Name, key: &dyn LimitKey, req: &Parts) -> String {
+pub(super) fn text(name: &Name, key: &dyn AnyKey, req: &Parts) -> String {
     let mut bytes = Vec::new();
     key.write(req, &mut KeyParts::bytes(&mut bytes));
     let mut text = format!("prox:{{{}:", name.text());
