@@ -18,6 +18,7 @@ mod desync;
 mod discovery;
 mod dropped_answers;
 mod early_answers;
+mod edge_layers;
 mod embedded_clients;
 mod embedded_work;
 mod embedding;

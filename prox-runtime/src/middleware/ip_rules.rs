@@ -94,7 +94,14 @@ impl<K> IpRules<K> {
         }
     }
 
-    fn lets_in(&self, req: &Request) -> bool {
+    /// What is wrong with the lists.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        let name = if self.allows { "allow" } else { "deny" };
+        let problems = self.problems.iter();
+        problems.map(move |problem| format!("`IpRules::{name}`: {problem}"))
+    }
+
+    pub(super) fn lets_in(&self, req: &Request) -> bool {
         let address = req.client_ip().map(|ip| ip.to_canonical());
         address.is_some_and(|ip| self.networks.contain(ip) == self.allows)
     }
@@ -109,12 +116,11 @@ impl<K: Send + Sync + 'static> Middleware for IpRules<K> {
     }
 
     fn about(&self, about: &mut About) {
-        let name = if self.allows { "allow" } else { "deny" };
         if self.allows {
             about.role(Role::Admits);
         }
-        for problem in &self.problems {
-            about.problem(format!("`IpRules::{name}`: {problem}"));
+        for problem in self.problems() {
+            about.problem(problem);
         }
     }
 }

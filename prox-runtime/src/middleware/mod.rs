@@ -5,14 +5,19 @@
 //! function `async fn(Request, Next) -> impl IntoResponse`. One trait, [`IntoLayer`], takes them all.
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
-//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`] and [`Csrf`].
+//! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`], [`BodyLimit`] and [`Csrf`]; and
+//! [`ErrorPages`], [`Fallback`] and [`Maintenance`].
 
 mod about;
 mod access_log;
+mod body_limit;
 mod cors;
 mod csrf;
+mod error_pages;
+mod fallback;
 mod in_flight;
 mod ip_rules;
+mod maintenance;
 mod on_failure;
 mod origins;
 mod rate_limit;
@@ -38,17 +43,21 @@ use crate::{
 };
 
 pub(crate) use self::about::{Ready, Task};
-#[doc(hidden)]
-pub use self::rate_limit::KeyParts;
 #[cfg(feature = "redis")]
 pub use self::rate_limit::Shared;
+#[doc(hidden)]
+pub use self::rate_limit::{KeyParts, KeyRole};
 pub use self::{
     about::About,
     access_log::AccessLog,
+    body_limit::BodyLimit,
     cors::{AnyOrigin, Cors, ListedOrigins},
     csrf::Csrf,
+    error_pages::ErrorPages,
+    fallback::Fallback,
     in_flight::InFlight,
     ip_rules::{Allowing, Denying, IpRules},
+    maintenance::{Maintenance, Switch},
     on_failure::OnFailure,
     rate_limit::{
         ClientNetwork, Everyone, KeyText, LimitKey, Local, Param, PerRoute, RateLimit, param, route,

@@ -1,0 +1,165 @@
+//! Limits how large the body of a request may be.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::{About, Middleware, Next};
+use crate::{
+    body::Body,
+    error::{Error, Failure, Place},
+    handler::{Request, Response},
+    respond,
+};
+
+/// Refuses requests whose body is larger than so many bytes with `413` ([`Failure::BodyTooLarge`]).
+///
+/// A `Content-Length` above the limit is refused at once: before the client is told to go on sending (`100 Continue`), and before the
+/// upstream is asked. A body without a length is counted while it passes. When it is over the limit the request to the upstream is
+/// aborted, and the client gets `413`, unless the response has begun already. Nothing is buffered.
+///
+/// Of several limits around a route the smallest counts. A WebSocket has no body. For a gRPC stream of the client's it is the sum of
+/// its messages.
+///
+/// ```
+/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::BodyLimit};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let next = Next::new(handler(async |_| "read"));
+/// let response = BodyLimit::max(4).handle(Request::new(Body::from("hello")), next).await;
+/// assert_eq!(response.status(), 413);
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit {
+    most: u64,
+}
+
+impl BodyLimit {
+    /// Bodies of at most so many bytes. 0 is an error when the gateway starts: guard the method instead.
+    pub fn max(bytes: u64) -> Self {
+        Self { most: bytes }
+    }
+}
+
+impl Middleware for BodyLimit {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        let hint = req.body().size_hint();
+        let most = self.most;
+        async move {
+            if hint.lower() > most {
+                let grpc = respond::is_grpc(req.headers());
+                return respond::failure(Failure::BodyTooLarge, grpc);
+            }
+            // The length is that of the message, which the server holds the client to.
+            if hint.exact().is_some() {
+                return next.run(req).await;
+            }
+            next.run(req.map(|body| Body::boxed(Counted { body, left: most })))
+                .await
+        }
+    }
+
+    fn about(&self, about: &mut About) {
+        if self.most == 0 {
+            about.problem("`BodyLimit::max(0)` refuses every body: write at least 1");
+        }
+    }
+}
+
+/// A body that fails when it is longer than it may be.
+struct Counted {
+    body: Body,
+    left: u64,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &next
+            && let Some(data) = frame.data_ref()
+        {
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => {
+                    self.body = Body::empty();
+                    let error = Error::failure(Failure::BodyTooLarge).at(Place::Request);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::{
+        handler::{BoxHandler, handler},
+        middleware::IntoLayer,
+    };
+
+    /// Pieces without a length.
+    struct Pieces(std::vec::IntoIter<&'static str>);
+
+    impl HttpBody for Pieces {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            let next = self.0.next();
+            Poll::Ready(next.map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_length_is_counted() {
+        async fn read(req: Request) -> Result<String, Error> {
+            let bytes = req.into_body().collect().await?.to_bytes();
+            Ok(bytes.len().to_string())
+        }
+        let layer = BodyLimit::max(6).into_layer();
+        let target = layer.wrap(BoxHandler::new(handler(read)));
+        for (pieces, status) in [
+            (vec!["abc", "def"], 200),
+            (vec!["abcdef", ""], 200),
+            (vec!["abc", "defg"], 413),
+            (vec!["abcdefg"], 413),
+            (vec!["abc", "def", "g"], 413),
+        ] {
+            let about = format!("{pieces:?}");
+            let body = Body::new(Pieces(pieces.into_iter()));
+            let response = target.call(Request::new(body)).await;
+            assert_eq!(response.status(), status, "{about}");
+        }
+        for (body, status) in [("", 200), ("abcdef", 200), ("abcdefg", 413)] {
+            let response = target.call(Request::new(Body::from(body))).await;
+            assert_eq!(response.status(), status, "{body}");
+        }
+    }
+}
