@@ -61,6 +61,7 @@ mod peers;
 mod preflights;
 mod proxy_protocol;
 mod readiness;
+mod redirects;
 mod refused;
 mod retries;
 mod reuse;

@@ -8,6 +8,7 @@ pub(crate) mod expect;
 mod hosts;
 mod imports;
 mod lists;
+mod location;
 pub(crate) mod mirrors;
 mod names;
 mod together;

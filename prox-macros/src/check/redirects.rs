@@ -1,16 +1,23 @@
-//! Where redirects lead.
+//! Where redirects lead. What a location may be is in [`location`](super::location).
+
+use std::borrow::Cow;
 
 use proc_macro2::TokenTree;
 
-use super::{answers::status, expect::host_of};
+use super::{
+    answers::status,
+    expect::host_of,
+    location::{form, missing},
+    witness::{path, path_with},
+};
 use crate::{
-    diag::{Diagnostics, Flaw},
+    diag::Diagnostics,
     model::{Methods, Model, Route, tree::Forest},
     syntax::{
         ast::{Target, Text},
         calls::{Call, each_call, each_expr},
         cursor::text_of,
-        pattern::encoded,
+        pattern::Tail,
     },
 };
 
@@ -35,6 +42,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
         for (status, location) in redirects {
             match form(&location.value) {
                 Some(flaw) => diag.flaw(&location, flaw),
+                None if missing(&location, route, diag) => {}
                 None if plain => {
                     let from = follow(model, forest, place, status, &location.value);
                     lead = from.map(|to| Lead { to, location });
@@ -72,7 +80,7 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
         }
         if way.len() == 1 {
             // Of a whole URL, the scheme or the port may be another server's.
-            if lead.location.value.starts_with('/') {
+            if is_local(&lead.location.value) {
                 circle(route, &lead.location, diag);
             }
             continue;
@@ -94,6 +102,13 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
     }
 }
 
+/// Whether the location is surely on the same host, and the same scheme and port.
+fn is_local(location: &str) -> bool {
+    ["/", "{path}", "{below}", "{scheme}://{host}/", "{scheme}://{host}{"]
+        .iter()
+        .any(|start| location.starts_with(start))
+}
+
 /// The status and the location of `redirect(308, "/v1")`.
 fn redirect(call: &Call<'_>) -> Option<(u16, Text)> {
     if call.method || call.name != "redirect" {
@@ -108,53 +123,6 @@ fn redirect(call: &Call<'_>) -> Option<(u16, Text)> {
     Some((number.unwrap_or(308), location))
 }
 
-/// What is wrong with a location, whatever the route is.
-fn form(location: &str) -> Option<Flaw> {
-    let flaw = |at, message: &str, help| {
-        Some(Flaw {
-            at,
-            message: message.to_owned(),
-            help,
-        })
-    };
-    if let Some(at) = location.find('{') {
-        let end = location.find('}').map_or(location.len(), |end| end + 1);
-        return flaw(
-            at..end.max(at + 1),
-            "the location of a redirect is sent as it is written, without parameters",
-            String::from("write a handler that answers with a `Location` of its own"),
-        );
-    }
-    if let Some(at) = location.find(|c: char| !c.is_ascii_graphic()) {
-        return flaw(
-            at..at + location[at..].chars().next().map_or(1, char::len_utf8),
-            "the location of a redirect has no blanks and nothing outside of ASCII",
-            format!("write `\"{}\"`", encoded(location)),
-        );
-    }
-    let scheme = location.split_once(':').is_some_and(|(scheme, rest)| {
-        // `localhost:8080` has a port, and no scheme.
-        scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
-            && !rest.starts_with(|c: char| c.is_ascii_digit())
-    });
-    if location.starts_with(['/', '?', '#', '.']) || scheme {
-        return None;
-    }
-    let first = location.split('/').next().unwrap_or_default();
-    let host = first.contains(['.', ':']);
-    flaw(
-        0..0,
-        "the location of a redirect starts with `/` or with a scheme",
-        if host {
-            format!("write `\"https://{location}\"`, or `\"/{location}\"`")
-        } else {
-            format!("write `\"/{location}\"`")
-        },
-    )
-}
-
 /// The route that surely takes the request that follows the redirect, if it is one of this gateway.
 fn follow(
     model: &Model,
@@ -164,6 +132,7 @@ fn follow(
     location: &str,
 ) -> Option<usize> {
     let route = model.routes.get(place)?;
+    let location = &*witnessed(model, forest, place, location)?;
     let (host, rest) = if location.starts_with('/') && !location.starts_with("//") {
         (route.host, location)
     } else {
@@ -202,6 +171,50 @@ fn follow(
         accepts && Methods(candidate.methods).contains(method)
     });
     taken.map(|candidate| candidate.route)
+}
+
+/// The location for the example of the route; none if it leads out of the gateway, or if another route takes the example.
+fn witnessed<'l>(
+    model: &Model,
+    forest: &Forest,
+    place: usize,
+    location: &'l str,
+) -> Option<Cow<'l, str>> {
+    if !location.contains('{') {
+        return Some(Cow::Borrowed(location));
+    }
+    let route = model.routes.get(place)?;
+    let path = path(model, route);
+    let first = forest.find(route.host, &path).first()?;
+    if first.route != place {
+        return None;
+    }
+    let pattern = route.pattern.as_ref()?;
+    let mut names = pattern.params();
+    let mut values = Vec::new();
+    let filled = path_with(route, &mut |kind| {
+        let value = kind.example("7").to_owned();
+        values.extend(names.next().map(|name| (name, value.clone())));
+        value
+    });
+    if let Tail::Rest(name) = &pattern.tail {
+        values.push((name, String::from("x")));
+    }
+    // The same scheme and host, or another server's.
+    let mut filled_in = location.strip_prefix("{scheme}://{host}").unwrap_or(location).to_owned();
+    if filled_in.contains("{host}") || filled_in.contains("{scheme}") || filled_in.starts_with(':') {
+        return None;
+    }
+    for (name, value) in values {
+        filled_in = filled_in.replace(&format!("{{{name}}}"), &value);
+        filled_in = filled_in.replace(&format!("{{*{name}}}"), &value);
+    }
+    filled_in = filled_in.replace("{path}", &filled);
+    filled_in = filled_in.replace("{below}", "").replace("{query}", "");
+    if filled_in.is_empty() {
+        filled_in.push('/');
+    }
+    Some(Cow::Owned(filled_in))
 }
 
 fn circle(route: &Route, location: &Text, diag: &mut Diagnostics) {

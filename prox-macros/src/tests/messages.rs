@@ -571,7 +571,7 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
             &[
                 "`redirect` takes a status and a location",
                 "the location of a redirect starts with `/` or with a scheme",
-                "the location of a redirect is sent as it is written, without parameters",
+                "the path of this route has no parameter `i`",
                 "this redirect leads in a circle: `/a` takes `/a/b` as well",
             ],
         ),

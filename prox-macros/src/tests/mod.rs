@@ -9,6 +9,7 @@ mod messages;
 mod methods;
 mod mirror;
 mod opaque;
+mod redirects;
 mod replay;
 mod segments;
 mod size;

@@ -182,6 +182,8 @@ impl Assembly {
             self.problems.push(format!("{error:?}"));
         });
         let Ok(target) = target else { return };
+        let locations = info.map(|info| target.check_locations(info.path));
+        self.problems.extend(locations.unwrap_or_default());
         for cluster in target.clusters() {
             let problems = info.map(|info| cluster.check_rewrite(info.path));
             self.problems.extend(problems.unwrap_or_default());

@@ -8,6 +8,7 @@ mod caught;
 mod embed;
 mod explain;
 mod keys;
+mod location;
 mod own;
 mod preflight;
 mod rates;

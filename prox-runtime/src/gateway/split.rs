@@ -73,9 +73,11 @@ impl Split {
         }
         let (mut total, mut arms) = (0, Vec::new());
         let (mut clusters, mut names) = (Vec::new(), Vec::new());
+        let mut locations = Vec::new();
         for (share, target) in self.arms {
             names.push(name_of(&target, &names));
             clusters.extend(target.clusters().iter().cloned());
+            locations.extend(target.locations().iter().cloned());
             total += u64::from(share);
             arms.push((total, share > 0, target.into_handler()));
         }
@@ -97,7 +99,7 @@ impl Split {
             next: AtomicU64::new(0),
             affinity,
         });
-        Ok(Target(Kind::Split(handler, clusters)))
+        Ok(Target(Kind::Split(handler, clusters, locations)))
     }
 }
 

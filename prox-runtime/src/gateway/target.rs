@@ -2,13 +2,14 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Split, readiness::Pending};
+use super::{Split, location::Location, readiness::Pending};
 use crate::{
     body::Body,
     cluster::{Cluster, ClusterBuilder, Endpoint, upstream},
-    error::{Error, Result},
+    error::{Error, Failure, Result},
     handler::{BoxHandler, Handler, IntoResponse, Request, Response},
     proxy::Proxy,
+    respond as responses,
 };
 
 /// The target of a route, whatever it is.
@@ -20,7 +21,9 @@ pub(super) enum Kind {
     Proxy(Proxy),
     Handler(BoxHandler),
     /// One of several targets, and the clusters among them.
-    Split(BoxHandler, Vec<Cluster>),
+    Split(BoxHandler, Vec<Cluster>, Vec<Location>),
+    /// Redirects by parts of the request; its locations.
+    Redirect(BoxHandler, Vec<Location>),
     /// Says whether the gateway is ready, once it knows.
     Readiness(BoxHandler, Pending),
 }
@@ -29,9 +32,10 @@ impl Target {
     pub(super) fn into_handler(self) -> BoxHandler {
         match self.0 {
             Kind::Proxy(proxy) => BoxHandler::new(proxy),
-            Kind::Handler(handler) | Kind::Split(handler, _) | Kind::Readiness(handler, _) => {
-                handler
-            }
+            Kind::Handler(handler)
+            | Kind::Split(handler, ..)
+            | Kind::Redirect(handler, _)
+            | Kind::Readiness(handler, _) => handler,
         }
     }
 
@@ -39,9 +43,30 @@ impl Target {
     pub(super) fn clusters(&self) -> &[Cluster] {
         match &self.0 {
             Kind::Proxy(proxy) => std::slice::from_ref(proxy.cluster()),
-            Kind::Split(_, clusters) => clusters,
-            Kind::Handler(_) | Kind::Readiness(..) => &[],
+            Kind::Split(_, clusters, _) => clusters,
+            Kind::Handler(_) | Kind::Redirect(..) | Kind::Readiness(..) => &[],
         }
+    }
+
+    /// The locations that depend on the request.
+    pub(super) fn locations(&self) -> &[Location] {
+        match &self.0 {
+            Kind::Redirect(_, locations) | Kind::Split(.., locations) => locations,
+            Kind::Proxy(_) | Kind::Handler(_) | Kind::Readiness(..) => &[],
+        }
+    }
+
+    /// What is wrong with its locations on a route with this path.
+    pub(super) fn check_locations(&self, path: &str) -> Vec<String> {
+        let locations = self.locations();
+        let lacks = |location: &Location| -> Vec<String> {
+            let names = location.lacks(path).map(|name| {
+                let text = location.text();
+                format!("the location {text:?} names `{{{name}}}`, which the path {path:?} lacks")
+            });
+            names.collect()
+        };
+        locations.iter().flat_map(lacks).collect()
     }
 }
 
@@ -145,7 +170,25 @@ pub struct Redirect {
 
 /// Answers with a redirect: 301, 302, 303, 307 or 308, and where to.
 ///
-/// The location is sent as it is written: a path of the same host, or a whole URL.
+/// The location is a path of the same host, or a whole URL. It may have parts of the request in it:
+///
+/// | part | what it is |
+/// |---|---|
+/// | `{scheme}` | the scheme of the client's connection, at the start before `://` |
+/// | `{host}` | the host of the request, without its port |
+/// | `{path}` | the whole path, which starts with `/` |
+/// | `{below}` | what the path has below the route's prefix: nothing, or a text that starts with `/` |
+/// | `{query}` | `?` and the query, or nothing; `&` and the query behind another `?` |
+/// | `{name}` | a parameter of the route, percent-encoded as it was sent |
+///
+/// ```text
+/// "/"         => redirect(308, "https://{host}{path}{query}"),
+/// "/old"      => redirect(308, "/new{below}{query}"),
+/// "/u/{id}"   => redirect(301, "/users/{id}"),
+/// ```
+///
+/// What a client sends does not move the location to another host, unless `{host}` says so: no parameter can stand before the path,
+/// and a location without a host starts with exactly one slash. A request without a host where `{host}` is needed is answered with `400`.
 pub fn redirect(status: u16, location: impl Into<String>) -> Redirect {
     Redirect {
         status,
@@ -164,20 +207,40 @@ impl IntoTarget for Redirect {
                     self.status
                 ))
             })?;
-        let location = HeaderValue::try_from(&self.location).map_err(|_| {
-            Error::config(format!(
-                "`{name}`: {:?} cannot stand in a `Location` header",
-                self.location
-            ))
-        })?;
-        Ok(fixed(move || {
+        let location = Location::new(&self.location)
+            .map_err(|problem| Error::config(format!("`{name}`: {problem}")))?;
+        let sent = move |location: HeaderValue| {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = status;
+            response.headers_mut().insert(header::LOCATION, location);
             response
-                .headers_mut()
-                .insert(header::LOCATION, location.clone());
-            response
-        }))
+        };
+        if let Some(location) = location.fixed() {
+            return Ok(fixed(move || sent(location.clone())));
+        }
+        let handler = BoxHandler::new(Moving {
+            location: location.clone(),
+            sent,
+        });
+        Ok(Target(Kind::Redirect(handler, vec![location])))
+    }
+}
+
+/// A redirect whose location depends on the request.
+struct Moving<F> {
+    location: Location,
+    sent: F,
+}
+
+impl<F: Fn(HeaderValue) -> Response + Send + Sync + 'static> Handler for Moving<F> {
+    async fn call(&self, req: Request) -> Response {
+        match self.location.of(&req) {
+            Some(location) => (self.sent)(location),
+            None => responses::failure(
+                Failure::MalformedRequest,
+                responses::is_grpc(req.headers()),
+            ),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A parameter in a redirect.
+//! Text behind the query.
 
 prox::gateway! {
     pub struct Shop;
@@ -6,7 +6,7 @@ prox::gateway! {
     backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 
     GET "/users" => users,
-    "/old/{id}" => redirect(308, "/users/{id}"),
+    "/old" => redirect(308, "/new{query}&x=1"),
 }
 
 fn main() -> prox::Result {

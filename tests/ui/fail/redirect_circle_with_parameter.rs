@@ -1,0 +1,18 @@
+//! A circle of two redirects with a parameter.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    GET "/users" => users,
+    "/old/{id}" => redirect(308, "/new/{id}"),
+    "/new/{n}" => redirect(308, "/old/{n}"),
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
