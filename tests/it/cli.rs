@@ -64,6 +64,109 @@ fn a_request_is_explained_in_the_order_in_which_routes_are_asked() {
 }
 
 #[test]
+fn a_request_with_headers_and_an_address_has_its_guards_decided() {
+    let url = "https://api.example.com/users/7";
+    let beta = told(&["explain", "GET", url, "-H", "X-Beta: 1"]);
+    let lines: Vec<&str> = beta.lines().collect();
+    assert!(
+        lines[1].contains("x-beta") && lines[1].ends_with("takes it"),
+        "{beta}"
+    );
+    assert!(
+        lines[2].ends_with("not asked, a more specific route takes it"),
+        "{beta}"
+    );
+    for more in [["-H", "x-beta: 2"], ["--from", "10.0.0.1"]] {
+        let other = told(&[&["explain", "GET", url], &more[..]].concat());
+        let lines: Vec<&str> = other.lines().collect();
+        assert!(lines[1].ends_with("its guard does not accept"), "{other}");
+        assert!(
+            lines[2].contains("=> users") && lines[2].ends_with("takes it"),
+            "{other}"
+        );
+    }
+    // A host among the headers counts for a path.
+    let host = told(&[
+        "explain",
+        "GET",
+        "/users/7",
+        "-H",
+        "host: api.example.com",
+        "-H",
+        "x-beta: 1",
+    ]);
+    assert!(
+        host.starts_with("GET /users/7 on api.example.com\n"),
+        "{host}"
+    );
+    let wrong = probe(&["explain", "GET", url, "-H", "beta"], &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+prox::gateway! {
+    struct Explained;
+
+    backend files = cluster(rr, ["http://127.0.0.1:1"]).encoded_slashes();
+    backend others = cluster(rr, ["http://127.0.0.1:2"]);
+    let log = prox::middleware::Recover::new();
+    let recover = prox::middleware::Recover::new();
+
+    with [log];
+    "/files"  => files with [recover],
+    "/others" => others,
+    "/some"   => others.encoded_slashes(),
+    "/query" if query("v").is("2") => files,
+    "/from" if client_ip().within("10.0.0.0/8") => files,
+    "/closure" if |_: &prox::Parts| true => files,
+}
+
+#[test]
+fn encoded_slashes_layers_and_clients_are_explained() {
+    let explain = |url: &str| Explained::explain("GET", url);
+    let files = explain("/files/a%2fb");
+    assert_eq!(files.route().unwrap().path, "/files");
+    assert!(
+        files.to_string().contains("\n    through log, recover\n"),
+        "{files}"
+    );
+    assert_eq!(explain("/some/a%2Fb").status(), None);
+    let others = explain("/others/a%2Fb");
+    assert_eq!(others.status().unwrap(), 400);
+    assert!(
+        others.to_string().contains("`.encoded_slashes()` lets it"),
+        "{others}"
+    );
+    assert_eq!(explain("/nowhere%2F").status().unwrap(), 400);
+
+    // The query is in the URL.
+    assert_eq!(explain("/query?v=2").route().unwrap().path, "/query");
+    assert_eq!(explain("/query?v=1").status().unwrap(), 404);
+
+    let description = <Explained as prox::Describe>::describe().unwrap();
+    let from = |ip: Option<&str>| {
+        let ip = ip.map(|ip| ip.parse().unwrap());
+        description.explain_with("GET", "/from", &http::HeaderMap::new(), ip)
+    };
+    assert!(from(Some("10.1.2.3")).route().is_some());
+    assert_eq!(from(Some("192.0.2.1")).status().unwrap(), 404);
+    assert_eq!(from(None).status().unwrap(), 404);
+    let closure = description.explain_with("GET", "/closure", &http::HeaderMap::new(), None);
+    assert!(
+        closure
+            .to_string()
+            .contains("takes it if the guard accepts"),
+        "{closure}"
+    );
+}
+
+#[test]
+fn the_version_is_that_of_the_package_and_of_prox() {
+    let version = told(&["--version"]);
+    let wanted = format!("prox-tests {} (prox ", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&wanted), "{version}");
+}
+
+#[test]
 fn the_variables_are_listed_for_people_and_for_files() {
     let table = told(&["env"]);
     let has = |name: &str, word: &str| {

@@ -21,9 +21,24 @@ async fn parts_of_the_request_are_kept_and_none_leads_elsewhere() {
     let gateway = Served::start(Moved::new()).await;
     let mut client = gateway.client().await;
     for (host, target, status, location) in [
-        ("secure.test:80", "/a//b?x=%2F&y", 308, "https://secure.test/a//b?x=%2F&y"),
-        ("SECURE.test", "//evil.test/x", 308, "https://secure.test//evil.test/x"),
-        ("secure.test", "/@evil.test", 308, "https://secure.test/@evil.test"),
+        (
+            "secure.test:80",
+            "/a//b?x=%2F&y",
+            308,
+            "https://secure.test/a//b?x=%2F&y",
+        ),
+        (
+            "SECURE.test",
+            "//evil.test/x",
+            308,
+            "https://secure.test//evil.test/x",
+        ),
+        (
+            "secure.test",
+            "/@evil.test",
+            308,
+            "https://secure.test/@evil.test",
+        ),
         ("port.test", "/%7Ea?b", 307, "http://port.test:8443/~a?b"),
         ("any.test", "/old", 308, "/new"),
         ("any.test", "/old/a/../b/?q=1", 308, "/new/b/?q=1"),
@@ -62,5 +77,8 @@ fn a_location_that_is_made_at_start_is_proved_then() {
     let error = made("/new/{name}").unwrap_err();
     assert!(error.contains("names `{name}`, which the path"), "{error}");
     let error = made("https://{id}.example.com/").unwrap_err();
-    assert!(error.contains("would let a client choose the host"), "{error}");
+    assert!(
+        error.contains("would let a client choose the host"),
+        "{error}"
+    );
 }

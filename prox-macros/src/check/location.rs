@@ -44,21 +44,37 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
         .rfind('{')
         .filter(|open| !location.get(*open..).unwrap_or_default().contains('}'));
     if let Some(open) = unclosed {
-        return flaw(open..open + 1, String::from("unclosed `{`"), "write a parameter as `{name}`");
+        return flaw(
+            open..open + 1,
+            String::from("unclosed `{`"),
+            "write a parameter as `{name}`",
+        );
     }
     let names = names(location);
     let (first, _) = names.first()?;
     let authority = authority(location);
     let written = location.get(..first.start).unwrap_or_default();
-    let starts = ["/", "{path}", "{below}"].iter().any(|start| location.starts_with(start));
+    let starts = ["/", "{path}", "{below}"]
+        .iter()
+        .any(|start| location.starts_with(start));
     for (at, name) in &names {
         if name.is_empty() {
-            return flaw(at.clone(), String::from("the parameter `{}` has no name"), "write `{id}`");
-        }
-        if authority.as_ref().is_some_and(|authority| authority.contains(&at.start)) && *name != "host" {
             return flaw(
                 at.clone(),
-                format!("`{{{name}}}` stands in the host, so a client could choose where others are sent"),
+                String::from("the parameter `{}` has no name"),
+                "write `{id}`",
+            );
+        }
+        if authority
+            .as_ref()
+            .is_some_and(|authority| authority.contains(&at.start))
+            && *name != "host"
+        {
+            return flaw(
+                at.clone(),
+                format!(
+                    "`{{{name}}}` stands in the host, so a client could choose where others are sent"
+                ),
                 "only `{host}`, the host of the request, can stand before the path; write a route for each host",
             );
         }
@@ -82,7 +98,9 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
             "query" if !(behind.is_empty() || behind.starts_with('#')) => {
                 return flaw(
                     at.clone(),
-                    String::from("`{query}` has the `?` and the whole query, so nothing of the query can follow it"),
+                    String::from(
+                        "`{query}` has the `?` and the whole query, so nothing of the query can follow it",
+                    ),
                     "put it at the end",
                 );
             }
@@ -93,9 +111,13 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
         return flaw(
             first.clone(),
             if written.is_empty() {
-                String::from("a location starts with what is written, so that no client can choose where others are sent")
+                String::from(
+                    "a location starts with what is written, so that no client can choose where others are sent",
+                )
             } else {
-                String::from("a location with parameters starts with `/`, `{path}` or a scheme and a host")
+                String::from(
+                    "a location with parameters starts with `/`, `{path}` or a scheme and a host",
+                )
             },
             "write `\"/..\"`, `\"https://{host}{path}{query}\"` or `\"{path}\"`",
         );
@@ -141,14 +163,23 @@ pub(super) fn missing(location: &Text, route: &Route, diag: &mut Diagnostics) ->
         } else {
             let help = match nearest(name, params.iter().copied().chain(PARTS)) {
                 Some(near) => format!("write `{{{near}}}`"),
-                None if name == "rest" || name == "tail" || name == "uri" || name == "request_uri" => {
-                    String::from("write `{below}` for the path below this route, `{path}{query}` for all of it")
+                None if name == "rest"
+                    || name == "tail"
+                    || name == "uri"
+                    || name == "request_uri" =>
+                {
+                    String::from(
+                        "write `{below}` for the path below this route, `{path}{query}` for all of it",
+                    )
                 }
                 None => format!(
                     "a location has the parameters of the path `{pattern}`, and `{{scheme}}`, `{{host}}`, `{{path}}`, `{{below}}`, `{{query}}`"
                 ),
             };
-            (format!("the path of this route has no parameter `{name}`"), help)
+            (
+                format!("the path of this route has no parameter `{name}`"),
+                help,
+            )
         };
         found = true;
         diag.flaw(location, Flaw { at, message, help });
@@ -175,7 +206,10 @@ pub(super) fn form(location: &str) -> Option<Flaw> {
             format!("write `\"{}\"`", encoded(location)),
         );
     }
-    if ["{path}", "{below}", "{scheme}://"].iter().any(|start| location.starts_with(start)) {
+    if ["{path}", "{below}", "{scheme}://"]
+        .iter()
+        .any(|start| location.starts_with(start))
+    {
         return None;
     }
     let scheme = location.split_once(':').is_some_and(|(scheme, rest)| {

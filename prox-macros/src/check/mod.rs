@@ -19,7 +19,7 @@ mod reach;
 mod redirects;
 mod rewrites;
 mod routes;
-mod slashes;
+pub(crate) mod slashes;
 mod times;
 mod twice;
 pub(crate) mod units;

@@ -104,9 +104,15 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
 
 /// Whether the location is surely on the same host, and the same scheme and port.
 fn is_local(location: &str) -> bool {
-    ["/", "{path}", "{below}", "{scheme}://{host}/", "{scheme}://{host}{"]
-        .iter()
-        .any(|start| location.starts_with(start))
+    [
+        "/",
+        "{path}",
+        "{below}",
+        "{scheme}://{host}/",
+        "{scheme}://{host}{",
+    ]
+    .iter()
+    .any(|start| location.starts_with(start))
 }
 
 /// The status and the location of `redirect(308, "/v1")`.
@@ -201,8 +207,12 @@ fn witnessed<'l>(
         values.push((name, String::from("x")));
     }
     // The same scheme and host, or another server's.
-    let mut filled_in = location.strip_prefix("{scheme}://{host}").unwrap_or(location).to_owned();
-    if filled_in.contains("{host}") || filled_in.contains("{scheme}") || filled_in.starts_with(':') {
+    let mut filled_in = location
+        .strip_prefix("{scheme}://{host}")
+        .unwrap_or(location)
+        .to_owned();
+    if filled_in.contains("{host}") || filled_in.contains("{scheme}") || filled_in.starts_with(':')
+    {
         return None;
     }
     for (name, value) in values {

@@ -53,7 +53,7 @@ fn has_slash(route: &Route) -> bool {
 }
 
 /// Whether the target takes paths with an encoded slash; none if that is not known before the gateway starts.
-pub(super) fn takes(model: &Model, target: &Target) -> Option<bool> {
+pub(crate) fn takes(model: &Model, target: &Target) -> Option<bool> {
     let expr = match target {
         Target::Url(_) => return Some(false),
         Target::Split(split) => {

@@ -56,6 +56,9 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
                     Self::__table(),
                     Self::ROUTES,
                     Self::ENV,
+                ).versioned(
+                    ::core::option_env!("CARGO_PKG_NAME"),
+                    ::core::option_env!("CARGO_PKG_VERSION"),
                 ))
             }
         }

@@ -7,6 +7,7 @@ use quote::quote_spanned;
 
 use super::{Context, matcher};
 use crate::{
+    check::slashes,
     model::{
         Host,
         tree::{Forest, State},
@@ -255,6 +256,16 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     }
     let own = &context.model.own_methods;
     let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
+    let routes = context.model.routes.iter().enumerate();
+    let takes = routes.filter(|(_, route)| {
+        let target = route.target.as_ref();
+        target.and_then(|target| slashes::takes(context.model, target)) == Some(true)
+    });
+    let takes: Vec<u32> = takes
+        .map(|(place, _)| u32::try_from(place).unwrap_or(u32::MAX))
+        .collect();
+    let list = integers(&takes);
+    let slashes = (!takes.is_empty()).then(|| quote_spanned!(span=> .with_slashes(&[#list])));
     let kinds = integers(&flat.kinds);
     let kinds = (!flat.kinds.is_empty()).then(|| quote_spanned!(span=> .with_kinds(&[#kinds])));
     let functions = matchers.iter().flatten().map(|(_, function)| function);
@@ -280,7 +291,7 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
             &[#(#trees),*],
             &[#lists],
             &CANDIDATES,
-        ) #own #kinds
+        ) #own #kinds #slashes
     })
 }
 

@@ -23,21 +23,61 @@ fn what_a_route_has_can_stand_in_a_location() {
 #[test]
 fn each_mistake_in_a_location_is_one_error() {
     let cases = [
-        ("/users/{di}", "the path of this route has no parameter `di`", "write `{id}`"),
-        ("/users/{rest}", "has no parameter `rest`", "write `{below}`"),
+        (
+            "/users/{di}",
+            "the path of this route has no parameter `di`",
+            "write `{id}`",
+        ),
+        (
+            "/users/{rest}",
+            "has no parameter `rest`",
+            "write `{below}`",
+        ),
         ("/users/{pth}", "has no parameter `pth`", "write `{path}`"),
-        ("https://{id}.example.com/", "`{id}` stands in the host", "only `{host}`"),
-        ("https://{id}/", "`{id}` stands in the host", "only `{host}`"),
+        (
+            "https://{id}.example.com/",
+            "`{id}` stands in the host",
+            "only `{host}`",
+        ),
+        (
+            "https://{id}/",
+            "`{id}` stands in the host",
+            "only `{host}`",
+        ),
         ("//{id}/", "`{id}` stands in the host", "only `{host}`"),
-        ("https://a.b:{id}/", "`{id}` stands in the host", "only `{host}`"),
+        (
+            "https://a.b:{id}/",
+            "`{id}` stands in the host",
+            "only `{host}`",
+        ),
         ("{id}", "a location starts with what is written", "write"),
         ("{query}", "a location starts with what is written", "write"),
-        ("users/{id}", "starts with `/`, `{path}` or a scheme", "write"),
-        ("javascript:{id}", "starts with `/`, `{path}` or a scheme", "write"),
+        (
+            "users/{id}",
+            "starts with `/`, `{path}` or a scheme",
+            "write",
+        ),
+        (
+            "javascript:{id}",
+            "starts with `/`, `{path}` or a scheme",
+            "write",
+        ),
         ("/x/{scheme}", "`{scheme}` stands at the start", "write"),
-        ("/new/{path}", "starts with a slash, so there would be two", "remove the slash"),
-        ("/new/{below}", "starts with a slash, so there would be two", "remove the slash"),
-        ("/new{query}&a=b", "nothing of the query can follow it", "put it at the end"),
+        (
+            "/new/{path}",
+            "starts with a slash, so there would be two",
+            "remove the slash",
+        ),
+        (
+            "/new/{below}",
+            "starts with a slash, so there would be two",
+            "remove the slash",
+        ),
+        (
+            "/new{query}&a=b",
+            "nothing of the query can follow it",
+            "put it at the end",
+        ),
         ("/new/{}", "the parameter `{}` has no name", "write `{id}`"),
         ("/new/{id", "unclosed `{`", "write a parameter as `{name}`"),
         ("/a\\b", "a location has no blanks, backslashes", "write"),
@@ -50,7 +90,10 @@ fn each_mistake_in_a_location_is_one_error() {
         assert!(found[0].contains(help), "{location}: {found:?}");
     }
     let both = messages(r#""/x/{host}" => redirect(308, "https://{host}/")"#);
-    assert!(both[0].contains("is a parameter of this route and a part of the request"), "{both:?}");
+    assert!(
+        both[0].contains("is a parameter of this route and a part of the request"),
+        "{both:?}"
+    );
 }
 
 #[test]

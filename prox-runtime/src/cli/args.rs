@@ -1,14 +1,36 @@
 //! The arguments of a gateway's binary.
 
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue};
+
 /// What a gateway's binary is asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Serve,
     Check,
     Routes(RoutesForm),
-    Explain { method: String, url: String },
+    Explain(Explain),
     Env(EnvForm),
     Help,
+    Version,
+}
+
+/// The request that is to be explained.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Explain {
+    pub(super) method: String,
+    pub(super) url: String,
+    /// The headers that it has; none if nothing is known of them.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) from: Option<IpAddr>,
+}
+
+impl Explain {
+    /// Whether more than the method and the URL is known.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.headers.is_empty() || self.from.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +54,11 @@ commands:
   serve                       serve until SIGTERM or Ctrl-C; also without a command
   check                       read the environment and the certificates, and make the gateway, without serving
   routes [--json | --mermaid] list the routes
-  explain METHOD URL          say which route would take a request, and why
+  explain METHOD URL          say which route would take a request, and why, through which layers
+    [-H 'name: value']..      with these headers
+    [--from IP]               from this address
   env [--dotenv | --k8s]      list the variables of the environment
+  --version                   print the version of the gateway's package, and of Prox
 ";
 
 impl Command {
@@ -50,6 +75,7 @@ impl Command {
             "serve" => nothing("serve", rest).map(|()| Self::Serve),
             "check" => nothing("check", rest).map(|()| Self::Check),
             "help" | "-h" | "--help" => Ok(Self::Help),
+            "version" | "-V" | "--version" => nothing("--version", rest).map(|()| Self::Version),
             "routes" => {
                 let forms = [
                     ("--json", RoutesForm::Json),
@@ -99,7 +125,35 @@ fn form<F: Copy>(
 }
 
 fn explain(rest: &[&str]) -> Result<Command, String> {
-    let [method, url] = rest else {
+    let mut plain = Vec::new();
+    let mut asked = Explain::default();
+    let mut rest = rest.iter();
+    while let Some(arg) = rest.next() {
+        match *arg {
+            "-H" | "--header" => {
+                let field = rest.next().ok_or("`-H` takes a header: -H 'x-beta: 1'")?;
+                asked.headers.push(header(field)?);
+            }
+            "--from" => {
+                let ip = rest
+                    .next()
+                    .ok_or("`--from` takes an address: --from 10.0.0.1")?;
+                let ip = ip
+                    .parse()
+                    .map_err(|_| format!("`{ip}` is not an IP address"))?;
+                asked.from = Some(ip);
+            }
+            flag if flag.starts_with('-') => {
+                return Err(unknown(
+                    "argument of `explain`",
+                    flag,
+                    &["-H", "--header", "--from"],
+                ));
+            }
+            plain_arg => plain.push(plain_arg),
+        }
+    }
+    let [method, url] = plain.as_slice() else {
         return Err(String::from(
             "`explain` takes a method and a URL: explain GET https://api.example.com/v1",
         ));
@@ -108,10 +162,20 @@ fn explain(rest: &[&str]) -> Result<Command, String> {
     if *method != upper {
         return Err(format!("methods are in upper case: explain {upper} {url}"));
     }
-    Ok(Command::Explain {
+    Ok(Command::Explain(Explain {
         method: upper,
         url: (*url).to_owned(),
-    })
+        ..asked
+    }))
+}
+
+/// `name: value`
+fn header(field: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || format!("`{field}` is not a header: write -H 'x-beta: 1'");
+    let (name, value) = field.split_once(':').ok_or_else(wrong)?;
+    let name = name.trim().parse().map_err(|_| wrong())?;
+    let value = HeaderValue::try_from(value.trim()).map_err(|_| wrong())?;
+    Ok((name, value))
 }
 
 fn unknown(what: &str, word: &str, known: &[&str]) -> String {
@@ -172,11 +236,25 @@ mod tests {
             ("routes -h", Command::Help),
             (
                 "explain GET /a",
-                Command::Explain {
+                Command::Explain(Explain {
                     method: "GET".into(),
                     url: "/a".into(),
-                },
+                    ..Explain::default()
+                }),
             ),
+            (
+                "explain -H x-beta:1 GET --from 10.0.0.1 /a",
+                Command::Explain(Explain {
+                    method: "GET".into(),
+                    url: "/a".into(),
+                    headers: vec![(
+                        HeaderName::from_static("x-beta"),
+                        HeaderValue::from_static("1"),
+                    )],
+                    from: Some([10, 0, 0, 1].into()),
+                }),
+            ),
+            ("--version", Command::Version),
         ];
         for (line, wanted) in cases {
             assert_eq!(parse(line), Ok(wanted), "{line}");
@@ -202,6 +280,16 @@ mod tests {
             (
                 "explain get /a",
                 "methods are in upper case: explain GET /a",
+            ),
+            (
+                "explain GET /a -H beta",
+                "`beta` is not a header: write -H 'x-beta: 1'",
+            ),
+            ("explain GET /a -H", "`-H` takes a header: -H 'x-beta: 1'"),
+            ("explain GET /a --from here", "`here` is not an IP address"),
+            (
+                "explain GET /a --form 10.0.0.1",
+                "unknown argument of `explain`: `--form`",
             ),
             (
                 "explain /a",

@@ -5,7 +5,7 @@ mod variables;
 
 use std::{
     fmt::Write as _,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     process::ExitCode,
 };
 
@@ -24,8 +24,9 @@ use crate::{
 /// | none, or `serve` | serves, as [`Server::run`] does |
 /// | `check` | reads the environment and the certificates, and makes the gateway, without serving; under `require auth` it lists the routes that anybody may enter |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
-/// | `explain METHOD URL` | says which route would take a request, and why |
+/// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
+/// | `--version` | prints the version of the gateway's package, and of Prox |
 ///
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
@@ -65,6 +66,7 @@ pub fn cli_with<G: Describe>(
             .checked()
             .and_then(|gateway| print(&checked(&gateway))),
         Command::Help => print(USAGE),
+        Command::Version => print(&version(G::describe().as_ref())),
         Command::Env(form) => description(make).and_then(|description| {
             // What is said in the code is not read from the environment.
             let unmade = Server::new(Err::<Gateway, _>(Error::config(
@@ -75,7 +77,7 @@ pub fn cli_with<G: Describe>(
             let variables = variables::with_the_servers(description.variables(), reads);
             print(&listed(form, variables))
         }),
-        Command::Routes(_) | Command::Explain { .. } => {
+        Command::Routes(_) | Command::Explain(_) => {
             description(make).and_then(|description| print(&told(&command, &description)))
         }
     };
@@ -127,8 +129,24 @@ fn told(command: &Command, description: &Description) -> String {
     match command {
         Command::Routes(RoutesForm::Json) => routes.to_json(),
         Command::Routes(RoutesForm::Mermaid) => routes.to_mermaid(),
-        Command::Explain { method, url } => description.explain(method, url).to_string(),
+        Command::Explain(asked) if asked.is_whole() => {
+            let headers = asked.headers.iter().cloned().collect();
+            let (method, url) = (&asked.method, &asked.url);
+            let explained = description.explain_with(method, url, &headers, asked.from);
+            explained.to_string()
+        }
+        Command::Explain(asked) => description.explain(&asked.method, &asked.url).to_string(),
+        // Wide columns are for people; what another program reads is whole.
+        _ if io::stdout().is_terminal() => format!("{routes:.60}"),
         _ => routes.to_string(),
+    }
+}
+
+fn version(description: Option<&Description>) -> String {
+    let prox = env!("CARGO_PKG_VERSION");
+    match description.and_then(Description::version) {
+        Some((name, version)) => format!("{name} {version} (prox {prox})\n"),
+        None => format!("prox {prox}\n"),
     }
 }
 

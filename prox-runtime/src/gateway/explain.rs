@@ -1,14 +1,17 @@
 //! What a gateway knows of itself before it is made: its tables, and which route would take a request.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
-use http::{Method, Version, uri::Authority};
+use http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority};
 
 use super::{Gateway, IntoGateway, MAX_URI};
 use crate::{
+    body::Body,
+    client::Client,
     error::{Failure, Result},
     forward::{host, path},
-    route::{Explanation, Methods, Routes, Table, Variables},
+    handler::Request,
+    route::{Explanation, Known, Routes, Table, Variables},
 };
 
 /// The tables of a gateway, which are there before it is made.
@@ -17,6 +20,7 @@ pub struct Description {
     table: &'static Table,
     routes: Routes,
     variables: Variables,
+    version: Option<(&'static str, &'static str)>,
 }
 
 impl Description {
@@ -26,7 +30,26 @@ impl Description {
             table,
             routes,
             variables,
+            version: None,
         }
+    }
+
+    /// The same with the name and the version of the package that the gateway is written in, if they are known.
+    #[must_use]
+    pub const fn versioned(
+        mut self,
+        name: Option<&'static str>,
+        version: Option<&'static str>,
+    ) -> Self {
+        if let (Some(name), Some(version)) = (name, version) {
+            self.version = Some((name, version));
+        }
+        self
+    }
+
+    /// The name and the version of the package that the gateway is written in.
+    pub fn version(&self) -> Option<(&'static str, &'static str)> {
+        self.version
     }
 
     /// The table of routes, in the order of the source.
@@ -42,6 +65,29 @@ impl Description {
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
     pub fn explain(&self, method: &str, url: &str) -> Explanation {
         explain(self.table, self.routes, method, url)
+    }
+
+    /// The same for a request with these headers, from this address, so that guards are decided, but for closures. A `Host` among
+    /// the headers counts where `url` is a path.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue};
+    /// use prox_runtime::Description;
+    ///
+    /// fn beta(description: &Description) -> Option<&'static str> {
+    ///     let headers = HeaderMap::from_iter([("x-beta".parse().ok()?, HeaderValue::from_static("1"))]);
+    ///     let explanation = description.explain_with("GET", "/users/7", &headers, None);
+    ///     explanation.route().map(|route| route.target)
+    /// }
+    /// ```
+    pub fn explain_with(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &HeaderMap,
+        from: Option<IpAddr>,
+    ) -> Explanation {
+        explained(self.table, self.routes, method, url, Some((headers, from)))
     }
 }
 
@@ -80,35 +126,93 @@ pub fn explain(
     method: impl AsRef<str>,
     url: impl AsRef<str>,
 ) -> Explanation {
-    let (method, url) = (method.as_ref(), url.as_ref());
-    match read(table, method, url) {
-        Ok((methods, host, path)) => Explanation::of(
-            method,
-            &host,
-            &path,
-            routes,
-            methods,
-            table.find(&host, &path),
-            table.own_methods(),
-        ),
-        Err(failure) => Explanation::refused(method, url, failure),
-    }
+    explained(table, routes, method.as_ref(), url.as_ref(), None)
 }
 
-/// The method, the host and the canonical path of a request for `url`.
-fn read(table: &Table, method: &str, url: &str) -> Result<(Methods, String, String), Failure> {
+/// The headers of a request, and the address that it comes from.
+type Whole<'a> = (&'a HeaderMap, Option<IpAddr>);
+
+fn explained(
+    table: &'static Table,
+    routes: Routes,
+    method: &str,
+    url: &str,
+    whole: Option<Whole<'_>>,
+) -> Explanation {
+    let asked = match read(method, url, whole.map(|(headers, _)| headers)) {
+        Ok(asked) => asked,
+        Err(failure) => return Explanation::refused(method, url, failure),
+    };
+    let (mut parts, _) = Request::new(Body::empty()).into_parts();
+    parts.method = asked.method.clone();
+    if let Ok(uri) = asked.target.parse() {
+        parts.uri = uri;
+    }
+    if let Some((headers, from)) = whole {
+        parts.headers = headers.clone();
+        let client = Client::new(from.map(|ip| (ip, 0).into()));
+        parts.extensions.insert(Arc::new(client));
+    }
+    let known = Known {
+        parts: &parts,
+        whole: whole.is_some(),
+        slashes: asked.slashes,
+    };
+    let methods = table.method(&asked.method);
+    let explanation = Explanation::of(
+        method,
+        &asked.host,
+        &asked.path,
+        routes,
+        methods,
+        table,
+        known,
+    );
+    // A path with an encoded slash that no route takes is malformed.
+    if asked.slashes
+        && explanation
+            .status()
+            .is_some_and(|status| status != StatusCode::BAD_REQUEST)
+    {
+        return Explanation::refused(method, url, Failure::MalformedRequest);
+    }
+    explanation
+}
+
+/// What a request for a URL asks for.
+struct Asked {
+    method: Method,
+    host: String,
+    /// The canonical path, and whether it has an encoded slash.
+    path: String,
+    slashes: bool,
+    /// The path with the query.
+    target: String,
+}
+
+fn read(method: &str, url: &str, headers: Option<&HeaderMap>) -> Result<Asked, Failure> {
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Failure::MalformedRequest)?;
     let (authority, target) = split(url);
     if target.len() > MAX_URI {
         return Err(Failure::UriTooLong);
     }
-    let path = target.split('?').next().unwrap_or_default();
-    let path = path::canonical(path)?.into_owned();
-    let host = match authority {
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let (path, slashes) = path::with_slashes(path)?;
+    let path = path.into_owned();
+    let named = headers.and_then(|headers| headers.get(header::HOST));
+    let named = named.and_then(|host| host.to_str().ok());
+    let host = match authority.or(named) {
         None => String::new(),
         Some(authority) => host_of(authority)?,
     };
-    Ok((table.method(&method), host, path))
+    let mark = if query.is_empty() { "" } else { "?" };
+    Ok(Asked {
+        method,
+        host,
+        target: format!("{path}{mark}{query}"),
+        path,
+        slashes,
+    })
 }
 
 /// As it would stand in `Host`: a client sends no user.
@@ -144,10 +248,8 @@ fn split(url: &str) -> (Option<&str>, String) {
 mod tests {
     use super::*;
 
-    static EMPTY: Table = Table::new("", &[], &[], &[], &[], &[]);
-
     fn place(url: &str) -> Result<(String, String), Failure> {
-        read(&EMPTY, "GET", url).map(|(_, host, path)| (host, path))
+        read("GET", url, None).map(|asked| (asked.host, asked.path))
     }
 
     #[test]
@@ -179,7 +281,6 @@ mod tests {
     fn what_a_request_is_refused_for_is_refused() {
         for url in [
             "/a/../..",
-            "/a%2Fb",
             "/a b",
             "no/slash",
             "http://a b/",
@@ -188,7 +289,7 @@ mod tests {
         ] {
             assert_eq!(place(url), Err(Failure::MalformedRequest), "{url}");
         }
-        assert!(read(&EMPTY, "G T", "/").is_err());
+        assert!(read("G T", "/", None).is_err());
         let long = format!("/{}", "a".repeat(MAX_URI));
         assert_eq!(place(&long), Err(Failure::UriTooLong));
     }

@@ -84,8 +84,14 @@ impl Location {
                     "would let a client choose the host: only `{host}` can stand in it",
                 ));
             }
-        } else if !fixed && !["/", "{path}", "{below}"].iter().any(|start| text.starts_with(start)) {
-            return Err(wrong("must start with `/`, `{path}`, a scheme and `//`, or `{scheme}://`"));
+        } else if !fixed
+            && !["/", "{path}", "{below}"]
+                .iter()
+                .any(|start| text.starts_with(start))
+        {
+            return Err(wrong(
+                "must start with `/`, `{path}`, a scheme and `//`, or `{scheme}://`",
+            ));
         }
         if !fixed && parts.iter().skip(1).any(|part| *part == Part::Scheme) {
             return Err(wrong("has `{scheme}` elsewhere than at its start"));
@@ -144,7 +150,11 @@ impl Location {
                 Part::Path => push(&mut out, req.uri().path(), in_query),
                 Part::Below => {
                     let matched = matched?;
-                    push(&mut out, remainder(matched.route().path, matched.path()), in_query);
+                    push(
+                        &mut out,
+                        remainder(matched.route().path, matched.path()),
+                        in_query,
+                    );
                 }
                 Part::Query => {
                     if let Some(query) = req.uri().query() {
@@ -211,17 +221,15 @@ mod tests {
     use super::*;
     use crate::{body::Body, route::RouteInfo};
 
-    fn sent(location: &str, pattern: &'static str, uri: &str, host: Option<&str>) -> Option<String> {
+    fn sent(
+        location: &str,
+        pattern: &'static str,
+        uri: &str,
+        host: Option<&str>,
+    ) -> Option<String> {
         let route: &'static RouteInfo = Box::leak(Box::new(RouteInfo {
-            host: "_",
             path: pattern,
-            exact: false,
-            methods: "*",
-            guard: "",
-            target: "",
-            layers: &[],
-            file: "",
-            line: 0,
+            ..RouteInfo::EMPTY
         }));
         let mut req = Request::new(Body::empty());
         *req.uri_mut() = uri.parse().unwrap();
@@ -241,19 +249,53 @@ mod tests {
     fn parts_of_the_request_are_put_in_their_places() {
         let host = Some("Shop.example.com:8080");
         let cases = [
-            ("https://{host}{path}{query}", "/", "/a/b?x=1&y", "https://shop.example.com/a/b?x=1&y"),
-            ("https://{host}:8443{path}", "/", "/a?x", "https://shop.example.com:8443/a"),
-            ("{scheme}://www.{host}{path}{query}", "/", "/", "http://www.shop.example.com/"),
+            (
+                "https://{host}{path}{query}",
+                "/",
+                "/a/b?x=1&y",
+                "https://shop.example.com/a/b?x=1&y",
+            ),
+            (
+                "https://{host}:8443{path}",
+                "/",
+                "/a?x",
+                "https://shop.example.com:8443/a",
+            ),
+            (
+                "{scheme}://www.{host}{path}{query}",
+                "/",
+                "/",
+                "http://www.shop.example.com/",
+            ),
             ("/new{below}{query}", "/old", "/old", "/new"),
             ("/new{below}{query}", "/old", "/old/a/?q", "/new/a/?q"),
-            ("/new/{id}?from=old{query}", "/old/{id: int}", "/old/7?a=b", "/new/7?from=old&a=b"),
+            (
+                "/new/{id}?from=old{query}",
+                "/old/{id: int}",
+                "/old/7?a=b",
+                "/new/7?from=old&a=b",
+            ),
             ("/{*rest}", "/old/{*rest}", "/old/a/b", "/a/b"),
-            ("/search?q={id}", "/s/{id}", "/s/a&b=c+d%26", "/search?q=a%26b%3Dc%2Bd%26"),
-            ("/login?next={path}{query}#top", "/", "/a?b=c", "/login?next=/a&b=c#top"),
+            (
+                "/search?q={id}",
+                "/s/{id}",
+                "/s/a&b=c+d%26",
+                "/search?q=a%26b%3Dc%2Bd%26",
+            ),
+            (
+                "/login?next={path}{query}#top",
+                "/",
+                "/a?b=c",
+                "/login?next=/a&b=c#top",
+            ),
             ("https://a.test{below}", "/old", "/old", "https://a.test"),
         ];
         for (location, pattern, uri, wanted) in cases {
-            assert_eq!(sent(location, pattern, uri, host).as_deref(), Some(wanted), "{location}");
+            assert_eq!(
+                sent(location, pattern, uri, host).as_deref(),
+                Some(wanted),
+                "{location}"
+            );
         }
     }
 
@@ -269,11 +311,19 @@ mod tests {
             ("/{a}/{b}", "/{a}/{b}", "/%2Fevil.test/x"),
         ] {
             let sent = sent(location, pattern, uri, host).unwrap();
-            assert!(sent.starts_with('/') && !sent.starts_with("//"), "{location}: {sent}");
+            assert!(
+                sent.starts_with('/') && !sent.starts_with("//"),
+                "{location}: {sent}"
+            );
             assert!(!sent.starts_with("/\\"), "{location}: {sent}");
         }
         // The path never goes on with the host.
-        for uri in ["/@evil.test", "/.evil.test", "//evil.test", "/:80@evil.test"] {
+        for uri in [
+            "/@evil.test",
+            "/.evil.test",
+            "//evil.test",
+            "/:80@evil.test",
+        ] {
             let sent = sent("https://{host}{path}", "/", uri, host).unwrap();
             assert!(sent.starts_with("https://shop.test/"), "{sent}");
         }
@@ -308,8 +358,19 @@ mod tests {
         ] {
             assert!(Location::new(location).is_err(), "{location}");
         }
-        for location in ["/x", "../x", "?a=b", "#top", "mailto:a@b", "https://a.test", "//a.test/x"] {
-            assert!(Location::new(location).unwrap().fixed().is_some(), "{location}");
+        for location in [
+            "/x",
+            "../x",
+            "?a=b",
+            "#top",
+            "mailto:a@b",
+            "https://a.test",
+            "//a.test/x",
+        ] {
+            assert!(
+                Location::new(location).unwrap().fixed().is_some(),
+                "{location}"
+            );
         }
     }
 

@@ -236,10 +236,9 @@ impl<F: Fn(HeaderValue) -> Response + Send + Sync + 'static> Handler for Moving<
     async fn call(&self, req: Request) -> Response {
         match self.location.of(&req) {
             Some(location) => (self.sent)(location),
-            None => responses::failure(
-                Failure::MalformedRequest,
-                responses::is_grpc(req.headers()),
-            ),
+            None => {
+                responses::failure(Failure::MalformedRequest, responses::is_grpc(req.headers()))
+            }
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-/// Longer texts are cut, so that a table stays readable in a terminal.
-const WIDEST: usize = 60;
-
-/// Rows of `N` texts under their headings, each column as wide as its widest text.
+/// Rows of `N` texts under their headings, each column as wide as its widest text. With a precision, as in `{:.60}`, longer texts are
+/// cut, but for those of the last column, so that a table stays readable in a terminal.
 pub(super) struct Columns<const N: usize> {
     rows: Vec<[String; N]>,
 }
@@ -18,12 +16,12 @@ impl<const N: usize> Columns<N> {
     }
 
     pub(super) fn row(&mut self, row: [String; N]) {
-        self.rows.push(row.map(|text| shortened(&text)));
+        self.rows.push(row);
     }
 
-    fn widths(&self) -> [usize; N] {
+    fn widths(rows: &[[String; N]]) -> [usize; N] {
         let mut widths = [0; N];
-        for row in &self.rows {
+        for row in rows {
             for (width, text) in widths.iter_mut().zip(row) {
                 *width = (*width).max(text.chars().count());
             }
@@ -34,8 +32,14 @@ impl<const N: usize> Columns<N> {
 
 impl<const N: usize> fmt::Display for Columns<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths = self.widths();
-        for row in &self.rows {
+        let mut rows = self.rows.clone();
+        if let Some(widest) = f.precision() {
+            for text in rows.iter_mut().flat_map(|row| row.iter_mut().take(N - 1)) {
+                *text = shortened(text, widest);
+            }
+        }
+        let widths = Self::widths(&rows);
+        for row in &rows {
             // Writing into a string cannot fail.
             let mut line = String::new();
             for (text, width) in row.iter().zip(widths) {
@@ -47,11 +51,11 @@ impl<const N: usize> fmt::Display for Columns<N> {
     }
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= WIDEST {
+fn shortened(text: &str, widest: usize) -> String {
+    if text.chars().count() <= widest {
         return text.to_owned();
     }
-    let mut short: String = text.chars().take(WIDEST - 1).collect();
+    let mut short: String = text.chars().take(widest.saturating_sub(1)).collect();
     short.push('…');
     short
 }
@@ -61,13 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_cut_and_lines_end_without_spaces() {
-        let mut columns = Columns::new(["A", "B"]);
-        columns.row(["x".repeat(80), String::new()]);
-        let text = columns.to_string();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0].len(), WIDEST + 3);
-        assert_eq!(lines[1].chars().count(), WIDEST);
-        assert!(lines[1].ends_with('…'));
+    fn long_texts_are_cut_only_where_it_is_asked_for_and_never_at_the_end() {
+        let mut columns = Columns::new(["A", "B", "C"]);
+        columns.row(["x".repeat(80), String::from("b"), "y".repeat(80)]);
+        let whole = columns.to_string();
+        assert!(whole.contains(&"x".repeat(80)), "{whole}");
+        let cut = format!("{columns:.10}");
+        let wanted = format!("{}…  b  {}", "x".repeat(9), "y".repeat(80));
+        assert_eq!(cut.lines().nth(1), Some(wanted.as_str()));
+        assert_eq!(cut.lines().next(), Some("A           B  C"));
     }
 }

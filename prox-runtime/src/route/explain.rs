@@ -3,15 +3,18 @@
 use std::fmt;
 
 use super::{
+    Guard as _,
     info::{RouteInfo, Routes},
     methods::Methods,
-    table::Candidate,
+    read_guard::read,
+    table::{Candidate, Table},
 };
-use crate::error::Failure;
+use crate::{error::Failure, handler::Parts};
 
 /// Which route would take a request, and why the others would not: what `explain` of a gateway gives.
 ///
-/// It is decided without a request, so a guard, which looks at one, is only named.
+/// It is decided without a request, so a guard, which looks at one, is only named, unless it asks for nothing but the query. With
+/// [headers and a client](crate::Description::explain_with) guards are decided, but for closures.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     method: String,
@@ -41,13 +44,40 @@ pub enum Verdict {
     Takes,
     /// It takes the request if its guard accepts it, which only a real request can tell.
     AsksGuard,
+    /// Its guard does not accept the request.
+    GuardRefuses,
+    /// It takes the path, but its target takes no encoded slash: the answer is `400`.
+    RefusesSlash,
     /// It is for other methods.
     OtherMethod,
     /// It is not asked, since a more specific route takes the request.
     NotAsked,
 }
 
-fn considered(candidates: &[Candidate], routes: Routes, method: Methods) -> Vec<Considered> {
+/// What is known of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Its head; of an unknown one only the URL counts.
+    pub(crate) parts: &'a Parts,
+    /// Whether its headers and its client are known.
+    pub(crate) whole: bool,
+    /// Whether the path has an encoded slash.
+    pub(crate) slashes: bool,
+}
+
+/// Whether the guard accepts the request; none if only a real request can tell.
+fn accepts(guard: &str, known: Known<'_>) -> Option<bool> {
+    let read = read(guard)?;
+    (known.whole || read.only_query).then(|| read.guard.accepts(known.parts))
+}
+
+fn considered(
+    table: &Table,
+    candidates: &[Candidate],
+    routes: Routes,
+    method: Methods,
+    known: Known<'_>,
+) -> Vec<Considered> {
     let mut taken = false;
     let mut considered = Vec::new();
     for candidate in candidates {
@@ -57,10 +87,20 @@ fn considered(candidates: &[Candidate], routes: Routes, method: Methods) -> Vec<
         let verdict = match candidate {
             _ if taken => Verdict::NotAsked,
             Candidate { methods, .. } if !methods.contains(method) => Verdict::OtherMethod,
-            Candidate { guarded: true, .. } => Verdict::AsksGuard,
+            Candidate { guarded: true, .. } => match accepts(route.guard, known) {
+                Some(true) => Verdict::Takes,
+                Some(false) => Verdict::GuardRefuses,
+                None => Verdict::AsksGuard,
+            },
             Candidate { .. } => Verdict::Takes,
         };
-        taken |= verdict == Verdict::Takes;
+        let verdict = match verdict {
+            Verdict::Takes if known.slashes && !table.takes_slashes(candidate.route) => {
+                Verdict::RefusesSlash
+            }
+            verdict => verdict,
+        };
+        taken |= matches!(verdict, Verdict::Takes | Verdict::RefusesSlash);
         considered.push(Considered { route, verdict });
     }
     considered
@@ -74,18 +114,31 @@ impl Explanation {
         path: &str,
         routes: Routes,
         methods: Methods,
-        candidates: &[Candidate],
-        own: &'static [&'static str],
+        table: &Table,
+        known: Known<'_>,
     ) -> Self {
+        let candidates = table.find(host, path);
+        let own = table.own_methods();
+        let considered = considered(table, candidates, routes, methods, known);
+        // As in the gateway: what no guard accepts has no method either.
+        let refuses = |place: usize| {
+            considered
+                .get(place)
+                .is_some_and(|c| c.verdict == Verdict::GuardRefuses)
+        };
         let allowed = candidates
             .iter()
-            .fold(Methods::NONE, |all, candidate| all.union(candidate.methods));
+            .enumerate()
+            .filter(|(place, _)| !refuses(*place))
+            .fold(Methods::NONE, |all, (_, candidate)| {
+                all.union(candidate.methods)
+            });
         let allowed: Vec<&str> = allowed.names_with(own).collect();
         Self {
             method: method.to_owned(),
             host: host.to_owned(),
             path: path.to_owned(),
-            considered: considered(candidates, routes, methods),
+            considered,
             allowed: allowed.join(", "),
             refused: None,
         }
@@ -123,7 +176,13 @@ impl Explanation {
             Some(failure.status())
         } else if self.route().is_some() {
             None
-        } else if self.considered.is_empty() {
+        } else if self.has(Verdict::RefusesSlash) {
+            Some(http::StatusCode::BAD_REQUEST)
+        } else if self
+            .considered
+            .iter()
+            .all(|considered| considered.verdict == Verdict::GuardRefuses)
+        {
             Some(http::StatusCode::NOT_FOUND)
         } else {
             Some(http::StatusCode::METHOD_NOT_ALLOWED)
@@ -154,10 +213,18 @@ impl fmt::Display for Explanation {
                 "  {route} => {} ({}:{}): {verdict}",
                 route.target, route.file, route.line
             )?;
+            let takes = matches!(verdict, Verdict::Takes | Verdict::AsksGuard);
+            if takes && !route.layers.is_empty() {
+                writeln!(f, "    through {}", route.layers.join(", "))?;
+            }
         }
         match self.status() {
             Some(http::StatusCode::NOT_FOUND) => writeln!(f, "  404: no route takes this path"),
-            Some(_) if self.asks_a_guard() => {
+            Some(http::StatusCode::BAD_REQUEST) => writeln!(
+                f,
+                "  400: the target takes no encoded slash; `.encoded_slashes()` lets it"
+            ),
+            Some(_) if self.has(Verdict::AsksGuard) => {
                 writeln!(
                     f,
                     "  else 404 or 405: no other route takes this path and method"
@@ -170,10 +237,10 @@ impl fmt::Display for Explanation {
 }
 
 impl Explanation {
-    fn asks_a_guard(&self) -> bool {
+    fn has(&self, verdict: Verdict) -> bool {
         self.considered
             .iter()
-            .any(|considered| considered.verdict == Verdict::AsksGuard)
+            .any(|considered| considered.verdict == verdict)
     }
 }
 
@@ -182,6 +249,8 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Takes => "takes it",
             Self::AsksGuard => "takes it if the guard accepts",
+            Self::GuardRefuses => "its guard does not accept",
+            Self::RefusesSlash => "refuses it with 400, since it takes no encoded slash",
             Self::OtherMethod => "not for this method",
             Self::NotAsked => "not asked, a more specific route takes it",
         })
@@ -220,7 +289,14 @@ mod tests {
             candidate(1, Methods::ALL, false),
             candidate(1, Methods::ALL, false),
         ];
-        let verdicts: Vec<_> = considered(&list, routes, Methods::of(&Method::GET))
+        let (parts, _) = crate::handler::Request::new(crate::body::Body::empty()).into_parts();
+        let known = Known {
+            parts: &parts,
+            whole: false,
+            slashes: false,
+        };
+        let table = Table::new("", &[], &[], &[], &[], &[]);
+        let verdicts: Vec<_> = considered(&table, &list, routes, Methods::of(&Method::GET), known)
             .iter()
             .map(|considered| considered.verdict)
             .collect();

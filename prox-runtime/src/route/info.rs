@@ -63,7 +63,8 @@ impl RouteInfo {
     }
 }
 
-/// The routes of a gateway in the order of its source; prints as an aligned table.
+/// The routes of a gateway in the order of its source; prints as an aligned table. Layers that all of several routes share are printed
+/// once, above it, and each row has the route's own. With a precision, as in `{:.60}`, long targets are cut.
 ///
 /// ```
 /// use prox_runtime::{RouteInfo, Routes};
@@ -96,6 +97,20 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// How many of the outermost layers all routes share, if there are several routes.
+    fn shared(&self) -> usize {
+        let [first, others @ ..] = self.0 else {
+            return 0;
+        };
+        let common = |route: &RouteInfo| {
+            let pairs = first.layers.iter().zip(route.layers);
+            pairs.take_while(|(one, other)| one == other).count()
+        };
+        others.iter().map(common).min().unwrap_or(0)
+    }
+}
+
 impl Deref for Routes {
     type Target = [RouteInfo];
 
@@ -106,8 +121,14 @@ impl Deref for Routes {
 
 impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.shared();
+        if shared > 0 {
+            let layers = self.0.first().map_or(&[][..], |route| route.layers);
+            let layers = layers.get(..shared).unwrap_or_default();
+            writeln!(f, "every route: {}\n", layers.join(", "))?;
+        }
         let row = |route: &RouteInfo| {
-            let layers = route.layers.join(", ");
+            let layers = route.layers.get(shared..).unwrap_or_default().join(", ");
             let (host, methods) = (route.host.to_owned(), route.methods.to_owned());
             (
                 host,
@@ -255,6 +276,32 @@ mod tests {
         assert_eq!(ROWS[1].layers, ["x", "y"]);
         assert_eq!((ROWS[0].who, ROWS[1].who), ("", "x"));
         assert_eq!((ROWS[1].file, ROWS[1].line), ("src/edge.rs", 4));
+    }
+
+    #[test]
+    fn layers_that_all_routes_share_are_listed_once() {
+        const LONG: &str = "RateLimit::per_second(100).burst(20).key(|parts| parts.param(\"tenant\").map(str::to_owned))";
+        const ROWS: [RouteInfo; 2] = [
+            RouteInfo {
+                path: "/a",
+                target: "one",
+                layers: &["log", "recover"],
+                ..RouteInfo::EMPTY
+            },
+            RouteInfo {
+                path: "/b",
+                target: "two",
+                layers: &["log", "recover", "auth", LONG],
+                ..RouteInfo::EMPTY
+            },
+        ];
+        let table = Routes::new(&ROWS).to_string();
+        assert_eq!(
+            table,
+            format!(
+                "every route: log, recover\n\nHOST  METHOD  PATH  TARGET  LAYERS\n_     *       /a    one\n_     *       /b    two     auth, {LONG}\n"
+            )
+        );
     }
 
     #[test]

@@ -12,10 +12,12 @@ mod manifest;
 mod matched;
 mod methods;
 mod preflight;
+mod read_guard;
 mod segment;
 mod table;
 
 pub(crate) use self::matched::names;
+pub(crate) use self::explain::Known;
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},

@@ -39,6 +39,7 @@ pub struct Table {
     candidates: &'static [Candidate],
     own: &'static [&'static str],
     kinds: &'static [u32],
+    slashes: &'static [u32],
 }
 
 impl Table {
@@ -63,6 +64,7 @@ impl Table {
             candidates,
             own: &[],
             kinds: &[],
+            slashes: &[],
         }
     }
 
@@ -78,6 +80,19 @@ impl Table {
     pub const fn with_kinds(mut self, kinds: &'static [u32]) -> Self {
         self.kinds = kinds;
         self
+    }
+
+    /// The same table for a gateway with these routes whose targets take paths with an encoded slash; only [`explain`](crate::explain)
+    /// reads it.
+    #[must_use]
+    pub const fn with_slashes(mut self, routes: &'static [u32]) -> Self {
+        self.slashes = routes;
+        self
+    }
+
+    /// Whether the target of a route takes paths with an encoded slash.
+    pub(crate) fn takes_slashes(&self, route: u32) -> bool {
+        self.slashes.contains(&route)
     }
 
     /// The methods beyond the nine that the gateway names.

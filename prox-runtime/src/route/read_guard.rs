@@ -1,0 +1,164 @@
+//! Guards from their source text, for `explain` of a gateway that is not made: the words with literals, joined by `.and(..)`.
+
+use super::{Guard as _, GuardFn, client_ip, cookie, header, query};
+
+/// A guard that was read, and whether it asks for nothing but the query.
+pub(super) struct Read {
+    pub(super) guard: GuardFn,
+    pub(super) only_query: bool,
+}
+
+/// The guard of this text; none if it is more than words with literals, which only a request can tell.
+pub(super) fn read(text: &str) -> Option<Read> {
+    let mut rest = Rest(text);
+    let read = rest.guard()?;
+    (rest.0.trim().is_empty() && read.guard.check().is_ok()).then_some(read)
+}
+
+struct Rest<'t>(&'t str);
+
+impl Rest<'_> {
+    fn guard(&mut self) -> Option<Read> {
+        let mut read = self.one()?;
+        while self.take(".and") {
+            self.expect("(")?;
+            let other = self.guard()?;
+            self.expect(")")?;
+            read = Read {
+                guard: read.guard.and(other.guard),
+                only_query: read.only_query && other.only_query,
+            };
+        }
+        Some(read)
+    }
+
+    fn one(&mut self) -> Option<Read> {
+        let words = ["header", "query", "cookie", "client_ip"];
+        let word = words.into_iter().find(|word| self.take(word))?;
+        self.expect("(")?;
+        let name = if word == "client_ip" {
+            String::new()
+        } else {
+            self.literal()?
+        };
+        self.expect(")")?;
+        self.expect(".")?;
+        let verbs = ["exists", "starts_with", "is", "within"];
+        let verb = verbs.into_iter().find(|verb| self.take(verb))?;
+        self.expect("(")?;
+        let value = if verb == "exists" {
+            String::new()
+        } else {
+            self.literal()?
+        };
+        self.expect(")")?;
+        let guard = match (word, verb) {
+            ("header", "exists") => header(name).exists(),
+            ("header", "is") => header(name).is(value),
+            ("header", "starts_with") => header(name).starts_with(value),
+            ("query", "exists") => query(name).exists(),
+            ("query", "is") => query(name).is(value),
+            ("query", "starts_with") => query(name).starts_with(value),
+            ("cookie", "exists") => cookie(name).exists(),
+            ("cookie", "is") => cookie(name).is(value),
+            ("cookie", "starts_with") => cookie(name).starts_with(value),
+            ("client_ip", "within") => client_ip().within(&value),
+            _ => return None,
+        };
+        Some(Read {
+            guard,
+            only_query: word == "query",
+        })
+    }
+
+    /// A literal of a string, without escapes but those of quotes and backslashes.
+    fn literal(&mut self) -> Option<String> {
+        self.expect("\"")?;
+        let mut text = String::new();
+        let mut characters = self.0.char_indices();
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '"' => {
+                    self.0 = self.0.get(at + 1..)?;
+                    return Some(text);
+                }
+                '\\' => text.push(
+                    characters
+                        .next()
+                        .map(|(_, c)| c)
+                        .filter(|c| "\"\\".contains(*c))?,
+                ),
+                character => text.push(character),
+            }
+        }
+        None
+    }
+
+    fn expect(&mut self, text: &str) -> Option<()> {
+        self.take(text).then_some(())
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let rest = self.0.trim_start().strip_prefix(text);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        body::Body,
+        handler::{Parts, Request},
+    };
+
+    fn parts() -> Parts {
+        let (mut parts, _) = Request::new(Body::empty()).into_parts();
+        parts.uri = "/x?v=2".parse().unwrap();
+        parts.headers.insert("x-beta", "a\"b".parse().unwrap());
+        parts
+    }
+
+    #[test]
+    fn words_with_literals_are_read() {
+        for (text, accepts, only_query) in [
+            ("query(\"v\").is(\"2\")", true, true),
+            ("query(\"v\").is(\"1\")", false, true),
+            ("header(\"x-beta\").is(\"a\\\"b\")", true, false),
+            (
+                "header(\"X-Beta\") . starts_with(\"a\").and(query(\"v\").exists())",
+                true,
+                false,
+            ),
+            (
+                "header(\"x-beta\").exists().and(cookie(\"c\").exists())",
+                false,
+                false,
+            ),
+            ("client_ip().within(\"10.0.0.0/8\")", false, false),
+        ] {
+            let read = read(text).unwrap();
+            assert_eq!(read.guard.accepts(&parts()), accepts, "{text}");
+            assert_eq!(read.only_query, only_query, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_request_can_tell_is_left() {
+        for text in [
+            "",
+            "guard",
+            "|req| true",
+            "header(NAME).exists()",
+            "header(\"x\").is(\"\\u{41}\")",
+            "header(\"x\").is(\"1\").or(g)",
+            "header(\"x\").is(\"1\") && true",
+            "header(\"no name\").exists()",
+            "query(\"v\").within(\"10.0.0.0/8\")",
+            "header(\"x\").is(\"1",
+        ] {
+            assert!(read(text).is_none(), "{text}");
+        }
+    }
+}
