@@ -8,7 +8,7 @@ use super::{
     answers::status,
     expect::host_of,
     location::{form, missing},
-    witness::{path, path_with},
+    witness::{path, path_with, plain},
 };
 use crate::{
     diag::Diagnostics,
@@ -196,10 +196,11 @@ fn witnessed<'l>(
         return None;
     }
     let pattern = route.pattern.as_ref()?;
+    let plain = plain(model, route.host);
     let mut names = pattern.params();
     let mut values = Vec::new();
     let filled = path_with(route, &mut |kind| {
-        let value = kind.example("7").to_owned();
+        let value = kind.example(plain).to_owned();
         values.extend(names.next().map(|name| (name, value.clone())));
         value
     });

@@ -73,7 +73,7 @@ pub(super) fn path(model: &Model, route: &Route) -> String {
 }
 
 /// A segment of no kind that a route of the host asks for.
-fn plain(model: &Model, host: usize) -> &'static str {
+pub(super) fn plain(model: &Model, host: usize) -> &'static str {
     let segments = model
         .routes
         .iter()

@@ -289,7 +289,7 @@ mod tests {
             ("explain GET /a --from here", "`here` is not an IP address"),
             (
                 "explain GET /a --form 10.0.0.1",
-                "unknown argument of `explain`: `--form`",
+                "unknown argument of `explain`: `--form`, did you mean `--from`?",
             ),
             (
                 "explain /a",

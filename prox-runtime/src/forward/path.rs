@@ -14,7 +14,7 @@ use crate::error::Failure;
 /// [`Failure::MalformedRequest`] for what two readers could understand in two ways: an encoded slash, backslash or
 /// NUL, a raw backslash, a control byte, an escape that is none, or `..` above the root; and for a path without a
 /// leading `/`.
-#[cfg(test)]
+#[allow(dead_code, reason = "tests and fuzzers read a path by it")]
 pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Failure> {
     match with_slashes(path)? {
         (path, false) => Ok(path),
