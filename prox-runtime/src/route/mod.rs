@@ -16,8 +16,8 @@ mod read_guard;
 mod segment;
 mod table;
 
-pub(crate) use self::matched::names;
 pub(crate) use self::explain::Known;
+pub(crate) use self::matched::names;
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
