@@ -79,6 +79,9 @@ pub mod docs {
 
 /// Ready-made middleware for `with [..]`, and what takes tower's.
 pub mod middleware {
+    #[cfg(feature = "auth")]
+    #[doc(inline)]
+    pub use prox_runtime::auth::{ApiKeys, Basic, Key, KeyDigest, KeyFile, KeyStore};
     #[doc(inline)]
     pub use prox_runtime::{
         auth::{
@@ -104,6 +107,7 @@ pub mod __private {
     pub use ::core;
     pub use ::std::time::Duration;
 
+    pub use crate::middleware;
     pub use prox_macros::gateway_impl;
     pub use prox_runtime::*;
     pub use tower_service;

@@ -14,6 +14,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
+    ("secret", &[]),
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
@@ -49,6 +50,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "auth",
         &[
+            "secret",
             "body",
             "client",
             "error",
@@ -115,7 +117,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "tunnel",
         ],
     ),
-    ("cli", &["error", "gateway", "route", "server"]),
+    ("cli", &["auth", "error", "gateway", "route", "server"]),
 ];
 
 /// What each module of the macro may import of the crate: tokens to syntax to model to checks and Rust.

@@ -274,3 +274,24 @@ fn a_gateway_without_a_name_is_made_to_be_described() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("USERS_URL"));
 }
+
+#[test]
+fn a_key_is_made_and_shown_once() {
+    let output = probe(&["key", "acme"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let (line, shown) = (text(&output.stdout), text(&output.stderr));
+    let key = shown
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit(' ').next())
+        .expect("a key");
+    assert_eq!(key.len(), 43, "{shown}");
+    assert_eq!(
+        line,
+        format!("acme sha256:{}\n", prox::middleware::KeyDigest::of(key))
+    );
+    for args in [&["key"][..], &["key", "a", "b"]] {
+        assert_eq!(probe(args, &[]).status.code(), Some(2));
+    }
+    assert_eq!(probe(&["key", "a b"], &[]).status.code(), Some(1));
+}

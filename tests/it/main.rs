@@ -2,6 +2,7 @@
 
 mod architecture;
 mod auth;
+mod authenticators;
 mod balancing;
 mod bodies;
 mod broken_bodies;

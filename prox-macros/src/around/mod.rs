@@ -23,8 +23,10 @@ pub(crate) use self::called::{Calls, Function};
 use self::lex::{Kind, Token};
 
 /// What `prox::middleware` has.
-pub(crate) const MIDDLEWARE: [&str; 12] = [
+pub(crate) const MIDDLEWARE: [&str; 14] = [
     "AccessLog",
+    "ApiKeys",
+    "Basic",
     "ClientCerts",
     "Cors",
     "Csrf",

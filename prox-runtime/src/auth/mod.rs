@@ -5,12 +5,22 @@
 
 mod admits;
 mod authenticate;
+#[cfg(feature = "auth")]
+mod basic;
 mod certs;
+#[cfg(feature = "auth")]
+mod credentials;
 mod identity_headers;
+#[cfg(feature = "auth")]
+mod keys;
 mod keys_of_callers;
 mod require;
 mod verdict;
+#[cfg(feature = "auth")]
+mod watched;
 
+#[cfg(feature = "auth")]
+pub(crate) use self::keys::new_key;
 pub use self::{
     admits::{Admits, Public, UpstreamAuth, admits, public, upstream_auth},
     authenticate::{Authenticate, AuthenticateExt, Authenticator, Optional, Or},
@@ -19,4 +29,9 @@ pub use self::{
     keys_of_callers::{ByClaim, ByPrincipal, claim, principal},
     require::{Require, RequireClaim},
     verdict::{Denied, Verdict},
+};
+#[cfg(feature = "auth")]
+pub use self::{
+    basic::Basic,
+    keys::{ApiKeys, Key, KeyDigest, KeyFile, KeyStore},
 };

@@ -12,6 +12,9 @@ pub(super) enum Command {
     Routes(RoutesForm),
     Explain(Explain),
     Env(EnvForm),
+    /// Makes a key.
+    #[cfg(feature = "auth")]
+    Key(String),
     Help,
     Version,
 }
@@ -47,9 +50,22 @@ pub(super) enum EnvForm {
     Kubernetes,
 }
 
-const COMMANDS: [&str; 6] = ["serve", "check", "routes", "explain", "env", "help"];
+const COMMANDS: &[&str] = &[
+    "serve",
+    "check",
+    "routes",
+    "explain",
+    "env",
+    "help",
+    #[cfg(feature = "auth")]
+    "key",
+];
 
-pub(super) const USAGE: &str = "\
+/// The text of `help`, with lines for what features add.
+macro_rules! usage {
+    ($more:literal) => {
+        concat!(
+            "\
 commands:
   serve                       serve until SIGTERM or Ctrl-C; also without a command
   check                       read the environment and the certificates, and make the gateway, without serving
@@ -59,7 +75,17 @@ commands:
     [--from IP]               from this address
   env [--dotenv | --k8s]      list the variables of the environment
   --version                   print the version of the gateway's package, and of Prox
-";
+",
+            $more
+        )
+    };
+}
+
+#[cfg(feature = "auth")]
+pub(super) const USAGE: &str =
+    usage!("  key NAME                    make a key for `ApiKeys::file`, and print it once\n");
+#[cfg(not(feature = "auth"))]
+pub(super) const USAGE: &str = usage!("");
 
 impl Command {
     /// Reads the arguments behind the name of the binary; an error says what is wrong with them.
@@ -91,7 +117,12 @@ impl Command {
                 form("env", rest, &forms, EnvForm::Table).map(Self::Env)
             }
             "explain" => explain(rest),
-            other => Err(unknown("command", other, &COMMANDS)),
+            #[cfg(feature = "auth")]
+            "key" => match rest {
+                [name] => Ok(Self::Key((*name).to_owned())),
+                _ => Err(String::from("`key` takes a name: key acme")),
+            },
+            other => Err(unknown("command", other, COMMANDS)),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
 /// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 /// | `--version` | prints the version of the gateway's package, and of Prox |
+/// | `key NAME` | makes a key for `ApiKeys::file`, with the feature `auth`; the key on stderr, its line for the file on stdout |
 ///
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
@@ -67,6 +68,8 @@ pub fn cli_with<G: Describe>(
             .and_then(|gateway| print(&checked(&gateway))),
         Command::Help => print(USAGE),
         Command::Version => print(&version(G::describe().as_ref())),
+        #[cfg(feature = "auth")]
+        Command::Key(name) => key(&name),
         Command::Env(form) => description(make).and_then(|description| {
             // What is said in the code is not read from the environment.
             let unmade = Server::new(Err::<Gateway, _>(Error::config(
@@ -88,6 +91,14 @@ pub fn cli_with<G: Describe>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes a key. The key stands on stderr, so that stdout can be appended to the file of keys.
+#[cfg(feature = "auth")]
+fn key(name: &str) -> Result {
+    let (key, line) = crate::auth::new_key(name).map_err(Error::config)?;
+    eprintln!("the key, which is not shown again: {key}\nits line for the file:");
+    print(&format!("{line}\n"))
 }
 
 /// What `check` says of a gateway that can start: where anybody may enter, if it requires anything of callers at all.

@@ -1,0 +1,98 @@
+//! How often a network may be wrong.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use tokio::time::Instant;
+
+/// A try comes back after this time, and so many may come at once.
+const PAUSE: Duration = Duration::from_secs(6);
+const AT_ONCE: u32 = 10;
+
+/// How many networks are told apart; those beyond share one.
+const MOST: usize = 10_000;
+
+/// The tries of each network, as the time at which it has all of them again.
+#[derive(Debug, Default)]
+pub(super) struct Patience(HashMap<Option<Network>, Instant>);
+
+/// An IPv4 address, or the first half of an IPv6 address.
+type Network = u64;
+
+fn network(ip: Option<IpAddr>) -> Option<Network> {
+    Some(match ip?.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        // The first half of an address of the internet is above every IPv4 address.
+        IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).unwrap_or_default(),
+    })
+}
+
+impl Patience {
+    /// Takes a try, or says how long there is none.
+    pub(super) fn take(&mut self, ip: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
+        let mut key = network(ip);
+        if !self.0.contains_key(&key) && self.0.len() >= MOST {
+            self.0.retain(|_, full| now < *full);
+            if self.0.len() >= MOST {
+                key = None;
+            }
+        }
+        let full = self.0.get(&key).copied().unwrap_or(now).max(now);
+        let wait = (full + PAUSE).saturating_duration_since(now + PAUSE * AT_ONCE);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.0.insert(key, full + PAUSE);
+        Ok(())
+    }
+
+    /// Gives a try back that was not wrong.
+    pub(super) fn give_back(&mut self, ip: Option<IpAddr>) {
+        let key = network(ip);
+        if let Some(full) = self.0.get_mut(&key) {
+            *full = full.checked_sub(PAUSE).unwrap_or(*full);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_tries_and_then_one_every_six_seconds() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(patience.take(ip("192.0.2.1"), now), Ok(()));
+        }
+        assert_eq!(patience.take(ip("::ffff:192.0.2.1"), now), Err(PAUSE));
+        assert_eq!(patience.take(ip("192.0.2.2"), now), Ok(()));
+        assert_eq!(patience.take(ip("192.0.2.1"), now + PAUSE), Ok(()));
+        assert!(patience.take(ip("192.0.2.1"), now + PAUSE).is_err());
+        patience.give_back(ip("192.0.2.1"));
+        assert_eq!(patience.take(ip("192.0.2.1"), now + PAUSE), Ok(()));
+        for _ in 0..10 {
+            assert_eq!(patience.take(ip("2001:db8::1"), now), Ok(()));
+        }
+        assert!(
+            patience.take(ip("2001:db8::2"), now).is_err(),
+            "one network"
+        );
+        assert!(patience.take(None, now).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_so_many_networks_and_no_more() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for number in 0..2 * u32::try_from(MOST).unwrap() {
+            let _ = patience.take(Some(IpAddr::from(number.to_be_bytes())), now);
+        }
+        assert!(patience.0.len() <= MOST + 1);
+        assert!(patience.take(ip("203.0.113.7"), now + PAUSE).is_ok());
+    }
+}
