@@ -14,7 +14,6 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
-    ("secret", &[]),
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
