@@ -126,7 +126,7 @@ mod tests {
 
     async fn upstream(req: Request) -> Response {
         let status: u16 = req.uri().path()[1..].parse().unwrap();
-        let mut response = Response::builder().status(status);
+        let mut response = http::Response::builder().status(status);
         for (name, value) in [
             ("content-type", "text/html"),
             ("content-length", "6"),
