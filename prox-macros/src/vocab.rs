@@ -45,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 69] = [
+pub(crate) const WORDS: [Word; 77] = [
     word(
         Slot::Item,
         "env",
@@ -176,8 +176,51 @@ pub(crate) const WORDS: [Word; 69] = [
     ),
     word(Slot::Option, "idle_timeout", ".idle_timeout(60s)", &[]),
     word(Slot::Option, "preserve_host", ".preserve_host()", &[]),
+    word(
+        Slot::Option,
+        "preserve_host_if",
+        ".preserve_host_if(PRESERVE)",
+        &[],
+    ),
+    word(
+        Slot::Option,
+        "host_header",
+        ".host_header(\"app.example\")",
+        &["host", "set_host", "host_rewrite", "host_rewrite_literal"],
+    ),
+    word(
+        Slot::Option,
+        "public_address",
+        ".public_address()",
+        &[
+            "own_address",
+            "proxy_redirect",
+            "proxy_pass_reverse",
+            "proxy_cookie_domain",
+            "proxy_cookie_path",
+            "rewrite_redirects",
+        ],
+    ),
+    word(
+        Slot::Option,
+        "public_address_if",
+        ".public_address_if(PUBLIC)",
+        &[],
+    ),
     word(Slot::Option, "encoded_slashes", ".encoded_slashes()", &[]),
+    word(
+        Slot::Option,
+        "encoded_slashes_if",
+        ".encoded_slashes_if(SLASHES)",
+        &[],
+    ),
     word(Slot::Option, "forwarded", ".forwarded()", &[]),
+    word(
+        Slot::Option,
+        "forwarded_if",
+        ".forwarded_if(FORWARDED)",
+        &[],
+    ),
     word(
         Slot::Option,
         "retry",
@@ -275,6 +318,12 @@ pub(crate) const WORDS: [Word; 69] = [
     word(Slot::ClusterOption, "required", ".required()", &[]),
     word(
         Slot::ClusterOption,
+        "required_if",
+        ".required_if(REQUIRED)",
+        &[],
+    ),
+    word(
+        Slot::ClusterOption,
         "sticky",
         ".sticky(cookie(\"session\"))",
         &[
@@ -303,6 +352,7 @@ pub(crate) const WORDS: [Word; 69] = [
         &[],
     ),
     word(Slot::ClusterOption, "http2", ".http2()", &[]),
+    word(Slot::ClusterOption, "http2_if", ".http2_if(HTTP2)", &[]),
 ];
 
 const fn word(

@@ -1,13 +1,13 @@
 //! Configuration from the environment: every variable that is missing or malformed is reported in one error.
 
-use std::{env::VarError, fmt::Display, str::FromStr, time::Duration};
+use std::{fmt::Display, str::FromStr, time::Duration};
 
-use crate::{error::Error, route::EnvInfo};
+use crate::{error::Error, route::EnvInfo, vars::Env};
 
 /// A type that an `env` line can read; the marker `M` is always inferred.
 ///
 /// That is every [`FromStr`], `Vec<T>` of one (comma separated, blanks around the commas ignored), `Option<T>` of one
-/// (`None` when the variable is not set), and [`Duration`] (`250ms`, `5s`, `2m`, `1h`).
+/// (`None` when the variable is not set), and [`Duration`] (`250ms`, `5s`, `2m`, `1h`) or an `Option` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from the environment",
     label = "no way to read this from a text",
@@ -85,6 +85,20 @@ where
     }
 }
 
+/// Marks an [`Option`] of a [`Duration`].
+#[derive(Debug)]
+pub struct OptionalTime;
+
+impl FromEnv<OptionalTime> for Option<Duration> {
+    fn from_env(text: &str) -> Result<Self, String> {
+        Duration::from_env(text).map(Some)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+}
+
 impl FromEnv<Time> for Duration {
     fn from_env(text: &str) -> Result<Self, String> {
         let digits = text
@@ -110,12 +124,25 @@ impl FromEnv<Time> for Duration {
 /// Reads one variable after the other, and remembers what is wrong with each.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    env: Env,
     problems: Vec<String>,
 }
 
 impl Reader {
+    pub(crate) fn new(env: Env) -> Self {
+        Self {
+            env,
+            problems: Vec::new(),
+        }
+    }
+
+    /// What it reads from.
+    pub(crate) fn source(&self) -> &Env {
+        &self.env
+    }
+
     pub(crate) fn required<T: FromEnv<M>, M>(&mut self, info: &EnvInfo) -> Option<T> {
-        match lookup(info.name) {
+        match self.env.get(info.name) {
             Ok(Some(text)) => self.parse(info, &text),
             Ok(None) => T::missing().or_else(|| {
                 self.report(info, "is not set");
@@ -142,7 +169,7 @@ impl Reader {
         info: &EnvInfo,
         default: impl FnOnce() -> Result<T, String>,
     ) -> Option<T> {
-        match lookup(info.name) {
+        match self.env.get(info.name) {
             Ok(Some(text)) => self.parse(info, &text),
             Ok(None) => default()
                 .map_err(|problem| {
@@ -167,7 +194,7 @@ impl Reader {
                 let shown = shown(info.name, text);
                 self.report(
                     info,
-                    &format!("is {shown}, which is no {}: {problem}", info.ty),
+                    &format!("is {shown}, which is not a {}: {problem}", info.ty),
                 );
             })
             .ok()
@@ -202,16 +229,6 @@ impl Reader {
     }
 }
 
-/// An empty variable counts as one that is not set, as in shells and manifests.
-fn lookup(name: &str) -> Result<Option<String>, &'static str> {
-    match std::env::var(name) {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text)),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err("is not valid UTF-8"),
-    }
-}
-
 /// The text of a malformed variable, unless it may hold a secret.
 fn shown(name: &str, text: &str) -> String {
     let secret = ["SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL"];
@@ -239,6 +256,14 @@ mod tests {
         assert_eq!(Option::<u16>::from_env("7"), Ok(Some(7)));
         assert_eq!(<Option<u16> as FromEnv<Optional>>::missing(), Some(None));
         assert_eq!(Duration::from_env("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(
+            Option::<Duration>::from_env("2m"),
+            Ok(Some(Duration::from_secs(120)))
+        );
+        assert_eq!(
+            <Option<Duration> as FromEnv<OptionalTime>>::missing(),
+            Some(None)
+        );
         assert!(Duration::from_env("5").is_err());
         assert!(Duration::from_env("99999999999999999999h").is_err());
     }

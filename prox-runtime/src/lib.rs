@@ -35,6 +35,7 @@ mod sync;
 mod time;
 mod tls;
 mod tunnel;
+mod vars;
 mod watch;
 
 #[cfg(feature = "testing")]
@@ -59,9 +60,9 @@ pub use crate::{
         ClusterBuilder, Condition, Counters, Discover, Dns, Endpoint, EndpointError, EndpointSet,
         EndpointState, Endpoints, GrpcCheck, Hash, HealthCheck, HedgeOptions, HttpCheck,
         IntoEndpoint, IntoEndpoints, IntoSticky, LastError, LeastConn, MirrorOptions, NoEndpoint,
-        P2c, PassiveOptions, Pick, Prepared, QueueOptions, Random, RetryOptions, RoundRobin, Seat,
-        SlowStart, Sticky, TcpCheck, UnknownEndpoint, Weighted, cluster, dns, grpc, http, key_of,
-        srv, tcp, upstream,
+        P2c, PassiveOptions, Pick, Prepared, QueueOptions, Random, RetryOptions, RoundRobin,
+        SameSite, Seat, SlowStart, Sticky, TcpCheck, UnknownEndpoint, Weighted, cluster, dns, grpc,
+        http, key_of, srv, tcp, upstream,
     },
     env::FromEnv,
     error::{BoxError, Error, Failure, Origin, Result},
@@ -81,4 +82,5 @@ pub use crate::{
     secret::Secret,
     server::{Connections, Server},
     tls::ClientCert,
+    vars::Env,
 };

@@ -13,11 +13,11 @@ pub mod dsl;
 pub use prox_runtime::{
     Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Claim,
     Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
-    Embedded, Endpoint, EndpointError, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
+    Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
-    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, Seat, Secret,
+    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat, Secret,
     Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 

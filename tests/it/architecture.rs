@@ -17,6 +17,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
+    ("vars", &[]),
     ("tls", &["error", "stream", "sync"]),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
@@ -89,10 +90,10 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "server",
         &[
             "body", "client", "error", "forward", "frames", "framing", "handler", "observe",
-            "respond", "stream", "sync", "time", "tls", "tunnel", "watch",
+            "respond", "stream", "sync", "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
-    ("env", &["error", "route"]),
+    ("env", &["error", "route", "vars"]),
     (
         "gateway",
         &[
@@ -114,6 +115,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "sync",
             "time",
             "tunnel",
+            "vars",
         ],
     ),
     ("cli", &["auth", "error", "gateway", "route", "server"]),

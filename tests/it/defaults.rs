@@ -51,7 +51,7 @@ fn the_limits_of_upstreams_are_those_of_the_table() {
             "response_timeout: 30s",
             "timeout: None",
             "idle_timeout: 60s",
-            "preserve_host: false",
+            "host: Upstream",
             "encoded_slashes: false",
             "forwarded: false",
             "max_connections: None",

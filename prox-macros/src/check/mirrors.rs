@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
-    let is_backend = |name: &Ident| model.is_backend(name);
+    let is_backend = |name: &Ident| model.takes_options(name);
     for target in model.targets() {
         each_expr(target, &mut |expr| {
             each_option(&expr.tokens, &is_backend, &mut |call| {

@@ -60,7 +60,7 @@ fn rewrites(model: &Model, target: &Target) -> Vec<Text> {
     let is_backend = |name: &Ident| {
         let text = name.to_string();
         let variable = text.starts_with(|c: char| c.is_lowercase());
-        model.is_backend(name) || (variable && !declared.contains(plain(&text)))
+        model.takes_options(name) || (variable && !declared.contains(plain(&text)))
     };
     each_expr(target, &mut |expr| {
         each_option(&expr.tokens, &is_backend, &mut |call| {

@@ -75,9 +75,15 @@ pub(crate) fn takes(model: &Model, target: &Target) -> Option<bool> {
     let Some(TokenTree::Ident(first)) = expr.tokens.first() else {
         return None;
     };
-    let own = |name: &Ident| model.is_backend(name);
-    if has_option(&expr.tokens) {
+    let own = |name: &Ident| model.takes_options(name);
+    if has_option(&expr.tokens, "encoded_slashes") {
         return Some(true);
+    }
+    if has_option(&expr.tokens, "encoded_slashes_if") {
+        return None;
+    }
+    if model.is_endpoint(first) {
+        return Some(false);
     }
     if own(first) {
         let backend = model.setup.iter().find_map(|setup| match setup {
@@ -108,11 +114,9 @@ fn is_answer(model: &Model, target: &Target) -> bool {
     words.contains(&&*word) && !model.declared().contains(plain(&word))
 }
 
-fn has_option(tokens: &[TokenTree]) -> bool {
+fn has_option(tokens: &[TokenTree], name: &str) -> bool {
     tokens.windows(2).any(|pair| match pair {
-        [TokenTree::Punct(dot), TokenTree::Ident(option)] => {
-            dot.as_char() == '.' && option == "encoded_slashes"
-        }
+        [TokenTree::Punct(dot), TokenTree::Ident(option)] => dot.as_char() == '.' && option == name,
         _ => false,
     })
 }
@@ -121,8 +125,10 @@ fn has_option(tokens: &[TokenTree]) -> bool {
 fn of_cluster(tokens: &[TokenTree]) -> Option<bool> {
     let cluster =
         matches!(tokens, [TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "cluster");
-    if has_option(tokens) {
+    if has_option(tokens, "encoded_slashes") {
         Some(true)
+    } else if has_option(tokens, "encoded_slashes_if") {
+        None
     } else {
         cluster.then_some(false)
     }
@@ -130,7 +136,7 @@ fn of_cluster(tokens: &[TokenTree]) -> Option<bool> {
 
 /// Whether the target is one to which the option can be added.
 fn is_backend(model: &Model, target: &Target) -> bool {
-    let own = |name: &Ident| model.is_backend(name);
+    let own = |name: &Ident| model.takes_options(name);
     match target {
         Target::Url(_) => false,
         Target::Split(split) => {

@@ -72,7 +72,7 @@ fn target(
     backends: &HashMap<String, Times>,
     diag: &mut Diagnostics,
 ) -> Times {
-    let is_backend = |name: &Ident| model.is_backend(name);
+    let is_backend = |name: &Ident| model.takes_options(name);
     if !has_options(&expr.tokens, &is_backend) {
         return Times::new();
     }

@@ -1,25 +1,34 @@
 //! Options that contradict each other, or that change nothing without another.
 
-use proc_macro2::{Group, Ident, Literal, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, TokenTree};
 
 use crate::{
     diag::{Diagnostics, Place},
     model::Model,
     syntax::{
         arguments,
-        calls::{Call, each_expr, each_option},
+        calls::{Call, each_expr, each_option, has_options},
         cursor::{text_of, tokens_of},
         units::{Unit, unit},
     },
 };
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
-    let is_backend = |name: &Ident| model.is_backend(name);
+    let is_backend = |name: &Ident| model.takes_options(name);
     for target in model.targets() {
         each_expr(target, &mut |expr| {
             each_option(&expr.tokens, &is_backend, &mut |call| {
                 turned_round(call, diag);
             });
+            let of_split =
+                matches!(expr.tokens.first(), Some(TokenTree::Punct(dot)) if dot.as_char() == '.');
+            if of_split || has_options(&expr.tokens, &is_backend) {
+                let options = options_of(&expr.tokens);
+                let sticky = options.iter().find(|(option, _)| *option == "sticky");
+                if let Some((_, group)) = sticky {
+                    cookie(&tokens_of(group.stream()), diag);
+                }
+            }
             // Only of a cluster that begins here is known what it has.
             if let [TokenTree::Ident(word), TokenTree::Group(cluster), rest @ ..] =
                 expr.tokens.as_slice()
@@ -62,7 +71,7 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
     }
     let check = has("health").map(|(_, group)| tokens_of(group.stream()));
     if let (Some([TokenTree::Ident(grpc), TokenTree::Group(_), ..]), None) =
-        (check.as_deref(), has("http2"))
+        (check.as_deref(), has("http2").or_else(|| has("http2_if")))
         && grpc == "grpc"
     {
         diag.error(
@@ -77,6 +86,71 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
             "`.tls(..)` changes nothing: no endpoint is `https://`",
         )
         .help("write `https://` in the URLs of the endpoints, or remove it");
+    }
+}
+
+/// `Sticky::cookie(..)` with attributes with which a browser drops the cookie.
+fn cookie(sticky: &[TokenTree], diag: &mut Diagnostics) {
+    let Some(made) = sticky.iter().position(
+        |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis),
+    ) else {
+        return;
+    };
+    let (path, chain) = sticky.split_at(made);
+    let of_type = |name: &str| matches!(path.last(), Some(TokenTree::Ident(last)) if last == name);
+    if !of_type("cookie") || !path.iter().any(|token| token.to_string() == "Sticky") {
+        return;
+    }
+    let options = options_of(chain);
+    let has = |name: &str| options.iter().find(|(option, _)| *option == name);
+    let argument = |name: &str| has(name).map(|(_, group)| tokens_of(group.stream()));
+    let secure = argument("secure");
+    let is =
+        |value: &str| matches!(secure.as_deref(), Some([TokenTree::Ident(word)]) if word == value);
+    if let Some(value) = argument("same_site")
+        && let Some(TokenTree::Ident(last)) = value.last()
+        && last == "None"
+        && (secure.is_none() || is("false"))
+    {
+        diag.error(
+            Place::of(&value, last.span()),
+            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+        )
+        .help("write `.secure(true)` beside it");
+    }
+    let name = chain.first().and_then(|arguments| match arguments {
+        TokenTree::Group(group) => text_of(tokens_of(group.stream()).first()?),
+        _ => None,
+    });
+    let Some(name) = name else { return };
+    let begins = |prefix: &str| {
+        let start = name.value.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let host = begins("__Host-");
+    if let (true, Some((option, _)), true) =
+        (host || begins("__Secure-"), has("secure"), is("false"))
+    {
+        diag.error(
+            *option,
+            format!("browsers drop the cookie `{}` without `Secure`", name.value),
+        )
+        .help("remove it, or choose another name");
+    }
+    let root = argument("path").is_none_or(|path| {
+        let text = path.first().and_then(text_of);
+        text.is_none_or(|text| text.value == "/")
+    });
+    let wrong = has("domain").or_else(|| has("path").filter(|_| !root));
+    if let (true, Some((option, _))) = (host, wrong) {
+        diag.error(
+            *option,
+            format!(
+                "browsers drop the cookie `{}` with a domain or with another path than `/`",
+                name.value
+            ),
+        )
+        .help("remove it, or choose another name");
     }
 }
 

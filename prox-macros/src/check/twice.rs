@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
-    let is_backend = |name: &Ident| model.is_backend(name);
+    let is_backend = |name: &Ident| model.takes_options(name);
     for target in model.targets() {
         each_expr(target, &mut |expr| {
             if has_options(&expr.tokens, &is_backend) {
@@ -73,6 +73,10 @@ fn what(option: &str, call: &Call<'_>) -> (String, Option<String>) {
     match option {
         "mirror" => (option.to_owned(), mirrors::to(&call.args())),
         "without_passive" => (String::from("passive"), None),
+        // All of them set the same field.
+        "preserve_host_if" | "host_header" => (String::from("preserve_host"), None),
+        "public_address_if" | "encoded_slashes_if" | "forwarded_if" | "required_if"
+        | "http2_if" => (option.trim_end_matches("_if").to_owned(), None),
         _ => (option.to_owned(), None),
     }
 }

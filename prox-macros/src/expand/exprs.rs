@@ -114,8 +114,10 @@ pub(super) fn mirrored(
 }
 
 fn has_options(context: &Context<'_>, tokens: &[TokenTree]) -> bool {
-    let is_backend = |name: &Ident| context.places.contains_key(&name.to_string());
-    calls::has_options(tokens, &is_backend)
+    let takes_options = |name: &Ident| {
+        context.places.contains_key(&name.to_string()) || context.model.is_endpoint(name)
+    };
+    calls::has_options(tokens, &takes_options)
 }
 
 /// What stands for a called name that is near to a word, and none.
@@ -319,6 +321,7 @@ impl Rewriting<'_> {
             StandIn::Fraction => quote_spanned!(at=> 1.0),
             StandIn::Text => quote_spanned!(at=> ""),
             StandIn::Range => quote_spanned!(at=> ..),
+            StandIn::Flag => quote_spanned!(at=> true),
         }
     }
 
@@ -568,7 +571,22 @@ pub(super) fn target(
     {
         return copy(name);
     }
-    with_handles(context, &expr.tokens, made, value)
+    let value = with_handles(context, &expr.tokens, made, value);
+    // A variable can be the target of several routes, so each takes a copy.
+    match expr.tokens.first() {
+        Some(TokenTree::Ident(name)) if context.model.is_endpoint(name) => {
+            let copy = copy(name);
+            let allow = quote_spanned!(Span::mixed_site()=>
+                #[allow(
+                    clippy::shadow_reuse,
+                    clippy::shadow_same,
+                    clippy::shadow_unrelated
+                )]
+            );
+            quote_spanned!(Span::mixed_site()=> { #allow let #name = #copy; #value })
+        }
+        _ => value,
+    }
 }
 
 /// The value of an expression that is no target, with its own handles of the backends that it names: it may keep them.

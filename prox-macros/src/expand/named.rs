@@ -174,6 +174,7 @@ fn implementation(
             Some(made(context, named, vis, backends)),
         )
     };
+    let with_env = with_env(context, named, vis);
     quote_spanned!(span=>
         #[allow(dead_code, unexpected_cfgs)]
         impl #name {
@@ -184,6 +185,8 @@ fn implementation(
             #vis const ENV: #krate::Variables = #variables;
 
             #made
+
+            #with_env
 
             /// The handles of the backends.
             #vis fn backends(&self) -> &#backends {
@@ -203,6 +206,44 @@ fn implementation(
                 static TABLE: #krate::__private::Table = #table;
                 &TABLE
             }
+        }
+    )
+}
+
+/// The constructor with variables that are given in code.
+fn with_env(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let mut arguments = TokenStream::new();
+    let mut names = Vec::new();
+    for (place, field) in named.fields.iter().enumerate() {
+        let ty: TokenStream = field.ty.iter().cloned().collect();
+        let mut name = field.name.clone();
+        name.set_span(Span::call_site());
+        let mut earlier = named.fields.iter().take(place);
+        if earlier.any(|earlier| earlier.name == field.name) {
+            // Reported.
+            name = Ident::new(&format!("__f{place}"), span);
+        }
+        arguments.extend(quote_spanned!(span=> , #name: #ty));
+        names.push(name);
+    }
+    quote_spanned!(span=>
+        /// As `new`, with variables that are given in code instead of those of the process.
+        ///
+        /// An array of pairs is all that the gateway and its server read: `[("USERS_URL", "http://127.0.0.1:9000")]`.
+        ///
+        /// # Errors
+        ///
+        /// As `new`; also when a variable is given that the gateway does not read.
+        #[allow(clippy::too_many_arguments, clippy::impl_trait_in_params)]
+        #vis fn with_env(
+            __env: impl ::core::convert::Into<#krate::Env> #arguments
+        ) -> ::core::result::Result<Self, #krate::Error> {
+            #krate::Env::within_strictly(
+                ::core::convert::Into::into(__env),
+                || Self::new(#(#names),*),
+            )
         }
     )
 }

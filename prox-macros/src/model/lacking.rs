@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Types of options, at the root of `prox`.
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     "BreakerOptions",
     "BudgetOptions",
     "GrpcCheck",
@@ -27,6 +27,7 @@ const OPTIONS: [&str; 12] = [
     "PoolOptions",
     "QueueOptions",
     "RetryOptions",
+    "SameSite",
     "SlowStart",
     "Sticky",
 ];

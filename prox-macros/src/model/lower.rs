@@ -7,6 +7,7 @@ use proc_macro2::{Ident, Span, TokenTree};
 use super::{
     Host, Methods, Model, Route,
     guard::{self, Guard},
+    is_endpoint,
     meant::Meant,
     names::Names,
     options::{known_elsewhere, of_backend},
@@ -33,6 +34,8 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         Setup::Let(_) => None,
     });
     let backends: HashSet<String> = backends.collect();
+    let endpoints = gateway.env.iter().filter(|env| is_endpoint(&env.ty));
+    let endpoints: HashSet<String> = endpoints.map(|env| env.name.to_string()).collect();
     let mut around = gateway.around;
     if !gateway.strays.is_empty() {
         // They declare names.
@@ -48,8 +51,11 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
                 backend.target = None;
                 continue;
             }
-            let is_backend = |name: &Ident| backends.contains(&name.to_string());
-            *expr = known_elsewhere(expr.clone(), &is_backend, diag);
+            let takes_options = |name: &Ident| {
+                let name = name.to_string();
+                backends.contains(&name) || endpoints.contains(&name)
+            };
+            *expr = known_elsewhere(expr.clone(), &takes_options, diag);
         }
     }
     let order = order(&mut setups, &names, diag);
@@ -58,6 +64,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         meant,
         diag,
         backends,
+        endpoints,
         holes: gateway.holes,
         layers: Layers::default(),
         own_methods: Vec::new(),
@@ -116,6 +123,8 @@ struct Lowering<'d> {
     diag: &'d mut Diagnostics,
     /// The names of the backends.
     backends: HashSet<String>,
+    /// The names of the variables that are endpoints.
+    endpoints: HashSet<String>,
     /// The names whose values are missing, which has been reported.
     holes: HashSet<String>,
     layers: Layers,
@@ -293,7 +302,9 @@ impl Lowering<'_> {
         let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
         let mut written = route.layers;
         let target = target.map(|target| {
-            let (target, layers) = of_backend(target, &is_backend, self.diag);
+            let takes_options =
+                |name: &Ident| is_backend(name) || self.endpoints.contains(&name.to_string());
+            let (target, layers) = of_backend(target, &is_backend, &takes_options, self.diag);
             written.extend(layers);
             target
         });

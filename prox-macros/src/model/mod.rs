@@ -99,6 +99,17 @@ impl Model {
             .any(|setup| matches!(setup, Setup::Backend(backend) if backend.name == *name))
     }
 
+    /// Whether the options of a target can be behind this name: it is a backend, or a variable of the type `Endpoint`.
+    pub(crate) fn takes_options(&self, name: &Ident) -> bool {
+        self.is_backend(name) || self.is_endpoint(name)
+    }
+
+    /// Whether a variable of the environment has this name, and the type `Endpoint`.
+    pub(crate) fn is_endpoint(&self, name: &Ident) -> bool {
+        let mut env = self.env.iter();
+        env.any(|variable| variable.name == *name && is_endpoint(&variable.ty))
+    }
+
     /// The names that the gateway itself declares.
     pub(crate) fn declared(&self) -> HashSet<String> {
         let mut known = HashSet::new();
@@ -316,4 +327,9 @@ impl Route {
 /// The name of the struct of the backends.
 pub(crate) fn backends_name(named: &Named) -> String {
     format!("{}Backends", plain(&named.name.to_string()))
+}
+
+/// Whether a type is `Endpoint`, perhaps with a path before it.
+pub(super) fn is_endpoint(ty: &[TokenTree]) -> bool {
+    matches!(ty.last(), Some(TokenTree::Ident(last)) if last == "Endpoint")
 }

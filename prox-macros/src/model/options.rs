@@ -19,26 +19,30 @@ use crate::{
 };
 
 /// The target as it was meant, and the layers that stood in it.
+///
+/// Of a name that `takes_options` and is not a backend, the options make a cluster of its own.
 pub(super) fn of_backend(
     target: Target,
     is_backend: &dyn Fn(&Ident) -> bool,
+    takes_options: &dyn Fn(&Ident) -> bool,
     diag: &mut Diagnostics,
 ) -> (Target, Vec<Expr>) {
     let mut layers = Vec::new();
-    let target = meant(target, is_backend, &mut layers, diag);
+    let target = meant(target, is_backend, takes_options, &mut layers, diag);
     (target, layers)
 }
 
 fn meant(
     target: Target,
     is_backend: &dyn Fn(&Ident) -> bool,
+    takes_options: &dyn Fn(&Ident) -> bool,
     layers: &mut Vec<Expr>,
     diag: &mut Diagnostics,
 ) -> Target {
     match target {
         Target::Url(url) => Target::Url(url),
         Target::Expr(expr) => {
-            let expr = known_elsewhere(expr, is_backend, diag);
+            let expr = known_elsewhere(expr, takes_options, diag);
             match expr.tokens.first() {
                 Some(TokenTree::Ident(name)) if is_backend(name) && !is_word(&expr) => {
                     Target::Expr(chain(expr, layers, diag))
@@ -48,7 +52,7 @@ fn meant(
         }
         Target::Split(mut split) => {
             let arms = split.arms.into_iter().map(|mut arm| {
-                arm.target = meant(arm.target, is_backend, layers, diag);
+                arm.target = meant(arm.target, is_backend, takes_options, layers, diag);
                 arm
             });
             split.arms = arms.collect();
@@ -109,17 +113,18 @@ pub(super) fn known_elsewhere(
 
 /// Options that are there with a feature of `prox` alone, taken away; the feature of `prox` sets this crate's own.
 fn without_feature(expr: &mut Expr, diag: &mut Diagnostics) {
-    const OFF: [(&str, bool); 2] = [
-        ("tls", !cfg!(any(test, feature = "tls"))),
-        ("http2", !cfg!(any(test, feature = "http2"))),
+    const OFF: [(&str, &str, bool); 3] = [
+        ("tls", "tls", !cfg!(any(test, feature = "tls"))),
+        ("http2", "http2", !cfg!(any(test, feature = "http2"))),
+        ("http2_if", "http2", !cfg!(any(test, feature = "http2"))),
     ];
     let mut at = 0;
     while let Some(part) = expr.tokens.get(at..at + 3) {
         let off = match part {
             [dot, TokenTree::Ident(option), TokenTree::Group(_)] if is(dot, '.') => OFF
                 .iter()
-                .find(|(feature, off)| *off && option == feature)
-                .map(|(feature, _)| (option, feature)),
+                .find(|(name, _, off)| *off && option == name)
+                .map(|(_, feature, _)| (option, feature)),
             _ => None,
         };
         let Some((option, feature)) = off else {
@@ -233,6 +238,8 @@ fn form(option: &str) -> &'static str {
         "max_response_headers" => ".max_response_headers(500)",
         "max_response_header_size" => ".max_response_header_size(256 * 1024)",
         "sticky" => ".sticky(cookie(\"session\"))",
+        "public_address" => ".public_address()",
+        "host_header" => ".host_header(\"app.example\")",
         "passive" => ".passive(prox::PassiveOptions::new())",
         "response_timeout" => ".response_timeout(30s)",
         "rewrite" => ".rewrite(\"/\")",

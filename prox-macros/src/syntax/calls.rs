@@ -116,7 +116,7 @@ pub(crate) fn is_health_check(tokens: &[TokenTree]) -> bool {
 pub(crate) fn is_settings(tokens: &[TokenTree]) -> bool {
     let is_type = |word: &Ident| {
         let word = word.to_string();
-        word.ends_with("Options") || word == "SlowStart"
+        word.ends_with("Options") || word == "SlowStart" || word == "Sticky"
     };
     let path = tokens
         .iter()

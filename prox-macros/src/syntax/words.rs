@@ -19,10 +19,10 @@ pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 pub(crate) const ITEMS: [&str; 7] = texts(Slot::Item);
 
 /// The options of `ClusterBuilder` that a backend on a route has not.
-pub(crate) const OF_CLUSTERS: [&str; 16] = texts(Slot::ClusterOption);
+pub(crate) const OF_CLUSTERS: [&str; 18] = texts(Slot::ClusterOption);
 
 /// The options that a backend has on a route, too.
-pub(crate) const OPTIONS: [&str; 10] = texts(Slot::Option);
+pub(crate) const OPTIONS: [&str; 16] = texts(Slot::Option);
 
 /// The methods that a route can name; a method's place is its bit.
 pub(crate) const METHODS: [&str; 9] = texts(Slot::Method);

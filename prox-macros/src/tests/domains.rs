@@ -32,6 +32,10 @@ fn literals_in_their_domain_are_told_nothing() {
         ".health(http(\"/x\").expect(204..))",
         ".health(grpc()).http2()",
         ".sticky(cookie(\"__Host-id\"))",
+        ".sticky(Sticky::cookie(\"a\").same_site(SameSite::None).secure(true).max_age(1h).path(\"/x\"))",
+        ".sticky(Sticky::cookie(\"a\").same_site(SameSite::None).secure(SECURE).domain(DOMAIN))",
+        ".sticky(Sticky::cookie(\"__Host-a\").path(\"/\").same_site(SameSite::Strict))",
+        ".host_header(\"app.example:8080\").required_if(true).http2_if(HTTP2).health(grpc())",
         // Of values that are not ours nothing is known.
         ".health(mine().every(0s).fall(0))",
         ".retry(mine::Options::new(-1))",
@@ -158,6 +162,72 @@ fn literals_outside_of_their_domain_are_told_so_once() {
             "`;` cannot be in the name of a cookie",
         ),
         (
+            ".preserve_host_if(\"yes\")",
+            "`preserve_host_if` takes `true` or `false`, and `\"yes\"` is a string",
+        ),
+        (".http2_if()", "`http2_if` takes `true` or `false`"),
+        (
+            ".sticky(Sticky::cookie(\"a\").secure(1))",
+            "`secure` takes `true` or `false`, and `1` is a number",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").domain(\".a.example\"))",
+            "the domain of a cookie has no dot at its start: it is for all hosts below it anyway",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").domain(\"a b\"))",
+            "a blank cannot be in the domain of a cookie",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").domain(\"a..b\"))",
+            "a label of this domain is empty",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").path(\"x\"))",
+            "the path of a cookie starts with `/`",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").path(\"/;x\"))",
+            "`;` cannot be in the path of a cookie",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").max_age(0s))",
+            "`max_age` of `0s` removes the cookie",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").max_age(3600))",
+            "`max_age` takes a duration, and `3600` has no unit",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").same_site(SameSite::None))",
+            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").same_site(prox::SameSite::None).secure(false))",
+            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"__Host-a\").domain(\"a.example\"))",
+            "browsers drop the cookie `__Host-a` with a domain or with another path than `/`",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"__Secure-a\").secure(false))",
+            "browsers drop the cookie `__Secure-a` without `Secure`",
+        ),
+        (
+            ".sticky(Sticky::cookie(\"a\").path(\"/x\").path(\"/y\"))",
+            "duplicate `.path(..)`: it replaces the one before",
+        ),
+        (".host_header(\"http://a\")", "a host has no scheme"),
+        (
+            ".preserve_host().preserve_host_if(true)",
+            "duplicate `.preserve_host_if(..)`: it replaces the one before",
+        ),
+        (
+            ".preserve_host().host_header(\"a\")",
+            "duplicate `.host_header(..)`: it replaces the one before",
+        ),
+        (
             ".sticky(cookie(5))",
             "`cookie` takes a string, and `5` is a number",
         ),
@@ -171,6 +241,42 @@ fn literals_outside_of_their_domain_are_told_so_once() {
 }
 
 #[test]
+fn options_of_a_variable_are_judged_as_those_of_a_cluster() {
+    let told = |target: &str| messages(&format!("env API: Endpoint; \"/a/{{id}}\" => {target}"));
+    for fine in [
+        "API",
+        "API.rewrite(\"/{id}\").timeout(1s).required()",
+        "API.max_connections(5).health(http(\"/x\").every(1s))",
+        "split { 1 => API.rewrite(\"/\"), 2 => API }",
+    ] {
+        assert_eq!(told(fine), Vec::<String>::new(), "{fine}");
+    }
+    for (target, wanted) in [
+        (
+            "API.timeout(0s)",
+            "`timeout` of `0s` ends every request at once",
+        ),
+        (
+            "API.timeout(5)",
+            "`timeout` takes a duration, and `5` has no unit",
+        ),
+        (
+            "API.timeout(1s).timeout(2s)",
+            "duplicate `.timeout(..)`: it replaces the one before",
+        ),
+        ("API.retries(2)", "there is no option `retries`"),
+        (
+            "split { 1 => API.timeout(0s), 2 => API }",
+            "`timeout` of `0s` ends every request at once",
+        ),
+    ] {
+        let told = told(target);
+        assert_eq!(told.len(), 1, "{target}: {told:?}");
+        assert!(told[0].starts_with(wanted), "{target}: {told:?}");
+    }
+}
+
+#[test]
 fn a_name_of_the_gateway_is_not_a_word() {
     let source = "let cookie = mine; \"/\" => cluster(rr, [A]).sticky(cookie(5))";
     assert_eq!(messages(source), Vec::<String>::new());
@@ -180,7 +286,8 @@ fn a_name_of_the_gateway_is_not_a_word() {
 }
 
 /// What an option takes that can be a literal.
-const LITERALS: [&str; 10] = [
+const LITERALS: [&str; 11] = [
+    "bool",
     "Duration",
     "u8",
     "u32",

@@ -20,7 +20,8 @@ fn methods(text: &str, indent: &str) -> BTreeSet<String> {
     let methods = text.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix(&start)?.split_once('(')?;
         // The receiver may stand on the next line, alone.
-        (rest.starts_with("mut self") || rest.is_empty()).then(|| name.to_owned())
+        (rest.starts_with("mut self") || rest.starts_with("self)") || rest.is_empty())
+            .then(|| name.to_owned())
     });
     methods.collect()
 }

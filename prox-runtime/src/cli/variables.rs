@@ -32,9 +32,18 @@ const OF_THE_SERVER: [EnvInfo; 3] = [
 /// What it returns is never freed: it is for a process that prints it and ends.
 pub(super) fn with_the_servers(gateway: Variables, reads: impl Fn(&str) -> bool) -> Variables {
     let mut all = gateway.to_vec();
-    for variable in OF_THE_SERVER {
-        if reads(variable.name) && !all.iter().any(|other| other.name == variable.name) {
-            all.push(variable);
+    for variable in OF_THE_SERVER
+        .into_iter()
+        .filter(|variable| reads(variable.name))
+    {
+        match all.iter_mut().find(|other| other.name == variable.name) {
+            // One variable with one value.
+            Some(own) if own.needed_by.is_empty() => own.needed_by = variable.needed_by,
+            Some(own) => {
+                let both = format!("{}, {}", own.needed_by, variable.needed_by);
+                own.needed_by = both.leak();
+            }
+            None => all.push(variable),
         }
     }
     Variables::new(all.leak())
@@ -56,7 +65,10 @@ mod tests {
             .iter()
             .map(|variable| (variable.name, variable.needed_by))
             .collect();
-        assert_eq!(listed, [("PORT", "/told"), ("HOST", "the server")]);
+        assert_eq!(
+            listed,
+            [("PORT", "/told, the server"), ("HOST", "the server")]
+        );
     }
 
     #[test]

@@ -185,8 +185,13 @@ impl ClusterBuilder {
     /// It is well when one of its endpoints is neither drained nor ejected and, where there are [checks](Self::health), has
     /// passed one. A backend that all gateways share should rather not be required: when it fails, all of them are unready, and
     /// the routes that do without it are lost as well.
-    pub fn required(mut self) -> Self {
-        self.required = true;
+    pub fn required(self) -> Self {
+        self.required_if(true)
+    }
+
+    /// As [`required`](Self::required) if `required` is true; else the gateway is ready without this backend.
+    pub fn required_if(mut self, required: bool) -> Self {
+        self.required = required;
         self
     }
 
@@ -229,8 +234,14 @@ impl ClusterBuilder {
     /// Trailers of a response reach a client of HTTP/1.1 only if the upstream announced them in `Trailer`, the client said
     /// `TE: trailers`, and the response has no `Content-Length`; all of them reach one of HTTP/2.
     #[cfg(feature = "http2")]
-    pub fn http2(mut self) -> Self {
-        self.http2 = true;
+    pub fn http2(self) -> Self {
+        self.http2_if(true)
+    }
+
+    /// As [`http2`](Self::http2) if `http2` is true; else HTTP/1.1 is spoken.
+    #[cfg(feature = "http2")]
+    pub fn http2_if(mut self, http2: bool) -> Self {
+        self.http2 = http2;
         self
     }
 

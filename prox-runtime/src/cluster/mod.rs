@@ -23,6 +23,8 @@ mod queue;
 mod readiness;
 mod retry;
 mod rng;
+mod sent_host;
+mod shortcut;
 mod siphash;
 #[cfg(test)]
 mod speed;
@@ -44,11 +46,12 @@ pub(crate) use self::{
     mirror::Mirror,
     queue::Permit,
     retry::{Attempt, Failed, Reason, RetryAfter, Verdict},
+    sent_host::SentHost,
 };
 pub use self::{
     balance::{
-        Balancer, Hash, IntoSticky, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, Seat,
-        Sticky, key_of,
+        Balancer, Hash, IntoSticky, LeastConn, P2c, Pick, Prepared, Random, RoundRobin, SameSite,
+        Seat, Sticky, key_of,
     },
     breaker::BreakerOptions,
     budget::BudgetOptions,
@@ -103,7 +106,8 @@ pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     pub(crate) response_timeout: Duration,
     pub(crate) idle_timeout: Duration,
-    pub(crate) preserve_host: bool,
+    pub(crate) host: SentHost,
+    pub(crate) public_address: bool,
     pub(crate) encoded_slashes: bool,
     pub(crate) forwarded: bool,
     pub(crate) rewrite: Option<Template>,
@@ -118,7 +122,8 @@ impl Default for Policy {
             timeout: None,
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
-            preserve_host: false,
+            host: SentHost::Upstream,
+            public_address: false,
             encoded_slashes: false,
             forwarded: false,
             rewrite: None,
@@ -156,8 +161,42 @@ macro_rules! policy_methods {
         }
 
         /// Sends the client's `Host` to the upstream instead of the upstream's own authority.
-        pub fn preserve_host(mut self) -> Self {
-            self.policy.preserve_host = true;
+        pub fn preserve_host(self) -> Self {
+            self.preserve_host_if(true)
+        }
+
+        /// As [`preserve_host`](Self::preserve_host) if `preserve` is true, and else the upstream's own authority.
+        pub fn preserve_host_if(mut self, preserve: bool) -> Self {
+            self.policy.host = $crate::cluster::SentHost::preserved(preserve);
+            self
+        }
+
+        /// Sends this `Host` to the upstream: a name or an address, perhaps with a port, such as `"app.example"`.
+        ///
+        /// It replaces [`preserve_host`](Self::preserve_host), and that replaces it. Over HTTP/2 it is `:authority`. It changes
+        /// neither the name that is looked up nor the name in a certificate; [health checks](crate::HttpCheck::host) have a
+        /// `Host` of their own. With a text that is not a host the gateway does not start.
+        pub fn host_header(mut self, host: impl AsRef<str>) -> Self {
+            self.policy.host = $crate::cluster::SentHost::of(host.as_ref());
+            self
+        }
+
+        /// Rewrites responses of an upstream that speaks of its own address, so that they speak of that of the client. Off by
+        /// default.
+        ///
+        /// A URL of the upstream in `Location`, `Content-Location` or `Refresh` becomes a path of the client's own origin, and
+        /// what the route has done to the path, by [`rewrite`](Self::rewrite) or a base path, is undone. The upstream's own are
+        /// the URLs with the authority and the scheme of the endpoint, or with the `Host` that the upstream got, and paths.
+        /// `Path` of a `Set-Cookie` is undone in the same way, and a `Domain` of the upstream's own is removed, so that the cookie
+        /// is for the host of the client. What is not the upstream's own, or is not below the path that it gets, stays as it
+        /// is; so do bodies.
+        pub fn public_address(self) -> Self {
+            self.public_address_if(true)
+        }
+
+        /// As [`public_address`](Self::public_address) if `public` is true; else these fields stay as they are.
+        pub fn public_address_if(mut self, public: bool) -> Self {
+            self.policy.public_address = public;
             self
         }
 
@@ -166,8 +205,13 @@ macro_rules! policy_methods {
         /// For upstreams that know it for a part of a name, such as stores of objects. A dot segment beside one is refused
         /// still: who decodes the slash would resolve it. Of a split all must take them. Guards and layers see the slash
         /// encoded. `explain` tells of all paths with one that they are refused.
-        pub fn encoded_slashes(mut self) -> Self {
-            self.policy.encoded_slashes = true;
+        pub fn encoded_slashes(self) -> Self {
+            self.encoded_slashes_if(true)
+        }
+
+        /// As [`encoded_slashes`](Self::encoded_slashes) if `take` is true; else such paths are `400`.
+        pub fn encoded_slashes_if(mut self, take: bool) -> Self {
+            self.policy.encoded_slashes = take;
             self
         }
 
@@ -175,8 +219,13 @@ macro_rules! policy_methods {
         ///
         /// The upstream gets `for=203.0.113.7;host=shop.example;proto=https`, and another `for=` for each trusted proxy
         /// before this one. What the client wrote there is dropped.
-        pub fn forwarded(mut self) -> Self {
-            self.policy.forwarded = true;
+        pub fn forwarded(self) -> Self {
+            self.forwarded_if(true)
+        }
+
+        /// As [`forwarded`](Self::forwarded) if `forwarded` is true; else `Forwarded` is not added.
+        pub fn forwarded_if(mut self, forwarded: bool) -> Self {
+            self.policy.forwarded = forwarded;
             self
         }
 
@@ -242,7 +291,9 @@ pub(crate) use policy_methods;
 impl Policy {
     /// What is wrong with it, wherever it is used.
     fn problem(&self) -> Option<String> {
-        self.mirrors.iter().find_map(|mirror| mirror.problem())
+        self.host
+            .problem()
+            .or_else(|| self.mirrors.iter().find_map(|mirror| mirror.problem()))
     }
 
     fn add_mirror(&mut self, mirror: Arc<Mirror>) {
@@ -273,7 +324,10 @@ impl Cluster {
     /// Whether it has to be told how the route matched.
     pub(crate) fn needs_match(&self) -> bool {
         let mut mirrors = self.policy.mirrors.iter();
-        self.policy.rewrite.is_some() || mirrors.any(|mirror| mirror.cluster().needs_match())
+        let policy = &self.policy;
+        policy.rewrite.is_some()
+            || policy.public_address
+            || mirrors.any(|mirror| mirror.cluster().needs_match())
     }
 
     /// What is wrong with the rewrite on a route of this path.

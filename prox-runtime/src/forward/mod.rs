@@ -10,6 +10,7 @@ pub(crate) mod length;
 pub(crate) mod max_forwards;
 pub(crate) mod path;
 pub(crate) mod proxy_status;
+pub(crate) mod public_address;
 pub(crate) mod rewrite;
 pub(crate) mod upgrade;
 pub(crate) mod via;

@@ -23,6 +23,8 @@ use crate::{
     handler::BoxHandler,
     middleware::Layer,
     route::{EnvInfo, Guard, Routes, Table, Variables},
+    server::NAMES,
+    vars::Env,
 };
 
 /// A gateway under construction; everything that is wrong with it is collected, and said at once by
@@ -49,14 +51,20 @@ struct Part {
 }
 
 impl Assembly {
-    /// Begins a gateway with these tables.
+    /// Begins a gateway with these tables; its variables are read from the environment that is [around](Env::within) the call.
     pub fn new(table: &'static Table, routes: Routes, variables: Variables) -> Self {
+        let (env, strict) = Env::take_current();
+        let problems = if strict {
+            unread(&env, variables)
+        } else {
+            Vec::new()
+        };
         Self {
             table,
             routes,
             variables,
-            reader: Reader::default(),
-            problems: Vec::new(),
+            reader: Reader::new(env),
+            problems,
             clusters: Vec::new(),
             inline: Vec::new(),
             parts: routes.iter().map(|_| Part::default()).collect(),
@@ -316,6 +324,7 @@ impl Assembly {
             table: self.table,
             routes: self.routes,
             variables: self.variables,
+            env: self.reader.source().clone(),
             entries,
             clusters: self.clusters,
             inline,
@@ -327,6 +336,26 @@ impl Assembly {
             question,
         })))
     }
+}
+
+/// What is wrong with names that were given in code.
+fn unread(env: &Env, variables: Variables) -> Vec<String> {
+    let reads = |name: &str| {
+        NAMES.contains(&name) || variables.iter().any(|variable| variable.name == name)
+    };
+    let names: Vec<&str> = variables.iter().map(|variable| variable.name).collect();
+    let known = match names.as_slice() {
+        [] => String::from("no variables"),
+        names => names.join(", "),
+    };
+    env.given()
+        .filter(|name| !reads(name))
+        .map(|name| {
+            format!(
+                "{name} is given in code, but the gateway has no `env {name}`: it reads {known}"
+            )
+        })
+        .collect()
 }
 
 fn at<T: Copy>(list: &[T], place: u32) -> Option<T> {

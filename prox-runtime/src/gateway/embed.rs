@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Gateway, GatewayFuture, IntoGateway, service::answered};
+use super::{Gateway, GatewayFuture, IntoGateway, service::answered, shared::server_variables};
 use crate::{
     body::Body,
     client::{Client, Trust},
@@ -97,7 +97,8 @@ impl Embed {
     ///
     /// All that is wrong with the gateway and with these options, in one error.
     pub fn service(self) -> Result<Embedded> {
-        let options = self.edge.settle(Options::default());
+        let variables = server_variables(&self.gateway);
+        let options = self.edge.settle(Options::default(), &variables);
         let (gateway, options, ()) = server::all(self.gateway, options, Ok(()))?;
         Ok(Embedded {
             gateway,

@@ -15,6 +15,7 @@ mod rates;
 mod readiness;
 mod refusal;
 mod service;
+mod shared;
 mod split;
 mod target;
 mod upgrade;
@@ -54,6 +55,7 @@ pub use self::{
 use self::{
     readiness::Question,
     refusal::{Layers, Refusal, Refused},
+    shared::server_variables,
 };
 use crate::{
     client::Client,
@@ -75,6 +77,7 @@ use crate::{
         Table, Variables, asked_method,
     },
     server::{Serve, Server},
+    vars::Env,
 };
 
 /// The most bytes that the target of a request may have: the path and the query.
@@ -91,6 +94,8 @@ struct Inner {
     table: &'static Table,
     routes: Routes,
     variables: Variables,
+    /// What the variables were read from.
+    env: Env,
     entries: Vec<Entry>,
     clusters: Vec<Cluster>,
     /// The clusters that have work beside the requests and are not among `clusters`: those of routes, and of mirrors.
@@ -545,7 +550,9 @@ impl Serve for Gateway {
 impl Server<Gateway> {
     /// A server with the default limits; what is wrong with the gateway is said when it is run.
     pub fn new(gateway: impl IntoGateway) -> Self {
-        Self::of(gateway.into_gateway())
+        let gateway = gateway.into_gateway();
+        let variables = server_variables(&gateway);
+        Self::of(gateway, variables)
     }
 }
 

@@ -4,6 +4,7 @@ mod again;
 mod body;
 mod hedge;
 mod mirror;
+mod public;
 mod streamed;
 mod tunnel;
 mod upload;
@@ -250,6 +251,9 @@ impl Proxy {
         }
         *req.version_mut() = Version::HTTP_11;
         req.extensions_mut().clear();
+        let public = policy
+            .public_address
+            .then(|| Box::new(public::Asked::by(req, client, matched)));
         let mut spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
             .then(|| Spare::of(req))
             .flatten();
@@ -390,8 +394,12 @@ impl Proxy {
                     });
                     let Some(Verdict::Retry { wait }) = verdict else {
                         let cookie = lease.cookie(&caller, client.scheme() == "https");
+                        let endpoint = public.as_ref().map(|_| lease.upstream().endpoint.clone());
                         let mut response =
                             self.pass(answer, upgrade.as_ref(), lease, asked, trace.as_ref())?;
+                        if let (Some(public), Some(endpoint)) = (&public, &endpoint) {
+                            public.apply(response.headers_mut(), policy, endpoint);
+                        }
                         if let Some(cookie) = cookie {
                             response.headers_mut().append(header::SET_COOKIE, cookie);
                         }
@@ -611,11 +619,8 @@ impl Proxy {
                 .map_err(|error| Error::caused(Failure::Internal, error))?;
             *request.uri_mut() = Uri::from(target);
         }
-        if !self.0.policy().preserve_host || !request.headers().contains_key(header::HOST) {
-            request
-                .headers_mut()
-                .insert(header::HOST, upstream.endpoint.authority());
-        }
+        let host = &self.0.policy().host;
+        host.set(request.headers_mut(), || upstream.endpoint.authority());
         Ok(())
     }
 

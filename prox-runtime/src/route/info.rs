@@ -176,7 +176,7 @@ pub struct EnvInfo {
 
 impl EnvInfo {
     /// Whether it may be missing, by its type.
-    pub(super) fn is_optional(&self) -> bool {
+    pub(crate) fn is_optional(&self) -> bool {
         self.ty.starts_with("Option<") || self.ty.contains("::Option<")
     }
 }

@@ -59,7 +59,13 @@ fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// The text that would read as the default, if that is a literal.
+impl EnvInfo {
+    /// The text that would read as the default, if that is a literal.
+    pub(crate) fn plain_default(&self) -> Option<String> {
+        plain_default(self)
+    }
+}
+
 fn plain_default(variable: &EnvInfo) -> Option<String> {
     let default = variable.default?;
     if let Some(text) = literal_text(default) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Version};
 
-use super::Options;
+use super::{Options, ServerVariables};
 use crate::{
     client::{Client, Trust},
     error::{Error, Failure, Result},
@@ -27,15 +27,21 @@ impl Edge {
     /// # Errors
     ///
     /// All that is wrong with it.
-    pub(crate) fn settle(self, mut options: Options) -> Result<Options> {
-        let from_env = || {
-            let text = std::env::var("TRUSTED_PROXIES").ok();
-            let text = text.filter(|text| !text.is_empty())?;
-            Some(("TRUSTED_PROXIES", Trust::read(text.split(','))))
-        };
+    pub(crate) fn settle(
+        self,
+        mut options: Options,
+        variables: &ServerVariables,
+    ) -> Result<Options> {
+        let mut problems = Vec::new();
         let said = self.trusted.map(|trusted| ("trusted_proxies", trusted));
         let expected = self.proxy_protocol.map(|from| ("proxy_protocol", from));
-        let mut problems = Vec::new();
+        let said = said.or_else(|| match variables.text("TRUSTED_PROXIES") {
+            Ok(text) => Some(("TRUSTED_PROXIES", Trust::read(text?.split(',')))),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        });
         let mut read = |what: Option<(&str, Result<Trust, Vec<String>>)>| match what? {
             (_, Ok(trust)) => Some(trust),
             (name, Err(found)) => {
@@ -43,7 +49,7 @@ impl Edge {
                 None
             }
         };
-        options.trusted = read(said.or_else(from_env));
+        options.trusted = read(said);
         options.proxy_protocol = read(expected);
         match self.via.transpose() {
             Ok(via) => options.via = via,

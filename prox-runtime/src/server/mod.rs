@@ -19,6 +19,7 @@ mod refusals;
 mod rest;
 mod socket;
 mod unix;
+mod variables;
 mod workers;
 
 use std::{
@@ -36,7 +37,10 @@ use http::HeaderName;
 use tokio::net::TcpListener;
 
 pub use self::connections::Connections;
-pub(crate) use self::edge::{Edge, dispatch};
+pub(crate) use self::{
+    edge::{Edge, dispatch},
+    variables::{NAMES, ServerVariables},
+};
 use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
     client::Trust,
@@ -86,6 +90,7 @@ pub struct Server<G> {
     shutdown: Option<ShutdownFuture>,
     tls: Option<Tls>,
     edge: Edge,
+    variables: ServerVariables,
     options: Options,
 }
 
@@ -160,7 +165,7 @@ impl Default for Options {
 }
 
 impl<G: Dispatch> Server<G> {
-    pub(crate) fn of(gateway: Result<G>) -> Self {
+    pub(crate) fn of(gateway: Result<G>, variables: ServerVariables) -> Self {
         Self {
             gateway,
             address: None,
@@ -170,6 +175,7 @@ impl<G: Dispatch> Server<G> {
             shutdown: None,
             tls: None,
             edge: Edge::default(),
+            variables,
             options: Options::default(),
         }
     }
@@ -432,9 +438,9 @@ impl<G: Dispatch> Server<G> {
                  help: await `prox::Server::new(gateway).serve()` there, or call `run` in a `fn main()` that is not async",
             ));
         }
-        let places = places(self.address, self.unix, false);
+        let places = places(self.address, self.unix, false, &self.variables);
         let options = all(
-            self.edge.settle(self.options),
+            self.edge.settle(self.options, &self.variables),
             start(self.tls.as_ref()),
             Ok(()),
         );
@@ -456,9 +462,9 @@ impl<G: Dispatch> Server<G> {
 
     /// The same, with what would have been served.
     pub(crate) fn checked(self) -> Result<G> {
-        let places = places(self.address, self.unix, false);
+        let places = places(self.address, self.unix, false, &self.variables);
         let tls = self.tls.as_ref().map_or(Ok(()), Tls::check);
-        let options = all(self.edge.settle(self.options), tls, Ok(()));
+        let options = all(self.edge.settle(self.options, &self.variables), tls, Ok(()));
         all(self.gateway, places, options).map(|(gateway, ..)| gateway)
     }
 
@@ -483,9 +489,14 @@ impl<G: Dispatch> Server<G> {
 
     /// What [`serve`](Self::serve) does, compiled where it is called from.
     pub(crate) async fn serve_here(self) -> Result {
-        let places = places(self.address, self.unix, self.listener.is_some());
+        let places = places(
+            self.address,
+            self.unix,
+            self.listener.is_some(),
+            &self.variables,
+        );
         let options = all(
-            self.edge.settle(self.options),
+            self.edge.settle(self.options, &self.variables),
             start(self.tls.as_ref()),
             Ok(()),
         );
@@ -557,11 +568,12 @@ fn places(
     address: Option<SocketAddr>,
     unix: Option<PathBuf>,
     has_listener: bool,
+    variables: &ServerVariables,
 ) -> Result<Vec<Place>> {
     let address = address.filter(|_| !has_listener).map(Place::Tcp);
     let said: Vec<Place> = address.into_iter().chain(unix.map(Place::Unix)).collect();
     if said.is_empty() && !has_listener {
-        place::from_env().map(|place| vec![place])
+        place::from_env(variables).map(|place| vec![place])
     } else {
         Ok(said)
     }

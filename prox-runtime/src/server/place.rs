@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use super::ServerVariables;
 use crate::error::{Error, Result};
 
 /// Who may connect to a Unix socket by default: its owner and its group.
@@ -18,9 +19,15 @@ pub(super) enum Place {
 }
 
 /// The place that `HOST` and `PORT` name; what both of them get wrong is said at once.
-pub(super) fn from_env() -> Result<Place> {
-    let text = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-    named(text("HOST").as_deref(), text("PORT").as_deref()).map_err(Error::config)
+pub(super) fn from_env(variables: &ServerVariables) -> Result<Place> {
+    let (host, port) = match (variables.text("HOST"), variables.text("PORT")) {
+        (Ok(host), Ok(port)) => (host, port),
+        (host, port) => {
+            let problems: Vec<String> = [host.err(), port.err()].into_iter().flatten().collect();
+            return Err(Error::config(problems.join("\n")));
+        }
+    };
+    named(host.as_deref(), port.as_deref()).map_err(Error::config)
 }
 
 fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {

@@ -35,6 +35,7 @@ pub(crate) enum StandIn {
     Fraction,
     Text,
     Range,
+    Flag,
 }
 
 /// What has options in a gateway: a name that it declares is not a word of the language in it.
@@ -51,7 +52,7 @@ impl<'m> Owners<'m> {
     pub(crate) fn owner(&self, tokens: &[TokenTree]) -> Option<Owner> {
         let options_of_split =
             matches!(tokens.first(), Some(TokenTree::Punct(dot)) if dot.as_char() == '.');
-        let is_backend = |name: &Ident| self.model.is_backend(name);
+        let is_backend = |name: &Ident| self.model.takes_options(name);
         if options_of_split || has_options(tokens, &is_backend) {
             return Some("target");
         }

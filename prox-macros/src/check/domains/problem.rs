@@ -83,6 +83,7 @@ pub(super) fn problem(domain: &Domain, option: &str, argument: &[TokenTree]) -> 
         Domain::Share => share(&written),
         Domain::Factor(least) => factor(option, &written, *least),
         Domain::Text(form) => text(option, &written, *form),
+        Domain::Flag => flag(option, &written),
         Domain::Statuses => None,
     }
 }
@@ -304,6 +305,25 @@ fn text(option: &str, written: &Written<'_>, form: fn(&str) -> Option<Flaw>) -> 
         StandIn::Text,
         format!("`{option}` takes a string, and `{literal}` is {what}"),
         format!("write `{option}(\"..\")`"),
+    )
+}
+
+/// `.secure(true)`, of which no literal is one.
+fn flag(option: &str, written: &Written<'_>) -> Option<Problem> {
+    let what = match &written.value {
+        Value::Text(_) => "a string",
+        Value::Malformed => return None,
+        Value::Millis(_) => "a duration",
+        Value::Size(_) => "a size",
+        Value::Whole(_) | Value::Fraction(_) => "a number",
+    };
+    untyped(
+        StandIn::Flag,
+        format!(
+            "`{option}` takes `true` or `false`, and `{}` is {what}",
+            written.literal
+        ),
+        format!("write `{option}(true)`, or a variable of the type `bool`"),
     )
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum Domain {
     Text(fn(&str) -> Option<Flaw>),
     /// A range of statuses.
     Statuses,
+    /// `true` or `false`.
+    Flag,
 }
 
 impl Domain {
@@ -65,6 +67,7 @@ impl Domain {
             Self::Share | Self::Factor(_) => StandIn::Fraction,
             Self::Text(_) => StandIn::Text,
             Self::Statuses => StandIn::Range,
+            Self::Flag => StandIn::Flag,
         }
     }
 
@@ -79,6 +82,7 @@ impl Domain {
             Self::Factor(_) => ("a number with a point", "1.25"),
             Self::Text(_) => ("a string", "\"..\""),
             Self::Statuses => ("a range of statuses", "200..300"),
+            Self::Flag => ("`true` or `false`", "true"),
         }
     }
 }
@@ -147,6 +151,10 @@ const fn text(of: &'static str, option: &'static str, form: fn(&str) -> Option<F
     slot(of, option, 0, Domain::Text(form))
 }
 
+const fn flag(of: &'static str, option: &'static str) -> Slot {
+    slot(of, option, 0, Domain::Flag)
+}
+
 const fn slot(of: &'static str, option: &'static str, place: usize, domain: Domain) -> Slot {
     Slot {
         of,
@@ -213,6 +221,13 @@ pub(crate) static SLOTS: &[&[Slot]] = &[
             "sends every request twice",
             "write how long the first try may take alone, such as `50ms`",
         ),
+        text("target", "host_header", text::authority),
+        flag("target", "preserve_host_if"),
+        flag("target", "public_address_if"),
+        flag("target", "encoded_slashes_if"),
+        flag("target", "forwarded_if"),
+        flag("target", "required_if"),
+        flag("target", "http2_if"),
         any_count("target", "retry", U32),
         slot("target", "mirror", 1, Domain::Share),
         count(
@@ -430,6 +445,16 @@ pub(crate) static SLOTS: &[&[Slot]] = &[
     &[
         text("Sticky", "cookie", text::cookie_name),
         text("Sticky", "secret", text::secret),
+        flag("Sticky", "secure"),
+        text("Sticky", "domain", text::cookie_domain),
+        text("Sticky", "path", text::cookie_path),
+        time_from(
+            "Sticky",
+            "max_age",
+            1000,
+            "removes the cookie",
+            "write a time of whole seconds, or remove the option",
+        ),
         text("key", "cookie", text::cookie_name),
         text("key", "header", text::header_name),
         text("key", "query", text::query_name),

@@ -141,3 +141,62 @@ pub(super) fn server_name(name: &str) -> Option<Flaw> {
         help: help(),
     })
 }
+
+/// The hosts that get a cookie.
+pub(super) fn cookie_domain(domain: &str) -> Option<Flaw> {
+    let flaw = |at, message: &str, help| {
+        Some(Flaw {
+            at,
+            message: message.to_owned(),
+            help,
+        })
+    };
+    let example = || String::from("write the name of a host, such as `\"shop.example\"`");
+    if domain.is_empty() {
+        return flaw(0..0, "the domain is empty", example());
+    }
+    if let Some(rest) = domain.strip_prefix('.') {
+        return flaw(
+            0..1,
+            "the domain of a cookie has no dot at its start: it is for all hosts below it anyway",
+            format!("write `\"{rest}\"`"),
+        );
+    }
+    if let Some(at) = domain.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
+        let character = domain.get(at..)?.chars().next()?;
+        return flaw(
+            at..at + character.len_utf8(),
+            &format!("{} cannot be in the domain of a cookie", shown(character)),
+            example(),
+        );
+    }
+    let at = domain
+        .find("..")
+        .or_else(|| domain.ends_with('.').then(|| domain.len() - 1))?;
+    flaw(at..at + 1, "a label of this domain is empty", example())
+}
+
+/// The paths that get a cookie.
+pub(super) fn cookie_path(path: &str) -> Option<Flaw> {
+    let flaw = |at, message: &str, help| {
+        Some(Flaw {
+            at,
+            message: message.to_owned(),
+            help,
+        })
+    };
+    if !path.starts_with('/') {
+        return flaw(
+            0..0,
+            "the path of a cookie starts with `/`",
+            format!("write `\"/{path}\"`"),
+        );
+    }
+    let at = path.find(|c: char| !c.is_ascii_graphic() || c == ';')?;
+    let character = path.get(at..)?.chars().next()?;
+    flaw(
+        at..at + character.len_utf8(),
+        &format!("{} cannot be in the path of a cookie", shown(character)),
+        String::from("remove it, or encode it in percent"),
+    )
+}

@@ -62,15 +62,19 @@ struct Asked {
 /// What the last `.retry(..)` of a target asks for.
 fn asked(model: &Model, expr: &Expr) -> Option<Asked> {
     let mut last = None;
-    each_option(&expr.tokens, &|name| model.is_backend(name), &mut |call| {
-        if call.name == "retry" {
-            let inner = tokens_of(call.group.stream());
-            last = Some(Asked {
-                word: call.name.clone(),
-                retries: retries(&inner),
-            });
-        }
-    });
+    each_option(
+        &expr.tokens,
+        &|name| model.takes_options(name),
+        &mut |call| {
+            if call.name == "retry" {
+                let inner = tokens_of(call.group.stream());
+                last = Some(Asked {
+                    word: call.name.clone(),
+                    retries: retries(&inner),
+                });
+            }
+        },
+    );
     last
 }
 

@@ -41,7 +41,7 @@ pub use self::{
     random::Random,
     roster::{Prepared, Seat},
     round_robin::RoundRobin,
-    sticky::{IntoSticky, Sticky},
+    sticky::{IntoSticky, SameSite, Sticky},
 };
 pub(crate) use self::{
     load::{Load, Total},

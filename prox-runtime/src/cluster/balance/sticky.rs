@@ -1,6 +1,6 @@
 //! The same endpoint for the same browser, through a cookie.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -14,7 +14,7 @@ use crate::cluster::siphash::{key_from, siphash};
 /// them at once.
 ///
 /// The cookie is `HttpOnly; SameSite=Lax; Path=/`, `Secure` when the client came by https, and lasts for the session of the
-/// browser. Its value is a keyed hash (SipHash-2-4) of the address: it does not show the address, and all replicas of a gateway
+/// browser, unless one of the methods here says otherwise. It is always `HttpOnly`. Its value is a keyed hash (SipHash-2-4) of the address: it does not show the address, and all replicas of a gateway
 /// agree on it. Without a [`secret`](Self::secret) the key follows from the backend's name, so whoever guesses an address could
 /// check the guess; with one, nobody can.
 ///
@@ -24,10 +24,40 @@ use crate::cluster::siphash::{key_from, siphash};
 /// let sticky = Sticky::cookie("shop").secret("from the environment");
 /// # let _ = sticky;
 /// ```
+///
+/// For a page of another site that embeds this one:
+///
+/// ```
+/// use prox_runtime::{SameSite, Sticky};
+/// use std::time::Duration;
+///
+/// let sticky = Sticky::cookie("shop")
+///     .same_site(SameSite::None)
+///     .secure(true)
+///     .max_age(Duration::from_secs(3600));
+/// # let _ = sticky;
+/// ```
 #[derive(Clone)]
 pub struct Sticky {
     name: String,
     secret: Option<[u64; 2]>,
+    secure: Option<bool>,
+    same_site: SameSite,
+    domain: Option<String>,
+    path: String,
+    max_age: Option<Duration>,
+}
+
+/// Whether a browser sends a cookie with requests that another site starts (RFC 6265bis, 5.6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// Only when the other site leads the user here by a link.
+    #[default]
+    Lax,
+    /// Always. The cookie has to be [`Secure`](Sticky::secure) then.
+    None,
 }
 
 impl Sticky {
@@ -36,7 +66,52 @@ impl Sticky {
         Self {
             name: name.into(),
             secret: None,
+            secure: None,
+            same_site: SameSite::Lax,
+            domain: None,
+            path: "/".into(),
+            max_age: None,
         }
+    }
+
+    /// Sets or leaves out `Secure`, with which a browser sends the cookie over https alone; by default it is set when the client
+    /// came by https.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = Some(secure);
+        self
+    }
+
+    /// Sets `SameSite`; [`SameSite::Lax`] by default.
+    ///
+    /// With [`SameSite::None`] and without [`secure(true)`](Self::secure) the gateway does not start: browsers drop such a cookie.
+    #[must_use]
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Sets `Domain`: a browser sends the cookie to this host and to all hosts below it. Without it, to the host of the request
+    /// alone.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Sets `Path`: a browser sends the cookie with this path and all paths below it; `/` by default.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sets `Max-Age`: the cookie lasts for so long from when it was set, in whole seconds, and at least one. By default it lasts
+    /// for the session of the browser.
+    #[must_use]
+    pub fn max_age(mut self, time: Duration) -> Self {
+        self.max_age = Some(time.max(Duration::from_secs(1)));
+        self
     }
 
     /// Makes the values of the cookie impossible to foresee; all replicas need the same secret.
@@ -58,8 +133,61 @@ impl Sticky {
                 self.name
             ));
         }
+        if let Some(domain) = &self.domain
+            && !is_domain(domain)
+        {
+            return Err(format!(
+                "{domain:?} is not the domain of a cookie: write the name of a host, such as `.domain(\"shop.example\")`"
+            ));
+        }
+        let in_path = |byte: u8| byte.is_ascii_graphic() && byte != b';';
+        if !self.path.starts_with('/') || !self.path.bytes().all(in_path) {
+            return Err(format!(
+                "{:?} is not the path of a cookie: write one that begins with `/`, percent-encoded, without `;`",
+                self.path
+            ));
+        }
+        if self.same_site == SameSite::None && self.secure != Some(true) {
+            return Err(String::from(
+                "browsers drop a cookie with `SameSite=None` and without `Secure`: write `.secure(true)`",
+            ));
+        }
+        self.check_prefix()
+    }
+
+    /// What the begin of the name promises to a browser (RFC 6265bis, 4.1.3).
+    fn check_prefix(&self) -> Result<(), String> {
+        let begins = |prefix: &str| {
+            let start = self.name.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        let host = begins("__Host-");
+        if (host || begins("__Secure-")) && self.secure == Some(false) {
+            return Err(format!(
+                "browsers drop the cookie `{}` without `Secure`: remove `.secure(false)`",
+                self.name
+            ));
+        }
+        if host && (self.domain.is_some() || self.path != "/") {
+            return Err(format!(
+                "browsers drop the cookie `{}` with a domain, and with another path than `/`: remove `.domain(..)` and `.path(..)`",
+                self.name
+            ));
+        }
         Ok(())
     }
+}
+
+/// Whether it is a name of labels, as a browser compares it.
+fn is_domain(domain: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    domain.len() <= 253 && domain.split('.').all(label)
 }
 
 /// What [`ClusterBuilder::sticky`](crate::ClusterBuilder::sticky) takes: `cookie("name")`, or a [`Sticky`].
@@ -84,6 +212,11 @@ impl fmt::Debug for Sticky {
         f.debug_struct("Sticky")
             .field("name", &self.name)
             .field("secret", &self.secret.is_some())
+            .field("secure", &self.secure)
+            .field("same_site", &self.same_site)
+            .field("domain", &self.domain)
+            .field("path", &self.path)
+            .field("max_age", &self.max_age)
             .finish()
     }
 }
@@ -93,6 +226,10 @@ impl fmt::Debug for Sticky {
 pub(crate) struct Affinity {
     name: String,
     key: [u64; 2],
+    /// What is behind the value in every cookie.
+    attributes: String,
+    /// Whether the cookie is `Secure`, if that does not depend on the client.
+    secure: Option<bool>,
 }
 
 /// Where a request belongs by its cookie.
@@ -112,6 +249,8 @@ impl Affinity {
         Self {
             name: sticky.name.clone(),
             key: sticky.secret.unwrap_or_else(|| key_from(name.as_bytes())),
+            attributes: attributes(sticky),
+            secure: sticky.secure,
         }
     }
 
@@ -143,13 +282,28 @@ impl Affinity {
 
     /// The `Set-Cookie` that binds a client to the endpoint that `value` stands for.
     pub(crate) fn bind(&self, value: u64, secure: bool) -> Option<HeaderValue> {
-        let secure = if secure { "; Secure" } else { "" };
-        let text = format!(
-            "{}={value:016x}; Path=/; HttpOnly; SameSite=Lax{secure}",
-            self.name
-        );
+        let secure = if self.secure.unwrap_or(secure) {
+            "; Secure"
+        } else {
+            ""
+        };
+        let text = format!("{}={value:016x}{}{secure}", self.name, self.attributes);
         HeaderValue::try_from(text).ok()
     }
+}
+
+/// The attributes that are the same for all clients.
+fn attributes(sticky: &Sticky) -> String {
+    use fmt::Write as _;
+    let mut text = format!("; Path={}", sticky.path);
+    if let Some(domain) = &sticky.domain {
+        let _ = write!(text, "; Domain={domain}");
+    }
+    if let Some(time) = sticky.max_age {
+        let _ = write!(text, "; Max-Age={}", time.as_secs());
+    }
+    let _ = write!(text, "; HttpOnly; SameSite={:?}", sticky.same_site);
+    text
 }
 
 /// Reads 16 hexadecimal digits and nothing else; `from_str_radix` would take a sign.
@@ -223,6 +377,60 @@ mod tests {
             secure.to_str().unwrap(),
             format!("{start}{attributes}; Secure")
         );
+    }
+
+    #[test]
+    fn the_attributes_are_those_that_were_set() {
+        let sticky = Sticky::cookie("shop")
+            .same_site(SameSite::None)
+            .secure(true)
+            .domain("shop.example")
+            .path("/a")
+            .max_age(Duration::from_millis(90_500));
+        assert_eq!(sticky.check(), Ok(()));
+        let cookie = affinity(&sticky).bind(1, false).unwrap();
+        assert_eq!(
+            cookie,
+            "shop=0000000000000001; Path=/a; Domain=shop.example; Max-Age=90; HttpOnly; SameSite=None; Secure"
+        );
+        let never = Sticky::cookie("shop").secure(false);
+        let cookie = affinity(&never).bind(1, true).unwrap();
+        assert!(!cookie.to_str().unwrap().contains("Secure"));
+        let short = Sticky::cookie("shop").max_age(Duration::ZERO);
+        let cookie = affinity(&short).bind(1, true).unwrap();
+        assert!(
+            cookie.to_str().unwrap().contains("Max-Age=1;"),
+            "0 would remove it"
+        );
+    }
+
+    #[test]
+    fn attributes_that_contradict_each_other_are_refused() {
+        let cookie = Sticky::cookie;
+        for fine in [
+            cookie("a").same_site(SameSite::Strict),
+            cookie("__Host-a").secure(true),
+            cookie("__Secure-a").domain("a.example").path("/x"),
+            cookie("a").domain("localhost").secure(false),
+        ] {
+            assert_eq!(fine.check(), Ok(()), "{fine:?}");
+        }
+        for wrong in [
+            cookie("a").same_site(SameSite::None),
+            cookie("a").same_site(SameSite::None).secure(false),
+            cookie("__Secure-a").secure(false),
+            cookie("__host-a").secure(false),
+            cookie("__Host-a").domain("a.example"),
+            cookie("__Host-a").path("/x"),
+            cookie("a").domain(".a.example"),
+            cookie("a").domain("a.example; x"),
+            cookie("a").domain(""),
+            cookie("a").path("x"),
+            cookie("a").path("/;x"),
+            cookie("a").path("/ä"),
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

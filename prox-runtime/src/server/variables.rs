@@ -1,0 +1,63 @@
+//! The variables that a server reads, each with the value that its gateway has for it.
+
+use std::collections::BTreeMap;
+
+use crate::vars::Env;
+
+/// All names that a server may read.
+pub(crate) const NAMES: [&str; 3] = ["HOST", "PORT", "TRUSTED_PROXIES"];
+
+/// Where a server's variables come from.
+///
+/// A gateway can declare them as its own, and then each is one variable with one value: the default of the gateway is that of
+/// the server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerVariables {
+    env: Env,
+    /// The defaults that the gateway has, as texts; an error is for one that the server cannot read.
+    defaults: BTreeMap<&'static str, Result<String, String>>,
+}
+
+impl ServerVariables {
+    pub(crate) fn new(env: Env) -> Self {
+        Self {
+            env,
+            defaults: BTreeMap::new(),
+        }
+    }
+
+    /// Notes what the gateway takes for a variable that is not set.
+    pub(crate) fn default(&mut self, name: &'static str, value: Result<String, String>) {
+        self.defaults.insert(name, value);
+    }
+
+    /// The value of a variable, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no one value for the gateway and its server.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, String> {
+        match self.env.get(name) {
+            Ok(Some(text)) => Ok(Some(text)),
+            Ok(None) => self.defaults.get(name).cloned().transpose(),
+            Err(problem) => Err(format!("{name} {problem}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_of_the_gateway_is_for_what_is_not_set() {
+        let mut variables = ServerVariables::new(Env::from([("PORT", "81")]));
+        variables.default("PORT", Ok("82".into()));
+        variables.default("HOST", Ok("::1".into()));
+        variables.default("TRUSTED_PROXIES", Err("no".into()));
+        assert_eq!(variables.text("PORT"), Ok(Some("81".into())));
+        assert_eq!(variables.text("HOST"), Ok(Some("::1".into())));
+        assert_eq!(variables.text("TRUSTED_PROXIES"), Err("no".into()));
+        assert_eq!(ServerVariables::new(Env::empty()).text("PORT"), Ok(None));
+    }
+}

@@ -1,0 +1,237 @@
+//! Where variables come from: the process's environment, or values given in code.
+
+use std::{cell::RefCell, collections::BTreeMap, env::VarError, fmt, sync::Arc};
+
+thread_local! {
+    /// The environment of the innermost [`Env::within`] on this thread.
+    static CURRENT: RefCell<Option<Env>> = const { RefCell::new(None) };
+}
+
+/// The variables from which a gateway is made: those of the process, or values given in code.
+///
+/// An array of pairs is an environment with these variables and no others, so a test depends on nothing outside of it and
+/// changes nothing that other tests see. A gateway with a name takes one in `with_env`, beside the arguments of `new`. The
+/// [`Server`](crate::Server) of the gateway reads `HOST`, `PORT` and `TRUSTED_PROXIES` from the same environment.
+///
+/// ```
+/// # use prox_runtime as prox;
+/// use prox::Env;
+///
+/// let only = Env::from([("USERS_URL", "http://127.0.0.1:9000")]);
+/// let over = Env::process().set("RATE", 5).unset("HOST");
+/// ```
+///
+/// With a gateway that is called `Shop`:
+///
+/// ```ignore
+/// let shop = Shop::with_env([("USERS_URL", "http://127.0.0.1:9000")])?;
+/// ```
+///
+/// A gateway without a name, and any function that makes gateways, is called [within](Self::within) an environment.
+///
+/// Cloning it is cheap. `{:?}` shows the names and no values, since values may be secrets.
+#[derive(Clone)]
+pub struct Env {
+    /// Whether a variable that `given` does not name is that of the process.
+    process: bool,
+    given: Arc<BTreeMap<String, Option<String>>>,
+    /// Whether a given name that nothing reads is an error.
+    strict: bool,
+}
+
+impl Env {
+    /// The environment of the process.
+    pub fn process() -> Self {
+        Self {
+            process: true,
+            given: Arc::default(),
+            strict: false,
+        }
+    }
+
+    /// An environment without variables.
+    pub fn empty() -> Self {
+        Self {
+            process: false,
+            ..Self::process()
+        }
+    }
+
+    /// Gives a variable a value, whatever it had. An empty value counts as a variable that is not set.
+    pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        Arc::make_mut(&mut self.given).insert(name.into(), Some(value.to_string()));
+        self
+    }
+
+    /// Makes a variable one that is not set.
+    pub fn unset(mut self, name: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.given).insert(name.into(), None);
+        self
+    }
+
+    /// Calls `make`; a gateway that is made meanwhile on this thread reads its variables from this environment.
+    ///
+    /// `std::env::var` is not changed, and neither are other threads.
+    ///
+    /// ```
+    /// # use prox_runtime as prox;
+    /// # fn gateway() -> prox::Result { Ok(()) }
+    /// let made = prox::Env::from([("RATE", "5")]).within(gateway);
+    /// ```
+    pub fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _restored = Restore(CURRENT.replace(Some(self.clone())));
+        make()
+    }
+
+    /// As [`within`](Self::within); a variable that the gateway does not read is an error of the first gateway that is made.
+    #[doc(hidden)]
+    pub fn within_strictly<T>(mut self, make: impl FnOnce() -> T) -> T {
+        self.strict = true;
+        self.within(make)
+    }
+
+    /// The environment of the innermost [`within`](Self::within), or that of the process.
+    pub(crate) fn current() -> Self {
+        CURRENT.with_borrow(Option::clone).unwrap_or_default()
+    }
+
+    /// As [`current`](Self::current), and whether the caller is the one that has to look for names that nothing reads.
+    pub(crate) fn take_current() -> (Self, bool) {
+        let strict = CURRENT.with_borrow_mut(|current| {
+            current
+                .as_mut()
+                .is_some_and(|current| std::mem::replace(&mut current.strict, false))
+        });
+        (Self::current(), strict)
+    }
+
+    /// The value of a variable. An empty one counts as not set, as in shells and manifests.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it whatever its type is.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<String>, &'static str> {
+        let value = match self.given.get(name) {
+            Some(given) => Ok(given.clone()),
+            None if !self.process => Ok(None),
+            None => match std::env::var(name) {
+                Ok(text) => Ok(Some(text)),
+                Err(VarError::NotPresent) => Ok(None),
+                Err(VarError::NotUnicode(_)) => Err("is not valid UTF-8"),
+            },
+        };
+        value.map(|value| value.filter(|text| !text.is_empty()))
+    }
+
+    /// The names that were given in code.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &str> {
+        self.given.keys().map(String::as_str)
+    }
+}
+
+/// The environment of the process.
+impl Default for Env {
+    fn default() -> Self {
+        Self::process()
+    }
+}
+
+/// These variables and no others.
+impl<N: Into<String>, V: ToString, const COUNT: usize> From<[(N, V); COUNT]> for Env {
+    fn from(given: [(N, V); COUNT]) -> Self {
+        given.into_iter().collect()
+    }
+}
+
+/// These variables and no others.
+impl<N: Into<String>, V: ToString> From<Vec<(N, V)>> for Env {
+    fn from(given: Vec<(N, V)>) -> Self {
+        given.into_iter().collect()
+    }
+}
+
+/// A copy, so that one environment can be used for several gateways.
+impl From<&Env> for Env {
+    fn from(env: &Env) -> Self {
+        env.clone()
+    }
+}
+
+/// These variables and no others; of two values of one name the last counts.
+impl<N: Into<String>, V: ToString> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(given: I) -> Self {
+        given
+            .into_iter()
+            .fold(Self::empty(), |env, (name, value)| env.set(name, value))
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env")
+            .field("process", &self.process)
+            .field("given", &self.given.keys())
+            .finish()
+    }
+}
+
+/// Puts the environment around a call back, also when the call panics.
+struct Restore(Option<Env>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_variable_hides_that_of_the_process() {
+        let name = "PATH";
+        assert!(Env::process().get(name).unwrap().is_some(), "tests have it");
+        let value = |env: &Env| env.get(name).unwrap();
+        assert_eq!(value(&Env::process().set(name, 7)).as_deref(), Some("7"));
+        assert_eq!(value(&Env::process().unset(name)), None);
+        assert_eq!(value(&Env::process().set(name, "")), None);
+        assert_eq!(value(&Env::empty()), None);
+        assert_eq!(value(&Env::from([("OTHER", "x")])), None);
+        assert_eq!(value(&Env::from([(name, "x")])).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn within_holds_for_the_call_and_no_longer() {
+        let seen = || Env::current().get("A").unwrap();
+        let one = Env::from([("A", 1)]);
+        let two = Env::from([("A", 2)]);
+        one.within(|| {
+            assert_eq!(two.within(seen).as_deref(), Some("2"));
+            assert_eq!(seen().as_deref(), Some("1"));
+            let other = std::thread::spawn(|| Env::current().given().count());
+            assert_eq!(other.join().unwrap(), 0, "other threads do not see it");
+        });
+        let panicked = std::panic::catch_unwind(|| one.within(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+        assert_eq!(Env::current().given().count(), 0);
+    }
+
+    #[test]
+    fn the_first_to_ask_looks_for_names_that_nothing_reads() {
+        Env::from([("A", 1)]).within_strictly(|| {
+            assert!(Env::take_current().1);
+            assert!(!Env::take_current().1);
+        });
+        assert!(!Env::take_current().1);
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let shown = format!("{:?}", Env::from([("TOKEN", "hunter2")]));
+        assert!(
+            shown.contains("TOKEN") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}
