@@ -17,8 +17,8 @@ pub use prox_runtime::{
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
-    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat, Secret,
-    Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
+    RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat,
+    Secret, Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.
