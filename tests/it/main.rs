@@ -38,6 +38,7 @@ mod grpc;
 mod grpc_deadlines;
 mod grpc_health;
 mod grpc_interop;
+mod guards;
 mod half_a_body;
 mod heads;
 mod health;

@@ -98,6 +98,8 @@ fn conflict(a: &Route, b: &Route, group: &[(usize, &Route)]) -> Option<Conflict>
     let any = |route: &Route| route.methods == Methods::ALL;
     match a.accepts.relation(&b.accepts) {
         Relation::Same => (any(a) == any(b)).then_some(Conflict::Same),
+        // More conditions go before fewer.
+        Relation::Overlap if a.accepts.tests().count() != b.accepts.tests().count() => None,
         Relation::Overlap => {
             let both = a.accepts.common(&b.accepts)?;
             // Routes for what both accept go before either.

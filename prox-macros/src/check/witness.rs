@@ -39,6 +39,15 @@ pub(super) fn witness_at(
     let mut beside = Vec::new();
     let mut from = String::new();
     for (key, test) in guard.tests() {
+        if *test == Test::Absent {
+            // The query of a witness has nothing but what it must have.
+            match key {
+                Key::Header(name) => beside.push(format!("no `{name}`")),
+                Key::Cookie(name) => beside.push(format!("no cookie `{name}`")),
+                Key::Query(_) | Key::ClientIp => {}
+            }
+            continue;
+        }
         let value = value(test);
         match key {
             Key::Query(name) => query.push(format!("{name}={value}")),
@@ -60,7 +69,8 @@ pub(super) fn witness_at(
 
 fn value(test: &Test) -> String {
     match test {
-        Test::Exists => String::from("1"),
+        Test::Exists | Test::Absent => String::from("1"),
+        Test::OneOf(values) => values.first().cloned().unwrap_or_default(),
         Test::StartsWith(value) | Test::Is(value) => value.clone(),
         Test::Within(network) => IpAddr::to_string(&network.example()),
     }

@@ -314,7 +314,7 @@ impl Parser<'_> {
 
     /// Whether the guard has only the tests of the language; the first other is reported.
     fn only_known_tests(&mut self, expr: &Expr) -> bool {
-        const OF_KEYS: [&str; 4] = ["is", "exists", "starts_with", "and"];
+        const OF_KEYS: [&str; 6] = ["is", "exists", "absent", "starts_with", "one_of", "and"];
         const OF_ADDRESSES: [&str; 2] = ["within", "and"];
         let address =
             matches!(expr.tokens.first(), Some(TokenTree::Ident(key)) if key == "client_ip");
@@ -336,6 +336,14 @@ impl Parser<'_> {
             let help = match name.as_str() {
                 "or" | "or_else" | "any" => {
                     format!("write a route with each: `if {key}` and `if {argument}`")
+                }
+                "missing" | "is_absent" | "is_missing" | "not_exists" if argument.is_empty() => {
+                    format!("write `{key}.absent()`")
+                }
+                "in" | "is_in" | "any_of" | "is_any" | "is_any_of" | "oneof" | "is_one_of"
+                    if !address =>
+                {
+                    format!("write `{key}.one_of([\"a\", \"b\"])`")
                 }
                 "not" | "negate" | "is_not" | "ne" | "absent" | "missing" => String::from(
                     "write the route for the rest without a guard: the guarded one with the same path comes first",

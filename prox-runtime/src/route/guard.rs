@@ -167,6 +167,35 @@ impl<K> RequestKey<K> {
         self.guard(|_| true)
     }
 
+    /// Accepts requests in which it is not present.
+    ///
+    /// ```
+    /// use prox_runtime::header;
+    ///
+    /// let anonymous = header("authorization").absent();
+    /// # let _ = anonymous;
+    /// ```
+    pub fn absent(self) -> GuardFn {
+        let Self { first, problem, .. } = self;
+        GuardFn {
+            accepts: Box::new(move |req| first(req).is_none()),
+            problem,
+        }
+    }
+
+    /// Accepts requests in which it is present, and is exactly one of `values`.
+    ///
+    /// ```
+    /// use prox_runtime::header;
+    ///
+    /// let warm = header("x-color").one_of(["red", "orange"]);
+    /// # let _ = warm;
+    /// ```
+    pub fn one_of<V: Into<String>>(self, values: impl IntoIterator<Item = V>) -> GuardFn {
+        let values: Vec<String> = values.into_iter().map(Into::into).collect();
+        self.guard(move |first| values.iter().any(|value| first == value.as_bytes()))
+    }
+
     /// Accepts requests in which it is present, and starts with `prefix`.
     pub fn starts_with(self, prefix: impl Into<String>) -> GuardFn {
         let prefix = prefix.into();

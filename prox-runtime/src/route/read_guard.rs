@@ -43,24 +43,39 @@ impl Rest<'_> {
         };
         self.expect(")")?;
         self.expect(".")?;
-        let verbs = ["exists", "starts_with", "is", "within"];
+        let verbs = ["exists", "absent", "starts_with", "is", "one_of", "within"];
         let verb = verbs.into_iter().find(|verb| self.take(verb))?;
         self.expect("(")?;
-        let value = if verb == "exists" {
-            String::new()
-        } else {
-            self.literal()?
-        };
+        let mut values = Vec::new();
+        let list = verb == "one_of" && self.take("[");
+        let bare = matches!(verb, "exists" | "absent");
+        while !bare && !(list && self.take("]")) {
+            values.push(self.literal()?);
+            if !list {
+                break;
+            }
+            if !self.take(",") {
+                self.expect("]")?;
+                break;
+            }
+        }
+        let value = values.first().cloned().unwrap_or_default();
         self.expect(")")?;
         let guard = match (word, verb) {
             ("header", "exists") => header(name).exists(),
             ("header", "is") => header(name).is(value),
+            ("header", "absent") => header(name).absent(),
+            ("header", "one_of") => header(name).one_of(values),
             ("header", "starts_with") => header(name).starts_with(value),
             ("query", "exists") => query(name).exists(),
             ("query", "is") => query(name).is(value),
+            ("query", "absent") => query(name).absent(),
+            ("query", "one_of") => query(name).one_of(values),
             ("query", "starts_with") => query(name).starts_with(value),
             ("cookie", "exists") => cookie(name).exists(),
             ("cookie", "is") => cookie(name).is(value),
+            ("cookie", "absent") => cookie(name).absent(),
+            ("cookie", "one_of") => cookie(name).one_of(values),
             ("cookie", "starts_with") => cookie(name).starts_with(value),
             ("client_ip", "within") => client_ip().within(&value),
             _ => return None,
@@ -137,6 +152,10 @@ mod tests {
                 false,
             ),
             ("client_ip().within(\"10.0.0.0/8\")", false, false),
+            ("query(\"v\").one_of([\"1\", \"2\"])", true, true),
+            ("query(\"v\").one_of([\"1\",])", false, true),
+            ("query(\"w\").absent()", true, true),
+            ("header(\"x-beta\").absent()", false, false),
         ] {
             let read = read(text).unwrap();
             assert_eq!(read.guard.accepts(&parts()), accepts, "{text}");

@@ -1,8 +1,8 @@
 //! Guards, as far as they can be decided: what stands behind `if` as a set of requests.
 //!
 //! A guard is a conjunction of tests, at most one for each key of a request. Of a key that a request repeats the first
-//! counts, so each key has at most one value, and two tests on the same key either exclude each other, or one implies the
-//! other. What is no literal, a closure above all, makes the guard opaque: it accepts some of the requests that its tests
+//! counts, so each key has at most one value. Two tests on the same key exclude each other, or one implies the other, or they are
+//! lists of values that have some in common. What is no literal, a closure above all, makes the guard opaque: it accepts some of the requests that its tests
 //! accept, and nobody knows which.
 
 mod network;
@@ -38,6 +38,9 @@ pub(crate) enum Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Test {
     Exists,
+    Absent,
+    /// At least two, sorted.
+    OneOf(Vec<String>),
     /// Never empty.
     StartsWith(String),
     Is(String),
@@ -81,7 +84,7 @@ impl Guard {
             test => test,
         };
         let mut tests = BTreeMap::new();
-        if let Key::Cookie(_) = key {
+        if matches!(key, Key::Cookie(_)) && test != Test::Absent {
             // A cookie stands in a header.
             tests.insert(cookies(), Test::Exists);
         }
@@ -102,7 +105,10 @@ impl Guard {
 
     /// The conditions, without those that follow from others.
     pub(crate) fn tests(&self) -> impl Iterator<Item = (&Key, &Test)> {
-        let has_cookie = self.tests.keys().any(|key| matches!(key, Key::Cookie(_)));
+        let has_cookie = self
+            .tests
+            .iter()
+            .any(|(key, test)| matches!(key, Key::Cookie(_)) && *test != Test::Absent);
         self.tests
             .iter()
             .filter(move |(key, _)| !(has_cookie && **key == cookies()))
@@ -158,15 +164,17 @@ impl Guard {
         if by.iter().any(|other| self.implies(other)) {
             return true;
         }
-        // Of all tests only networks can be put together from finitely many smaller ones.
-        let Some(network) = self.network() else {
-            return false;
-        };
         let near: Vec<&Self> = by
             .iter()
             .copied()
             .filter(|other| !other.opaque && self.common(other).is_some())
             .collect();
+        if let Some(parts) = self.parts(&near) {
+            return parts.iter().all(|part| part.is_covered(&near));
+        }
+        let Some(network) = self.network() else {
+            return false;
+        };
         let splits = near.iter().any(|other| {
             other
                 .network()
@@ -180,6 +188,32 @@ impl Guard {
                     part.is_covered(&near)
                 })
             })
+    }
+
+    /// The requests that it accepts in finitely many parts, by what the others ask for: each value of a list, or a key that is there
+    /// and one that is not.
+    fn parts(&self, near: &[&Self]) -> Option<Vec<Self>> {
+        let list = self.tests.iter().find_map(|(key, test)| match test {
+            Test::OneOf(values) if near.iter().any(|other| other.tests.contains_key(key)) => {
+                Some((key, values))
+            }
+            _ => None,
+        });
+        let with = |key: &Key, test: Test| self.common(&Self::of(key.clone(), test));
+        if let Some((key, values)) = list {
+            let values = values
+                .iter()
+                .map(|value| with(key, Test::Is(value.clone())));
+            return values.collect();
+        }
+        let absent = near
+            .iter()
+            .flat_map(|other| &other.tests)
+            .find_map(|(key, test)| {
+                (*test == Test::Absent && !self.tests.contains_key(key)).then_some(key)
+            })?;
+        let parts = [with(absent, Test::Absent), with(absent, Test::Exists)];
+        Some(parts.into_iter().flatten().collect())
     }
 
     fn network(&self) -> Option<Network> {
@@ -200,8 +234,11 @@ impl Guard {
         };
         !self.opaque
             && self.tests.iter().all(|(key, test)| match key {
-                Key::Query(name) => value(name).is_some_and(|value| test.accepts(value)),
-                _ => false,
+                Key::Query(name) => match value(name) {
+                    Some(value) => test.accepts(value),
+                    None => *test == Test::Absent,
+                },
+                _ => *test == Test::Absent,
             })
     }
 }
@@ -209,10 +246,16 @@ impl Guard {
 impl Test {
     fn common(&self, other: &Self) -> Option<Self> {
         match (self, other) {
+            (Self::Absent, Self::Absent) => Some(Self::Absent),
+            (Self::Absent, _) | (_, Self::Absent) => None,
             (Self::Exists, test) | (test, Self::Exists) => Some(test.clone()),
             (Self::Within(a), Self::Within(b)) => a.common(*b).map(Self::Within),
             (Self::Is(value), test) | (test, Self::Is(value)) => {
                 test.accepts(value).then(|| Self::Is(value.clone()))
+            }
+            (Self::OneOf(values), test) | (test, Self::OneOf(values)) => {
+                let both = values.iter().filter(|value| test.accepts(value));
+                Self::one_of(both.cloned().collect())
             }
             (Self::StartsWith(a), Self::StartsWith(b)) if a.starts_with(b.as_str()) => {
                 Some(self.clone())
@@ -229,20 +272,40 @@ impl Test {
             Self::Exists => true,
             Self::StartsWith(prefix) => value.starts_with(prefix.as_str()),
             Self::Is(wanted) => value == wanted,
-            Self::Within(_) => false,
+            Self::OneOf(values) => values.iter().any(|wanted| wanted == value),
+            Self::Within(_) | Self::Absent => false,
         }
     }
 
-    /// Whatever implies another test of the same key is narrower.
+    /// One of these values; none for an empty list.
+    fn one_of(mut values: Vec<String>) -> Option<Self> {
+        values.sort_unstable();
+        values.dedup();
+        match values.as_slice() {
+            [] => None,
+            [only] => Some(Self::Is(only.clone())),
+            _ => Some(Self::OneOf(values)),
+        }
+    }
+
+    /// Whatever implies another test of the same key is narrower: a value before the lists that have it, these by their size before
+    /// the starts that they have in common.
     fn narrowness(&self) -> usize {
         match self {
-            Self::Exists => 1,
-            Self::StartsWith(prefix) => 1 + prefix.len(),
-            Self::Is(value) => 2 + value.len(),
-            Self::Within(network) => 1 + network.bits() as usize,
+            Self::Exists | Self::Absent => 1,
+            Self::StartsWith(prefix) => STEP * (1 + prefix.len()),
+            Self::OneOf(values) => {
+                let shortest = values.iter().map(String::len).min().unwrap_or(0);
+                STEP * (2 + shortest) - 1 - values.len().min(STEP - 2)
+            }
+            Self::Is(value) => STEP * (2 + value.len()) - 1,
+            Self::Within(network) => STEP * (1 + network.bits() as usize),
         }
     }
 }
+
+/// How far a letter more moves a test, so that lists of many sizes fit between.
+const STEP: usize = 4096;
 
 fn cookies() -> Key {
     Key::Header(String::from("cookie"))

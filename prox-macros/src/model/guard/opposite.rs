@@ -53,7 +53,9 @@ impl Guard {
 
     /// Whether it asks for something of this key.
     pub(crate) fn asks_for(&self, key: &Key) -> bool {
-        self.tests.contains_key(key)
+        self.tests
+            .get(key)
+            .is_some_and(|test| *test != Test::Absent)
     }
 
     fn but_for(&self, key: Key) -> Open {
@@ -71,7 +73,7 @@ impl Test {
         match self {
             Self::Is(value) => value.is_empty() || opposite(value).is_some(),
             Self::Within(network) => network.bits() == 0,
-            Self::Exists | Self::StartsWith(_) => false,
+            Self::Exists | Self::Absent | Self::OneOf(_) | Self::StartsWith(_) => false,
         }
     }
 

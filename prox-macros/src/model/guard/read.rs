@@ -126,10 +126,12 @@ impl Reader<'_> {
         };
         let (make, value): (fn(String) -> Test, _) = match (verb, value) {
             ("exists", Argument::None) => (|_| Test::Exists, None),
+            ("absent", Argument::None) => (|_| Test::Absent, None),
+            ("one_of", Argument::List(values)) => return self.one_of(kind, &name, values),
             ("is", Argument::Text(text)) => (Test::Is, Some(text)),
             ("starts_with", Argument::Text(text)) => (Test::StartsWith, Some(text)),
             // The value is not known, but it is there.
-            ("is" | "starts_with", Argument::Other) => {
+            ("is" | "starts_with" | "one_of", Argument::Other) => {
                 let key = self.key(kind, &name)?;
                 let mut guard = Guard::of(key, Test::Exists);
                 guard.opaque = true;
@@ -163,6 +165,45 @@ impl Reader<'_> {
         }
         let value = value.map_or_else(String::new, |text| text.value);
         Some(Guard::of(key, make(value)))
+    }
+
+    fn one_of(&mut self, kind: Kind, name: &Text, values: Vec<Text>) -> Option<Guard> {
+        let key = self.key(kind, name)?;
+        let mut seen: Vec<&str> = Vec::new();
+        for text in &values {
+            self.refuse(text, kind.value_flaw(&text.value, true))?;
+            if seen.contains(&text.value.as_str()) {
+                let flaw = Flaw {
+                    at: 0..text.value.len(),
+                    message: String::from("this value is there twice"),
+                    help: String::from("remove one of them"),
+                };
+                self.refuse(text, Some(flaw))?;
+            }
+            seen.push(&text.value);
+        }
+        let Some(test) = Test::one_of(values.iter().map(|text| text.value.clone()).collect())
+        else {
+            self.flawed = true;
+            self.diag
+                .error(
+                    name.span,
+                    "this guard has no value, so it accepts no request",
+                )
+                .help("write `.one_of([\"a\", \"b\"])`");
+            return None;
+        };
+        if let (true, Some(first)) = (key == super::cookies(), values.first()) {
+            self.flawed = true;
+            self.diag
+                .error(
+                    first.span,
+                    "the header `cookie` has all cookies of a request in one text",
+                )
+                .help("write `cookie(\"name\").one_of([..])`");
+            return None;
+        }
+        Some(Guard::of(key, test))
     }
 
     fn key(&mut self, kind: Kind, name: &Text) -> Option<Key> {
@@ -200,6 +241,8 @@ impl Reader<'_> {
 enum Argument {
     None,
     Text(Text),
+    /// `["a", "b"]`, of strings alone.
+    List(Vec<Text>),
     Other,
 }
 
@@ -207,6 +250,19 @@ impl Argument {
     fn of(group: &Group) -> Self {
         match tokens_of(group.stream()).as_slice() {
             [] => Self::None,
+            [TokenTree::Group(list)] if list.delimiter() == Delimiter::Bracket => {
+                let tokens = tokens_of(list.stream());
+                let values = tokens
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, token)| match token {
+                        TokenTree::Punct(comma) if at % 2 == 1 && comma.as_char() == ',' => None,
+                        token => Some(text_of(token)),
+                    });
+                values
+                    .collect::<Option<Vec<Text>>>()
+                    .map_or(Self::Other, Self::List)
+            }
             [only] => text_of(only).map_or(Self::Other, Self::Text),
             _ => Self::Other,
         }

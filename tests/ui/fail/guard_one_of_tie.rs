@@ -1,0 +1,18 @@
+//! Two lists of values in guards that cross.
+
+prox::gateway! {
+    pub struct Shop;
+
+    backend users = cluster(rr, ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+
+    "/users" if header("x-color").one_of(["red", "blue"]) => users,
+    "/users" if header("x-color").one_of(["blue", "green"]) => "http://10.0.0.3:8080",
+    "/users" => users,
+}
+
+fn main() -> prox::Result {
+    let shop = Shop::new()?;
+    println!("{:?}", shop.backends().users);
+    println!("{}{}", Shop::ROUTES, Shop::explain("GET", "/users/7"));
+    prox::run(shop)
+}
