@@ -10,6 +10,7 @@ mod browsers;
 mod claims;
 mod cli;
 mod client_limits;
+mod compress;
 mod connections;
 mod continuation;
 mod cors;

@@ -11,6 +11,8 @@
 mod about;
 mod access_log;
 mod body_limit;
+#[cfg(feature = "compression")]
+mod compress;
 mod cors;
 mod csrf;
 mod error_pages;
@@ -43,6 +45,8 @@ use crate::{
 };
 
 pub(crate) use self::about::{Ready, Task};
+#[cfg(feature = "compression")]
+pub use self::compress::Compress;
 #[cfg(feature = "redis")]
 pub use self::rate_limit::Shared;
 #[doc(hidden)]

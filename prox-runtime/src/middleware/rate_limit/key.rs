@@ -286,9 +286,9 @@ impl LimitKey for Param {
 
     fn problem_of(&self, route: &RouteInfo) -> Option<String> {
         let inner = |segment: &'static str| segment.strip_prefix('{')?.strip_suffix('}');
-        let mut names = route.path.split('/').filter_map(inner);
-        let named = names.any(|name| name.trim_start_matches('*') == self.0);
-        let problem = LimitKey::problem(self).is_none() && !named;
+        let mut params = route.path.split('/').filter_map(inner);
+        let known = params.any(|name| name.trim_start_matches('*') == self.0);
+        let problem = LimitKey::problem(self).is_none() && !known;
         problem.then(|| format!("the path has no `{{{}}}`", self.0))
     }
 }
