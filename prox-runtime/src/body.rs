@@ -22,7 +22,8 @@ use crate::{
 /// Bodies are streamed as they come and never buffered, unless somebody asks for all of one with [`Body::bytes`].
 ///
 /// ```
-/// use prox_runtime::Body;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::Body;
 ///
 /// let body = Body::from("hello");
 /// assert_eq!(http_body::Body::size_hint(&body).exact(), Some(5));

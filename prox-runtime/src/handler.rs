@@ -31,7 +31,8 @@ pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 /// `async fn hello(req: prox::Request) -> impl prox::IntoResponse`. Implement the trait for one that has fields of its own.
 ///
 /// ```
-/// use prox_runtime::{Handler, Request, Response, IntoResponse};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Handler, Request, Response, IntoResponse};
 ///
 /// struct Version(&'static str);
 ///
@@ -168,7 +169,8 @@ impl<F: Future> Answer for F {}
 /// Makes an async function the target of a route.
 ///
 /// ```
-/// use prox_runtime::{handler, Request, IntoResponse};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Request, IntoResponse, dsl::handler};
 ///
 /// async fn hello(req: Request) -> impl IntoResponse {
 ///     format!("hello from {}", req.uri().path())

@@ -8,7 +8,8 @@ use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 /// secret in the source is at least seen. Its `Debug` output says nothing of it.
 ///
 /// ```
-/// use prox_runtime::Secret;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::Secret;
 ///
 /// let secret: Secret = "hunter2".parse()?;
 /// assert_eq!(secret.expose(), "hunter2");

@@ -14,7 +14,7 @@ thread_local! {
 /// [`Server`](crate::Server) of the gateway reads `HOST`, `PORT` and `TRUSTED_PROXIES` from the same environment.
 ///
 /// ```
-/// # use prox_runtime as prox;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use prox::Env;
 ///
 /// let only = Env::from([("USERS_URL", "http://127.0.0.1:9000")]);
@@ -74,7 +74,7 @@ impl Env {
     /// `std::env::var` is not changed, and neither are other threads.
     ///
     /// ```
-    /// # use prox_runtime as prox;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// # fn gateway() -> prox::Result { Ok(()) }
     /// let made = prox::Env::from([("RATE", "5")]).within(gateway);
     /// ```

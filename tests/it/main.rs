@@ -18,6 +18,7 @@ mod crowd;
 mod defaults;
 mod desync;
 mod discovery;
+mod doc_paths;
 mod dropped_answers;
 mod early_answers;
 mod edge_layers;

@@ -29,7 +29,8 @@ use crate::{
 /// control character, is refused with `401`. A text that is not ASCII is written in UTF-8.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Principal, Request, auth::IdentityHeaders, handler};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Principal, Request, auth::IdentityHeaders, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let tell = IdentityHeaders::new().subject("x-user").claim("tenant", "x-tenant");

@@ -23,7 +23,8 @@ type Test = Arc<dyn Fn(&Principal, &Parts) -> bool + Send + Sync>;
 /// (RFC 6750, 3.1), for callers with a token.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Principal, Request, auth::Require, handler};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Principal, Request, auth::Require, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let require = Require::scope("orders");

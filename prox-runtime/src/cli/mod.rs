@@ -35,7 +35,8 @@ use crate::{
 /// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for arguments that are none.
 ///
 /// ```
-/// use prox_runtime::{Describe, cli};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Describe, cli};
 ///
 /// fn main_of<G: Describe>(make: fn() -> G) -> std::process::ExitCode {
 ///     cli(make)

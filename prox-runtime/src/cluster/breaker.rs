@@ -25,7 +25,8 @@ use crate::{sync::lock, time::FOREVER};
 /// is for what all endpoints have in common, such as their database.
 ///
 /// ```
-/// use prox_runtime::BreakerOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::BreakerOptions;
 /// use std::time::Duration;
 ///
 /// let options = BreakerOptions::new().open_for(Duration::from_secs(10)).probes(1);

@@ -14,7 +14,8 @@ use crate::sync::lock;
 /// all. Both are counted over the last 10 s, so up to 100 retries can come at once after a quiet time.
 ///
 /// ```
-/// use prox_runtime::BudgetOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::BudgetOptions;
 ///
 /// let options = BudgetOptions::percent(10).and_per_second(1);
 /// # let _ = options;

@@ -61,7 +61,8 @@ pub struct ClusterBuilder {
 /// Several endpoints that do the same work, and the policy that chooses between them.
 ///
 /// ```
-/// use prox_runtime::{RoundRobin, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RoundRobin, dsl::cluster};
 /// use std::time::Duration;
 ///
 /// let users = cluster(RoundRobin::new(), ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])

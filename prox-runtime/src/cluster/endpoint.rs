@@ -33,12 +33,13 @@ use crate::{
 /// refused when it is parsed.
 ///
 /// ```
-/// use prox_runtime::Endpoint;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::Endpoint;
 ///
 /// let endpoint: Endpoint = "http://10.0.0.1:8080".parse()?;
 /// assert_eq!(endpoint.weight(3).to_string(), "http://10.0.0.1:8080");
 /// assert!("ftp://10.0.0.1".parse::<Endpoint>().is_err());
-/// # Ok::<(), prox_runtime::EndpointError>(())
+/// # Ok::<(), prox::EndpointError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -104,12 +105,13 @@ impl Endpoint {
     /// for `https://`.
     ///
     /// ```
-    /// use prox_runtime::Endpoint;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::Endpoint;
     ///
     /// let endpoint: Endpoint = "http://10.0.0.7:8080".parse()?;
     /// let endpoint = endpoint.named("users.internal")?;
     /// assert_eq!((endpoint.host(), endpoint.name()), ("10.0.0.7", "users.internal"));
-    /// # Ok::<(), prox_runtime::EndpointError>(())
+    /// # Ok::<(), prox::EndpointError>(())
     /// ```
     ///
     /// # Errors

@@ -21,7 +21,8 @@ use crate::time::FOREVER;
 /// that was cancelled says nothing against anybody.
 ///
 /// ```
-/// use prox_runtime::HedgeOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::HedgeOptions;
 /// use std::time::Duration;
 ///
 /// let options = HedgeOptions::after(Duration::from_millis(50));

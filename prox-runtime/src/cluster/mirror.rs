@@ -20,7 +20,8 @@ use crate::{sync::lock, time::FOREVER};
 /// | time for a copy, its answer included | 10 s |
 ///
 /// ```
-/// use prox_runtime::MirrorOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::MirrorOptions;
 /// use std::time::Duration;
 ///
 /// let options = MirrorOptions::new(0.1).at_once(16).timeout(Duration::from_secs(2));

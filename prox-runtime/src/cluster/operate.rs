@@ -54,7 +54,8 @@ impl Cluster {
     /// the cluster and comes back is a new one, and not drained.
     ///
     /// ```
-    /// # fn doc(users: &prox_runtime::Cluster) -> Result<(), prox_runtime::UnknownEndpoint> {
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(users: &prox::Cluster) -> Result<(), prox::UnknownEndpoint> {
     /// users.drain("10.0.0.1:8080")?;
     /// # Ok(())
     /// # }

@@ -31,7 +31,8 @@ use crate::time::FOREVER;
 /// waited for; an answer that asks for more is passed on.
 ///
 /// ```
-/// use prox_runtime::RetryOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::RetryOptions;
 /// use std::time::Duration;
 ///
 /// let options = RetryOptions::new(2).per_try_timeout(Duration::from_millis(500));

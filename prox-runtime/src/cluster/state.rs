@@ -190,7 +190,8 @@ impl fmt::Display for Condition {
 /// [`weight`](Self::weight) is the one that holds now.
 ///
 /// ```
-/// # fn doc(users: &prox_runtime::Cluster) {
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// # fn doc(users: &prox::Cluster) {
 /// for endpoint in users.endpoints() {
 ///     println!("{endpoint} is {}, {} requests under way", endpoint.condition(), endpoint.active());
 /// }

@@ -24,10 +24,11 @@ use crate::{
 /// and has the options of [`Server`](crate::Server) that are about requests.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use std::net::SocketAddr;
 ///
-/// use prox_runtime::{Client, Embed, Parts};
-/// # fn doc(gateway: prox_runtime::Gateway) -> prox_runtime::Result {
+/// use prox::{Client, Embed, Parts};
+/// # fn doc(gateway: prox::Gateway) -> prox::Result {
 /// // What axum calls `ConnectInfo<SocketAddr>` here is an address.
 /// let service = Embed::new(gateway)
 ///     .client(|req: &Parts| Client::new(req.extensions.get::<SocketAddr>().copied()))

@@ -71,8 +71,9 @@ impl Description {
     /// the headers counts where `url` is a path.
     ///
     /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// use http::{HeaderMap, HeaderValue};
-    /// use prox_runtime::Description;
+    /// use prox::Description;
     ///
     /// fn beta(description: &Description) -> Option<&'static str> {
     ///     let headers = HeaderMap::from_iter([("x-beta".parse().ok()?, HeaderValue::from_static("1"))]);

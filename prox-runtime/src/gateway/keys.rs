@@ -27,7 +27,8 @@ pub trait HashKey {
 /// The same endpoint for all requests with the same key, as long as it is there and not overloaded; see [`Hash`](struct@Hash).
 ///
 /// ```
-/// use prox_runtime::{Parts, client_ip, cluster, cookie, hash, key_of};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Parts, key_of, dsl::{client_ip, cluster, cookie, hash}};
 ///
 /// let endpoints = || ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
 /// let by_session = cluster(hash(cookie("session")), endpoints());

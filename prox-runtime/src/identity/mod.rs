@@ -13,7 +13,8 @@ pub use self::claim::Claim;
 /// Layers and handlers find it with [`RequestExt::principal`](crate::RequestExt::principal). Cloning it is cheap.
 ///
 /// ```
-/// use prox_runtime::{Claim, Principal};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Claim, Principal};
 ///
 /// let caller = Principal::new("api-key", "acme")
 ///     .with_scopes(["orders"])

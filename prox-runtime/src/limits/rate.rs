@@ -12,7 +12,8 @@ const LONGEST: Duration = Duration::from_hours(24 * 366);
 /// It is a bucket that holds [`burst`](Self::burst) requests and fills evenly at the rate. 0 allows nothing.
 ///
 /// ```
-/// use prox_runtime::middleware::{Rate, RateLimit};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::middleware::{Rate, RateLimit};
 ///
 /// // 10 at once, one every 100 ms after that, and not more than 300 in a minute.
 /// let limit = RateLimit::per_second(10).and(Rate::per_minute(300));

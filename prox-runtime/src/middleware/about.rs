@@ -14,7 +14,8 @@ type Question = Arc<dyn Fn() -> bool + Send + Sync>;
 /// What a layer says of itself, once, when its gateway starts: see [`Middleware::about`](super::Middleware::about).
 ///
 /// ```
-/// use prox_runtime::{Middleware, Next, Request, Response, middleware::About};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Middleware, Next, Request, Response, middleware::About};
 ///
 /// /// Takes requests with at most so many bytes in their query.
 /// struct MaxQuery(usize);

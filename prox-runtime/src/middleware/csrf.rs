@@ -38,8 +38,9 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// A WebSocket begins with a `GET` and passes. Its handler has to compare `Origin`.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use http::HeaderValue;
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::Csrf};
+/// use prox::{Body, Middleware, Next, Request, middleware::Csrf, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let mut req = Request::new(Body::empty());
@@ -67,7 +68,8 @@ impl Csrf {
     /// What is not an origin is an error when the gateway starts. `null` cannot be trusted.
     ///
     /// ```
-    /// use prox_runtime::middleware::Csrf;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::Csrf;
     ///
     /// let csrf = Csrf::new().trust(["https://admin.example.com"]);
     /// # let _ = csrf;

@@ -38,7 +38,8 @@ const OF_A_BODY: [HeaderName; 14] = [
 /// Answers that the gateway gives by itself pass; [`OnFailure`](super::OnFailure) writes those. So do responses to gRPC requests.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::ErrorPages};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, middleware::ErrorPages, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let pages = ErrorPages::on(500..=599, |status| format!("Something went wrong ({status})."));

@@ -24,7 +24,8 @@ use crate::{
 /// The handler gets the request as it was. Layers behind this one have seen it already, and do not see it again.
 ///
 /// ```
-/// use prox_runtime::{Body, Failure, Middleware, Next, Request, handler, middleware::Fallback};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Failure, Middleware, Next, Request, middleware::Fallback, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let fallback = Fallback::to(handler(async |_: Request| "We are back soon."));

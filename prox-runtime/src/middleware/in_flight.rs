@@ -39,7 +39,8 @@ use crate::{
 /// Clones share their places, unless one of them gets another key.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::InFlight};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, middleware::InFlight, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let limit = InFlight::max(1);
@@ -77,7 +78,8 @@ impl InFlight {
     /// So many for each value of `key`; see [`LimitKey`].
     ///
     /// ```
-    /// use prox_runtime::{client_ip, middleware::InFlight};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{middleware::InFlight, dsl::client_ip};
     ///
     /// let limit = InFlight::max(20).by(client_ip());
     /// # let _ = limit;

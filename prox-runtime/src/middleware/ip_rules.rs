@@ -24,9 +24,10 @@ const WORDS: &str = "write an address, a network such as \"10.0.0.0/8\" or \"pri
 /// of RFC 1918 and RFC 4193, and loopback. All wrong entries are errors when the gateway starts.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use std::sync::Arc;
 ///
-/// use prox_runtime::{Body, Client, Middleware, Next, Request, handler, middleware::IpRules};
+/// use prox::{Body, Client, Middleware, Next, Request, middleware::IpRules, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let office = IpRules::allow(["198.51.100.0/24", "2001:db8::/32"]);

@@ -22,7 +22,8 @@ use crate::{
 /// Something that is on or off; clones are the same one.
 ///
 /// ```
-/// use prox_runtime::middleware::Switch;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::middleware::Switch;
 ///
 /// let switch = Switch::new();
 /// let same = switch.clone();
@@ -55,7 +56,8 @@ impl Switch {
 /// [`readiness`](crate::readiness()) must stand outside of the layer.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::{Maintenance, Switch}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, middleware::{Maintenance, Switch}, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let switch = Switch::new();
@@ -90,7 +92,8 @@ impl Maintenance {
     /// Lets the clients pass that these rules let in.
     ///
     /// ```
-    /// use prox_runtime::middleware::{IpRules, Maintenance, Switch};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::{IpRules, Maintenance, Switch};
     ///
     /// let layer = Maintenance::when(&Switch::new()).except(IpRules::allow(["198.51.100.0/24"]));
     /// # let _ = layer;

@@ -79,7 +79,8 @@ pub use crate::limits::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, Wh
 /// Stands before a handler: looks at the request, asks [`Next`] or answers by itself, looks at the response.
 ///
 /// ```
-/// use prox_runtime::{Middleware, Next, Request, Response};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Middleware, Next, Request, Response};
 ///
 /// /// Says which version of the gateway answered.
 /// struct Version(&'static str);

@@ -21,7 +21,8 @@ use crate::{
 /// no body. Put it first at the top level of a gateway, and it also sees `404`, `405` and `400`.
 ///
 /// ```
-/// use prox_runtime::{Body, Failure, Middleware, Next, Request, handler, middleware::OnFailure};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Failure, Middleware, Next, Request, middleware::OnFailure, dsl::handler};
 ///
 /// fn words(failure: Failure) -> String {
 ///     match failure {

@@ -29,7 +29,8 @@ use crate::{
 /// begun cannot become another one. In a program that is built with `panic = "abort"` nothing can be caught.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::Recover};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, middleware::Recover, dsl::handler};
 ///
 /// async fn broken(_: Request) -> &'static str {
 ///     panic!("a bug")

@@ -27,7 +27,8 @@ const LONGEST: usize = 128;
 /// [`RequestIdValue`], and [`AccessLog`](super::AccessLog) has it as `id`, whichever of the two stands first.
 ///
 /// ```
-/// use prox_runtime::{Middleware, Next, Request, Body, handler, middleware::RequestId};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Middleware, Next, Request, Body, middleware::RequestId, dsl::handler};
 ///
 /// async fn echo(req: Request) -> String {
 ///     format!("{:?}", req.headers()["x-request-id"])

@@ -20,10 +20,8 @@ pub use self::rules::{
 /// Say the same in [`Middleware::about`](super::Middleware::about), for gateways that are written by hand.
 ///
 /// ```
-/// use prox_runtime::{
-///     Middleware, Next, Request, Response,
-///     middleware::{About, Declares, Role, role},
-/// };
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Middleware, Next, Request, Response, middleware::{About, Declares, Role, role}};
 ///
 /// /// Turns away everybody at night.
 /// struct OpeningHours;

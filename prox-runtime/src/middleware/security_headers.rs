@@ -40,7 +40,8 @@ const POLICIES: [&str; 8] = [
 /// The client speaks `https` with this gateway, or with a [trusted proxy](crate::Server::trusted_proxies) before it that says so.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::SecurityHeaders};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, middleware::SecurityHeaders, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let layer = SecurityHeaders::new();
@@ -122,7 +123,8 @@ impl SecurityHeaders<Subdomains> {
     /// does not start, because the list does not take such a host.
     ///
     /// ```compile_fail
-    /// prox_runtime::middleware::SecurityHeaders::new().preload();
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// prox::middleware::SecurityHeaders::new().preload();
     /// ```
     pub fn preload(mut self) -> Self {
         self.preload = true;

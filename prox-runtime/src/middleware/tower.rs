@@ -70,8 +70,9 @@ where
 /// A response whose body fails has begun already. It is cut, and the log has the name of the row.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use std::convert::Infallible;
-/// use prox_runtime::{service, Body, Request, Response};
+/// use prox::{Body, Request, Response, dsl::service};
 ///
 /// let target = service(tower::service_fn(|_: Request| async {
 ///     Ok::<_, Infallible>(Response::new(Body::from("from tower")))

@@ -39,7 +39,8 @@ use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
 ///
 /// ```
-/// use prox_runtime::PoolOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::PoolOptions;
 /// use std::time::Duration;
 ///
 /// let options = PoolOptions::new().max_idle(16).idle_timeout(Duration::from_secs(5));

@@ -22,7 +22,8 @@ impl Routes {
     /// Keys may be added; these stay.
     ///
     /// ```
-    /// use prox_runtime::{RouteInfo, Routes};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{RouteInfo, Routes};
     ///
     /// const ROUTES: Routes = Routes::new(&[RouteInfo {
     ///     host: "a.example.com|b.example.com",

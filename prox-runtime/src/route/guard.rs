@@ -13,7 +13,8 @@ use crate::{client::Client, handler::Parts, network::Network};
 /// A guard is asked on every request that reaches it, so it must be quick and must not block.
 ///
 /// ```
-/// use prox_runtime::{Guard, Parts, header};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Guard, Parts, dsl::header};
 ///
 /// fn is_guard(_: impl Guard) {}
 /// is_guard(header("x-beta").is("1"));
@@ -71,7 +72,8 @@ impl GuardFn {
     /// It goes before either of them alone, so it also decides between two routes whose guards can accept the same request.
     ///
     /// ```
-    /// use prox_runtime::{cookie, header};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::{cookie, header};
     ///
     /// let both = header("x-beta").exists().and(cookie("group").is("b"));
     /// # let _ = both;

@@ -67,7 +67,8 @@ impl RouteInfo {
 /// once, above it, and each row has the route's own. With a precision, as in `{:.60}`, long targets are cut.
 ///
 /// ```
-/// use prox_runtime::{RouteInfo, Routes};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RouteInfo, Routes};
 ///
 /// const ROUTES: Routes = Routes::new(&[RouteInfo {
 ///     host: "_",

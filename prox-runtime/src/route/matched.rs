@@ -74,7 +74,8 @@ pub(crate) fn names(pattern: &str) -> impl Iterator<Item = &str> {
 /// What Prox knows of a request, as methods on the request and on its head.
 ///
 /// ```
-/// use prox_runtime::{Body, Request, RequestExt};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Request, RequestExt};
 ///
 /// let req = Request::new(Body::empty());
 /// assert_eq!(req.param("id"), None); // it was not routed

@@ -10,8 +10,9 @@ use http::Method;
 /// names beyond these; its [`Table`](crate::route::Table) knows which bit means which method.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use http::Method;
-/// use prox_runtime::Methods;
+/// # use prox_runtime::Methods;
 ///
 /// let read = Methods::of(&Method::GET).union(Methods::of(&Method::HEAD));
 /// assert!(read.contains(Methods::of(&Method::HEAD)));

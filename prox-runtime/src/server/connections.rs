@@ -41,8 +41,9 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// tell the same.
 ///
 /// ```
-/// # fn doc(gateway: prox_runtime::Gateway) -> prox_runtime::Result {
-/// use prox_runtime::{Refusal, Server};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// # fn doc(gateway: prox::Gateway) -> prox::Result {
+/// use prox::{Refusal, Server};
 ///
 /// let server = Server::new(gateway);
 /// let connections = server.connections();

@@ -69,8 +69,9 @@ type ShutdownFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// [`serve`](Self::serve).
 ///
 /// ```no_run
-/// # async fn doc(gateway: prox_runtime::Gateway) -> prox_runtime::Result {
-/// use prox_runtime::Server;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// # async fn doc(gateway: prox::Gateway) -> prox::Result {
+/// use prox::Server;
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// Server::new(gateway)
@@ -365,8 +366,9 @@ impl<G: Dispatch> Server<G> {
     /// fields are replaced.
     ///
     /// ```
-    /// # fn doc(gateway: prox_runtime::Gateway) {
-    /// # use prox_runtime::Server;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway) {
+    /// # use prox::Server;
     /// let server = Server::new(gateway).trusted_proxies(["10.0.0.0/8", "2001:db8::/32"]);
     /// # }
     /// ```
@@ -386,8 +388,9 @@ impl<G: Dispatch> Server<G> {
     /// An upstream must not believe what passes so.
     ///
     /// ```
-    /// # fn doc(gateway: prox_runtime::Gateway) {
-    /// # use prox_runtime::Server;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway) {
+    /// # use prox::Server;
     /// let server = Server::new(gateway).pass_claims(["x-real-ip", "x-forwarded-prefix"]);
     /// # }
     /// ```

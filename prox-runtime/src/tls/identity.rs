@@ -32,7 +32,8 @@ impl Session {
 /// Guards, handlers and middleware find it with [`Client::certificate`](crate::Client::certificate).
 ///
 /// ```
-/// use prox_runtime::{Parts, RequestExt};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Parts, RequestExt};
 ///
 /// /// A guard: only what the billing service sends.
 /// fn billing(parts: &Parts) -> bool {

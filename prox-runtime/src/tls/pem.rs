@@ -20,7 +20,8 @@ use rustls::{
 /// Whatever takes a `Pem` takes a path as it is: `"cert.pem"`.
 ///
 /// ```
-/// use prox_runtime::{Pem, Tls};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Pem, Tls};
 ///
 /// let from_files = Tls::pem("/tls/tls.crt", "/tls/tls.key");
 /// let from_memory = Tls::pem(Pem::bytes("-----BEGIN CERTIFICATE-----.."), Pem::bytes("-----BEGIN PRIVATE KEY-----.."));

@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 /// [`Server::tls`](crate::Server::tls).
 ///
 /// ```no_run
-/// use prox_runtime::{ClientAuth, Server, Tls};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{ClientAuth, Server, Tls};
 ///
-/// # fn doc(gateway: prox_runtime::Gateway) -> prox_runtime::Result {
+/// # fn doc(gateway: prox::Gateway) -> prox::Result {
 /// let tls = Tls::pem("/tls/shop.pem", "/tls/shop.key") // also for clients that name no host, or an unknown one
 ///     .certificate("/tls/tenants.pem", "/tls/tenants.key")
 ///     .client_auth(ClientAuth::optional("/tls/clients-ca.pem"));
@@ -52,7 +53,8 @@ pub struct Tls {
 /// Whether clients show certificates (mTLS), and who has to have issued them.
 ///
 /// ```
-/// use prox_runtime::{ClientAuth, Tls};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{ClientAuth, Tls};
 ///
 /// let tls = Tls::pem("cert.pem", "key.pem").client_auth(ClientAuth::required("clients-ca.pem"));
 /// ```

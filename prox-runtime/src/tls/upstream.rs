@@ -28,7 +28,9 @@ use crate::stream::Stream;
 /// was sent.
 ///
 /// ```
-/// use prox_runtime::{UpstreamTls, upstream};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::UpstreamTls;
+/// # use prox_runtime::upstream;
 ///
 /// let users = upstream("https://10.0.0.1:8443").tls(
 ///     UpstreamTls::new()

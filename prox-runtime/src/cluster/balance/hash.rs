@@ -34,7 +34,8 @@ type Key = dyn Fn(&Parts) -> Option<u64> + Send + Sync;
 /// 2016). A request without the key goes to any endpoint, by weight.
 ///
 /// ```
-/// use prox_runtime::{Hash, cluster, key_of};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Hash, key_of, dsl::cluster};
 ///
 /// let by_user = Hash::new(|req| req.headers.get("x-user").map(|user| key_of(user.as_bytes())));
 /// let users = cluster(by_user.bounded(1.5), ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);

@@ -15,7 +15,8 @@ const SAMPLED: usize = 16;
 /// rest is still all but never taken.
 ///
 /// ```
-/// use prox_runtime::{LeastConn, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{LeastConn, dsl::cluster};
 ///
 /// let users = cluster(LeastConn::new(), ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 /// # let _ = users;

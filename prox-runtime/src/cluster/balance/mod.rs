@@ -55,7 +55,8 @@ pub(crate) use self::{
 /// endpoints that may be used.
 ///
 /// ```
-/// use prox_runtime::{Balancer, Pick};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Balancer, Pick};
 ///
 /// /// Uses the first endpoint, and the others only when it failed.
 /// #[derive(Debug)]

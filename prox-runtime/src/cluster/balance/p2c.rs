@@ -15,7 +15,8 @@ use super::{Balancer, Pick, Prepared, Seat, alias::Alias};
 /// it is fast again; while it works on one, it is compared as all others are.
 ///
 /// ```
-/// use prox_runtime::{P2c, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{P2c, dsl::cluster};
 ///
 /// let users = cluster(P2c::new(), ["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
 /// # let _ = users;

@@ -8,7 +8,8 @@ use super::{Balancer, Pick, Prepared, Seat, alias::Alias};
 /// only.
 ///
 /// ```
-/// use prox_runtime::{Random, Weighted as _, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Random, dsl::{Weighted as _, cluster}};
 ///
 /// let users = cluster(Random::new(), ["http://10.0.0.1:8080".weight(9), "http://10.0.0.2:8080".weight(1)]);
 /// # let _ = users;

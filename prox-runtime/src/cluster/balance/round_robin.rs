@@ -14,7 +14,8 @@ use super::{Balancer, Pick, Prepared, Seat};
 /// as in nginx. A round of more than 65 536 turns is scaled down.
 ///
 /// ```
-/// use prox_runtime::{RoundRobin, Weighted as _, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RoundRobin, dsl::{Weighted as _, cluster}};
 ///
 /// let users = cluster(RoundRobin::new(), ["http://10.0.0.1:8080".weight(1), "http://10.0.0.2:8080".weight(3)]);
 /// # let _ = users;

@@ -19,7 +19,8 @@ use crate::cluster::siphash::{key_from, siphash};
 /// check the guess; with one, nobody can.
 ///
 /// ```
-/// use prox_runtime::Sticky;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::Sticky;
 ///
 /// let sticky = Sticky::cookie("shop").secret("from the environment");
 /// # let _ = sticky;
@@ -28,7 +29,8 @@ use crate::cluster::siphash::{key_from, siphash};
 /// For a page of another site that embeds this one:
 ///
 /// ```
-/// use prox_runtime::{SameSite, Sticky};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{SameSite, Sticky};
 /// use std::time::Duration;
 ///
 /// let sticky = Sticky::cookie("shop")

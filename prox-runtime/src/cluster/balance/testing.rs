@@ -35,7 +35,8 @@ const TYPICAL: u64 = 500;
 /// A cluster without sockets.
 ///
 /// ```
-/// use prox_runtime::{LeastConn, testing::Endpoints};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{LeastConn, testing::Endpoints};
 ///
 /// let mut endpoints = Endpoints::weighted(&[1, 1, 1]);
 /// endpoints.busy(0, 5).busy(1, 2).eject(2);
@@ -100,7 +101,8 @@ impl Endpoints {
     /// microseconds as `latency` says of its endpoint. Time moves on meanwhile.
     ///
     /// ```
-    /// use prox_runtime::{LeastConn, testing::Endpoints};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{LeastConn, testing::Endpoints};
     ///
     /// let mut endpoints = Endpoints::weighted(&[1, 1]);
     /// let counts = endpoints.serve(&LeastConn::new(), 1_000, 8, |index| [200, 600][index]);
@@ -289,7 +291,8 @@ impl Endpoints {
 /// Holds a policy to everything that those of Prox hold to: [`assert_sound`] and [`assert_fair`].
 ///
 /// ```
-/// use prox_runtime::{RoundRobin, testing::assert_balancer};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RoundRobin, testing::assert_balancer};
 ///
 /// assert_balancer(RoundRobin::new);
 /// ```

@@ -40,7 +40,8 @@ const JITTER: u32 = 10;
 /// says the name, and over `https://` the certificate has to be for the name.
 ///
 /// ```
-/// use prox_runtime::{RoundRobin, cluster, dns};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RoundRobin, dsl::{cluster, dns}};
 /// use std::time::Duration;
 ///
 /// let users = cluster(RoundRobin::new(), dns("http://users.internal:8080").max_ttl(Duration::from_secs(10)));
@@ -62,7 +63,8 @@ pub fn dns(url: impl Into<String>) -> Dns {
 /// certificate has to be for that domain: what an answer of DNS says must not decide whom to believe (RFC 6125, 6.2.1).
 ///
 /// ```
-/// use prox_runtime::{RoundRobin, cluster, srv};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{RoundRobin, dsl::{cluster, srv}};
 ///
 /// let users = cluster(RoundRobin::new(), srv("http://_http._tcp.users.internal"));
 /// # let _ = users;

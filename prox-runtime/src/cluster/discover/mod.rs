@@ -27,7 +27,8 @@ use super::{Core, Endpoint};
 /// argument of `cluster(..)`.
 ///
 /// ```
-/// use prox_runtime::{Discover, EndpointSet, RoundRobin, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Discover, EndpointSet, RoundRobin, dsl::cluster};
 /// use std::time::Duration;
 ///
 /// /// One endpoint a line, in a file that a deployment script writes.
@@ -39,7 +40,7 @@ use super::{Core, Endpoint};
 ///         loop {
 ///             let text = tokio::fs::read_to_string(self.0).await.map_err(|error| error.to_string())?;
 ///             let found: Result<Vec<_>, _> = text.lines().map(str::parse).collect();
-///             endpoints.set(found.map_err(|error: prox_runtime::EndpointError| error.to_string())?)?;
+///             endpoints.set(found.map_err(|error: prox::EndpointError| error.to_string())?)?;
 ///             tokio::time::sleep(Duration::from_secs(5)).await;
 ///         }
 ///     }

@@ -18,7 +18,8 @@ use crate::cluster::rng::Rng;
 /// starts must not answer `503` because it has not asked yet, and need not ask a dead endpoint three times.
 ///
 /// ```
-/// use prox_runtime::CheckOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::CheckOptions;
 /// use std::time::Duration;
 ///
 /// let options = CheckOptions::new().every(Duration::from_secs(5)).timeout(Duration::from_secs(1)).fall(2);

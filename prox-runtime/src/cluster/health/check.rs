@@ -13,7 +13,8 @@ use crate::{
 /// Asks an endpoint whether it is well: `http("/healthz")`, `tcp()`, `grpc()`, or a type of one's own.
 ///
 /// ```
-/// use prox_runtime::{CheckOptions, CheckTarget, HealthCheck, cluster, RoundRobin};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{CheckOptions, CheckTarget, HealthCheck, RoundRobin, dsl::cluster};
 ///
 /// /// Trusts a file that a deployment script writes.
 /// #[derive(Debug)]

@@ -24,9 +24,10 @@ pub struct GrpcCheck {
 /// Checks with the health protocol of gRPC: the server as a whole, or `grpc().service("shop.Orders")`.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// # #[cfg(feature = "http2")]
 /// # fn doc() {
-/// use prox_runtime::{RoundRobin, cluster, grpc};
+/// use prox::{RoundRobin, dsl::{cluster, grpc}};
 ///
 /// let orders = cluster(RoundRobin::new(), ["http://10.0.0.1:50051", "http://10.0.0.2:50051"])
 ///     .http2()

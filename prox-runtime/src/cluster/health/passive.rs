@@ -44,7 +44,8 @@ use crate::{cluster::window::Window, sync::lock, time::FOREVER};
 /// be [tried again](crate::RetryOptions) go elsewhere.
 ///
 /// ```
-/// use prox_runtime::PassiveOptions;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::PassiveOptions;
 /// use std::time::Duration;
 ///
 /// let options = PassiveOptions::new().in_a_row(3).eject_for(Duration::from_secs(10), Duration::from_mins(1));

@@ -16,7 +16,8 @@ use crate::cluster::balance::FULL;
 /// through the weights: policies that ignore weights ignore it. When all endpoints start slowly, each has its usual share.
 ///
 /// ```
-/// use prox_runtime::SlowStart;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::SlowStart;
 /// use std::time::Duration;
 ///
 /// let gentle = SlowStart::over(Duration::from_mins(2)).from_percent(5);

@@ -23,7 +23,8 @@ use crate::{error::Failure, sync::lock, time::FOREVER};
 /// line is full, or the wait has been too long, the answer is `503` with `Retry-After`.
 ///
 /// ```
-/// use prox_runtime::{QueueOptions, RoundRobin, cluster};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{QueueOptions, RoundRobin, dsl::cluster};
 /// use std::time::Duration;
 ///
 /// let users = cluster(RoundRobin::new(), ["http://10.0.0.1:8080", "http://10.0.0.2:8080"])

@@ -29,9 +29,10 @@ const OPEN: Duration = Duration::from_secs(1);
 /// it again, and the others go on without it until it has answered.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use std::time::Duration;
 ///
-/// use prox_runtime::middleware::StoreGuard;
+/// use prox::middleware::StoreGuard;
 ///
 /// let guard = StoreGuard::new().timeout(Duration::from_millis(20));
 /// # let _ = guard;

@@ -23,9 +23,10 @@ pub use self::{guard::StoreGuard, redis::Redis};
 /// [`Ask::decide`], and writes the new one, all of that at once: no other gateway may read or write the text of that key in between.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use std::{collections::HashMap, sync::{Arc, Mutex}, time::SystemTime};
 ///
-/// use prox_runtime::{BoxError, middleware::{Answer, Ask, LimitStore, RateLimit, StoreGuard, WhenDown}};
+/// use prox::{BoxError, middleware::{Answer, Ask, LimitStore, RateLimit, StoreGuard, WhenDown}};
 ///
 /// /// For tests.
 /// #[derive(Clone, Default)]

@@ -40,7 +40,8 @@ const UNANSWERED: u32 = 8;
 /// what their [`WhenDown`](super::WhenDown) says.
 ///
 /// ```no_run
-/// use prox_runtime::{Secret, middleware::{RateLimit, Redis, WhenDown}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Secret, middleware::{RateLimit, Redis, WhenDown}};
 ///
 /// # fn limits(redis_url: Secret) {
 /// let store = Redis::url(redis_url);

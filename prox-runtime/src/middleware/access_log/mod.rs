@@ -80,7 +80,8 @@ use crate::{
 /// loses what it had in the queue.
 ///
 /// ```
-/// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::AccessLog};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, IntoResponse, Middleware, Next, Request, middleware::AccessLog, dsl::handler};
 ///
 /// async fn hello(_: Request) -> impl IntoResponse {
 ///     "hello"
@@ -91,7 +92,7 @@ use crate::{
 /// let response = log.handle(Request::new(Body::empty()), Next::new(handler(hello))).await;
 /// // The line is written once the body has been read.
 /// response.into_body().bytes(1024).await?;
-/// # Ok::<_, prox_runtime::Error>(())
+/// # Ok::<_, prox::Error>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
@@ -127,7 +128,8 @@ impl AccessLog {
     /// did.
     ///
     /// ```no_run
-    /// use prox_runtime::middleware::AccessLog;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::AccessLog;
     ///
     /// let file = std::fs::File::options().append(true).create(true).open("access.log")?;
     /// let log = AccessLog::json().writer(file);
@@ -147,7 +149,8 @@ impl AccessLog {
     /// Lines are written whether or not the future is polled to its end.
     ///
     /// ```
-    /// use prox_runtime::middleware::AccessLog;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::AccessLog;
     ///
     /// # async fn doc() {
     /// let log = AccessLog::json();

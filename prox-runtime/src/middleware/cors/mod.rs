@@ -43,8 +43,9 @@ use crate::{
 /// outermost one counts.
 ///
 /// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
 /// use http::{HeaderValue, header};
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::Cors};
+/// use prox::{Body, Middleware, Next, Request, middleware::Cors, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let cors = Cors::origins(["https://shop.example.com", "https://*.example.org"]).credentials();
@@ -111,7 +112,8 @@ impl Cors<ListedOrigins> {
     /// It is called for each request with one `Origin` field, so it must be quick and must not block. It is not asked about `null`.
     ///
     /// ```
-    /// use prox_runtime::{RequestExt, middleware::Cors};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{RequestExt, middleware::Cors};
     ///
     /// // For routes with `{tenant}` in their path.
     /// let cors = Cors::origin_if(|origin, parts| {
@@ -130,7 +132,8 @@ impl Cors<ListedOrigins> {
     /// [`Cors::any`] does not have it: every page on the web could act with the rights of its reader.
     ///
     /// ```compile_fail
-    /// prox_runtime::middleware::Cors::any().credentials();
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// prox::middleware::Cors::any().credentials();
     /// ```
     pub fn credentials(mut self) -> Self {
         self.credentials = true;

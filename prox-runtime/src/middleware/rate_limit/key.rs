@@ -206,7 +206,8 @@ impl ClientIp {
     /// Numbers outside of 1 to 128 are an error when the gateway starts.
     ///
     /// ```
-    /// use prox_runtime::{client_ip, middleware::RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{middleware::RateLimit, dsl::client_ip};
     ///
     /// let limit = RateLimit::per_second(10).by(client_ip().ipv6(56));
     /// # let _ = limit;
@@ -255,7 +256,8 @@ pub struct Param(String);
 /// A route without that name is an error when the gateway starts.
 ///
 /// ```
-/// use prox_runtime::middleware::{RateLimit, param};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::middleware::{RateLimit, param};
 ///
 /// // For routes with `{tenant}` in their path.
 /// let limit = RateLimit::per_second(50).by(param("tenant"));
@@ -300,7 +302,8 @@ pub struct PerRoute(());
 /// The route that takes the request, as the key of a limit: a layer around several routes limits each of them by itself.
 ///
 /// ```
-/// use prox_runtime::{client_ip, middleware::{RateLimit, route}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{middleware::{RateLimit, route}, dsl::client_ip};
 ///
 /// let limit = RateLimit::per_second(5).by((client_ip(), route()));
 /// # let _ = limit;

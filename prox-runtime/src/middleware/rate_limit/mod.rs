@@ -76,7 +76,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// the items of an upstream.
 ///
 /// ```
-/// use prox_runtime::{Body, IntoResponse, Middleware, Next, Request, handler, middleware::RateLimit};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, IntoResponse, Middleware, Next, Request, middleware::RateLimit, dsl::handler};
 ///
 /// async fn hello(_: Request) -> impl IntoResponse {
 ///     "hello"
@@ -265,7 +266,8 @@ impl RateLimit {
     /// limit says who the caller is: else a client sends another value with each request, and has no limit.
     ///
     /// ```
-    /// use prox_runtime::{Parts, RequestExt, client_ip, middleware::{RateLimit, param, route}};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Parts, RequestExt, middleware::{RateLimit, param, route}, dsl::client_ip};
     ///
     /// // For routes with `{tenant}` in their path.
     /// let tenant = RateLimit::per_second(50).by(param("tenant"));
@@ -305,7 +307,8 @@ impl<K, S> RateLimit<K, S> {
     /// In the fields that the client gets, each window has the name of the limit and its seconds: `default-1s`, `default-60s`.
     ///
     /// ```
-    /// use prox_runtime::middleware::{Rate, RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::{Rate, RateLimit};
     ///
     /// let limit = RateLimit::per_second(10).and(Rate::per_minute(300)).and(Rate::per_day(50_000));
     /// # let _ = limit;
@@ -320,7 +323,8 @@ impl<K, S> RateLimit<K, S> {
     /// Clones of a limit may differ in it, and share their buckets:
     ///
     /// ```
-    /// use prox_runtime::middleware::RateLimit;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::middleware::RateLimit;
     ///
     /// let limit = RateLimit::per_minute(100);
     /// let (read, report) = (limit.clone(), limit.cost(20));
@@ -336,7 +340,8 @@ impl<K, S> RateLimit<K, S> {
     /// What a request costs, by its head. A request whose cost is above the burst is always refused.
     ///
     /// ```
-    /// use prox_runtime::{Parts, middleware::RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Parts, middleware::RateLimit};
     ///
     /// let limit = RateLimit::per_minute(100)
     ///     .cost_by(|req: &Parts| if req.method.is_safe() { 1 } else { 5 });
@@ -356,7 +361,8 @@ impl<K, S> RateLimit<K, S> {
     /// A client that leaves before the head of the response is not charged. So let requests [cost](Self::cost) something as well.
     ///
     /// ```
-    /// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Body, Middleware, Next, Request, middleware::RateLimit, dsl::handler};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let limit = RateLimit::per_minute(1000).charge_header("x-tokens");
@@ -382,7 +388,8 @@ impl<K, S> RateLimit<K, S> {
     /// What a request has cost besides, by the head of its response; else as [`charge_header`](Self::charge_header).
     ///
     /// ```
-    /// use prox_runtime::{Response, middleware::RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Response, middleware::RateLimit};
     ///
     /// // Failed logins cost more.
     /// let limit = RateLimit::per_minute(20)
@@ -400,7 +407,8 @@ impl<K, S> RateLimit<K, S> {
     /// The buckets stay what they are when a plan changes: what has been taken is taken.
     ///
     /// ```
-    /// use prox_runtime::{Parts, RequestExt, middleware::{Rate, RateLimit, param}};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Parts, RequestExt, middleware::{Rate, RateLimit, param}};
     ///
     /// let limit = RateLimit::per_second(10).by(param("tenant")).plan(|req: &Parts| {
     ///     (req.param("tenant") == Some("acme")).then(|| Rate::per_second(500))
@@ -421,7 +429,8 @@ impl<K, S> RateLimit<K, S> {
     /// Characters other than printable ASCII are left out of a name.
     ///
     /// ```
-    /// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::RateLimit};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Body, Middleware, Next, Request, middleware::RateLimit, dsl::handler};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let limit = RateLimit::per_second(5).name("search");

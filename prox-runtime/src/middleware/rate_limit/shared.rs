@@ -50,7 +50,8 @@ impl<K> RateLimit<K, Local> {
     /// allowed.
     ///
     /// ```
-    /// use prox_runtime::{Secret, middleware::{RateLimit, Redis, WhenDown, param}};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Secret, middleware::{RateLimit, Redis, WhenDown, param}};
     ///
     /// # fn limits(redis_url: Secret) {
     /// // In a gateway: `env REDIS_URL: Secret;`
@@ -82,7 +83,8 @@ impl<K> RateLimit<K, Shared> {
     /// A limit without such a window is an error when the gateway starts.
     ///
     /// ```
-    /// use prox_runtime::{Secret, middleware::{Rate, RateLimit, Redis, WhenDown, param}};
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Secret, middleware::{Rate, RateLimit, Redis, WhenDown, param}};
     ///
     /// # fn limits(redis_url: Secret) {
     /// let store = Redis::url(redis_url);
