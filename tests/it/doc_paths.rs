@@ -30,7 +30,9 @@ fn imported(line: &str) -> Vec<&str> {
         return Vec::new();
     };
     let rest = rest.trim_end_matches(';');
-    let inner = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let inner = rest
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
     let mut depth = 0;
     let names = inner.unwrap_or(rest).split(|c: char| {
         match c {
@@ -73,7 +75,10 @@ fn examples_name_what_the_facade_has() {
 
 #[test]
 fn imports_are_taken_apart_at_their_commas() {
-    assert_eq!(imported("use prox::{A, b::{C, D}, E as _};"), ["A", "b", "E"]);
+    assert_eq!(
+        imported("use prox::{A, b::{C, D}, E as _};"),
+        ["A", "b", "E"]
+    );
     assert_eq!(imported("use prox::a::B;"), ["a"]);
     assert!(imported("use std::fmt;").is_empty());
 }
