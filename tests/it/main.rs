@@ -82,6 +82,7 @@ mod targets;
 mod tls;
 mod tls_files;
 mod tls_upstream;
+mod tokens;
 mod trailers;
 mod translated;
 mod trusted;

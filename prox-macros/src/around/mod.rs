@@ -23,7 +23,7 @@ pub(crate) use self::called::{Calls, Function};
 use self::lex::{Kind, Token};
 
 /// What `prox::middleware` has.
-pub(crate) const MIDDLEWARE: [&str; 14] = [
+pub(crate) const MIDDLEWARE: [&str; 15] = [
     "AccessLog",
     "ApiKeys",
     "Basic",
@@ -32,6 +32,7 @@ pub(crate) const MIDDLEWARE: [&str; 14] = [
     "Csrf",
     "IdentityHeaders",
     "IpRules",
+    "Jwt",
     "OnFailure",
     "RateLimit",
     "Recover",

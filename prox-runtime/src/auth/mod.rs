@@ -13,6 +13,8 @@ mod credentials;
 mod identity_headers;
 #[cfg(feature = "auth")]
 mod keys;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod keys_of_callers;
 mod require;
 mod verdict;
@@ -30,6 +32,8 @@ pub use self::{
     require::{Require, RequireClaim},
     verdict::{Denied, Verdict},
 };
+#[cfg(feature = "jwt")]
+pub use self::jwt::{Audience, Jwt, NoAudience};
 #[cfg(feature = "auth")]
 pub use self::{
     basic::Basic,

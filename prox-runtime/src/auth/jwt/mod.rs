@@ -1,0 +1,371 @@
+//! Callers that are known by a JSON Web Token (RFC 7519).
+
+mod json;
+mod key;
+mod kept;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::{HeaderName, HeaderValue};
+
+use self::{
+    kept::Kept,
+    key::Key,
+    token::{Rules, Verified},
+};
+use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Watched};
+use crate::{
+    error::Failure, handler::Parts, identity::Principal, middleware::About, secret::Secret,
+};
+
+/// Lets in callers with a signed JSON Web Token (RFC 7519) that counts now, and is for this service.
+///
+/// ```
+/// use prox_runtime::auth::Jwt;
+///
+/// # let path = std::env::temp_dir().join("prox-doc-jwks.json");
+/// # std::fs::write(&path, "{\"keys\":[]}").unwrap();
+/// let auth = Jwt::jwks_file(path).issued_by("https://id.example.com/").audience("shop");
+/// ```
+///
+/// # Keys
+///
+/// | builder | keys |
+/// |---|---|
+/// | [`jwks_file`](Self::jwks_file) | those of a set (RFC 7517), read again every 10 s |
+/// | [`pem`](Self::pem) | one public key: RSA of 2048 bits or more, P-256, P-384, Ed25519 |
+/// | [`secret`](Self::secret) | a secret that is shared with the issuer, for HS256, HS384, HS512 |
+///
+/// The key decides for which algorithms it is, never the token. Of a set, `use` must be absent or `sig`, and `key_ops` absent or have
+/// `verify`; secrets in it are ignored, as are RSA keys below 2048 bits. The fields `jwk`, `jku`, `x5u` and `x5c` of a token
+/// are never looked at. A token with `crit`, `b64` or `zip`, an encrypted one and `none` are wrong.
+///
+/// # Claims
+///
+/// | claim | |
+/// |---|---|
+/// | `aud` | a text, or a list that has it, to the letter: [`audience`](Self::audience), or [`any_audience`](Self::any_audience) |
+/// | `iss` | to the letter, with [`issued_by`](Self::issued_by) |
+/// | `exp` | must be there, unless [`allow_unbounded`](Self::allow_unbounded); in the future |
+/// | `nbf`, `iat` | in the past, if they are there |
+/// | `sub` | the subject of the [`Principal`]; without it `client_id`, then `azp`. One of them must be there |
+/// | `scope`, `scp` | its scopes |
+///
+/// Clocks may differ by 60 s, see [`leeway`](Self::leeway). Duplicate names, times that are not numbers, tokens of over 16 KiB
+/// and values that are nested more than 32 deep are wrong.
+///
+/// A token that was verified is kept by its SHA-256 until it runs out, and for 5 minutes at most; 4 096 of them. Its times are judged each
+/// time. New keys drop all of them.
+///
+/// # Place
+///
+/// `Authorization: Bearer`, or [`header`](Self::header), [`cookie`](Self::cookie), [`query`](Self::query) instead. The token stays in the
+/// request, because upstreams verify it too, unless [`strip`](Self::strip) is there. From the query it is always taken out.
+///
+/// # Answers
+///
+/// `401` with `WWW-Authenticate: Bearer`, and `error="invalid_token"` if there was a token (RFC 6750, 3). A token in two places is
+/// `400`.
+pub struct Jwt<A = Audience> {
+    inner: Arc<Inner>,
+    audience: PhantomData<fn() -> A>,
+}
+
+/// Marks a [`Jwt`] of which the audience is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience(());
+
+/// Marks a [`Jwt`] that lacks its audience, and so is not a layer: a token for another service would be right.
+#[derive(Clone, Copy, Debug)]
+pub struct NoAudience(());
+
+#[derive(Clone)]
+struct Inner {
+    source: Source,
+    rules: Rules,
+    place: Place,
+    strip: bool,
+    metadata: Option<HeaderValue>,
+    kept: Arc<Kept>,
+    problems: Vec<String>,
+}
+
+#[derive(Clone)]
+enum Source {
+    Keys(Arc<Vec<Key>>),
+    File(Arc<Watched<Vec<Key>>>),
+}
+
+impl Jwt<NoAudience> {
+    /// The keys of a file with a set of them (RFC 7517). A file that cannot be read, or has no usable key, is an error when the gateway
+    /// starts; if it is broken later, the keys before it stay.
+    pub fn jwks_file(path: impl AsRef<Path>) -> Self {
+        let (watched, problems) = Watched::open(path.as_ref(), |text| {
+            key::set(text.as_bytes()).map_err(|problem| vec![problem])
+        });
+        let problems = problems.into_iter();
+        let problems = problems.map(|problem| format!("`Jwt::jwks_file`: {problem}"));
+        Self::of(Source::File(watched), problems.collect())
+    }
+
+    /// One public key in PEM.
+    pub fn pem(pem: impl AsRef<[u8]>) -> Self {
+        Self::single("pem", Key::pem(pem.as_ref()))
+    }
+
+    /// A secret that is shared with the issuer, of at least 32 bytes for HS256, 48 for HS384 and 64 for HS512 (RFC 7518, 3.2).
+    pub fn secret(secret: Secret) -> Self {
+        Self::single("secret", Key::secret(&secret))
+    }
+
+    fn single(what: &str, key: Result<Key, String>) -> Self {
+        let (keys, problems) = match key {
+            Ok(key) => (vec![key], Vec::new()),
+            Err(problem) => (Vec::new(), vec![format!("`Jwt::{what}`: {problem}")]),
+        };
+        Self::of(Source::Keys(Arc::new(keys)), problems)
+    }
+
+    fn of(source: Source, problems: Vec<String>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                source,
+                rules: Rules {
+                    issuer: None,
+                    audiences: None,
+                    leeway: Duration::from_secs(60),
+                    max_age: None,
+                    token_type: None,
+                    unbounded: false,
+                },
+                place: Place::Bearer,
+                strip: false,
+                metadata: None,
+                kept: Arc::default(),
+                problems,
+            }),
+            audience: PhantomData,
+        }
+    }
+
+    /// Takes tokens that are for this audience, to the letter.
+    pub fn audience(self, audience: impl Into<String>) -> Jwt {
+        self.decided(Some(vec![audience.into()]))
+    }
+
+    /// Takes tokens that are for one of these audiences.
+    pub fn audiences<S: Into<String>>(self, audiences: impl IntoIterator<Item = S>) -> Jwt {
+        self.decided(Some(audiences.into_iter().map(Into::into).collect()))
+    }
+
+    /// Takes tokens whatever their audience is. A token that was made for another service of the issuer is then right.
+    pub fn any_audience(self) -> Jwt {
+        self.decided(None)
+    }
+
+    fn decided(self, audiences: Option<Vec<String>>) -> Jwt {
+        let Self { inner, .. } = self.change(|inner| {
+            if audiences.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
+                let problem = "`Jwt::audience`: an empty audience lets nobody in";
+                inner.problems.push(problem.to_owned());
+            }
+            inner.rules.audiences = audiences;
+        });
+        Jwt {
+            inner,
+            audience: PhantomData,
+        }
+    }
+}
+
+impl<A> Jwt<A> {
+    /// Takes tokens of this issuer alone: `iss`, to the letter.
+    pub fn issued_by(self, issuer: impl Into<String>) -> Self {
+        let issuer = issuer.into();
+        self.change(|inner| inner.rules.issuer = Some(issuer))
+    }
+
+    /// How far clocks may differ; 60 s by default, and at most an hour.
+    pub fn leeway(self, leeway: Duration) -> Self {
+        self.change(|inner| {
+            if leeway > Duration::from_hours(1) {
+                let problem = format!("`Jwt::leeway` of {leeway:?}: write at most an hour");
+                inner.problems.push(problem);
+            }
+            inner.rules.leeway = leeway;
+        })
+    }
+
+    /// Takes tokens that were made at most this long ago, by `iat`, which must be there.
+    pub fn max_age(self, age: Duration) -> Self {
+        self.change(|inner| inner.rules.max_age = Some(age))
+    }
+
+    /// Takes tokens of this type alone, such as `at+jwt` (RFC 9068): `typ`, without regard to case.
+    pub fn token_type(self, kind: impl AsRef<str>) -> Self {
+        let kind = kind.as_ref().to_ascii_lowercase();
+        self.change(|inner| inner.rules.token_type = Some(kind))
+    }
+
+    /// Takes tokens without `exp`, which count forever.
+    pub fn allow_unbounded(self) -> Self {
+        self.change(|inner| inner.rules.unbounded = true)
+    }
+
+    /// The field that carries the token, in place of `Authorization`.
+    pub fn header(self, name: impl AsRef<str>) -> Self {
+        let name = name.as_ref();
+        self.change(|inner| match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => inner.place = Place::Header(name),
+            Err(_) => inner
+                .problems
+                .push(format!("`Jwt::header`: {name:?} is not the name of a field")),
+        })
+    }
+
+    /// The cookie that carries the token, in place of `Authorization`.
+    pub fn cookie(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.change(|inner| inner.place = Place::Cookie(name))
+    }
+
+    /// The parameter of the query that carries the token, in place of `Authorization`: for WebSockets of browsers. It is taken out.
+    pub fn query(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.change(|inner| inner.place = Place::Query(name))
+    }
+
+    /// Takes the token out of the request, so that no upstream sees it.
+    pub fn strip(self) -> Self {
+        self.change(|inner| inner.strip = true)
+    }
+
+    /// Where a client finds how to get a token (RFC 9728), which the challenge says: for clients of MCP.
+    pub fn resource_metadata(self, url: impl AsRef<str>) -> Self {
+        let url = url.as_ref();
+        self.change(|inner| {
+            let value = HeaderValue::try_from(url).ok();
+            let plain = !url.contains(['"', '\\', ' ']) && url.starts_with("http");
+            match value.filter(|_| plain) {
+                Some(value) => inner.metadata = Some(value),
+                None => inner
+                    .problems
+                    .push(format!("`Jwt::resource_metadata`: {url:?} is not a URL")),
+            }
+        })
+    }
+
+    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Inner::clone(&self.inner);
+        // What was verified by other rules does not count.
+        inner.kept = Arc::default();
+        change(&mut inner);
+        Self {
+            inner: Arc::new(inner),
+            audience: PhantomData,
+        }
+    }
+}
+
+impl Inner {
+    fn keys(&self) -> Arc<Vec<Key>> {
+        match &self.source {
+            Source::Keys(keys) => Arc::clone(keys),
+            Source::File(keys) => keys.get(),
+        }
+    }
+
+    /// Who has this token, at this time.
+    fn who(&self, token: &str, now: f64) -> Option<Principal> {
+        let keys = self.keys();
+        let verified = self.kept.get(token, &keys, now, || {
+            token::verify(token, &keys, &self.rules)
+        })?;
+        let Verified { principal, times } = &*verified;
+        times.hold(now, &self.rules).then(|| principal.clone())
+    }
+
+    fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
+        let Some(token) = self.place.find(parts)? else {
+            return Ok(None);
+        };
+        if self.strip || matches!(self.place, Place::Query(_)) {
+            self.place.remove(parts);
+        }
+        match self.who(&token, now) {
+            Some(who) => Ok(Some(who)),
+            None => Err(self.invalid()),
+        }
+    }
+
+    fn invalid(&self) -> Denied {
+        match self.challenge(Some("invalid_token")) {
+            Some(challenge) => Denied::challenged(challenge),
+            None => Denied::new(Failure::Unauthenticated),
+        }
+    }
+
+    fn challenge(&self, error: Option<&str>) -> Option<HeaderValue> {
+        let error = error.map(|error| format!("error=\"{error}\""));
+        let metadata = self.metadata.as_ref().and_then(|url| url.to_str().ok());
+        let metadata = metadata.map(|url| format!("resource_metadata=\"{url}\""));
+        let parameters: Vec<String> = error.into_iter().chain(metadata).collect();
+        let text = format!("Bearer {}", parameters.join(", "));
+        HeaderValue::try_from(text.trim_end()).ok()
+    }
+}
+
+impl Authenticate for Jwt {
+    async fn authenticate(&self, parts: &mut Parts) -> Verdict {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs_f64();
+        match self.inner.judge(parts, now) {
+            Ok(Some(principal)) => Verdict::Admitted(principal),
+            Ok(None) => Verdict::Absent,
+            Err(denied) => Verdict::Refused(denied),
+        }
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        self.inner.challenge(None)
+    }
+
+    fn about(&self, about: &mut About) {
+        for problem in &self.inner.problems {
+            about.problem(problem.clone());
+        }
+        if let Some(name) = self.inner.place.field() {
+            about.reads(name);
+        }
+        if let Source::File(keys) = &self.inner.source {
+            keys.follow(about);
+        }
+    }
+}
+
+impl<A> Clone for Jwt<A> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            audience: PhantomData,
+        }
+    }
+}
+
+impl<A> fmt::Debug for Jwt<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwt")
+            .field("rules", &self.inner.rules)
+            .field("place", &self.inner.place)
+            .finish_non_exhaustive()
+    }
+}
