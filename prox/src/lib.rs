@@ -79,12 +79,12 @@ pub mod docs {
 
 /// Ready-made middleware for `with [..]`, and what takes tower's.
 pub mod middleware {
-    #[cfg(feature = "jwt")]
-    #[doc(inline)]
-    pub use prox_runtime::auth::{Audience, Jwt, NoAudience};
     #[cfg(feature = "auth")]
     #[doc(inline)]
     pub use prox_runtime::auth::{ApiKeys, Basic, Key, KeyDigest, KeyFile, KeyStore};
+    #[cfg(feature = "jwt")]
+    #[doc(inline)]
+    pub use prox_runtime::auth::{Audience, Jwt, NoAudience};
     #[doc(inline)]
     pub use prox_runtime::{
         auth::{

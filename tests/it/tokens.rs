@@ -34,8 +34,15 @@ impl Issuer {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = i64::try_from(now.expect("after 1970").as_secs()).expect("a time");
         let header = format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#);
-        let claims = format!(r#"{{"iss":"https://id.test/","aud":"shop","exp":{},{claims}}}"#, now + seconds);
-        let message = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+        let claims = format!(
+            r#"{{"iss":"https://id.test/","aud":"shop","exp":{},{claims}}}"#,
+            now + seconds
+        );
+        let message = format!(
+            "{}.{}",
+            base64url(header.as_bytes()),
+            base64url(claims.as_bytes())
+        );
         let signed = self.0.sign(message.as_bytes()).expect("a signature");
         format!("{message}.{}", base64url(&signed))
     }
@@ -66,18 +73,29 @@ async fn a_token_of_the_issuer_gets_in_and_upstreams_are_told_whose_it_is() {
     let folder = Folder::new();
     let path = folder.path("jwks.json");
     let (issuer, stranger) = (Issuer::new(), Issuer::new());
-    write(&path, &[issuer.jwk("a"), r#"{"kty":"oct","k":"c2VjcmV0","kid":"s"}"#.into()]);
+    write(
+        &path,
+        &[
+            issuer.jwk("a"),
+            r#"{"kty":"oct","k":"c2VjcmV0","kid":"s"}"#.into(),
+        ],
+    );
     let origin = Origin::start(Reply::ok("inside")).await;
     let url = origin.endpoint();
     let gateway = Served::start(prox::gateway! {
         require auth;
         let auth = Jwt::jwks_file(&path).issued_by("https://id.test/").audience("shop");
+        let by_query = auth.clone().query("token");
         "/" => handler(who) with [auth],
         "/orders" => url with [auth, Require::scope("orders"), IdentityHeaders::new().subject("x-user").claim("tenant", "x-tenant")],
-        "/ws" => handler(who) with [auth.clone().query("token")],
+        "/ws" => handler(who) with [by_query],
     })
     .await;
-    let ada = issuer.token("a", r#""sub":"ada","scope":"orders stock","tenant":"acme""#, 100);
+    let ada = issuer.token(
+        "a",
+        r#""sub":"ada","scope":"orders stock","tenant":"acme""#,
+        100,
+    );
     let bob = issuer.token("a", r#""sub":"bob""#, 100);
     let late = issuer.token("a", r#""sub":"ada""#, -100);
     let other = issuer.token("b", r#""sub":"ada""#, 100);
@@ -87,7 +105,11 @@ async fn a_token_of_the_issuer_gets_in_and_upstreams_are_told_whose_it_is() {
         for (token, status, challenge) in [
             (ada.as_str(), 200, ""),
             (&ada, 200, ""),
-            (&bob, 403, "Bearer error=\"insufficient_scope\", scope=\"orders\""),
+            (
+                &bob,
+                403,
+                "Bearer error=\"insufficient_scope\", scope=\"orders\"",
+            ),
             (&late, 401, invalid),
             (&other, 401, invalid),
             (&forged, 401, invalid),
@@ -95,23 +117,40 @@ async fn a_token_of_the_issuer_gets_in_and_upstreams_are_told_whose_it_is() {
         ] {
             let value = format!("Bearer {token}");
             let fields = [("authorization", value.as_str()), ("x-user", "mallory")];
-            let fields = if token.is_empty() { &fields[1..] } else { &fields };
+            let fields = if token.is_empty() {
+                &fields[1..]
+            } else {
+                &fields
+            };
             let before = origin.count();
             let answer = send(speaks, &gateway, "GET", "/orders", fields).await;
             assert_eq!(answer.status(), status, "{token}");
             let told = answer.headers().get("www-authenticate");
-            assert_eq!(told.map_or("", |told| told.to_str().expect("a text")), challenge);
+            assert_eq!(
+                told.map_or("", |told| told.to_str().expect("a text")),
+                challenge
+            );
             assert_eq!(origin.count() - before, usize::from(status == 200));
             if status == 200 {
                 let seen = origin.last().head.fields;
-                assert_eq!((seen.all("x-user"), seen.all("x-tenant")), (vec!["ada"], vec!["acme"]));
-                assert_eq!(seen.all("authorization"), [value], "upstreams verify it too");
+                assert_eq!(
+                    (seen.all("x-user"), seen.all("x-tenant")),
+                    (vec!["ada"], vec!["acme"])
+                );
+                assert_eq!(
+                    seen.all("authorization"),
+                    [value],
+                    "upstreams verify it too"
+                );
             }
         }
         let answer = send(speaks, &gateway, "GET", &format!("/ws?token={bob}"), &[]).await;
         assert_eq!(answer.status(), 200);
     }
-    let grpc = [("authorization", "Bearer x"), ("content-type", "application/grpc")];
+    let grpc = [
+        ("authorization", "Bearer x"),
+        ("content-type", "application/grpc"),
+    ];
     let answer = send(Speaks::Http2, &gateway, "POST", "/", &grpc).await;
     assert_eq!(answer.headers()["grpc-status"], "16");
 }
@@ -129,6 +168,13 @@ fn keys_that_cannot_be_used_are_told_with_their_route() {
     let error = gateway.expect_err("it cannot start").to_string();
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 4, "{error}");
-    assert!(lines[0].starts_with("route `/a`: `Jwt::jwks_file`: ") && lines[0].ends_with("it has no key that can verify a token"), "{error}");
-    assert!(lines[1].starts_with("route `/b`: `Jwt::pem`: expected"), "{error}");
+    assert!(
+        lines[0].starts_with("route `/a`: `Jwt::jwks_file`: ")
+            && lines[0].ends_with("it has no key that can verify a token"),
+        "{error}"
+    );
+    assert!(
+        lines[1].starts_with("route `/b`: `Jwt::pem`: expected"),
+        "{error}"
+    );
 }

@@ -11,16 +11,18 @@ mod certs;
 #[cfg(feature = "auth")]
 mod credentials;
 mod identity_headers;
-#[cfg(feature = "auth")]
-mod keys;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "auth")]
+mod keys;
 mod keys_of_callers;
 mod require;
 mod verdict;
 #[cfg(feature = "auth")]
 mod watched;
 
+#[cfg(feature = "jwt")]
+pub use self::jwt::{Audience, Jwt, NoAudience};
 #[cfg(feature = "auth")]
 pub(crate) use self::keys::new_key;
 pub use self::{
@@ -32,8 +34,6 @@ pub use self::{
     require::{Require, RequireClaim},
     verdict::{Denied, Verdict},
 };
-#[cfg(feature = "jwt")]
-pub use self::jwt::{Audience, Jwt, NoAudience};
 #[cfg(feature = "auth")]
 pub use self::{
     basic::Basic,

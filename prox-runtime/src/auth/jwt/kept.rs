@@ -36,7 +36,11 @@ impl Kept {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         {
             let mut tokens = lock(&self.0);
-            if !tokens.keys.as_ref().is_some_and(|own| Arc::ptr_eq(own, keys)) {
+            if !tokens
+                .keys
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, keys))
+            {
                 tokens.keys = Some(Arc::clone(keys));
                 tokens.by_digest.clear();
             }
@@ -47,14 +51,23 @@ impl Kept {
             }
         }
         let verified = Arc::new(verify()?);
-        let until = verified.times.exp.map_or(f64::MAX, |exp| exp).min(now + LONGEST);
+        let until = verified
+            .times
+            .exp
+            .map_or(f64::MAX, |exp| exp)
+            .min(now + LONGEST);
         let mut tokens = lock(&self.0);
-        let same = tokens.keys.as_ref().is_some_and(|own| Arc::ptr_eq(own, keys));
+        let same = tokens
+            .keys
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, keys));
         if tokens.by_digest.len() >= MOST {
             tokens.by_digest.retain(|_, (_, until)| now < *until);
         }
         if same && tokens.by_digest.len() < MOST && now < until {
-            tokens.by_digest.insert(digest, (Arc::clone(&verified), until));
+            tokens
+                .by_digest
+                .insert(digest, (Arc::clone(&verified), until));
         }
         Some(verified)
     }

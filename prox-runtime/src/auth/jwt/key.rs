@@ -88,7 +88,9 @@ impl Key {
     pub(super) fn secret(secret: &Secret) -> Result<Self, String> {
         let bytes = secret.expose().len();
         if bytes < 32 {
-            return Err(format!("a secret of {bytes} bytes is too short: HS256 needs at least 32"));
+            return Err(format!(
+                "a secret of {bytes} bytes is too short: HS256 needs at least 32"
+            ));
         }
         Ok(Self::of(Material::Hmac {
             secret: secret.clone(),
@@ -98,7 +100,8 @@ impl Key {
 
     /// A public key in PEM: `-----BEGIN PUBLIC KEY-----`.
     pub(super) fn pem(text: &[u8]) -> Result<Self, String> {
-        const ADVICE: &str = "expected `-----BEGIN PUBLIC KEY-----` with an RSA, P-256, P-384 or Ed25519 key";
+        const ADVICE: &str =
+            "expected `-----BEGIN PUBLIC KEY-----` with an RSA, P-256, P-384 or Ed25519 key";
         let der = SubjectPublicKeyInfoDer::from_pem_slice(text).map_err(|_| ADVICE.to_owned())?;
         let material = spki(&der).ok_or(ADVICE)?;
         if let Material::RsaDer(der) = &material
@@ -159,7 +162,9 @@ impl Key {
 
     /// Whether the key is for this algorithm.
     pub(super) fn is_for(&self, alg: Alg) -> bool {
-        use Alg::{EdDsa, Es256, Es384, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use Alg::{
+            EdDsa, Es256, Es384, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512,
+        };
         let kind = match &self.material {
             Material::Hmac { bytes, .. } => match alg {
                 Hs256 => *bytes >= 32,
@@ -201,12 +206,12 @@ impl Key {
             _ => None,
         };
         match (&self.material, rsa) {
-            (Material::RsaParts { n, e }, Some(rsa)) => {
-                RsaPublicKeyComponents { n, e }.verify(rsa, message, signed).is_ok()
-            }
-            (Material::RsaDer(der), Some(rsa)) => {
-                UnparsedPublicKey::new(rsa, der).verify(message, signed).is_ok()
-            }
+            (Material::RsaParts { n, e }, Some(rsa)) => RsaPublicKeyComponents { n, e }
+                .verify(rsa, message, signed)
+                .is_ok(),
+            (Material::RsaDer(der), Some(rsa)) => UnparsedPublicKey::new(rsa, der)
+                .verify(message, signed)
+                .is_ok(),
             (Material::P256(point), None) => {
                 UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
                     .verify(message, signed)
@@ -276,7 +281,9 @@ fn tlv(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         if bytes.len() > 3 {
             return None;
         }
-        let length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        let length = bytes
+            .iter()
+            .fold(0, |length, byte| length << 8 | usize::from(*byte));
         (length, rest)
     };
     rest.split_at_checked(length)

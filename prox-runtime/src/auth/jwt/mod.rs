@@ -1,8 +1,8 @@
 //! Callers that are known by a JSON Web Token (RFC 7519).
 
 mod json;
-mod key;
 mod kept;
+mod key;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -32,9 +32,7 @@ use crate::{
 /// ```
 /// use prox_runtime::auth::Jwt;
 ///
-/// # let path = std::env::temp_dir().join("prox-doc-jwks.json");
-/// # std::fs::write(&path, "{\"keys\":[]}").unwrap();
-/// let auth = Jwt::jwks_file(path).issued_by("https://id.example.com/").audience("shop");
+/// let auth = Jwt::jwks_file("jwks.json").issued_by("https://id.example.com/").audience("shop");
 /// ```
 ///
 /// # Keys
@@ -174,7 +172,10 @@ impl Jwt<NoAudience> {
 
     fn decided(self, audiences: Option<Vec<String>>) -> Jwt {
         let Self { inner, .. } = self.change(|inner| {
-            if audiences.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
+            if audiences
+                .as_ref()
+                .is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty))
+            {
                 let problem = "`Jwt::audience`: an empty audience lets nobody in";
                 inner.problems.push(problem.to_owned());
             }
@@ -226,9 +227,9 @@ impl<A> Jwt<A> {
         let name = name.as_ref();
         self.change(|inner| match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => inner.place = Place::Header(name),
-            Err(_) => inner
-                .problems
-                .push(format!("`Jwt::header`: {name:?} is not the name of a field")),
+            Err(_) => inner.problems.push(format!(
+                "`Jwt::header`: {name:?} is not the name of a field"
+            )),
         })
     }
 

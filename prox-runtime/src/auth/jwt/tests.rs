@@ -19,7 +19,11 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const NOW: f64 = 1_800_000_000.0;
 
 fn signed(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
-    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let message = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims)
+    );
     let signature = sign(message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
@@ -32,22 +36,33 @@ fn ed(message: &[u8]) -> Vec<u8> {
 fn rsa(how: &'static dyn signature::RsaEncoding, message: &[u8]) -> Vec<u8> {
     let pair = signature::RsaKeyPair::from_pkcs8(RSA).unwrap();
     let mut signed = vec![0; pair.public().modulus_len()];
-    pair.sign(how, &SystemRandom::new(), message, &mut signed).unwrap();
+    pair.sign(how, &SystemRandom::new(), message, &mut signed)
+        .unwrap();
     signed
 }
 
 fn ec(message: &[u8]) -> Vec<u8> {
     let random = SystemRandom::new();
-    let pair = signature::EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, EC, &random).unwrap();
+    let pair = signature::EcdsaKeyPair::from_pkcs8(
+        &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        EC,
+        &random,
+    )
+    .unwrap();
     pair.sign(&random, message).unwrap().as_ref().to_vec()
 }
 
 fn hs(key: &[u8], message: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
+        .as_ref()
+        .to_vec()
 }
 
 fn claims() -> String {
-    format!(r#"{{"iss":"https://id.test/","aud":"shop","sub":"ada","exp":{},"scope":"a b"}}"#, NOW + 100.0)
+    format!(
+        r#"{{"iss":"https://id.test/","aud":"shop","sub":"ada","exp":{},"scope":"a b"}}"#,
+        NOW + 100.0
+    )
 }
 
 fn good() -> String {
@@ -55,7 +70,9 @@ fn good() -> String {
 }
 
 fn auth() -> Jwt {
-    Jwt::pem(ED_PEM).issued_by("https://id.test/").audience("shop")
+    Jwt::pem(ED_PEM)
+        .issued_by("https://id.test/")
+        .audience("shop")
 }
 
 fn takes(auth: &Jwt, token: &str) -> bool {
@@ -66,11 +83,31 @@ fn takes(auth: &Jwt, token: &str) -> bool {
 fn every_kind_of_key_verifies_its_own_algorithms_alone() {
     let tokens = [
         ("EdDSA", signed(r#"{"alg":"EdDSA"}"#, &claims(), ed)),
-        ("RS256", signed(r#"{"alg":"RS256"}"#, &claims(), |m| rsa(&signature::RSA_PKCS1_SHA256, m))),
-        ("RS512", signed(r#"{"alg":"RS512"}"#, &claims(), |m| rsa(&signature::RSA_PKCS1_SHA512, m))),
-        ("PS384", signed(r#"{"alg":"PS384"}"#, &claims(), |m| rsa(&signature::RSA_PSS_SHA384, m))),
+        (
+            "RS256",
+            signed(r#"{"alg":"RS256"}"#, &claims(), |m| {
+                rsa(&signature::RSA_PKCS1_SHA256, m)
+            }),
+        ),
+        (
+            "RS512",
+            signed(r#"{"alg":"RS512"}"#, &claims(), |m| {
+                rsa(&signature::RSA_PKCS1_SHA512, m)
+            }),
+        ),
+        (
+            "PS384",
+            signed(r#"{"alg":"PS384"}"#, &claims(), |m| {
+                rsa(&signature::RSA_PSS_SHA384, m)
+            }),
+        ),
         ("ES256", signed(r#"{"alg":"ES256"}"#, &claims(), ec)),
-        ("HS256", signed(r#"{"alg":"HS256"}"#, &claims(), |m| hs(SECRET.as_bytes(), m))),
+        (
+            "HS256",
+            signed(r#"{"alg":"HS256"}"#, &claims(), |m| {
+                hs(SECRET.as_bytes(), m)
+            }),
+        ),
     ];
     for (key, names) in [
         (Jwt::pem(ED_PEM), &["EdDSA"][..]),
@@ -81,7 +118,11 @@ fn every_kind_of_key_verifies_its_own_algorithms_alone() {
         let auth = key.audience("shop");
         assert!(auth.inner.problems.is_empty(), "{:?}", auth.inner.problems);
         for (name, token) in &tokens {
-            assert_eq!(takes(&auth, token), names.contains(name), "{name} {names:?}");
+            assert_eq!(
+                takes(&auth, token),
+                names.contains(name),
+                "{name} {names:?}"
+            );
         }
     }
 }
@@ -89,11 +130,16 @@ fn every_kind_of_key_verifies_its_own_algorithms_alone() {
 #[test]
 fn the_token_never_decides_how_it_is_verified() {
     let unsigned = |alg: &str| signed(&format!(r#"{{"alg":"{alg}"}}"#), &claims(), |_| Vec::new());
-    for alg in ["none", "None", "NONE", "nOnE", "", "EdDSA", "HS256", "eddsa", "ES256K", "RS1"] {
+    for alg in [
+        "none", "None", "NONE", "nOnE", "", "EdDSA", "HS256", "eddsa", "ES256K", "RS1",
+    ] {
         assert!(!takes(&auth(), &unsigned(alg)), "{alg}");
     }
     // The public key as a secret, in every form that somebody may have it in.
-    let der = ED_PEM.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let der = ED_PEM
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect::<String>();
     for secret in [ED_PEM.as_bytes(), ED_PEM.trim().as_bytes(), der.as_bytes()] {
         let token = signed(r#"{"alg":"HS256"}"#, &claims(), |m| hs(secret, m));
         assert!(!takes(&auth(), &token));
@@ -120,7 +166,11 @@ fn the_token_never_decides_how_it_is_verified() {
         let pair = signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         pair.sign(m).as_ref().to_vec()
     };
-    let public = signature::KeyPair::public_key(&signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()).as_ref().to_vec();
+    let public = signature::KeyPair::public_key(
+        &signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(),
+    )
+    .as_ref()
+    .to_vec();
     let x = URL_SAFE_NO_PAD.encode(public);
     for more in [
         format!(r#""jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#),
@@ -129,7 +179,10 @@ fn the_token_never_decides_how_it_is_verified() {
         r#""x5c":["MIIB"]"#.to_owned(),
     ] {
         let header = format!(r#"{{"alg":"EdDSA",{more}}}"#);
-        assert!(!takes(&auth(), &signed(&header, &claims(), stranger)), "{header}");
+        assert!(
+            !takes(&auth(), &signed(&header, &claims(), stranger)),
+            "{header}"
+        );
         assert!(takes(&auth(), &signed(&header, &claims(), ed)), "{header}");
     }
 }
@@ -140,7 +193,11 @@ fn a_token_has_its_form_to_the_letter() {
     assert!(takes(&auth(), &good));
     let parts: Vec<&str> = good.split('.').collect();
     let (header, payload, signature) = (parts[0], parts[1], parts[2]);
-    let flipped = format!("{header}.{payload}.{}{}", if signature.starts_with('A') { "B" } else { "A" }, &signature[1..]);
+    let flipped = format!(
+        "{header}.{payload}.{}{}",
+        if signature.starts_with('A') { "B" } else { "A" },
+        &signature[1..]
+    );
     for wrong in [
         String::new(),
         "..".into(),
@@ -164,7 +221,10 @@ fn a_token_has_its_form_to_the_letter() {
     }
     let mut long = String::from("{\"aud\":\"shop\",\"sub\":\"ada\",\"exp\":1800000100,\"pad\":\"");
     let _ = write!(long, "{}\"}}", "x".repeat(16 * 1024));
-    assert!(!takes(&Jwt::pem(ED_PEM).audience("shop"), &signed(r#"{"alg":"EdDSA"}"#, &long, ed)));
+    assert!(!takes(
+        &Jwt::pem(ED_PEM).audience("shop"),
+        &signed(r#"{"alg":"EdDSA"}"#, &long, ed)
+    ));
 }
 
 /// A claim set with this in place of the claim.
@@ -261,8 +321,14 @@ fn rules_of_the_user_count() {
     assert!(!takes(&any().allow_unbounded(), &token(&with("exp", "5"))));
     assert!(takes(&any().token_type("at+jwt"), &token(&with("x", "1"))));
     assert!(!takes(&any().token_type("at+jwt"), &good()));
-    assert!(!takes(&any().leeway(Duration::ZERO), &token(&with("exp", "1800000000"))));
-    assert!(takes(&any().leeway(Duration::ZERO), &token(&with("exp", "1800000001"))));
+    assert!(!takes(
+        &any().leeway(Duration::ZERO),
+        &token(&with("exp", "1800000000"))
+    ));
+    assert!(takes(
+        &any().leeway(Duration::ZERO),
+        &token(&with("exp", "1800000001"))
+    ));
     let young = any().max_age(Duration::from_secs(100));
     assert!(!takes(&young, &good()), "without `iat`");
     assert!(takes(&young, &token(&with("iat", "1799999841"))));
@@ -272,7 +338,12 @@ fn rules_of_the_user_count() {
 
 fn jwk(more: &str) -> String {
     let der: Vec<u8> = base64::engine::general_purpose::STANDARD
-        .decode(ED_PEM.lines().filter(|line| !line.starts_with('-')).collect::<String>())
+        .decode(
+            ED_PEM
+                .lines()
+                .filter(|line| !line.starts_with('-'))
+                .collect::<String>(),
+        )
         .unwrap();
     let x = URL_SAFE_NO_PAD.encode(&der[der.len() - 32..]);
     format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}"#)
@@ -301,13 +372,23 @@ fn keys_of_a_set_are_used_for_what_they_are() {
         (r#","kid":7"#, false),
     ] {
         let found = of_set(&[jwk(more)]);
-        assert_eq!(found.is_ok_and(|auth| takes(&auth, &token(""))), usable, "{more}");
+        assert_eq!(
+            found.is_ok_and(|auth| takes(&auth, &token(""))),
+            usable,
+            "{more}"
+        );
     }
     let k = URL_SAFE_NO_PAD.encode(SECRET);
     let secret = format!(r#"{{"kty":"oct","k":"{k}"}}"#);
     assert!(of_set(std::slice::from_ref(&secret)).is_err());
     let with_secret = of_set(&[secret, jwk("")]).unwrap();
-    assert!(!takes(&with_secret, &signed(r#"{"alg":"HS256"}"#, &claims(), |m| hs(SECRET.as_bytes(), m))));
+    assert!(!takes(
+        &with_secret,
+        &signed(r#"{"alg":"HS256"}"#, &claims(), |m| hs(
+            SECRET.as_bytes(),
+            m
+        ))
+    ));
     let named = of_set(&[jwk(r#","kid":"a""#)]).unwrap();
     for (kid, right) in [
         ("", true),
@@ -321,15 +402,27 @@ fn keys_of_a_set_are_used_for_what_they_are() {
         assert_eq!(takes(&named, &token(kid)), right, "{kid}");
     }
     // A name in the token, and a key without one.
-    assert!(!takes(&of_set(&[jwk("")]).unwrap(), &token(r#","kid":"a""#)));
+    assert!(!takes(
+        &of_set(&[jwk("")]).unwrap(),
+        &token(r#","kid":"a""#)
+    ));
     // Without a name at most eight are tried.
-    let other = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#.to_owned();
+    let other =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+            .to_owned();
     let mut many = vec![other; 7];
     many.push(jwk(""));
     assert!(takes(&of_set(&many).unwrap(), &token("")));
     many.insert(0, many[0].clone());
     assert!(!takes(&of_set(&many).unwrap(), &token("")));
-    for wrong in ["", "{}", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[1,null,[]]}", "{\"keys\":[],\"keys\":[]}"] {
+    for wrong in [
+        "",
+        "{}",
+        "{\"keys\":{}}",
+        "{\"keys\":[]}",
+        "{\"keys\":[1,null,[]]}",
+        "{\"keys\":[],\"keys\":[]}",
+    ] {
         assert!(key::set(wrong.as_bytes()).is_err(), "{wrong}");
     }
     assert!(of_set(&vec![jwk(""); 101]).is_err());
@@ -357,20 +450,28 @@ fn tokens_are_kept_for_a_while_and_never_longer_than_they_count() {
 
 #[tokio::test]
 async fn a_token_stays_in_the_request_unless_it_is_told_to_go() {
-    let exp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 100;
+    let exp = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + 100;
     let token = signed(r#"{"alg":"EdDSA"}"#, &with("exp", &exp.to_string()), ed);
     let parts = |uri: &str, fields: &[(&'static str, String)]| {
         let mut req = Request::new(Body::empty());
         *req.uri_mut() = uri.parse().unwrap();
         for (name, value) in fields {
-            req.headers_mut().append(*name, HeaderValue::try_from(value).unwrap());
+            req.headers_mut()
+                .append(*name, HeaderValue::try_from(value).unwrap());
         }
         req.into_parts().0
     };
     let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
     let status = |verdict: Verdict| match verdict {
         Verdict::Admitted(who) => {
-            assert_eq!((who.scheme(), who.issuer()), ("jwt", Some("https://id.test/")));
+            assert_eq!(
+                (who.scheme(), who.issuer()),
+                ("jwt", Some("https://id.test/"))
+            );
             200
         }
         Verdict::Absent => 0,
@@ -383,14 +484,31 @@ async fn a_token_stays_in_the_request_unless_it_is_told_to_go() {
     assert!(!kept.headers.contains_key("authorization"));
     assert_eq!(status(auth().authenticate(&mut kept).await), 0);
     let twice = [bearer(&token), bearer(&token)];
-    assert_eq!(status(auth().authenticate(&mut parts("/", &twice)).await), 400);
+    assert_eq!(
+        status(auth().authenticate(&mut parts("/", &twice)).await),
+        400
+    );
     let mut query = parts(&format!("/ws?token={token}&a=1"), &[]);
-    assert_eq!(status(auth().query("token").authenticate(&mut query).await), 200);
+    assert_eq!(
+        status(auth().query("token").authenticate(&mut query).await),
+        200
+    );
     assert_eq!(query.uri, "/ws?a=1");
     let mut elsewhere = parts("/", &[bearer(&token)]);
-    assert_eq!(status(auth().cookie("token").authenticate(&mut elsewhere).await), 0);
+    assert_eq!(
+        status(auth().cookie("token").authenticate(&mut elsewhere).await),
+        0
+    );
     let cookie = [("cookie", format!("token={token}"))];
-    assert_eq!(status(auth().cookie("token").authenticate(&mut parts("/", &cookie)).await), 200);
+    assert_eq!(
+        status(
+            auth()
+                .cookie("token")
+                .authenticate(&mut parts("/", &cookie))
+                .await
+        ),
+        200
+    );
     let auth = auth().resource_metadata("https://shop.test/.well-known/oauth-protected-resource");
     let response = match auth.authenticate(&mut parts("/", &[bearer("x")])).await {
         Verdict::Refused(denied) => denied.response(false),
@@ -406,15 +524,39 @@ async fn a_token_stays_in_the_request_unless_it_is_told_to_go() {
 fn what_no_token_fulfils_is_a_problem() {
     let problems = |jwt: Jwt| jwt.inner.problems.clone();
     for (jwt, start) in [
-        (Jwt::pem("nonsense").audience("a"), "`Jwt::pem`: expected `-----BEGIN PUBLIC KEY-----`"),
-        (Jwt::pem(SHORT_PEM).audience("a"), "`Jwt::pem`: an RSA key below 2048 bits"),
-        (Jwt::secret("short".parse().unwrap()).audience("a"), "`Jwt::secret`: a secret of 5 bytes is too short"),
-        (Jwt::pem(ED_PEM).audience(""), "`Jwt::audience`: an empty audience"),
-        (Jwt::pem(ED_PEM).audiences([""; 0]), "`Jwt::audience`: an empty audience"),
-        (Jwt::jwks_file("/nowhere/jwks.json").audience("a"), "`Jwt::jwks_file`: /nowhere/jwks.json: cannot be read"),
-        (auth().leeway(Duration::from_hours(2)), "`Jwt::leeway` of 7200s"),
+        (
+            Jwt::pem("nonsense").audience("a"),
+            "`Jwt::pem`: expected `-----BEGIN PUBLIC KEY-----`",
+        ),
+        (
+            Jwt::pem(SHORT_PEM).audience("a"),
+            "`Jwt::pem`: an RSA key below 2048 bits",
+        ),
+        (
+            Jwt::secret("short".parse().unwrap()).audience("a"),
+            "`Jwt::secret`: a secret of 5 bytes is too short",
+        ),
+        (
+            Jwt::pem(ED_PEM).audience(""),
+            "`Jwt::audience`: an empty audience",
+        ),
+        (
+            Jwt::pem(ED_PEM).audiences([""; 0]),
+            "`Jwt::audience`: an empty audience",
+        ),
+        (
+            Jwt::jwks_file("/nowhere/jwks.json").audience("a"),
+            "`Jwt::jwks_file`: /nowhere/jwks.json: cannot be read",
+        ),
+        (
+            auth().leeway(Duration::from_hours(2)),
+            "`Jwt::leeway` of 7200s",
+        ),
         (auth().header("a b"), "`Jwt::header`: \"a b\" is not"),
-        (auth().resource_metadata("nonsense"), "`Jwt::resource_metadata`"),
+        (
+            auth().resource_metadata("nonsense"),
+            "`Jwt::resource_metadata`",
+        ),
     ] {
         let found = problems(jwt);
         assert!(found.len() == 1 && found[0].starts_with(start), "{found:?}");

@@ -67,7 +67,10 @@ pub(super) fn verify(token: &str, keys: &[Key], rules: &Rules) -> Option<Verifie
     let header = part(header)?;
     let alg = Alg::read(header.get("alg")?.as_text()?)?;
     // Extensions that have to be understood, and none is; the rest changes what is signed, or how.
-    if ["crit", "b64", "zip", "enc"].iter().any(|name| header.contains_key(*name)) {
+    if ["crit", "b64", "zip", "enc"]
+        .iter()
+        .any(|name| header.contains_key(*name))
+    {
         return None;
     }
     if let Some(wanted) = &rules.token_type {
@@ -82,7 +85,9 @@ pub(super) fn verify(token: &str, keys: &[Key], rules: &Rules) -> Option<Verifie
         Some(kid) => Some(kid.as_text()?),
     };
     let signed = URL_SAFE_NO_PAD.decode(signed).ok()?;
-    let fitting = keys.iter().filter(|key| key.is_for(alg) && key.is_named(kid));
+    let fitting = keys
+        .iter()
+        .filter(|key| key.is_for(alg) && key.is_named(kid));
     let mut tried = fitting.take(MOST_TRIED);
     if !tried.any(|key| key.verify(alg, message.as_bytes(), &signed)) {
         return None;
