@@ -42,6 +42,7 @@ mod grpc_health;
 mod grpc_interop;
 mod guards;
 mod half_a_body;
+mod headers_layer;
 mod heads;
 mod health;
 mod hedging;

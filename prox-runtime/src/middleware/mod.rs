@@ -6,7 +6,7 @@
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
 //! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`], [`BodyLimit`] and [`Csrf`]; and
-//! [`ErrorPages`], [`Fallback`] and [`Maintenance`].
+//! [`ErrorPages`], [`Fallback`], [`Headers`] and [`Maintenance`].
 
 mod about;
 mod access_log;
@@ -17,6 +17,7 @@ mod cors;
 mod csrf;
 mod error_pages;
 mod fallback;
+mod headers;
 mod in_flight;
 mod ip_rules;
 mod maintenance;
@@ -59,6 +60,7 @@ pub use self::{
     csrf::Csrf,
     error_pages::ErrorPages,
     fallback::Fallback,
+    headers::{Headers, OfRequest, OfResponse},
     in_flight::InFlight,
     ip_rules::{Allowing, Denying, IpRules},
     maintenance::{Maintenance, Switch},
