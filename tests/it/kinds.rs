@@ -1,6 +1,10 @@
 //! Parameters of a kind and lists of values, by the match code of small hosts and by the tables.
 
-use prox::{IntoResponse, Request, RequestExt};
+use prox::{
+    IntoResponse, Request, RequestExt,
+    dsl::param,
+    middleware::{InFlight, RateLimit},
+};
 use prox_tests::{
     client::head,
     gateway::Served,
@@ -80,6 +84,16 @@ async fn a_rewrite_names_a_parameter_of_a_kind() {
     client.send(head("GET", "/users/7/x", "")).await;
     client.response("GET").await.expect(200);
     assert_eq!(origin.last().target(), "/people/7/x");
+}
+
+#[test]
+fn a_limit_names_a_parameter_of_a_kind() {
+    let made = prox::gateway! {
+        "/a/{id: int}" => respond(200, "a") with [RateLimit::per_second(5).by(param("id"))],
+        "/b/{v: 'x' | 'y'}" => respond(200, "b") with [InFlight::max(5).by(param("v"))],
+        "/c/{*rest}" => respond(200, "c") with [InFlight::max(5).by(param("rest"))],
+    };
+    assert!(made.is_ok(), "{made:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     client::Client,
     forward::{host, rewrite::remainder},
     handler::Request,
-    route::{Matched, RequestExt},
+    route::{Matched, RequestExt, names},
 };
 
 /// The location of a redirect, taken apart.
@@ -105,12 +105,7 @@ impl Location {
 
     /// The parameters that it names, and that the path of a route lacks.
     pub(crate) fn lacks<'l>(&'l self, path: &'l str) -> impl Iterator<Item = &'l str> {
-        let names = move |name: &str| {
-            path.split('/')
-                .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-                .map(|inner| inner.strip_prefix('*').unwrap_or(inner))
-                .any(|inner| inner.split(':').next().map(str::trim_end) == Some(name))
-        };
+        let names = move |name: &str| names(path).any(|own| own == name);
         self.parts.iter().filter_map(move |part| match part {
             Part::Param(name) if !names(name) => Some(name.as_str()),
             _ => None,

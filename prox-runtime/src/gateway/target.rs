@@ -17,6 +17,10 @@ use crate::{
 pub struct Target(pub(super) Kind);
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a target is made once, and is moved a few times"
+)]
 pub(super) enum Kind {
     Proxy(Proxy),
     Handler(BoxHandler),

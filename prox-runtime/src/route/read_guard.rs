@@ -49,7 +49,7 @@ impl Rest<'_> {
         let mut values = Vec::new();
         let list = verb == "one_of" && self.take("[");
         let bare = matches!(verb, "exists" | "absent");
-        while !bare && !(list && self.take("]")) {
+        while !(bare || list && self.take("]")) {
             values.push(self.literal()?);
             if !list {
                 break;

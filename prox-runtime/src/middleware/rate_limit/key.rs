@@ -12,7 +12,7 @@ use crate::{
         About,
         role::{self, IsRole, Role},
     },
-    route::{ClientIp, RequestExt, RequestKey, RouteInfo},
+    route::{ClientIp, RequestExt, RequestKey, RouteInfo, names},
 };
 
 /// The part of an IPv6 address that one customer of a provider gets at least.
@@ -287,10 +287,8 @@ impl LimitKey for Param {
     }
 
     fn problem_of(&self, route: &RouteInfo) -> Option<String> {
-        let inner = |segment: &'static str| segment.strip_prefix('{')?.strip_suffix('}');
-        let mut params = route.path.split('/').filter_map(inner);
-        let known = params.any(|name| name.trim_start_matches('*') == self.0);
-        let problem = LimitKey::problem(self).is_none() && !known;
+        let is_named = names(route.path).any(|name| name == self.0);
+        let problem = LimitKey::problem(self).is_none() && !is_named;
         problem.then(|| format!("the path has no `{{{}}}`", self.0))
     }
 }
