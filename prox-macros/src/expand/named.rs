@@ -215,7 +215,7 @@ fn with_env(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStr
     let krate = &context.krate;
     let span = Span::mixed_site();
     let mut arguments = TokenStream::new();
-    let mut names = Vec::new();
+    let mut fields = Vec::new();
     for (place, field) in named.fields.iter().enumerate() {
         let ty: TokenStream = field.ty.iter().cloned().collect();
         let mut name = field.name.clone();
@@ -226,7 +226,7 @@ fn with_env(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStr
             name = Ident::new(&format!("__f{place}"), span);
         }
         arguments.extend(quote_spanned!(span=> , #name: #ty));
-        names.push(name);
+        fields.push(name);
     }
     quote_spanned!(span=>
         /// As `new`, with variables that are given in code instead of those of the process.
@@ -242,7 +242,7 @@ fn with_env(context: &Context<'_>, named: &Named, vis: &TokenStream) -> TokenStr
         ) -> ::core::result::Result<Self, #krate::Error> {
             #krate::Env::within_strictly(
                 ::core::convert::Into::into(__env),
-                || Self::new(#(#names),*),
+                || Self::new(#(#fields),*),
             )
         }
     )

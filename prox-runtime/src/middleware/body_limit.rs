@@ -43,8 +43,10 @@ pub struct BodyLimit {
 
 impl BodyLimit {
     /// Bodies of at most so many bytes. 0 is an error when the gateway starts: guard the method instead.
-    pub fn max(bytes: u64) -> Self {
-        Self { most: bytes }
+    pub fn max(bytes: usize) -> Self {
+        Self {
+            most: u64::try_from(bytes).unwrap_or(u64::MAX),
+        }
     }
 }
 

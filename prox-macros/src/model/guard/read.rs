@@ -127,7 +127,7 @@ impl Reader<'_> {
         let (make, value): (fn(String) -> Test, _) = match (verb, value) {
             ("exists", Argument::None) => (|_| Test::Exists, None),
             ("absent", Argument::None) => (|_| Test::Absent, None),
-            ("one_of", Argument::List(values)) => return self.one_of(kind, &name, values),
+            ("one_of", Argument::List(values)) => return self.one_of(kind, &name, &values),
             ("is", Argument::Text(text)) => (Test::Is, Some(text)),
             ("starts_with", Argument::Text(text)) => (Test::StartsWith, Some(text)),
             // The value is not known, but it is there.
@@ -167,10 +167,10 @@ impl Reader<'_> {
         Some(Guard::of(key, make(value)))
     }
 
-    fn one_of(&mut self, kind: Kind, name: &Text, values: Vec<Text>) -> Option<Guard> {
+    fn one_of(&mut self, kind: Kind, name: &Text, values: &[Text]) -> Option<Guard> {
         let key = self.key(kind, name)?;
         let mut seen: Vec<&str> = Vec::new();
-        for text in &values {
+        for text in values {
             self.refuse(text, kind.value_flaw(&text.value, true))?;
             if seen.contains(&text.value.as_str()) {
                 let flaw = Flaw {

@@ -42,9 +42,12 @@ impl Class {
         if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
             Self::Int
         } else if bytes.len() == 36
-            && bytes.iter().enumerate().all(|(at, byte)| match hyphen(at) {
-                true => *byte == b'-',
-                false => byte.is_ascii_hexdigit(),
+            && bytes.iter().enumerate().all(|(at, byte)| {
+                if hyphen(at) {
+                    *byte == b'-'
+                } else {
+                    byte.is_ascii_hexdigit()
+                }
             })
         {
             Self::Uuid

@@ -75,8 +75,8 @@ impl Compress {
     }
 
     /// Bodies that are known to be shorter pass as they are; 1 KiB by default.
-    pub fn min(mut self, bytes: u64) -> Self {
-        self.least = bytes;
+    pub fn min(mut self, bytes: usize) -> Self {
+        self.least = u64::try_from(bytes).unwrap_or(u64::MAX);
         self
     }
 
