@@ -93,14 +93,12 @@ impl HttpBody for Counted {
         if let Some(Ok(frame)) = &next
             && let Some(data) = frame.data_ref()
         {
-            match self.left.checked_sub(data.len() as u64) {
-                Some(left) => self.left = left,
-                None => {
-                    self.body = Body::empty();
-                    let error = Error::failure(Failure::BodyTooLarge).at(Place::Request);
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
+            let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                self.body = Body::empty();
+                let error = Error::failure(Failure::BodyTooLarge).at(Place::Request);
+                return Poll::Ready(Some(Err(error)));
+            };
+            self.left = left;
         }
         Poll::Ready(next)
     }
