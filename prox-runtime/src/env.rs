@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(Duration::from_env("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(
             Option::<Duration>::from_env("2m"),
-            Ok(Some(Duration::from_secs(120)))
+            Ok(Some(Duration::from_mins(2)))
         );
         assert_eq!(
             <Option<Duration> as FromEnv<OptionalTime>>::missing(),

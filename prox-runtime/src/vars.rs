@@ -58,6 +58,10 @@ impl Env {
     }
 
     /// Gives a variable a value, whatever it had. An empty value counts as a variable that is not set.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a number is written as it is"
+    )]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         Arc::make_mut(&mut self.given).insert(name.into(), Some(value.to_string()));
         self
@@ -171,7 +175,7 @@ impl fmt::Debug for Env {
         f.debug_struct("Env")
             .field("process", &self.process)
             .field("given", &self.given.keys())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

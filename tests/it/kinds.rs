@@ -13,7 +13,11 @@ use prox_tests::{
 
 /// Says what was captured.
 async fn id(req: Request) -> impl IntoResponse {
-    format!("{} {}", req.route().unwrap().path, req.param("id").unwrap())
+    format!(
+        "{} {}",
+        req.route().expect("it is routed").path,
+        req.param("id").expect("the path has it")
+    )
 }
 
 prox::gateway! {

@@ -97,7 +97,7 @@ async fn an_upstream_of_http2_and_a_client_of_http2_are_no_different() {
     let inner = Served::start(prox::gateway! {
         "/" => handler(|req: prox::Request| {
             let host = req.headers().get("host").and_then(|host| host.to_str().ok());
-            let host = host.or_else(|| req.uri().authority().map(|host| host.as_str())).unwrap_or_default();
+            let host = host.or_else(|| req.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
             let location = format!("http://{host}/login");
             let response = http::Response::builder().status(302).header("location", location);
             async move { response.body(prox::Body::empty()).expect("a location is a value") }

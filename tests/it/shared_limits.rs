@@ -1,9 +1,6 @@
 //! Limits that several gateways share through a real Redis, which is killed, stopped and replaced under load.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use prox::middleware::{RateLimit, Redis, WhenDown};
 use prox_tests::{
@@ -42,7 +39,7 @@ async fn load(
                 let mut client = RawClient::connect(address).await;
                 let mut answers = Vec::new();
                 for _ in 0..each {
-                    let start = Instant::now();
+                    let start = tokio::time::Instant::now();
                     let status = client.get("/").await.status;
                     answers.push((status, start.elapsed()));
                 }

@@ -50,7 +50,9 @@ impl Issuer {
 
 fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+    let bits = bytes
+        .iter()
+        .fold(String::new(), |bits, byte| format!("{bits}{byte:08b}"));
     let chunks = bits.as_bytes().chunks(6).map(|chunk| {
         let digits = format!("{:0<6}", String::from_utf8_lossy(chunk));
         let place = usize::from_str_radix(&digits, 2).expect("binary digits");

@@ -72,8 +72,8 @@ async fn variables_are_given_without_the_environment_of_the_process() {
     assert_eq!(client.get("/told").await.text(), "hello 100 Some(5s)");
     drop(client);
     end.send(()).expect("the server is running");
-    let served = within("the server to end", task).await;
-    served.expect("it does not panic").expect("it served");
+    let ending = within("the server to end", task).await;
+    ending.expect("it does not panic").expect("it served");
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Or<A, B> {
                 verdict => verdict,
             },
             Verdict::Refused(denied) => refused(denied, &self.0, self.1.challenges()),
-            verdict => verdict,
+            admitted @ Verdict::Admitted(_) => admitted,
         }
     }
 

@@ -233,7 +233,7 @@ impl std::fmt::Debug for Require {
             Rule::Param(path, param) => debug.field("claim", path).field("is_param", param),
             Rule::That(_) => debug.field("that", &".."),
         };
-        debug.finish()
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -248,12 +248,12 @@ mod tests {
     };
 
     async fn ask(require: Require, who: Option<Principal>) -> Response {
-        let mut req = Request::new(Body::empty());
-        who.map(|who| req.extensions_mut().insert(who));
         const ROUTE: RouteInfo = RouteInfo {
             path: "/{tenant}/orders",
             ..RouteInfo::EMPTY
         };
+        let mut req = Request::new(Body::empty());
+        who.map(|who| req.extensions_mut().insert(who));
         let path = http::uri::PathAndQuery::from_static("/ac%20me/orders");
         req.extensions_mut().insert(Matched::new(&ROUTE, path));
         let target = handler(|_: Request| async { "inside" });

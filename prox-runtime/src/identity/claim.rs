@@ -81,11 +81,11 @@ impl Claim {
 
     fn write(&self, out: &mut String) -> fmt::Result {
         match self {
-            Self::Null => out.write_str("null"),
             Self::Bool(value) => write!(out, "{value}"),
             Self::Integer(number) => write!(out, "{number}"),
             Self::Number(number) if number.is_finite() => write!(out, "{number}"),
-            Self::Number(_) => out.write_str("null"),
+            // JSON has no number that is not finite.
+            Self::Null | Self::Number(_) => out.write_str("null"),
             Self::Text(text) => quoted(text, out),
             Self::List(list) => {
                 out.push('[');

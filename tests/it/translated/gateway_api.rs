@@ -9,13 +9,13 @@ use super::{Upstreams, hold};
 
 fn gateway(upstreams: &Upstreams) -> prox::Result<prox::Gateway> {
     let (v1, v2) = (upstreams.at("store-v1"), upstreams.at("store-v2"));
-    let (reads, writes) = (upstreams.at("readers"), upstreams.at("writers"));
+    let (for_get, for_post) = (upstreams.at("readers"), upstreams.at("writers"));
     let copies = upstreams.at("shadow");
     prox::gateway! {
         backend store_v1 = cluster(rr, [v1]).preserve_host();
         backend store_v2 = cluster(rr, [v2]).preserve_host();
-        backend readers = cluster(rr, [reads]).preserve_host();
-        backend writers = cluster(rr, [writes]).preserve_host();
+        backend readers = cluster(rr, [for_get]).preserve_host();
+        backend writers = cluster(rr, [for_post]).preserve_host();
         backend shadow = cluster(rr, [copies]);
 
         host "store.example.com" | "*.store.example.com" {

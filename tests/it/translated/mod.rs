@@ -49,7 +49,7 @@ fn echo(name: &'static str) -> prox::Result<prox::Gateway> {
                 let mut text = format!("{name}\n{} {target}\n", req.method());
                 for (field, value) in req.headers() {
                     let value = String::from_utf8_lossy(value.as_bytes());
-                    text.push_str(&format!("{field}: {value}\n"));
+                    text.extend([field.as_str(), ": ", &value, "\n"]);
                 }
                 let mut response = text.into_response();
                 for (field, value) in [

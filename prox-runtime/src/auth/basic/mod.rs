@@ -402,14 +402,14 @@ mod tests {
             Hash::read(&hash("b")).unwrap(),
         );
         let digest = memory.digest("ada", "a", &one).unwrap();
-        memory.keep(digest, Duration::from_secs(300));
+        memory.keep(digest, Duration::from_mins(5));
         assert!(memory.knows(&digest));
         assert_ne!(memory.digest("ada", "a", &other).unwrap(), digest);
         assert_ne!(memory.digest("adaa", "", &one).unwrap(), digest);
         assert_ne!(Memory::new().digest("ada", "a", &one).unwrap(), digest);
         for number in 0..=MOST_KEPT {
             let digest = memory.digest(&number.to_string(), "", &one).unwrap();
-            memory.keep(digest, Duration::from_secs(300));
+            memory.keep(digest, Duration::from_mins(5));
         }
         assert_eq!(lock(&memory.successes).len(), MOST_KEPT);
     }

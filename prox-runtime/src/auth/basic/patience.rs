@@ -58,6 +58,7 @@ impl Patience {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a client may have no address")]
     fn ip(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }

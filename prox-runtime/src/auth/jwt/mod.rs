@@ -121,6 +121,10 @@ impl Jwt<NoAudience> {
     }
 
     /// A secret that is shared with the issuer, of at least 32 bytes for HS256, 48 for HS384 and 64 for HS512 (RFC 7518, 3.2).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a variable of the type `Secret` is written as it is"
+    )]
     pub fn secret(secret: Secret) -> Self {
         Self::single("secret", Key::secret(&secret))
     }
@@ -140,7 +144,7 @@ impl Jwt<NoAudience> {
                 rules: Rules {
                     issuer: None,
                     audiences: None,
-                    leeway: Duration::from_secs(60),
+                    leeway: Duration::from_mins(1),
                     max_age: None,
                     token_type: None,
                     unbounded: false,

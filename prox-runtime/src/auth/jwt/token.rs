@@ -157,6 +157,10 @@ fn claims(claims: BTreeMap<String, Claim>, rules: &Rules) -> Option<Verified> {
 
 /// A time, if it is there; nothing if it is not one.
 #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
+#[expect(
+    clippy::option_option,
+    reason = "a time that is malformed, absent, and there"
+)]
 fn time(claims: &BTreeMap<String, Claim>, name: &str) -> Option<Option<f64>> {
     let time = match claims.get(name) {
         None => return Some(None),

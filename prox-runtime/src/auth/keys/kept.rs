@@ -13,7 +13,7 @@ use super::{Key, KeyDigest, KeyStore};
 use crate::sync::lock;
 
 /// How long a key that was found is kept, and how long it is remembered that there is none.
-const FOUND: Duration = Duration::from_secs(60);
+const FOUND: Duration = Duration::from_mins(1);
 const MISSED: Duration = Duration::from_secs(10);
 
 /// The most of each.
@@ -77,26 +77,23 @@ impl<S: KeyStore> Kept<S> {
 
     fn keep(&self, digest: KeyDigest, answer: Answer) {
         let now = Instant::now();
-        match answer {
-            Some(key) => {
-                lock(&self.missed).remove(&digest);
-                let mut found = lock(&self.found);
-                if found.len() >= MOST {
-                    found.retain(|_, (_, until)| now < *until);
-                }
-                if found.len() < MOST {
-                    found.insert(digest, (key, now + FOUND));
-                }
+        if let Some(key) = answer {
+            lock(&self.missed).remove(&digest);
+            let mut found = lock(&self.found);
+            if found.len() >= MOST {
+                found.retain(|_, (_, until)| now < *until);
             }
-            None => {
-                lock(&self.found).remove(&digest);
-                let mut missed = lock(&self.missed);
-                if missed.len() >= MOST {
-                    missed.retain(|_, until| now < *until);
-                }
-                if missed.len() < MOST {
-                    missed.insert(digest, now + MISSED);
-                }
+            if found.len() < MOST {
+                found.insert(digest, (key, now + FOUND));
+            }
+        } else {
+            lock(&self.found).remove(&digest);
+            let mut missed = lock(&self.missed);
+            if missed.len() >= MOST {
+                missed.retain(|_, until| now < *until);
+            }
+            if missed.len() < MOST {
+                missed.insert(digest, now + MISSED);
             }
         }
     }

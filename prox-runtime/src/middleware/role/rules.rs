@@ -187,6 +187,10 @@ impl Covers for Known {}
 
 /// The state behind a layer of this role.
 #[doc(hidden)]
+#[expect(
+    clippy::type_complexity,
+    reason = "the next state is made of three, each by a rule of its own"
+)]
 pub fn step<E, A, C, R>(
     _: &Chain<E, A, C>,
     _: PhantomData<R>,
