@@ -64,7 +64,13 @@ fn examples_name_what_the_facade_has() {
         }
         for name in imported(line) {
             imports += 1;
-            if !has(name) {
+            let is_module = line.contains(&format!("{name}::"));
+            let is_there = match name {
+                "http" | "testing" => true,
+                name if is_module => facade.contains(&format!("pub mod {name}")),
+                name => has(name),
+            };
+            if !is_there {
                 wrong.push(format!("{place}: `prox` has no `{name}`"));
             }
         }

@@ -62,8 +62,8 @@ pub struct Admits(Layer);
 /// layers behind it.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-/// use prox::{IntoResponse, Next, Principal, Request, Response, auth::admits};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{IntoResponse, Next, Principal, Request, Response, dsl::admits};
 ///
 /// async fn check_session(mut req: Request, next: Next) -> Response {
 ///     if req.headers().get("cookie").is_none() {

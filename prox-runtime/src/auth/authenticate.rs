@@ -18,9 +18,9 @@ use crate::{
 /// [challenges](Self::challenge), or what [`Denied`] says. Of several authenticators around a route the innermost one counts.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
 /// use http::HeaderValue;
-/// use prox::{Parts, Principal, auth::{Authenticate, Denied, Verdict}};
+/// use prox::{Parts, Principal, middleware::{Authenticate, Denied, Verdict}};
 ///
 /// /// Knows one caller by a field. A real one compares in constant time.
 /// struct Intercom;

@@ -24,8 +24,8 @@ const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 /// Rules on one certificate are alternatives: a certificate that fulfils one of them is accepted.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-/// use prox::auth::ClientCerts;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::middleware::ClientCerts;
 ///
 /// let anybody = ClientCerts::any();
 /// let services = ClientCerts::uri("spiffe://shop/billing").or_uri("spiffe://shop/stock").forward();

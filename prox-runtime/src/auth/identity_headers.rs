@@ -29,8 +29,8 @@ use crate::{
 /// control character, is refused with `401`. A text that is not ASCII is written in UTF-8.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-/// use prox::{Body, Middleware, Next, Principal, Request, auth::IdentityHeaders, dsl::handler};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{Body, Middleware, Next, Principal, Request, middleware::IdentityHeaders, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let tell = IdentityHeaders::new().subject("x-user").claim("tenant", "x-tenant");

@@ -23,8 +23,8 @@ type Test = Arc<dyn Fn(&Principal, &Parts) -> bool + Send + Sync>;
 /// (RFC 6750, 3.1), for callers with a token.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-/// use prox::{Body, Middleware, Next, Principal, Request, auth::Require, dsl::handler};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{Body, Middleware, Next, Principal, Request, middleware::Require, dsl::handler};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let require = Require::scope("orders");

@@ -2,7 +2,7 @@
 //!
 //! The type of a layer has a role by [`Declares`]; a gateway that is written with the macro is checked by these types while it
 //! compiles. A layer says the same to a gateway that starts, by [`About::role`](super::About::role), for layers whose types are
-//! erased. [`order`] holds the rules of both.
+//! erased. `role/order.rs` holds the rules of both.
 
 pub(crate) mod order;
 mod rules;

@@ -172,7 +172,8 @@ impl<K> RequestKey<K> {
     /// Accepts requests in which it is not present.
     ///
     /// ```
-    /// use prox_runtime::header;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::header;
     ///
     /// let anonymous = header("authorization").absent();
     /// # let _ = anonymous;
@@ -188,7 +189,8 @@ impl<K> RequestKey<K> {
     /// Accepts requests in which it is present, and is exactly one of `values`.
     ///
     /// ```
-    /// use prox_runtime::header;
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::header;
     ///
     /// let warm = header("x-color").one_of(["red", "orange"]);
     /// # let _ = warm;

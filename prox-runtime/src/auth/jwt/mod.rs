@@ -30,7 +30,8 @@ use crate::{
 /// Lets in callers with a signed JSON Web Token (RFC 7519) that counts now, and is for this service.
 ///
 /// ```
-/// use prox_runtime::auth::Jwt;
+/// # mod prox { pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::middleware::Jwt;
 ///
 /// let auth = Jwt::jwks_file("jwks.json").issued_by("https://id.example.com/").audience("shop");
 /// ```

@@ -219,8 +219,8 @@ impl<S: KeyStore> Authenticate for ApiKeys<S> {
 /// Knows keys by their digests, such as a table of a database.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-/// use prox::{BoxError, auth::{Key, KeyDigest, KeyStore}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::{auth::*, *}; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{BoxError, middleware::{Key, KeyDigest, KeyStore}};
 ///
 /// struct Table;
 ///

@@ -52,7 +52,8 @@ const OF_BYTES: [HeaderName; 6] = [
 /// (BREACH).
 ///
 /// ```
-/// use prox_runtime::middleware::Compress;
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::middleware::Compress;
 ///
 /// let layer = Compress::new().min(4096).types(["text/*", "application/json"]);
 /// # let _ = layer;

@@ -39,7 +39,8 @@ const RESERVED: [&str; 14] = [
 /// guarded: no client can send it, on no route.
 ///
 /// ```
-/// use prox_runtime::{Body, Middleware, Next, Request, handler, middleware::Headers};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Body, Middleware, Next, Request, dsl::handler, middleware::Headers};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let layer = Headers::request().set("x-edge", "eu").remove("x-debug").default("accept", "*/*");
