@@ -90,6 +90,16 @@ impl Body {
         Self::of(Kind::Boxed(UnsyncBoxBody::new(body), Place::Service))
     }
 
+    /// Shows each frame, and then the end, to `follow`, which may change it. What is left of the body comes with it.
+    ///
+    /// `follow` runs again only if the body is read on after its end, or after an error.
+    pub(crate) fn followed(
+        self,
+        follow: impl FnMut(&mut Option<Result<Frame<Bytes>, Error>>, &mut Self) + Send + 'static,
+    ) -> Self {
+        Self::boxed(Followed { body: self, follow })
+    }
+
     /// Ties the end of an exchange to the end of this body.
     pub(crate) fn ends(mut self, exchange: Exchange) -> Self {
         self.exchange = Some(exchange);
@@ -145,6 +155,39 @@ impl Body {
             }
         }
         Ok(if rest.is_empty() { first } else { rest.into() })
+    }
+}
+
+pin_project! {
+    struct Followed<F> {
+        body: Body,
+        follow: F,
+    }
+}
+
+impl<F> HttpBody for Followed<F>
+where
+    F: FnMut(&mut Option<Result<Frame<Bytes>, Error>>, &mut Body),
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.project();
+        let mut next = ready!(Pin::new(&mut *this.body).poll_frame(cx));
+        (this.follow)(&mut next, this.body);
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

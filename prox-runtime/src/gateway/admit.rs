@@ -1,18 +1,14 @@
 //! What becomes of a client's request before guards, layers and targets see it.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::HeaderMap;
+use http_body::Body as _;
 
 use crate::{
     body::Body,
     client::Client,
-    error::{Error, Failure, Place},
+    error::{Failure, Place},
     forward::{
         guarded::Guarded,
         headers::{self, Present},
@@ -47,41 +43,7 @@ pub(super) fn guard(req: &mut Request, guarded: &Arc<Guarded>) {
     if !req.body().is_end_stream() {
         let body = std::mem::take(req.body_mut());
         let guarded = Arc::clone(guarded);
-        let mut body = Body::boxed(Guarding { body, guarded });
-        body.placed(Place::Request);
-        *req.body_mut() = body;
-    }
-}
-
-/// A body whose trailers have no field that layers write.
-struct Guarding {
-    body: Body,
-    guarded: Arc<Guarded>,
-}
-
-impl HttpBody for Guarding {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            self.guarded.remove(trailers);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        *req.body_mut() = with_trailers(body, move |trailers| guarded.remove(trailers));
     }
 }
 
@@ -90,37 +52,19 @@ pub(super) fn body(body: Body) -> Body {
     if body.is_end_stream() {
         body
     } else {
-        let mut body = Body::boxed(Admitted(body));
-        body.placed(Place::Request);
-        body
+        with_trailers(body, headers::client_trailers)
     }
 }
 
-/// A body whose trailers are what may be believed.
-struct Admitted(Body);
-
-impl HttpBody for Admitted {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut frame = Pin::new(&mut self.0).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+/// The body of a request, whose trailers are changed by `change` as they pass.
+fn with_trailers(body: Body, mut change: impl FnMut(&mut HeaderMap) + Send + 'static) -> Body {
+    let mut body = body.followed(move |next, _| {
+        if let Some(Ok(frame)) = next
             && let Some(trailers) = frame.trailers_mut()
         {
-            headers::client_trailers(trailers);
+            change(trailers);
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
+    });
+    body.placed(Place::Request);
+    body
 }

@@ -1,13 +1,8 @@
 //! Limits how large the body of a request may be.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::future::Future;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 
 use super::{About, Middleware, Next};
 use crate::{
@@ -63,8 +58,7 @@ impl Middleware for BodyLimit {
             if hint.exact().is_some() {
                 return next.run(req).await;
             }
-            next.run(req.map(|body| Body::boxed(Counted { body, left: most })))
-                .await
+            next.run(req.map(|body| counted(body, most))).await
         }
     }
 
@@ -76,44 +70,29 @@ impl Middleware for BodyLimit {
 }
 
 /// A body that fails when it is longer than it may be.
-struct Counted {
-    body: Body,
-    left: u64,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &next
-            && let Some(data) = frame.data_ref()
-        {
-            let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                self.body = Body::empty();
-                let error = Error::failure(Failure::BodyTooLarge).at(Place::Request);
-                return Poll::Ready(Some(Err(error)));
-            };
-            self.left = left;
+fn counted(body: Body, mut left: u64) -> Body {
+    body.followed(move |next, body| {
+        let Some(Ok(frame)) = next else { return };
+        let Some(data) = frame.data_ref() else { return };
+        if let Some(rest) = left.checked_sub(data.len() as u64) {
+            left = rest;
+        } else {
+            *body = Body::empty();
+            let error = Error::failure(Failure::BodyTooLarge).at(Place::Request);
+            *next = Some(Err(error));
         }
-        Poll::Ready(next)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use bytes::Bytes;
+    use http_body::{Body as HttpBody, Frame};
     use http_body_util::BodyExt;
 
     use super::*;

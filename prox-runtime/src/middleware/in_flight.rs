@@ -5,14 +5,11 @@ use std::{
     fmt,
     hash::RandomState,
     marker::PhantomData,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 
 use super::{
     About, Declares, Middleware, Next,
@@ -20,7 +17,7 @@ use super::{
 };
 use crate::{
     body::Body,
-    error::{Error, Failure},
+    error::Failure,
     handler::{Parts, Request, Response},
     limits::{Key, KeyWriter},
     respond,
@@ -136,10 +133,12 @@ impl<K: 'static> Middleware for InFlight<K> {
         if response.body().is_end_stream() {
             return response;
         }
+        let mut place = Some(place);
         response.map(|body| {
-            Body::boxed(Held {
-                body,
-                place: Some(place),
+            body.followed(move |next, _| {
+                if !matches!(next, Some(Ok(_))) {
+                    drop(place.take());
+                }
             })
         })
     }
@@ -198,36 +197,6 @@ impl Drop for Place {
                 taken.remove(&self.key);
             }
         }
-    }
-}
-
-/// The body of a response, and the place until it ends.
-struct Held {
-    body: Body,
-    place: Option<Place>,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if !matches!(next, Some(Ok(_))) {
-            self.place = None;
-        }
-        Poll::Ready(next)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -299,7 +268,10 @@ mod tests {
 
     /// Whether a future has not ended after it was polled once.
     async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
-        std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+        std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())
+        })
+        .await
     }
 
     #[tokio::test]

@@ -10,9 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use http::header;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Asked, Proxy, again::head, caller, tunnel};
@@ -99,7 +98,7 @@ async fn run(
         spare.extensions_mut().insert(trace.clone());
     }
     spare.headers_mut().remove(header::EXPECT);
-    let kept = Kept::of(req.body_mut());
+    let kept = keep(req.body_mut());
 
     let one = Race::new(started, None);
     let mut first: Exchange<'_> =
@@ -175,28 +174,23 @@ fn is_good(answer: &Result<Response, Error>) -> bool {
     status.is_ok_and(|status| !status.is_server_error())
 }
 
-/// A body that is kept on its way, as long as it is short enough.
-struct Kept {
-    body: Body,
-    copy: Copy,
-}
-
 type Copy = Arc<Mutex<Replay>>;
 
-impl Kept {
-    /// Keeps a body, unless it is empty.
-    fn of(body: &mut Body) -> Option<Copy> {
-        if body.is_end_stream() {
-            return None;
-        }
-        let copy = Arc::new(Mutex::new(Replay::new()));
-        let kept = Self {
-            body: std::mem::take(body),
-            copy: Arc::clone(&copy),
-        };
-        *body = Body::boxed(kept);
-        Some(copy)
+/// Keeps a body on its way, as long as it is short enough, unless it is empty.
+fn keep(body: &mut Body) -> Option<Copy> {
+    if body.is_end_stream() {
+        return None;
     }
+    let copy = Arc::new(Mutex::new(Replay::new()));
+    let kept = Arc::clone(&copy);
+    *body = std::mem::take(body).followed(move |next, body| {
+        let mut kept = lock(&kept);
+        kept.follow(next.as_ref());
+        if body.is_end_stream() {
+            kept.finish();
+        }
+    });
+    Some(copy)
 }
 
 /// The body once more, if all of it has come.
@@ -204,34 +198,5 @@ fn whole(copy: Option<&Copy>) -> Option<Body> {
     match copy {
         None => Some(Body::empty()),
         Some(copy) => lock(copy).whole().map(Body::from),
-    }
-}
-
-impl HttpBody for Kept {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        let mut copy = lock(&this.copy);
-        if let Poll::Ready(frame) = &frame {
-            copy.follow(frame.as_ref());
-        }
-        if frame.is_ready() && this.body.is_end_stream() {
-            copy.finish();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

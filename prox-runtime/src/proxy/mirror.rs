@@ -3,16 +3,11 @@
 //! The body is copied as it passes on its way to the first backend, so the request waits for nothing. The copy leaves once the
 //! body has ended; when it grows too long, or breaks off, there is none.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::header;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Limited};
 
 use super::{Proxy, again::head, tunnel};
@@ -54,11 +49,12 @@ pub(super) fn tap(
     }
     // The server sends no `100 Continue` for it, since it has the body already.
     copy.head.headers_mut().remove(header::EXPECT);
-    let tapped = Tapped {
-        body: std::mem::take(req.body_mut()),
-        copy: Some((copy, Replay::new())),
-    };
-    *req.body_mut() = Body::boxed(tapped);
+    let mut copy = Some((copy, Replay::new()));
+    let body = std::mem::take(req.body_mut());
+    *req.body_mut() = body.followed(move |next, body| {
+        let over = next.is_none() || body.is_end_stream();
+        seen(&mut copy, next.as_ref(), over);
+    });
 }
 
 /// All of a copy but its body.
@@ -105,50 +101,21 @@ fn shadow(
 /// So much is read of the answer to a copy. One that is longer takes more than another connection does.
 const READ: usize = 1024 * 1024;
 
-/// A body that is copied on its way, as long as it is short enough.
-struct Tapped {
-    body: Body,
-    copy: Option<(Copy, Replay)>,
-}
-
-impl Tapped {
-    fn seen(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
-        let Some((_, replay)) = &mut self.copy else {
-            return;
-        };
-        replay.follow(frame);
-        if replay.is_lost() {
-            let copy = self.copy.take();
-            copy.inspect(|(copy, _)| copy.core.mirrored(false));
-        } else if (frame.is_none() || self.body.is_end_stream())
-            && let Some((copy, mut replay)) = self.copy.take()
-        {
-            replay.finish();
-            copy.leave(replay.whole().map_or_else(Body::empty, Body::from));
-        }
-    }
-}
-
-impl HttpBody for Tapped {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(frame) = &frame {
-            self.seen(frame.as_ref());
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+/// Copies what passes, as long as it is short enough. The copy leaves once the body is `over`.
+fn seen(
+    kept: &mut Option<(Copy, Replay)>,
+    frame: Option<&Result<Frame<Bytes>, Error>>,
+    over: bool,
+) {
+    let Some((_, replay)) = kept else {
+        return;
+    };
+    replay.follow(frame);
+    if replay.is_lost() {
+        let copy = kept.take();
+        copy.inspect(|(copy, _)| copy.core.mirrored(false));
+    } else if over && let Some((copy, mut replay)) = kept.take() {
+        replay.finish();
+        copy.leave(replay.whole().map_or_else(Body::empty, Body::from));
     }
 }
