@@ -20,39 +20,15 @@ use crate::{
 
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
-/// The body of a request.
-pub(super) struct Received {
-    body: Body,
-    count: Arc<AtomicU64>,
-}
-
-impl Received {
-    pub(super) fn new(body: Body, count: Arc<AtomicU64>) -> Self {
-        Self { body, count }
-    }
-}
-
-impl HttpBody for Received {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &next
+/// The body of a request, whose bytes are counted.
+pub(super) fn received(body: Body, count: Arc<AtomicU64>) -> Body {
+    body.followed(move |next, _| {
+        if let Some(Ok(frame)) = next
             && let Some(data) = frame.data_ref()
         {
-            self.count.fetch_add(data.len() as u64, Relaxed);
+            count.fetch_add(data.len() as u64, Relaxed);
         }
-        Poll::Ready(next)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    })
 }
 
 /// The body of a response; the entry is gone, and so its line written, as soon as the body has ended.

@@ -22,7 +22,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use self::{
-    body::{Received, Sent},
+    body::Sent,
     line::{Format, Record},
     queue::Queue,
 };
@@ -239,7 +239,7 @@ impl Entry {
         let req = if req.body().is_end_stream() {
             req
         } else {
-            req.map(|body| Body::boxed(Received::new(body, Arc::clone(&received))))
+            req.map(|body| body::received(body, Arc::clone(&received)))
         };
         let entry = Self {
             log: log.clone(),
