@@ -305,3 +305,21 @@ fn what_is_wrong_with_limits_is_said_at_once_with_the_routes() {
         assert!(line.starts_with(start), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_same_path_on_two_hosts_is_two_routes() {
+    let each = RateLimit::per_hour(1).by(route());
+    let other = each.clone();
+    let gateway = Served::start(prox::gateway! {
+        host "a.test" with [each] { "/" => respond(200, "a") }
+        host "b.test" with [other] { "/" => respond(200, "b") }
+    })
+    .await;
+    let mut client = gateway.client().await;
+    for (host, status) in [("a.test", 200), ("b.test", 200), ("a.test", 429)] {
+        client
+            .send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        client.response("GET").await.expect(status);
+    }
+}

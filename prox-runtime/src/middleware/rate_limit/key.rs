@@ -315,8 +315,13 @@ impl LimitKey for PerRoute {
 
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         // Other gateways may have the same route in another place of their tables.
-        let route = req.route().map(ToString::to_string);
-        parts.add(route.as_deref().map(str::as_bytes));
+        let Some(route) = req.route() else {
+            return parts.add(None);
+        };
+        let exact = if route.exact { "exact" } else { "" };
+        for text in [route.host, route.methods, exact, route.path, route.guard] {
+            parts.add(Some(text.as_bytes()));
+        }
     }
 }
 
