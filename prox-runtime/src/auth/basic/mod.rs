@@ -59,7 +59,7 @@ const MOST_KEPT: usize = 4096;
 /// # What it costs
 ///
 /// A hash takes 50 to 100 ms on purpose. Hashes are made on threads of their own, for at most half of the cores at a time; 64 requests
-/// wait for one, and the next is answered `503` ([`Failure::QueueFull`]). A success is kept by a digest over a secret of the process, the
+/// wait for one, and the next is answered `503` ([`Failure::AuthUnavailable`]). A success is kept by a digest over a secret of the process, the
 /// user, the password and the stored hash, so the next request costs 1 µs. An unknown user costs a hash too, so that nobody learns who is
 /// there by the time that it takes.
 ///
@@ -249,17 +249,17 @@ impl Basic {
             return Err(wrong());
         };
         let ip = parts.client_ip();
-        if let Err(wait) = lock(&memory.patience).take(ip, Instant::now()) {
-            return Err(Denied::new(Failure::RateLimited).retry_after(wait));
-        }
+        let taken = lock(&memory.patience)
+            .take(ip, Instant::now())
+            .map_err(|wait| Denied::new(Failure::RateLimited).retry_after(wait))?;
         let holds = work::verify(hash, password).await.map_err(|failure| {
-            lock(&memory.patience).give_back(ip);
+            lock(&memory.patience).give_back(&taken);
             Denied::new(failure)
         })?;
         if !holds || stored.is_none() {
             return Err(wrong());
         }
-        lock(&memory.patience).give_back(ip);
+        lock(&memory.patience).give_back(&taken);
         if let Some(digest) = digest.filter(|_| !self.0.cache.is_zero()) {
             memory.keep(digest, self.0.cache);
         }

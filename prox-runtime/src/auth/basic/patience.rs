@@ -26,9 +26,13 @@ fn network(ip: Option<IpAddr>) -> Option<Network> {
     })
 }
 
+/// A try, and the network that it was taken from. One beyond the table has it from the share of all such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken(Option<Network>);
+
 impl Patience {
     /// Takes a try, or says how long there is none.
-    pub(super) fn take(&mut self, ip: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&mut self, ip: Option<IpAddr>, now: Instant) -> Result<Taken, Duration> {
         let mut key = network(ip);
         if !self.0.contains_key(&key) && self.0.len() >= MOST {
             self.0.retain(|_, full| now < *full);
@@ -42,13 +46,12 @@ impl Patience {
             return Err(wait);
         }
         self.0.insert(key, full + PAUSE);
-        Ok(())
+        Ok(Taken(key))
     }
 
     /// Gives a try back that was not wrong.
-    pub(super) fn give_back(&mut self, ip: Option<IpAddr>) {
-        let key = network(ip);
-        if let Some(full) = self.0.get_mut(&key) {
+    pub(super) fn give_back(&mut self, taken: &Taken) {
+        if let Some(full) = self.0.get_mut(&taken.0) {
             *full = full.checked_sub(PAUSE).unwrap_or(*full);
         }
     }
@@ -68,16 +71,16 @@ mod tests {
         let mut patience = Patience::default();
         let now = Instant::now();
         for _ in 0..10 {
-            assert_eq!(patience.take(ip("192.0.2.1"), now), Ok(()));
+            assert!(patience.take(ip("192.0.2.1"), now).is_ok());
         }
         assert_eq!(patience.take(ip("::ffff:192.0.2.1"), now), Err(PAUSE));
-        assert_eq!(patience.take(ip("192.0.2.2"), now), Ok(()));
-        assert_eq!(patience.take(ip("192.0.2.1"), now + PAUSE), Ok(()));
+        assert!(patience.take(ip("192.0.2.2"), now).is_ok());
+        assert!(patience.take(ip("192.0.2.1"), now + PAUSE).is_ok());
         assert!(patience.take(ip("192.0.2.1"), now + PAUSE).is_err());
-        patience.give_back(ip("192.0.2.1"));
-        assert_eq!(patience.take(ip("192.0.2.1"), now + PAUSE), Ok(()));
+        patience.give_back(&Taken(network(ip("192.0.2.1"))));
+        assert!(patience.take(ip("192.0.2.1"), now + PAUSE).is_ok());
         for _ in 0..10 {
-            assert_eq!(patience.take(ip("2001:db8::1"), now), Ok(()));
+            assert!(patience.take(ip("2001:db8::1"), now).is_ok());
         }
         assert!(
             patience.take(ip("2001:db8::2"), now).is_err(),
@@ -95,5 +98,18 @@ mod tests {
         }
         assert!(patience.0.len() <= MOST + 1);
         assert!(patience.take(ip("203.0.113.7"), now + PAUSE).is_ok());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_right_password_takes_nothing_of_what_networks_beyond_the_table_share() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for number in 0..u32::try_from(MOST).unwrap() {
+            let taken = patience.take(Some(IpAddr::from(number.to_be_bytes())), now);
+            assert!(taken.is_ok());
+        }
+        for number in 0..100 {
+            let taken = patience.take(Some(IpAddr::from([203, 0, 113, number])), now);
+            patience.give_back(&taken.expect("it was given back each time"));
+        }
     }
 }

@@ -42,14 +42,17 @@ impl Drop for Waits {
 ///
 /// # Errors
 ///
-/// [`Failure::QueueFull`] if too many wait.
+/// [`Failure::AuthUnavailable`] if too many wait.
 ///
 /// # Cancel safety
 ///
 /// A request that leaves while it waits has no hash made. One that is being made is finished, and holds its core until then.
 pub(super) async fn verify(hash: Hash, password: String) -> Result<bool, Failure> {
-    let waits = Waits::begin().ok_or(Failure::QueueFull)?;
-    let core = CORES.acquire().await.map_err(|_| Failure::QueueFull)?;
+    let waits = Waits::begin().ok_or(Failure::AuthUnavailable)?;
+    let core = CORES
+        .acquire()
+        .await
+        .map_err(|_| Failure::AuthUnavailable)?;
     drop(waits);
     let verified = tokio::task::spawn_blocking(move || {
         let _core = core;
