@@ -3,7 +3,7 @@
 use prox::{
     IntoResponse, Request, RequestExt,
     dsl::param,
-    middleware::{InFlight, RateLimit},
+    middleware::{Headers, InFlight, RateLimit},
 };
 use prox_tests::{
     client::head,
@@ -91,11 +91,12 @@ async fn a_rewrite_names_a_parameter_of_a_kind() {
 }
 
 #[test]
-fn a_limit_names_a_parameter_of_a_kind() {
+fn a_layer_names_a_parameter_of_a_kind() {
     let made = prox::gateway! {
         "/a/{id: int}" => respond(200, "a") with [RateLimit::per_second(5).by(param("id"))],
         "/b/{v: 'x' | 'y'}" => respond(200, "b") with [InFlight::max(5).by(param("v"))],
         "/c/{*rest}" => respond(200, "c") with [InFlight::max(5).by(param("rest"))],
+        "/d/{id: int}" => respond(200, "d") with [Headers::request().set("x-id", "{id}")],
     };
     assert!(made.is_ok(), "{made:?}");
 }

@@ -112,11 +112,7 @@ impl What {
             Self::Subject => who.subject().to_owned(),
             Self::Scheme => who.scheme().to_owned(),
             Self::Scopes => who.scopes().collect::<Vec<_>>().join(" "),
-            Self::Claim(path) => match who.claim(path)? {
-                Claim::Null => return None,
-                Claim::Text(text) => text.clone(),
-                claim => claim.to_json(),
-            },
+            Self::Claim(path) => who.claim(path)?.shown()?.into_owned(),
             Self::Claims => {
                 let claims = who.claims();
                 let claims = claims.map(|(name, claim)| (name.to_owned(), claim.clone()));

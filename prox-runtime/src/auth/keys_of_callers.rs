@@ -1,8 +1,9 @@
 //! What tells callers apart that are known: the words `principal()` and `claim(..)`.
 
+use std::borrow::Cow;
+
 use crate::{
     handler::Parts,
-    identity::Claim,
     middleware::{KeyParts, LimitKey, role},
     route::RequestExt,
 };
@@ -41,11 +42,8 @@ pub fn claim(path: impl Into<String>) -> ByClaim {
 impl ByClaim {
     /// The claim of a caller, as a text or as JSON; nothing if the caller is not known or lacks it.
     pub fn of(&self, parts: &Parts) -> Option<String> {
-        match parts.principal()?.claim(&self.0)? {
-            Claim::Null => None,
-            Claim::Text(text) => Some(text.clone()),
-            claim => Some(claim.to_json()),
-        }
+        let claim = parts.principal()?.claim(&self.0)?;
+        claim.shown().map(Cow::into_owned)
     }
 
     /// The path.

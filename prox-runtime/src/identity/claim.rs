@@ -1,6 +1,7 @@
 //! One thing that is known of a caller.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::{self, Write},
 };
@@ -77,6 +78,15 @@ impl Claim {
         // Writing into a string cannot fail.
         let _ = self.write(&mut json);
         json
+    }
+
+    /// The text of a text, and the JSON of anything else; nothing for `null`.
+    pub(crate) fn shown(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            claim => Some(Cow::Owned(claim.to_json())),
+        }
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {

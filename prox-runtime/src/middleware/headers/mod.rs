@@ -185,36 +185,35 @@ impl<M> Headers<M> {
             });
         }
     }
+}
 
-    /// The values of the rules for a request.
-    fn values(&self, req: &Parts) -> Vec<Option<HeaderValue>> {
-        let values = self.rules.iter().map(|rule| match rule {
-            Rule::Set(_, template) | Rule::Add(_, template) | Rule::Default(_, template) => {
+impl Rule {
+    /// The value that it writes for a request, if it writes one.
+    fn value(&self, req: &Parts) -> Option<HeaderValue> {
+        match self {
+            Self::Set(_, template) | Self::Add(_, template) | Self::Default(_, template) => {
                 template.value(req)
             }
-            Rule::Remove(_) | Rule::Rename(..) => None,
-        });
-        values.collect()
+            Self::Remove(_) | Self::Rename(..) => None,
+        }
     }
 
-    fn change(&self, headers: &mut HeaderMap, values: Vec<Option<HeaderValue>>) {
-        for (rule, value) in self.rules.iter().zip(values) {
-            match (rule, value) {
-                (Rule::Set(name, _), Some(value)) => {
-                    headers.insert(name.clone(), value);
-                }
-                (Rule::Set(name, _), None) | (Rule::Remove(name), _) => {
-                    headers.remove(name);
-                }
-                (Rule::Add(name, _), Some(value)) => {
-                    headers.append(name.clone(), value);
-                }
-                (Rule::Default(name, _), Some(value)) => {
-                    headers.entry(name.clone()).or_insert(value);
-                }
-                (Rule::Add(..) | Rule::Default(..), None) => {}
-                (Rule::Rename(from, to), _) => rename(headers, from, to),
+    fn apply(&self, headers: &mut HeaderMap, value: Option<HeaderValue>) {
+        match (self, value) {
+            (Self::Set(name, _), Some(value)) => {
+                headers.insert(name.clone(), value);
             }
+            (Self::Set(name, _), None) | (Self::Remove(name), _) => {
+                headers.remove(name);
+            }
+            (Self::Add(name, _), Some(value)) => {
+                headers.append(name.clone(), value);
+            }
+            (Self::Default(name, _), Some(value)) => {
+                headers.entry(name.clone()).or_insert(value);
+            }
+            (Self::Add(..) | Self::Default(..), None) => {}
+            (Self::Rename(from, to), _) => rename(headers, from, to),
         }
     }
 }
@@ -236,8 +235,11 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
 impl Middleware for Headers<OfRequest> {
     async fn handle(&self, req: Request, next: Next) -> Response {
         let (mut parts, body) = req.into_parts();
-        let values = self.values(&parts);
-        self.change(&mut parts.headers, values);
+        // No template reads a field that a rule may change.
+        for rule in &self.rules {
+            let value = rule.value(&parts);
+            rule.apply(&mut parts.headers, value);
+        }
         next.run(Request::from_parts(parts, body)).await
     }
 
@@ -249,9 +251,12 @@ impl Middleware for Headers<OfRequest> {
 impl Middleware for Headers<OfResponse> {
     async fn handle(&self, req: Request, next: Next) -> Response {
         let (parts, body) = req.into_parts();
-        let values = self.values(&parts);
+        // What is told of the request is what the layer saw of it.
+        let values: Vec<_> = self.rules.iter().map(|rule| rule.value(&parts)).collect();
         let mut response = next.run(Request::from_parts(parts, body)).await;
-        self.change(response.headers_mut(), values);
+        for (rule, value) in self.rules.iter().zip(values) {
+            rule.apply(response.headers_mut(), value);
+        }
         response
     }
 

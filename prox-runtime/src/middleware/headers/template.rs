@@ -6,9 +6,8 @@ use http::{HeaderValue, header};
 
 use crate::{
     handler::Parts,
-    identity::Claim,
     middleware::RequestIdValue,
-    route::{RequestExt, RouteInfo},
+    route::{RequestExt, RouteInfo, names},
 };
 
 /// A text with places for parts of a request.
@@ -31,6 +30,11 @@ pub(super) enum Piece {
 impl Template {
     /// Reads `a {param} b`; a brace is written twice.
     pub(super) fn read(text: &str) -> Result<Self, String> {
+        let unprintable =
+            || format!("{text:?} cannot be the value of a field: write printable ASCII");
+        if !text.is_ascii() || HeaderValue::from_str(text).is_err() {
+            return Err(unprintable());
+        }
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -60,24 +64,15 @@ impl Template {
             rest = more;
         }
         plain.push_str(rest);
-        let fixed = HeaderValue::from_str(&plain);
-        let fits = |text: &str| HeaderValue::from_str(text).is_ok();
-        let texts = pieces.iter().all(|piece| match piece {
-            Piece::Text(text) => fits(text),
-            _ => true,
-        });
-        match fixed {
-            Ok(fixed) if text.is_ascii() && pieces.is_empty() => Ok(Self::Fixed(fixed)),
-            Ok(_) if text.is_ascii() && texts => {
-                if !plain.is_empty() {
-                    pieces.push(Piece::Text(plain));
-                }
-                Ok(Self::Made(pieces))
-            }
-            _ => Err(format!(
-                "{text:?} cannot be the value of a field: write printable ASCII"
-            )),
+        if pieces.is_empty() {
+            return HeaderValue::try_from(plain)
+                .map(Self::Fixed)
+                .map_err(|_| unprintable());
         }
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(Self::Made(pieces))
     }
 
     /// The value for a request; nothing if a part of it is not there.
@@ -109,11 +104,7 @@ impl Template {
 
     /// A parameter that the route has not.
     pub(super) fn missing(&self, route: &RouteInfo) -> Option<&str> {
-        let inner = |segment: &'static str| segment.strip_prefix('{')?.strip_suffix('}');
-        let has = |name: &str| {
-            let mut params = route.path.split('/').filter_map(inner);
-            params.any(|param| param.trim_start_matches('*') == name)
-        };
+        let has = |name: &str| names(route.path).any(|own| own == name);
         self.pieces().iter().find_map(|piece| match piece {
             Piece::Param(name) if !has(name) => Some(&**name),
             _ => None,
@@ -146,11 +137,7 @@ impl Piece {
             Self::ClientIp => write!(text, "{}", req.client_ip()?).ok()?,
             Self::RequestId => text.push_str(req.extensions.get::<RequestIdValue>()?.as_str()),
             Self::Param(name) => text.push_str(req.param(name)?),
-            Self::Claim(path) => match req.principal()?.claim(path)? {
-                Claim::Null => return None,
-                Claim::Text(claim) => text.push_str(claim),
-                claim => text.push_str(&claim.to_json()),
-            },
+            Self::Claim(path) => text.push_str(&req.principal()?.claim(path)?.shown()?),
         }
         Some(())
     }
