@@ -11,7 +11,7 @@ use http::{
     header::{self, Entry},
 };
 
-use super::verdict::View;
+use super::verdict::{Asked, View};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -94,10 +94,10 @@ impl fmt::Display for Named {
 /// Writes what is left in each window.
 ///
 /// `Retry-After` is not among the fields, since it belongs to a refusal.
-pub(super) fn add(headers: &mut HeaderMap, name: &Named, view: &View) {
+pub(super) fn add(headers: &mut HeaderMap, name: &Named, asked: &Asked, view: &View) {
     let (mut policies, mut left) = (String::new(), String::new());
-    let several = view.windows().count() > 1;
-    for window in view.windows() {
+    let several = view.windows(asked).count() > 1;
+    for window in view.windows(asked) {
         if !policies.is_empty() {
             policies.push_str(", ");
             left.push_str(", ");
@@ -117,8 +117,8 @@ pub(super) fn add(headers: &mut HeaderMap, name: &Named, view: &View) {
 }
 
 /// Writes what is left in the emptiest window, as it was done before there was a draft. Fields of an upstream are replaced.
-pub(super) fn add_legacy(headers: &mut HeaderMap, view: &View) {
-    let Some(window) = view.windows().min_by_key(|window| window.left) else {
+pub(super) fn add_legacy(headers: &mut HeaderMap, asked: &Asked, view: &View) {
+    let Some(window) = view.windows(asked).min_by_key(|window| window.left) else {
         return;
     };
     headers.insert(LEGACY_LIMIT, HeaderValue::from(window.size));

@@ -159,11 +159,10 @@ impl Core {
         self.base + self.ticks.of(self.started.elapsed())
     }
 
-    fn view(&self, now: u64, asked: &Asked, slots: &[Slot], refused: bool) -> View {
+    fn view(&self, now: u64, slots: &[Slot], refused: bool) -> View {
         View {
             ticks: self.ticks,
             now,
-            asked: *asked,
             slots: slots.iter().copied().collect::<Slots>(),
             refused,
         }
@@ -173,7 +172,7 @@ impl Core {
         let now = self.now();
         self.buckets.change(key, now, |slots| {
             let fits = limits::take(now, &asked.windows, slots);
-            let view = self.view(now, asked, slots, !fits);
+            let view = self.view(now, slots, !fits);
             if fits {
                 (Verdict::Passed(view), true)
             } else {
@@ -186,8 +185,35 @@ impl Core {
         let now = self.now();
         self.buckets.change(key, now, |slots| {
             limits::charge(now, &asked.windows, slots);
-            (self.view(now, asked, slots, false), true)
+            (self.view(now, slots, false), true)
         })
+    }
+}
+
+/// The buckets of one request: here, or in a store.
+struct Access<'a> {
+    core: &'a Core,
+    key: Key,
+    #[cfg(feature = "redis")]
+    shared: Option<shared::Store<'a>>,
+}
+
+impl Access<'_> {
+    async fn take(&self, asked: &Asked) -> Verdict {
+        #[cfg(feature = "redis")]
+        if let Some(store) = &self.shared {
+            return store.take(self, asked).await;
+        }
+        self.core.take(self.key, asked)
+    }
+
+    /// What is left afterwards, if that is known.
+    async fn charge(&self, asked: &Asked) -> Option<View> {
+        #[cfg(feature = "redis")]
+        if let Some(store) = &self.shared {
+            return store.charge(self, asked).await;
+        }
+        Some(self.core.charge(self.key, asked))
     }
 }
 
@@ -488,19 +514,37 @@ impl<K, S> RateLimit<K, S> {
         Asked::new(buckets, self.options.cost.of(req), debts)
     }
 
-    fn key(&self, core: &Core, req: &Parts) -> Key {
+    fn access<'a>(&'a self, core: &'a Core, req: &Parts) -> Access<'a> {
         let mut writer = core.buckets.writer();
+        #[cfg(feature = "redis")]
+        if let Some(by) = &self.options.shared {
+            let mut bytes = Vec::new();
+            self.key.write(req, &mut KeyParts::bytes(&mut bytes));
+            if !bytes.is_empty() {
+                writer.part(Some(&bytes));
+            }
+            return Access {
+                core,
+                key: writer.key(),
+                shared: Some(shared::Store::new(by, &self.options.name, bytes)),
+            };
+        }
         self.key.write(req, &mut KeyParts::hash(&mut writer));
-        writer.key()
+        Access {
+            core,
+            key: writer.key(),
+            #[cfg(feature = "redis")]
+            shared: None,
+        }
     }
 
     /// Tells the client what is left.
-    fn tell(&self, response: &mut Response, name: Option<&Named>, view: &View) {
+    fn tell(&self, response: &mut Response, name: Option<&Named>, asked: &Asked, view: &View) {
         let Some(name) = name else { return };
         let headers = response.headers_mut();
-        fields::add(headers, name, view);
+        fields::add(headers, name, asked, view);
         if self.options.legacy {
-            fields::add_legacy(headers, view);
+            fields::add_legacy(headers, asked, view);
         }
     }
 }
@@ -509,36 +553,19 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
     async fn handle(&self, req: Request, next: Next) -> Response {
         let core = self.core();
         let (mut parts, body) = req.into_parts();
-        let key = self.key(core, &parts);
+        let access = self.access(core, &parts);
         let asked = self.asked(core, &parts);
         let quiet = self.options.quiet;
         let name = (!quiet).then(|| Named::take(&self.options.name, &mut parts.extensions));
-        #[cfg(feature = "redis")]
-        let shared = self.options.shared.as_ref().map(|by| {
-            let text = shared::text(&self.options.name, &*self.key, &parts);
-            shared::Access::new(by, core, &self.options.name, key, text)
-        });
-        #[cfg(feature = "redis")]
-        let verdict = match &shared {
-            Some(shared) => shared.take(&asked).await,
-            None => core.take(key, &asked),
-        };
-        #[cfg(not(feature = "redis"))]
-        let verdict = core.take(key, &asked);
-        let mut view = match verdict {
+        let grpc = respond::is_grpc(&parts.headers);
+        let mut view = match access.take(&asked).await {
             Verdict::Passed(view) => Some(view),
-            #[cfg(feature = "redis")]
             Verdict::Unlimited => None,
-            #[cfg(feature = "redis")]
-            Verdict::Unavailable => {
-                let grpc = respond::is_grpc(&parts.headers);
-                return respond::failure(Failure::LimitUnavailable, grpc);
-            }
+            Verdict::Unavailable => return respond::failure(Failure::LimitUnavailable, grpc),
             Verdict::Refused(view) => {
-                let grpc = respond::is_grpc(&parts.headers);
                 let mut response = respond::failure(Failure::RateLimited, grpc);
-                fields::retry_after(response.headers_mut(), view.wait());
-                self.tell(&mut response, name.as_ref(), &view);
+                fields::retry_after(response.headers_mut(), view.wait(&asked));
+                self.tell(&mut response, name.as_ref(), &asked, &view);
                 return response;
             }
         };
@@ -547,19 +574,12 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
         match charge.map_or(0, |charge| charge.take(&mut response)) {
             0 => {}
             cost => {
-                let asked = asked.costing(cost);
-                #[cfg(feature = "redis")]
-                let charged = match &shared {
-                    Some(shared) => shared.charge(&asked).await,
-                    None => Some(core.charge(key, &asked)),
-                };
-                #[cfg(not(feature = "redis"))]
-                let charged = Some(core.charge(key, &asked));
+                let charged = access.charge(&asked.costing(cost)).await;
                 view = charged.or(view);
             }
         }
         if let Some(view) = view {
-            self.tell(&mut response, name.as_ref(), &view);
+            self.tell(&mut response, name.as_ref(), &asked, &view);
         }
         response
     }

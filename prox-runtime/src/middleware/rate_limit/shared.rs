@@ -11,12 +11,11 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    AnyKey, Core, KeyParts, Local, Options, RateLimit,
+    Access, Core, Local, Options, RateLimit,
     fields::Name,
     verdict::{Asked, Verdict, View},
 };
 use crate::{
-    handler::Parts,
     limits::{self, AnyStore, Ask, Key, LimitStore, Rate, Slot, Slots, Ticks, WhenDown},
     sync::Sharded,
 };
@@ -153,80 +152,66 @@ impl Options {
     }
 }
 
-/// The key of a request in a store. It tells nothing of the client, and is the same in every gateway.
-pub(super) fn text(name: &Name, key: &dyn AnyKey, req: &Parts) -> String {
-    let mut bytes = Vec::new();
-    key.write(req, &mut KeyParts::bytes(&mut bytes));
+/// The name of the buckets in a store. It is the same in every gateway, and does not have the text of the key.
+fn text(name: &Name, key: &[u8]) -> String {
     let mut text = format!("prox:{{{}:", name.text());
-    for byte in Sha256::digest(&bytes).iter().take(16) {
+    for byte in Sha256::digest(key).iter().take(16) {
         let _ = write!(text, "{byte:02x}");
     }
     text.push('}');
     text
 }
 
-/// The buckets of one request.
-pub(super) struct Access<'a> {
+/// The store, for one request.
+pub(super) struct Store<'a> {
     by: &'a SharedBy,
-    core: &'a Core,
     name: &'a Name,
-    key: Key,
-    text: String,
+    key: Vec<u8>,
 }
 
-impl<'a> Access<'a> {
-    pub(super) fn new(
-        by: &'a SharedBy,
-        core: &'a Core,
-        name: &'a Name,
-        key: Key,
-        text: String,
-    ) -> Self {
-        Self {
-            by,
-            core,
-            name,
-            key,
-            text,
-        }
+impl<'a> Store<'a> {
+    pub(super) fn new(by: &'a SharedBy, name: &'a Name, key: Vec<u8>) -> Self {
+        Self { by, name, key }
     }
 
-    pub(super) async fn take(&self, asked: &Asked) -> Verdict {
-        let now = self.core.now();
-        if let Some(slots) = self.core.refused.recall(self.key, now, asked) {
-            return Verdict::Refused(self.core.view(now, asked, &slots, true));
+    pub(super) async fn take(&self, access: &Access<'_>, asked: &Asked) -> Verdict {
+        let Access { core, key, .. } = *access;
+        let now = core.now();
+        if let Some(slots) = core.refused.recall(key, now, asked) {
+            return Verdict::Refused(core.view(now, &slots, true));
         }
-        let Some((allowed, view)) = self.ask(asked, false).await else {
+        let Some((allowed, view)) = self.ask(core, asked, false).await else {
             return match self.by.when {
                 WhenDown::Allow => Verdict::Unlimited,
                 WhenDown::Deny => Verdict::Unavailable,
-                WhenDown::Local => self.core.take(self.key, asked),
+                WhenDown::Local => core.take(key, asked),
             };
         };
         if allowed {
             return Verdict::Passed(view);
         }
-        let until = now + self.core.ticks.of(REMEMBERED);
-        self.core.refused.remember(self.key, now, view.slots, until);
+        let until = now + core.ticks.of(REMEMBERED);
+        core.refused.remember(key, now, view.slots, until);
         Verdict::Refused(view)
     }
 
     /// What is left afterwards, if that is known.
-    pub(super) async fn charge(&self, asked: &Asked) -> Option<View> {
-        match self.ask(asked, true).await {
+    pub(super) async fn charge(&self, access: &Access<'_>, asked: &Asked) -> Option<View> {
+        let Access { core, key, .. } = *access;
+        match self.ask(core, asked, true).await {
             Some((_, view)) => Some(view),
-            None if self.by.when == WhenDown::Local => Some(self.core.charge(self.key, asked)),
+            None if self.by.when == WhenDown::Local => Some(core.charge(key, asked)),
             None => None,
         }
     }
 
-    async fn ask(&self, asked: &Asked, charge: bool) -> Option<(bool, View)> {
-        let ask = Ask::new(self.text.clone(), asked.windows, charge);
+    async fn ask(&self, core: &Core, asked: &Asked, charge: bool) -> Option<(bool, View)> {
+        let ask = Ask::new(text(self.name, &self.key), asked.windows, charge);
         let guard = self.by.store.guard();
         let answer = guard.run(self.name.text(), self.by.store.ask(&ask)).await;
         let answer = answer.ok()?;
         // The clock of the store is another one.
-        let now = self.core.now();
+        let now = core.now();
         let slots: Slots = answer
             .slots
             .iter()
@@ -235,8 +220,7 @@ impl<'a> Access<'a> {
                 used: slot.used,
             })
             .collect();
-        let view = self.core.view(now, asked, &slots, !answer.allowed);
-        Some((answer.allowed, view))
+        Some((answer.allowed, core.view(now, &slots, !answer.allowed)))
     }
 }
 

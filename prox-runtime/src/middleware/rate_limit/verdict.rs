@@ -38,10 +38,16 @@ pub(super) enum Verdict {
     Passed(View),
     Refused(View),
     /// It passes, and nothing is known of what is left.
-    #[cfg(feature = "redis")]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only a store can be down")
+    )]
     Unlimited,
     /// It must not pass, since nothing is known.
-    #[cfg(feature = "redis")]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only a store can be down")
+    )]
     Unavailable,
 }
 
@@ -50,7 +56,6 @@ pub(super) enum Verdict {
 pub(super) struct View {
     pub(super) ticks: Ticks,
     pub(super) now: u64,
-    pub(super) asked: Asked,
     pub(super) slots: Slots,
     /// Whether the request does not fit.
     pub(super) refused: bool,
@@ -68,9 +73,10 @@ pub(super) struct Level {
 }
 
 impl View {
-    pub(super) fn windows(&self) -> impl Iterator<Item = Level> {
-        let windows = self.asked.windows.iter().zip(self.slots.iter());
-        let both = self.asked.buckets.iter().zip(windows);
+    /// What is left in each window of what was asked; its cost counts only where it was refused.
+    pub(super) fn windows(&self, asked: &Asked) -> impl Iterator<Item = Level> {
+        let windows = asked.windows.iter().zip(self.slots.iter());
+        let both = asked.buckets.iter().zip(windows);
         both.map(|(bucket, (window, slot))| {
             let wait = if self.refused {
                 window.wait(self.now, *slot)
@@ -96,11 +102,11 @@ impl View {
     }
 
     /// How long it is until the request fits.
-    pub(super) fn wait(&self) -> Duration {
-        let windows = self.asked.windows.iter().zip(self.slots.iter());
+    pub(super) fn wait(&self, asked: &Asked) -> Duration {
+        let windows = asked.windows.iter().zip(self.slots.iter());
         let waits = windows.map(|(window, slot)| window.wait(self.now, *slot));
         let longest = self.ticks.time(waits.max().unwrap_or(0));
-        let empty = self.asked.buckets.iter().filter(|bucket| bucket.size == 0);
+        let empty = asked.buckets.iter().filter(|bucket| bucket.size == 0);
         empty
             .map(|bucket| bucket.period)
             .fold(longest, Duration::max)
