@@ -2,32 +2,14 @@
 
 use std::{fmt, future::Future, ops::RangeInclusive};
 
-use http::{HeaderName, StatusCode, header};
+use http::StatusCode;
 
-use super::{About, Middleware, Next};
+use super::{About, Middleware, Next, fields};
 use crate::{
     error::Failure,
     handler::{IntoResponse, Request, Response},
     respond,
 };
-
-/// The fields that describe a body, which is another one then.
-const OF_A_BODY: [HeaderName; 14] = [
-    header::ACCEPT_RANGES,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_LENGTH,
-    header::CONTENT_LOCATION,
-    header::CONTENT_RANGE,
-    header::CONTENT_TYPE,
-    header::ETAG,
-    header::LAST_MODIFIED,
-    header::TRAILER,
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("repr-digest"),
-];
 
 /// Writes the body of responses of upstreams and handlers whose status is in a range: an HTML page, or a text that says nothing about the
 /// inside.
@@ -70,12 +52,7 @@ where
         let (mut head, body) = response.into_parts();
         drop(body);
         let (own, body) = (self.page)(head.status).into_response().into_parts();
-        for name in &OF_A_BODY {
-            head.headers.remove(name);
-        }
-        for name in own.headers.keys() {
-            head.headers.remove(name);
-        }
+        fields::of_another_body(&mut head.headers);
         head.headers.extend(own.headers);
         Response::from_parts(head, body)
     }

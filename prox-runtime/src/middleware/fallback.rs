@@ -46,9 +46,11 @@ impl Fallback {
 
 impl Middleware for Fallback {
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        let again = copy(&req);
         async move {
-            let response = next.run(req).await;
+            let repeats = may_repeat(&req);
+            let (parts, body) = req.into_parts();
+            let again = repeats.then(|| Request::from_parts(parts.clone(), Body::empty()));
+            let response = next.run(Request::from_parts(parts, body)).await;
             let failure = response.extensions().get().copied();
             match again {
                 Some(req) if failure.is_some_and(was_not_reached) => self.0.call(req).await,
@@ -58,20 +60,11 @@ impl Middleware for Fallback {
     }
 }
 
-/// The request once more, if it may be asked again.
-fn copy(req: &Request) -> Option<Request> {
+/// Whether a request may be asked again.
+fn may_repeat(req: &Request) -> bool {
     let reads = matches!(*req.method(), Method::GET | Method::HEAD);
     let plain = req.body().is_end_stream() && req.upgrade().is_none();
-    if !reads || !plain || respond::is_grpc(req.headers()) {
-        return None;
-    }
-    let mut copy = Request::new(Body::empty());
-    *copy.method_mut() = req.method().clone();
-    *copy.uri_mut() = req.uri().clone();
-    *copy.version_mut() = req.version();
-    *copy.headers_mut() = req.headers().clone();
-    *copy.extensions_mut() = req.extensions().clone();
-    Some(copy)
+    reads && plain && !respond::is_grpc(req.headers())
 }
 
 fn was_not_reached(failure: Failure) -> bool {

@@ -17,6 +17,7 @@ mod cors;
 mod csrf;
 mod error_pages;
 mod fallback;
+mod fields;
 mod headers;
 mod in_flight;
 mod ip_rules;

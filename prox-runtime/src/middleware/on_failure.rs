@@ -2,9 +2,7 @@
 
 use std::{fmt, future::Future};
 
-use http::header;
-
-use super::{Middleware, Next};
+use super::{Middleware, Next, fields};
 use crate::{
     error::Failure,
     handler::{IntoResponse, Request, Response},
@@ -87,9 +85,7 @@ where
         if own.status != http::StatusCode::OK {
             head.status = own.status;
         }
-        // These describe the body that is gone.
-        head.headers.remove(header::CONTENT_TYPE);
-        head.headers.remove(header::CONTENT_LENGTH);
+        fields::of_another_body(&mut head.headers);
         head.headers.extend(own.headers);
         Response::from_parts(head, body)
     }
@@ -97,7 +93,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, StatusCode};
+    use http::{HeaderValue, StatusCode, header};
 
     use super::*;
     use crate::{
@@ -157,5 +153,21 @@ mod tests {
         let response = ask(trailers_only, true).await;
         assert_eq!(response.headers()["grpc-status"], "12");
         assert!(text(response).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_that_described_the_body_before() {
+        let target = handler(async |_| {
+            let mut response = Failure::Connect.into_response();
+            for name in ["content-encoding", "content-digest", "etag", "x-kept"] {
+                let value = HeaderValue::from_static("of the body before");
+                response.headers_mut().insert(name, value);
+            }
+            response
+        });
+        let response = answering(target).call(Request::default()).await;
+        let names = ["content-encoding", "content-digest", "etag", "x-kept"];
+        let left = names.map(|name| response.headers().contains_key(name));
+        assert_eq!(left, [false, false, false, true]);
     }
 }

@@ -33,7 +33,8 @@ const GZIP: i32 = 6;
 
 pub(super) struct Compressed {
     encoder: Pin<Box<dyn AsyncRead + Send>>,
-    tail: Arc<Mutex<Tail>>,
+    /// The trailers of the body, once all of it is read.
+    trailers: Arc<Mutex<Option<HeaderMap>>>,
     piece: Box<[u8]>,
     state: State,
 }
@@ -45,21 +46,14 @@ enum State {
     Over,
 }
 
-/// What comes after the data.
-#[derive(Default)]
-struct Tail {
-    trailers: Option<HeaderMap>,
-    error: Option<Error>,
-}
-
 impl Compressed {
     pub(super) fn new(body: Body, coding: Coding) -> Self {
-        let tail = Arc::<Mutex<Tail>>::default();
+        let trailers = Arc::<Mutex<Option<HeaderMap>>>::default();
         let source = Source {
             body,
             piece: Bytes::new(),
             over: false,
-            tail: Arc::clone(&tail),
+            trailers: Arc::clone(&trailers),
         };
         let encoder: Pin<Box<dyn AsyncRead + Send>> = match coding {
             Coding::Zstd => Box::pin(ZstdEncoder::with_quality(source, Level::Precise(ZSTD))),
@@ -68,7 +62,7 @@ impl Compressed {
         };
         Self {
             encoder,
-            tail,
+            trailers,
             piece: vec![0; PIECE].into(),
             state: State::Data,
         }
@@ -94,15 +88,16 @@ impl HttpBody for Compressed {
                 }
                 Err(error) => {
                     this.state = State::Over;
-                    let own = lock(&this.tail).error.take();
-                    let error = own.unwrap_or_else(|| Error::caused(Failure::Internal, error));
+                    let error = error
+                        .downcast::<Error>()
+                        .unwrap_or_else(|error| Error::caused(Failure::Internal, error));
                     return Poll::Ready(Some(Err(error.at(Place::Response))));
                 }
             }
         }
         if this.state == State::Trailers {
             this.state = State::Over;
-            if let Some(trailers) = lock(&this.tail).trailers.take() {
+            if let Some(trailers) = lock(&this.trailers).take() {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
         }
@@ -119,7 +114,7 @@ struct Source {
     body: Body,
     piece: Bytes,
     over: bool,
-    tail: Arc<Mutex<Tail>>,
+    trailers: Arc<Mutex<Option<HeaderMap>>>,
 }
 
 impl AsyncBufRead for Source {
@@ -130,14 +125,13 @@ impl AsyncBufRead for Source {
                 None => this.over = true,
                 Some(Err(error)) => {
                     this.over = true;
-                    lock(&this.tail).error = Some(error);
-                    return Poll::Ready(Err(io::Error::other("the body failed")));
+                    return Poll::Ready(Err(io::Error::other(error)));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => this.piece = data,
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            lock(&this.tail).trailers = Some(trailers);
+                            *lock(&this.trailers) = Some(trailers);
                         }
                     }
                 },

@@ -7,14 +7,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 
 use self::{
     body::Compressed,
     coding::{Coding, choose},
 };
-use super::{About, Middleware, Next};
+use super::{About, Middleware, Next, fields};
 use crate::{
     body::Body,
     handler::{Request, Response},
@@ -24,16 +24,6 @@ use crate::{
 
 /// Bodies of a known length below this gain nothing.
 const LEAST: u64 = 1024;
-
-/// The fields that describe the bytes of a body, which are others then.
-const OF_BYTES: [HeaderName; 6] = [
-    header::CONTENT_LENGTH,
-    header::ACCEPT_RANGES,
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-md5"),
-];
 
 /// Compresses bodies of responses with zstd, brotli or gzip: what the client likes best (`Accept-Encoding`), in this order where it
 /// likes several as much.
@@ -163,9 +153,9 @@ fn is_text(kind: &str) -> bool {
 
 /// Whether nobody on the way may change the content (RFC 9111, 5.2.2.6).
 fn is_fixed(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(header::CACHE_CONTROL).iter();
-    let mut items = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b','));
-    items.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = values.flat_map(fields::tokens);
+    directives.any(|directive| directive.eq_ignore_ascii_case(b"no-transform"))
 }
 
 impl Default for Compress {
@@ -189,7 +179,7 @@ impl Middleware for Compress {
         if !head && short {
             return response;
         }
-        vary(response.headers_mut());
+        fields::vary(response.headers_mut(), "accept-encoding");
         match coding {
             Some(coding) if !head && !response.body().is_end_stream() => compress(response, coding),
             _ => response,
@@ -208,9 +198,7 @@ impl Middleware for Compress {
 
 fn compress(response: Response, coding: Coding) -> Response {
     let (mut head, body) = response.into_parts();
-    for name in &OF_BYTES {
-        head.headers.remove(name);
-    }
+    fields::of_other_bytes(&mut head.headers);
     let name = HeaderValue::from_static(coding.name());
     head.headers.insert(header::CONTENT_ENCODING, name);
     weaken(&mut head.headers);
@@ -225,19 +213,5 @@ fn weaken(headers: &mut HeaderMap) {
     if tag.as_bytes().starts_with(b"\"") {
         let weak = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat());
         *tag = weak.unwrap_or_else(|_| tag.clone());
-    }
-}
-
-/// Says that the response depends on what the client takes.
-fn vary(headers: &mut HeaderMap) {
-    let fields = headers.get_all(header::VARY).iter();
-    let mut items = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b','));
-    let known = items.any(|item| {
-        let item = item.trim_ascii();
-        item == b"*" || item.eq_ignore_ascii_case(b"accept-encoding")
-    });
-    if !known {
-        let name = HeaderValue::from_static("accept-encoding");
-        headers.append(header::VARY, name);
     }
 }

@@ -284,7 +284,7 @@ async fn partly(coding: Coding, bytes: &[u8]) -> String {
 #[tokio::test]
 async fn trailers_pass_and_a_body_that_fails_fails() {
     let trailers = HeaderMap::from_iter([(
-        HeaderName::from_static("x-sum"),
+        http::HeaderName::from_static("x-sum"),
         HeaderValue::from_static("7"),
     )]);
     let pieces = vec![Ok(data("text")), Ok(Frame::trailers(trailers))];

@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::route::{Methods, OwnMethods};
+use crate::{
+    middleware::fields::tokens,
+    route::{Methods, OwnMethods},
+};
 
 pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 pub(super) const ALLOW_PRIVATE_NETWORK: HeaderName =
@@ -177,14 +180,6 @@ fn list(names: &[&str]) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-/// The elements of a field that is a list.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    let elements = value.as_bytes().split(|byte| *byte == b',');
-    elements
-        .map(<[u8]>::trim_ascii)
-        .filter(|element| !element.is_empty())
-}
-
 pub(super) fn asks_for_private_network(request: &HeaderMap) -> bool {
     request
         .get(REQUEST_PRIVATE_NETWORK)
@@ -207,13 +202,4 @@ pub(super) fn vary_preflight(headers: &mut HeaderMap) {
             "origin, access-control-request-method, access-control-request-headers",
         ),
     );
-}
-
-/// Says that the response depends on this field, if that is not said yet.
-pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
-    let fields = headers.get_all(header::VARY);
-    let said = |token: &[u8]| token == b"*" || token.eq_ignore_ascii_case(name.as_bytes());
-    if !fields.iter().flat_map(tokens).any(said) {
-        headers.append(header::VARY, HeaderValue::from_static(name));
-    }
 }

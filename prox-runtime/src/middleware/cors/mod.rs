@@ -9,7 +9,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use self::fields::Lists;
-use super::{About, Declares, Middleware, Next, Role, origins::Origins, role};
+use super::{About, Declares, Middleware, Next, Role, fields::vary, origins::Origins, role};
 use crate::{
     body::Body,
     error::Failure,
@@ -267,7 +267,7 @@ impl<O> Cors<O> {
     fn write(&self, headers: &mut http::HeaderMap, caller: Caller) {
         fields::remove(headers);
         if !matches!(self.allow, Allow::Any) {
-            fields::vary(headers, "origin");
+            vary(headers, "origin");
         }
         if let Caller::Allowed(origin) = caller {
             self.allow_origin(headers, origin);

@@ -1,0 +1,58 @@
+//! Fields that several layers read and write.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The fields that describe the bytes of a body.
+const OF_BYTES: [HeaderName; 6] = [
+    header::CONTENT_LENGTH,
+    header::ACCEPT_RANGES,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+/// The other fields that describe a body.
+const OF_CONTENT: [HeaderName; 9] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRAILER,
+];
+
+/// Removes what describes bytes that are replaced by others of the same content.
+pub(super) fn of_other_bytes(headers: &mut HeaderMap) {
+    for name in &OF_BYTES {
+        headers.remove(name);
+    }
+}
+
+/// Removes what describes a body that is replaced by another one.
+pub(super) fn of_another_body(headers: &mut HeaderMap) {
+    of_other_bytes(headers);
+    for name in &OF_CONTENT {
+        headers.remove(name);
+    }
+}
+
+/// The elements of a field that is a list.
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let elements = value.as_bytes().split(|byte| *byte == b',');
+    elements
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+/// Says that the response depends on this field, if that is not said yet.
+pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
+    let fields = headers.get_all(header::VARY);
+    let said = |token: &[u8]| token == b"*" || token.eq_ignore_ascii_case(name.as_bytes());
+    if !fields.iter().flat_map(tokens).any(said) {
+        headers.append(header::VARY, HeaderValue::from_static(name));
+    }
+}
