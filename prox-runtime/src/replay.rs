@@ -166,15 +166,19 @@ impl HttpBody for Rewound {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let before = self.before.len() as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(before.saturating_add(rest.lower()));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
-            hint.set_upper(upper);
-        }
-        hint
+        behind(&self.before, &self.rest)
     }
+}
+
+/// The size of a body behind bytes that go before it.
+pub(crate) fn behind(before: &[u8], rest: &Body) -> SizeHint {
+    let (before, rest) = (before.len() as u64, rest.size_hint());
+    let mut hint = SizeHint::new();
+    hint.set_lower(before.saturating_add(rest.lower()));
+    if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
+        hint.set_upper(upper);
+    }
+    hint
 }
 
 #[cfg(test)]

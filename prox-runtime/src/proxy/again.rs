@@ -13,7 +13,7 @@ use crate::{
     body::Body,
     error::{Error, Failure},
     handler::Request,
-    replay::Replay,
+    replay::{Replay, behind},
     sync::lock,
 };
 
@@ -142,14 +142,7 @@ impl HttpBody for Turn {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let before = self.before.len() as u64;
-        let rest = lock(&self.source).body.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(before.saturating_add(rest.lower()));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(before)) {
-            hint.set_upper(upper);
-        }
-        hint
+        behind(&self.before, &lock(&self.source).body)
     }
 }
 
