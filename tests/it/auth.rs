@@ -15,6 +15,7 @@ use prox_tests::{
     gateway::Served,
     origin::{Origin, Reply},
     service::{Frames, data},
+    wait::eventually,
 };
 
 use crate::cors::{SPEAKS, send};
@@ -460,7 +461,5 @@ async fn the_work_of_a_layer_begins_and_ends_with_the_gateway_and_it_may_be_wait
     gate.send_replace(true);
     assert!(gateway.is_ready());
     drop(gateway);
-    while running() > 0 {
-        tokio::task::yield_now().await;
-    }
+    eventually("the work to end", || running() == 0).await;
 }

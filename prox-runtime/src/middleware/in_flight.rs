@@ -16,7 +16,6 @@ use super::{
     rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
 };
 use crate::{
-    body::Body,
     error::Failure,
     handler::{Parts, Request, Response},
     limits::{Key, KeyWriter},
@@ -206,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        body::Body,
         handler::{BoxHandler, handler},
         middleware::IntoLayer,
         route::query,
