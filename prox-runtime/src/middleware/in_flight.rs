@@ -5,7 +5,10 @@ use std::{
     fmt,
     hash::RandomState,
     marker::PhantomData,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 use http::{HeaderValue, header};
@@ -96,16 +99,7 @@ impl<K> InFlight<K> {
         let mut writer = KeyWriter::new(&self.places.secret);
         self.key.write(req, &mut KeyParts::hash(&mut writer));
         let key = writer.key();
-        let mut taken = lock(&self.places.taken);
-        let count = taken.entry(key).or_default();
-        if *count >= self.most {
-            if *count == 0 {
-                taken.remove(&key);
-            }
-            return None;
-        }
-        *count += 1;
-        Some(Place {
+        self.places.take(key, self.most).then(|| Place {
             key,
             places: Arc::clone(&self.places),
         })
@@ -177,8 +171,41 @@ impl<K> fmt::Debug for InFlight<K> {
 /// How many requests of each key are under way. A key without one is not in it, so it is never larger than their number.
 #[derive(Debug, Default)]
 struct Places {
+    /// Of all requests together, where there is no key.
+    everyone: AtomicU32,
     taken: Mutex<HashMap<Key, u32>>,
     secret: RandomState,
+}
+
+impl Places {
+    /// Takes a place of the key, if fewer than `most` are taken.
+    fn take(&self, key: Key, most: u32) -> bool {
+        let next = |count: u32| (count < most).then(|| count + 1);
+        if key == Key::Everyone {
+            return self.everyone.fetch_update(Relaxed, Relaxed, next).is_ok();
+        }
+        let mut taken = lock(&self.taken);
+        let count = taken.get(&key).copied().unwrap_or(0);
+        let Some(count) = next(count) else {
+            return false;
+        };
+        taken.insert(key, count);
+        true
+    }
+
+    fn give_back(&self, key: Key) {
+        if key == Key::Everyone {
+            self.everyone.fetch_sub(1, Relaxed);
+            return;
+        }
+        let mut taken = lock(&self.taken);
+        if let Some(count) = taken.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&key);
+            }
+        }
+    }
 }
 
 /// The place of a request, which is free again when this is dropped.
@@ -189,13 +216,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = lock(&self.places.taken);
-        if let Some(count) = taken.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.key);
-            }
-        }
+        self.places.give_back(self.key);
     }
 }
 

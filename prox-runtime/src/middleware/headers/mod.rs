@@ -54,7 +54,6 @@ const RESERVED: [&str; 14] = [
 pub struct Headers<M = OfRequest> {
     rules: Vec<Rule>,
     problems: Vec<String>,
-    of: &'static str,
     message: PhantomData<M>,
 }
 
@@ -78,23 +77,22 @@ enum Rule {
 impl Headers<OfRequest> {
     /// Changes fields of requests, for what is behind the layer.
     pub fn request() -> Self {
-        Self::new("request")
+        Self::new()
     }
 }
 
 impl Headers<OfResponse> {
     /// Changes fields of responses, for the client.
     pub fn response() -> Self {
-        Self::new("response")
+        Self::new()
     }
 }
 
 impl<M> Headers<M> {
-    fn new(of: &'static str) -> Self {
+    fn new() -> Self {
         Self {
             rules: Vec::new(),
             problems: Vec::new(),
-            of,
             message: PhantomData,
         }
     }
@@ -155,8 +153,7 @@ impl<M> Headers<M> {
         Some(parsed)
     }
 
-    fn about_rules(&self, about: &mut About) {
-        let of = self.of;
+    fn about_rules(&self, of: &'static str, for_upstreams: bool, about: &mut About) {
         for problem in &self.problems {
             about.problem(format!("`Headers::{of}`: {problem}"));
         }
@@ -174,7 +171,7 @@ impl<M> Headers<M> {
             };
             if template.identifies() {
                 about.role(Role::NeedsIdentity);
-                if of == "request" {
+                if for_upstreams {
                     about.sets(name.clone());
                 }
             }
@@ -244,7 +241,7 @@ impl Middleware for Headers<OfRequest> {
     }
 
     fn about(&self, about: &mut About) {
-        self.about_rules(about);
+        self.about_rules("request", true, about);
     }
 }
 
@@ -261,7 +258,7 @@ impl Middleware for Headers<OfResponse> {
     }
 
     fn about(&self, about: &mut About) {
-        self.about_rules(about);
+        self.about_rules("response", false, about);
     }
 }
 
