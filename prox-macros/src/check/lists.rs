@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
+    reach::left,
     routes::{guard, shown},
     witness::{path_with, witness_at},
 };
@@ -11,6 +12,7 @@ use crate::{
     diag::{Diagnostics, location},
     model::{
         Methods, Model, Route,
+        guard::Guard,
         tree::{Candidate, Forest},
     },
     syntax::pattern::{Kind, Lie, Segment, Tail},
@@ -34,9 +36,9 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) -> H
             let before = group.iter().take(at);
             let tie = before
                 .filter(|earlier| earlier.1.lie(later.1) == Lie::Across)
-                .find_map(|earlier| Some((earlier, tie(forest, earlier, later)?)));
-            if let Some((earlier, (path, methods))) = tie {
-                report(model, earlier.1, later.1, &path, methods, diag);
+                .find_map(|earlier| Some((earlier, tie(model, forest, earlier, later)?)));
+            if let Some((earlier, tie)) = tie {
+                report(model, earlier.1, later.1, &tie, diag);
                 found.extend([earlier.0, later.0]);
             }
         }
@@ -51,30 +53,39 @@ fn has_list(route: &Route) -> bool {
         .any(|segment| matches!(segment, Segment::Param(_, Kind::OneOf(_))))
 }
 
-/// A path that both routes take with these methods, and that no more specific route takes before them.
-fn tie(forest: &Forest, a: &(usize, &Route), b: &(usize, &Route)) -> Option<(String, Methods)> {
-    let common = a.1.methods.common(b.1.methods);
-    let opaque = a.1.accepts.is_opaque() || b.1.accepts.is_opaque();
-    if common.is_empty()
-        || a.1.accepts.common(&b.1.accepts).is_none()
-        || (opaque && guard(a.1) != guard(b.1))
-    {
-        return None;
-    }
-    paths(a.1, b.1).into_iter().find_map(|path| {
-        let left = left(forest.find(a.1.host, &path), [a.0, b.0], common);
-        (!left.is_empty()).then_some((path, left))
-    })
+/// What two routes both take, and no more specific route takes before them.
+struct Tie {
+    path: String,
+    methods: Methods,
+    guard: Guard,
 }
 
-/// The methods with which a request gets to one of the routes.
-fn left(candidates: &[Candidate], routes: [usize; 2], methods: Methods) -> Methods {
-    let before = candidates
-        .iter()
-        .take_while(|candidate| !routes.contains(&candidate.route))
-        .filter(|candidate| !candidate.guarded);
-    before.fold(methods, |left, candidate| {
-        left.without(Methods(candidate.methods))
+fn tie(model: &Model, forest: &Forest, a: &(usize, &Route), b: &(usize, &Route)) -> Option<Tie> {
+    let common = a.1.methods.common(b.1.methods);
+    let both = a.1.accepts.common(&b.1.accepts)?;
+    // The same closure twice is the same guard, whatever it does.
+    let same = guard(a.1).filter(|own| guard(b.1).as_ref() == Some(own));
+    if common.is_empty() || (both.is_opaque() && same.is_none()) {
+        return None;
+    }
+    let has_guard = |candidate: &&Candidate| {
+        let route = model.routes.get(candidate.route);
+        same.is_some() && route.and_then(guard) == same
+    };
+    paths(a.1, b.1).into_iter().find_map(|path| {
+        let candidates = forest.find(a.1.host, &path).iter();
+        let before = candidates.take_while(|candidate| ![a.0, b.0].contains(&candidate.route));
+        let before: Vec<Candidate> = before.copied().collect();
+        let taken = before.iter().filter(has_guard);
+        let untaken = taken.fold(common, |left, candidate| {
+            left.without(Methods(candidate.methods))
+        });
+        let methods = left(model, &before, &both, untaken);
+        (!methods.is_empty()).then(|| Tie {
+            path,
+            methods,
+            guard: both.clone(),
+        })
     })
 }
 
@@ -121,16 +132,8 @@ fn paths(a: &Route, b: &Route) -> Vec<String> {
         .collect()
 }
 
-fn report(
-    model: &Model,
-    a: &Route,
-    b: &Route,
-    path: &str,
-    methods: Methods,
-    diag: &mut Diagnostics,
-) {
-    let both = a.accepts.common(&b.accepts).unwrap_or_default();
-    let witness = witness_at(model, b, path, methods, &both);
+fn report(model: &Model, a: &Route, b: &Route, tie: &Tie, diag: &mut Diagnostics) {
+    let witness = witness_at(model, b, &tie.path, tie.methods, &tie.guard);
     let witness = format!("{witness} would match both, and neither list is within the other");
     let (first, second) = (shown(a), shown(b));
     diag.error(

@@ -65,10 +65,13 @@ fn reached(model: &Model, forest: &Forest) -> Vec<bool> {
         let mut taken = Methods(0);
         for (at, candidate) in candidates.iter().enumerate() {
             let methods = Methods(candidate.methods);
-            let left = methods.without(taken);
-            if let Some(reached) = reached.get_mut(candidate.route) {
+            let untaken = methods.without(taken);
+            if let (Some(reached), Some(route)) = (
+                reached.get_mut(candidate.route),
+                model.routes.get(candidate.route),
+            ) {
                 let before = candidates.get(..at).unwrap_or_default();
-                *reached = *reached || is_asked(model, before, candidate, left);
+                *reached = *reached || !left(model, before, &route.accepts, untaken).is_empty();
             }
             if !candidate.guarded {
                 taken = taken.union(methods);
@@ -86,19 +89,22 @@ fn reached(model: &Model, forest: &Forest) -> Vec<bool> {
     reached
 }
 
-/// Whether there is a request with one of the methods that the candidate accepts, and no guard before it.
-fn is_asked(model: &Model, before: &[Candidate], candidate: &Candidate, methods: Methods) -> bool {
-    let Some(route) = model.routes.get(candidate.route) else {
-        return true;
-    };
-    methods.each().any(|method| {
+/// The methods with which a request that `accepts` takes can pass all of these routes.
+pub(super) fn left(
+    model: &Model,
+    before: &[Candidate],
+    accepts: &Guard,
+    methods: Methods,
+) -> Methods {
+    let passes = methods.each().filter(|method| {
         let guards: Vec<&Guard> = before
             .iter()
-            .filter(|earlier| Methods(earlier.methods).contains(method))
+            .filter(|earlier| Methods(earlier.methods).contains(*method))
             .filter_map(|earlier| Some(&model.routes.get(earlier.route)?.accepts))
             .collect();
-        !route.accepts.is_covered(&guards)
-    })
+        !accepts.is_covered(&guards)
+    });
+    passes.fold(Methods(0), Methods::union)
 }
 
 /// The route that takes the example of a route that can never be reached.

@@ -105,6 +105,30 @@ fn what_both_lists_have_may_be_taken_before() {
 }
 
 #[test]
+fn a_route_with_the_same_guard_for_what_both_lists_have_goes_first() {
+    let with = |guard: &str, before: &str| {
+        messages(&format!(
+            "\"/{{v: 'a' | 'b'}}\" if {guard} => \"http://a\", \"/{{v: 'b' | 'c'}}\" if {guard} => \"http://b\", \"/b\" {before} => \"http://c\""
+        ))
+    };
+    let is = "header(\"x\").is(\"1\")";
+    assert_eq!(with(is, &format!("if {is}")), Vec::<String>::new());
+    let wider = "if header(\"x\").one_of([\"1\", \"2\"])";
+    assert_eq!(with(is, wider), Vec::<String>::new());
+    assert_eq!(with("|r| f(r)", "if |r| f(r)"), Vec::<String>::new());
+    assert_eq!(with(is, ""), Vec::<String>::new());
+    for (guard, before) in [
+        (is, "if header(\"x\").is(\"2\")"),
+        (is, &format!("if {is}.and(query(\"q\").exists())")),
+        (is, "if |r| f(r)"),
+        ("|r| f(r)", "if |r| g(r)"),
+    ] {
+        let tie = with(guard, before);
+        assert!(tie[0].contains("would match both"), "{guard} {before} {tie:?}");
+    }
+}
+
+#[test]
 fn methods_and_guards_that_are_apart_do_not_tie() {
     let lines = |a: &str, b: &str| {
         let (method_a, guard_a) = a.split_once(';').unwrap();
