@@ -5,31 +5,15 @@
 
 use std::ops::Range;
 
+use super::template::{characters, names, unclosed};
 use crate::{
     diag::{Diagnostics, Flaw},
     model::Route,
-    syntax::{ast::Text, pattern::encoded, words::nearest},
+    syntax::{ast::Text, words::nearest},
 };
 
 /// The parts that are no parameters.
 const PARTS: [&str; 5] = ["scheme", "host", "path", "below", "query"];
-
-/// Where a location names parts, and how they are called.
-fn names(location: &str) -> Vec<(Range<usize>, &str)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(open) = location.get(at..).and_then(|rest| rest.find('{')) {
-        let open = at + open;
-        let Some(close) = location.get(open..).and_then(|rest| rest.find('}')) else {
-            break;
-        };
-        let close = open + close;
-        let name = location.get(open + 1..close).unwrap_or_default();
-        found.push((open..close + 1, name.strip_prefix('*').unwrap_or(name)));
-        at = close + 1;
-    }
-    found
-}
 
 /// What is wrong with the parts of a location, whatever the route is.
 fn parts_flaw(location: &str) -> Option<Flaw> {
@@ -40,15 +24,8 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
             help: help.to_owned(),
         })
     };
-    let unclosed = location
-        .rfind('{')
-        .filter(|open| !location.get(*open..).unwrap_or_default().contains('}'));
-    if let Some(open) = unclosed {
-        return flaw(
-            open..open + 1,
-            String::from("unclosed `{`"),
-            "write a parameter as `{name}`",
-        );
+    if let Some(flaw) = unclosed(location) {
+        return Some(flaw);
     }
     let names = names(location);
     let (first, _) = names.first()?;
@@ -199,12 +176,8 @@ pub(super) fn form(location: &str) -> Option<Flaw> {
     if let Some(flaw) = parts_flaw(location) {
         return Some(flaw);
     }
-    if let Some(at) = location.find(|c: char| !c.is_ascii_graphic() || c == '\\') {
-        return flaw(
-            at..at + location[at..].chars().next().map_or(1, char::len_utf8),
-            "a location has no blanks, backslashes or characters outside of ASCII",
-            format!("write `\"{}\"`", encoded(location)),
-        );
+    if let Some(flaw) = characters(location, "a location") {
+        return Some(flaw);
     }
     if ["{path}", "{below}", "{scheme}://"]
         .iter()

@@ -11,8 +11,6 @@ mod lists;
 mod location;
 pub(crate) mod mirrors;
 mod names;
-mod together;
-
 pub(crate) mod policies;
 pub(crate) mod position;
 mod reach;
@@ -20,7 +18,9 @@ mod redirects;
 mod rewrites;
 mod routes;
 pub(crate) mod slashes;
+mod template;
 mod times;
+mod together;
 mod twice;
 pub(crate) mod units;
 pub(crate) mod upstreams;

@@ -1,9 +1,8 @@
 //! Rewrites that name a parameter which the path of the route lacks.
 
-use std::ops::Range;
-
 use proc_macro2::Ident;
 
+use super::template::{characters, names, unclosed};
 use crate::{
     diag::{Diagnostics, Flaw, location},
     model::{Model, Route},
@@ -11,7 +10,7 @@ use crate::{
         ast::{Setup, Target, Text},
         calls::{each_expr, each_option, plain},
         cursor::text_of,
-        pattern::{Pattern, encoded},
+        pattern::Pattern,
     },
 };
 
@@ -90,23 +89,6 @@ fn of_backends(model: &Model, target: &Target) -> Vec<(String, Text)> {
     texts
 }
 
-/// Where a template names parameters, and how they are called.
-fn names(template: &str) -> Vec<(Range<usize>, &str)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(open) = template.get(at..).and_then(|rest| rest.find('{')) {
-        let open = at + open;
-        let Some(close) = template.get(open..).and_then(|rest| rest.find('}')) else {
-            break;
-        };
-        let close = open + close;
-        let name = template.get(open + 1..close).unwrap_or_default();
-        found.push((open..close + 1, name.strip_prefix('*').unwrap_or(name)));
-        at = close + 1;
-    }
-    found
-}
-
 fn params_missing(text: &Text, pattern: &Pattern) -> bool {
     let mut names = names(&text.value).into_iter();
     names.any(|(_, name)| !pattern.params().any(|param| param == name))
@@ -167,18 +149,7 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         };
         diag.flaw(text, flaw);
     }
-    if let Some(at) = value.find(|c: char| !c.is_ascii_graphic() || c == '\\') {
-        let flaw = Flaw {
-            at: at..at
-                + value
-                    .get(at..)
-                    .and_then(|rest| rest.chars().next())
-                    .map_or(0, char::len_utf8),
-            message: String::from(
-                "a rewritten path has no blanks, backslashes or characters outside of ASCII",
-            ),
-            help: format!("write `\"{}\"`", encoded(value)),
-        };
+    if let Some(flaw) = characters(value, "a rewritten path") {
         diag.flaw(text, flaw);
     }
     let mut at = 0;
@@ -193,15 +164,7 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         }
         at += segment.len() + 1;
     }
-    let unclosed = value
-        .rfind('{')
-        .filter(|open| !value.get(*open..).unwrap_or_default().contains('}'));
-    if let Some(open) = unclosed {
-        let flaw = Flaw {
-            at: open..open + 1,
-            message: String::from("unclosed `{`"),
-            help: String::from("write a parameter as `{name}`"),
-        };
+    if let Some(flaw) = unclosed(value) {
         diag.flaw(text, flaw);
     }
 }

@@ -37,12 +37,13 @@ pub(super) fn path_of_check(path: &str) -> Option<Flaw> {
             format!("write `http(\"{}\")`", path.get(..at).unwrap_or_default()),
         );
     }
-    let at = path.find(|c: char| !c.is_ascii_graphic() || "\\^`<>|".contains(c))?;
+    let also = "\\^`<>|";
+    let at = path.find(|c: char| !c.is_ascii_graphic() || also.contains(c))?;
     let character = path.get(at..)?.chars().next()?;
     flaw(
         at..at + character.len_utf8(),
         &format!("{} cannot be in a path", shown(character)),
-        format!("write `http(\"{}\")`", encoded(path)),
+        format!("write `http(\"{}\")`", encoded(path, also)),
     )
 }
 

@@ -359,13 +359,5 @@ fn is_not_in_query(c: char) -> bool {
 }
 
 fn in_query(text: &str, name: bool) -> String {
-    encoded(text)
-        .chars()
-        .map(|c| match c {
-            '&' => String::from("%26"),
-            '#' => String::from("%23"),
-            '=' if name => String::from("%3D"),
-            c => String::from(c),
-        })
-        .collect()
+    encoded(text, if name { "&#=" } else { "&#" })
 }

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{Segment, literal::literal, segment::is_name};
+use super::{
+    literal::{encoded, is_answered, literal},
+    segment::is_name,
+};
 use crate::{diag::Flaw, syntax::words::nearest};
 
 /// What a parameter takes.
@@ -23,7 +26,7 @@ pub(crate) enum Kind {
     OneOf(Vec<String>),
 }
 
-/// The kinds of segments by which the match tree branches, the narrower first. Every segment of a kind before is also of `Slug`.
+/// The kinds of segments by which the match tree branches, the narrower first. Every segment of a class before is also a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Int,
@@ -34,6 +37,19 @@ pub(crate) enum Class {
 
 impl Class {
     pub(crate) const ALL: [Self; 4] = [Self::Int, Self::Uuid, Self::Slug, Self::Other];
+
+    /// Whether a kind of this class takes the segments of a class; `Other` takes any segment.
+    pub(crate) fn takes(self, segment: Self) -> bool {
+        self == segment || self == Self::Other || (self == Self::Slug && segment != Self::Other)
+    }
+
+    /// A segment that `Other` takes, and that no kind up to this class takes.
+    pub(crate) fn beyond(self) -> &'static str {
+        match self {
+            Self::Int | Self::Uuid => "x",
+            Self::Slug | Self::Other => "~x",
+        }
+    }
 
     /// The class of a segment. The runtime has the same function; a test holds them equal.
     pub(crate) fn of(segment: &str) -> Self {
@@ -80,24 +96,24 @@ impl Kind {
     /// The names of the kinds.
     pub(crate) const NAMES: [&str; 3] = ["int", "uuid", "slug"];
 
-    /// Whether it takes every segment of the class; a list takes none as a whole.
-    #[cfg(test)]
-    pub(crate) fn takes_class(&self, class: Class) -> bool {
+    /// The class that it takes; none of a list, which takes no class as a whole.
+    pub(crate) fn class(&self) -> Option<Class> {
         match self {
-            Self::Any => true,
-            Self::Int => class == Class::Int,
-            Self::Uuid => class == Class::Uuid,
-            Self::Slug => class != Class::Other,
-            Self::OneOf(_) => false,
+            Self::Any => Some(Class::Other),
+            Self::Int => Some(Class::Int),
+            Self::Uuid => Some(Class::Uuid),
+            Self::Slug => Some(Class::Slug),
+            Self::OneOf(_) => None,
         }
     }
 
     /// Whether it takes the segment.
     #[cfg(test)]
     pub(crate) fn takes(&self, segment: &str) -> bool {
+        let of = |class: Class| !segment.is_empty() && class.takes(Class::of(segment));
         match self {
             Self::OneOf(values) => values.iter().any(|value| value == segment),
-            kind => !segment.is_empty() && kind.takes_class(Class::of(segment)),
+            kind => kind.class().is_some_and(of),
         }
     }
 
@@ -255,7 +271,7 @@ pub(super) fn kind(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
             String::from(FORMS),
         );
     }
-    if is_name(trimmed) && Kind::NAMES.iter().all(|kind| *kind != trimmed) {
+    if is_name(trimmed) {
         return flaw(
             format!("`{trimmed}` is not a kind of segment"),
             format!(
@@ -318,29 +334,29 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
                 String::from("remove it"),
             );
         }
-        if let Some(bad) = inner.find(|c: char| !c.is_ascii_graphic() || "?#\\{}".contains(c)) {
-            let character = inner.get(bad..).and_then(|rest| rest.chars().next());
+        let also = "?#\\{}";
+        let bad = |c: &char| !c.is_ascii_graphic() || also.contains(*c);
+        if let Some(character) = inner.chars().find(bad) {
             return flaw(
                 format!(
                     "a segment of a path cannot contain {} as it is",
-                    crate::diag::shown(character.unwrap_or('?'))
+                    crate::diag::shown(character)
                 ),
-                format!("write `'{}'`", super::encoded(inner)),
+                if inner.chars().any(is_answered) {
+                    String::from("remove it: such requests are answered with 400")
+                } else {
+                    format!("write `'{}'`", encoded(inner, also))
+                },
             );
         }
-        match literal(inner, place + 1) {
-            Err(flaw) => return Err(flaw),
-            Ok(Segment::Literal(inner)) => {
-                if values.contains(&inner) {
-                    return flaw(
-                        format!("the value `{inner}` is there twice"),
-                        String::from("remove one of them"),
-                    );
-                }
-                values.push(inner);
-            }
-            Ok(Segment::Param(..)) => {}
+        let inner = literal(inner, place + 1)?;
+        if values.contains(&inner) {
+            return flaw(
+                format!("the value `{inner}` is there twice"),
+                String::from("remove one of them"),
+            );
         }
+        values.push(inner);
     }
     Ok(Kind::OneOf(values))
 }

@@ -1,10 +1,9 @@
 //! The characters of a path, in the form that requests are matched in.
 
-use super::Segment;
 use crate::diag::Flaw;
 
 /// A literal segment in the form that requests are matched in.
-pub(super) fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
+pub(super) fn literal(piece: &str, start: usize) -> Result<String, Flaw> {
     for (at, _) in piece.match_indices('%') {
         let digits = piece.get(at + 1..at + 3).unwrap_or_default();
         let place = start + at..start + piece.ceil_char_boundary(at + 3);
@@ -53,33 +52,34 @@ pub(super) fn literal(piece: &str, start: usize) -> Result<Segment, Flaw> {
             help: String::from("remove it"),
         });
     }
-    Ok(Segment::Literal(piece.to_owned()))
+    Ok(piece.to_owned())
 }
 
-/// What cannot stand in a path, wherever it is.
-pub(super) fn characters(value: &str, flaws: &mut Vec<Flaw>) {
-    if let Some(at) = value.find(['?', '#']) {
-        let what = if value[at..].starts_with('?') {
+/// What cannot stand in a path, wherever it is. The mask has the same places and none of the kinds of parameters.
+pub(super) fn characters(value: &str, mask: &str, flaws: &mut Vec<Flaw>) {
+    if let Some(at) = mask.find(['?', '#']) {
+        let what = if mask[at..].starts_with('?') {
             "query"
         } else {
             "fragment"
         };
         let path = value.get(..at).unwrap_or_default();
+        let behind = value.get(at + 1..).unwrap_or_default();
         flaws.push(Flaw {
             at: at..value.len(),
             message: format!("a path has no {what}"),
             help: if what == "query" {
-                format!("write `\"{path}\" if {}`", guards(&value[at + 1..]))
+                format!("write `\"{path}\" if {}`", guards(behind))
             } else {
                 format!("write `\"{path}\"`: no client sends a fragment")
             },
         });
     }
     let bad = |c: char| !c.is_ascii_graphic() || c == '\\';
-    let Some(at) = value.find(bad) else {
+    let Some(at) = mask.find(bad) else {
         return;
     };
-    let run: String = value
+    let run: String = mask
         .get(at..)
         .unwrap_or_default()
         .chars()
@@ -91,16 +91,29 @@ pub(super) fn characters(value: &str, flaws: &mut Vec<Flaw>) {
         Some(c) if c.is_ascii() => "a control character",
         _ => "a character that is not ASCII",
     };
-    let help = if run.contains('\\') || run.chars().any(|c| c.is_ascii_control()) {
+    let help = if run.chars().any(is_answered) {
         String::from("leave it out: such requests are answered with 400")
     } else {
-        format!("write `\"{}\"`", encoded(value))
+        let parts = value.char_indices().map(|(at, character)| {
+            let masked = mask.get(at..).unwrap_or_default().chars().next();
+            if masked == Some(character) {
+                encoded(character.encode_utf8(&mut [0; 4]), "")
+            } else {
+                character.to_string()
+            }
+        });
+        format!("write `\"{}\"`", parts.collect::<String>())
     };
     flaws.push(Flaw {
         at: at..at + run.len(),
         message: format!("a path cannot contain {what} as it is"),
         help,
     });
+}
+
+/// Whether a request with the character in its path, encoded or not, is answered before it reaches a route.
+pub(super) fn is_answered(character: char) -> bool {
+    character == '\\' || character.is_ascii_control()
 }
 
 /// The guard that accepts this query.
@@ -123,12 +136,12 @@ fn guards(query: &str) -> String {
         .unwrap_or_else(|| String::from("query(\"name\").is(\"value\")"))
 }
 
-/// As it is sent: everything outside of visible ASCII is percent-encoded.
-pub(crate) fn encoded(value: &str) -> String {
+/// As it is sent: everything outside of visible ASCII is percent-encoded, and so is `also`.
+pub(crate) fn encoded(value: &str, also: &str) -> String {
     value
         .bytes()
         .map(|byte| match byte {
-            b'!'..=b'~' => char::from(byte).to_string(),
+            b'!'..=b'~' if !also.as_bytes().contains(&byte) => char::from(byte).to_string(),
             _ => format!("%{byte:02X}"),
         })
         .collect()

@@ -4,7 +4,7 @@ mod kind;
 mod literal;
 mod segment;
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 pub(crate) use self::{
     kind::{Class, Kind, Lie},
@@ -92,7 +92,7 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
         return Err(vec![elsewhere(value).unwrap_or_else(|| no_slash(value))]);
     };
     let mut flaws = Vec::new();
-    characters(&without_kinds(value), &mut flaws);
+    characters(value, &without_kinds(value), &mut flaws);
     let mut pattern = Pattern {
         segments: Vec::new(),
         tail: if exact { Tail::Exact } else { Tail::Prefix },
@@ -279,15 +279,25 @@ fn repeated(value: &str, pattern: &Pattern, flaws: &mut Vec<Flaw>) {
     let names: Vec<&str> = pattern.params().collect();
     for (place, name) in names.iter().enumerate() {
         if names.iter().take(place).any(|other| other == name) {
-            let at = value.rfind(&format!("{name}}}")).unwrap_or_default();
             flaws.push(Flaw {
-                at: at..at + name.len(),
+                at: last_of(value, name),
                 message: format!("the parameter `{name}` is there twice"),
                 help: String::from("give one of them another name"),
             });
             return;
         }
     }
+}
+
+/// Where the last parameter of this name has it: before `}`, or before a kind.
+fn last_of(value: &str, name: &str) -> Range<usize> {
+    let mut places = value.rmatch_indices(name).map(|(at, _)| at);
+    let at = places.find(|at| {
+        let before = value.get(..*at).unwrap_or_default();
+        let behind = value.get(at + name.len()..).unwrap_or_default();
+        before.trim_end_matches('*').ends_with('{') && behind.trim_start().starts_with(['}', ':'])
+    });
+    at.map_or(0..value.len(), |at| at..at + name.len())
 }
 
 #[cfg(test)]

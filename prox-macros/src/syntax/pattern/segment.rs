@@ -65,7 +65,7 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
         });
     }
     match (piece.find('{'), piece.find('}')) {
-        (None, None) => literal(piece, start).map(Piece::Segment),
+        (None, None) => literal(piece, start).map(|text| Piece::Segment(Segment::Literal(text))),
         (None, Some(close)) => Err(Flaw {
             at: start + close..start + close + 1,
             message: String::from("`}` without a `{` before it"),

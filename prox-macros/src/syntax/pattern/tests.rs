@@ -29,6 +29,43 @@ fn good_patterns_are_shown_as_written() {
 }
 
 #[test]
+fn a_help_shows_the_kinds_as_written() {
+    for (path, help) in [
+        (
+            "/u/{id: int}?p=1",
+            "write `\"/u/{id: int}\" if query(\"p\").is(\"1\")`",
+        ),
+        (
+            "/u/{id: int}#x",
+            "write `\"/u/{id: int}\"`: no client sends a fragment",
+        ),
+        (
+            "/{v: 'ü' | 'x y'}/a b",
+            "write `\"/{v: 'ü' | 'x y'}/a%20b\"`",
+        ),
+        ("/{v: 'a?b#{'}", "write `'a%3Fb%23%7B'`"),
+        (
+            "/{v: 'a\\b'}",
+            "remove it: such requests are answered with 400",
+        ),
+    ] {
+        assert_eq!(flaw(path).help, help, "{path}");
+    }
+}
+
+#[test]
+fn a_doubled_parameter_is_underlined_where_it_is_the_second_time() {
+    for (path, at) in [
+        ("/{a}/{a}", 6..7),
+        ("/{a: int}/{a: int}", 11..12),
+        ("/{a}/{b_a}/{*a}", 13..14),
+        ("/{a : int}/{ba}/{a : int}/a", 17..18),
+    ] {
+        assert_eq!(flaw(path).at, at, "{path}");
+    }
+}
+
+#[test]
 fn the_root_of_a_scope_is_the_scope() {
     let scope = parse("/v1/users", false).unwrap();
     let shown = |path, exact| parse(path, exact).unwrap().within(&scope).to_string();
