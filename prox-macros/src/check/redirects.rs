@@ -8,7 +8,7 @@ use super::{
     answers::status,
     expect::host_of,
     location::{form, missing},
-    witness::{path, path_with, plain},
+    witness::{path_with, plain},
 };
 use crate::{
     diag::Diagnostics,
@@ -190,11 +190,6 @@ fn witnessed<'l>(
         return Some(Cow::Borrowed(location));
     }
     let route = model.routes.get(place)?;
-    let path = path(model, route);
-    let first = forest.find(route.host, &path).first()?;
-    if first.route != place {
-        return None;
-    }
     let pattern = route.pattern.as_ref()?;
     let plain = plain(model, route.host);
     let mut names = pattern.params();
@@ -204,6 +199,9 @@ fn witnessed<'l>(
         values.extend(names.next().map(|name| (name, value.clone())));
         value
     });
+    if forest.find(route.host, &filled).first()?.route != place {
+        return None;
+    }
     if let Tail::Rest(name) = &pattern.tail {
         values.push((name, String::from("x")));
     }

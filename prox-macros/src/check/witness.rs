@@ -39,21 +39,15 @@ pub(super) fn witness_at(
     let mut beside = Vec::new();
     let mut from = String::new();
     for (key, test) in guard.tests() {
-        if *test == Test::Absent {
-            // The query of a witness has nothing but what it must have.
-            match key {
-                Key::Header(name) => beside.push(format!("no `{name}`")),
-                Key::Cookie(name) => beside.push(format!("no cookie `{name}`")),
-                Key::Query(_) | Key::ClientIp => {}
-            }
-            continue;
-        }
-        let value = value(test);
-        match key {
-            Key::Query(name) => query.push(format!("{name}={value}")),
-            Key::Header(name) => beside.push(format!("`{name}: {value}`")),
-            Key::Cookie(name) => beside.push(format!("the cookie `{name}={value}`")),
-            Key::ClientIp => from = format!(" from {value}"),
+        match (key, value(test)) {
+            (Key::Query(name), Some(value)) => query.push(format!("{name}={value}")),
+            (Key::Header(name), Some(value)) => beside.push(format!("`{name}: {value}`")),
+            (Key::Cookie(name), Some(value)) => beside.push(format!("the cookie `{name}={value}`")),
+            (Key::ClientIp, Some(value)) => from = format!(" from {value}"),
+            (Key::Header(name), None) => beside.push(format!("no `{name}`")),
+            (Key::Cookie(name), None) => beside.push(format!("no cookie `{name}`")),
+            // The query has nothing but what it must have.
+            (Key::Query(_) | Key::ClientIp, None) => {}
         }
     }
     let mark = if query.is_empty() { "" } else { "?" };
@@ -67,12 +61,14 @@ pub(super) fn witness_at(
     )
 }
 
-fn value(test: &Test) -> String {
+/// A value that the test accepts; none if it accepts none at all.
+fn value(test: &Test) -> Option<String> {
     match test {
-        Test::Exists | Test::Absent => String::from("1"),
-        Test::OneOf(values) => values.first().cloned().unwrap_or_default(),
-        Test::StartsWith(value) | Test::Is(value) => value.clone(),
-        Test::Within(network) => IpAddr::to_string(&network.example()),
+        Test::Absent => None,
+        Test::Exists => Some(String::from("1")),
+        Test::OneOf(values) => values.first().cloned(),
+        Test::StartsWith(value) | Test::Is(value) => Some(value.clone()),
+        Test::Within(network) => Some(IpAddr::to_string(&network.example())),
     }
 }
 
@@ -84,20 +80,7 @@ pub(super) fn path(model: &Model, route: &Route) -> String {
 
 /// A segment of no kind that a route of the host asks for.
 pub(super) fn plain(model: &Model, host: usize) -> &'static str {
-    let segments = model
-        .routes
-        .iter()
-        .filter(|route| route.host == host)
-        .flat_map(|route| route.pattern.iter().flat_map(|pattern| &pattern.segments));
-    let mut plain = "7";
-    for segment in segments {
-        match segment {
-            Segment::Param(_, Kind::Slug) => return "~x",
-            Segment::Param(_, Kind::Int) => plain = "x",
-            _ => {}
-        }
-    }
-    plain
+    model.hosts.get(host).map_or("7", |host| host.plain)
 }
 
 /// A path that the route takes, with these values for its parameters.

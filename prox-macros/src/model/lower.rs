@@ -20,7 +20,7 @@ use crate::{
         calls::each_expr,
         host,
         methods::Method,
-        pattern::{self, Pattern, Tail},
+        pattern::{self, Class, Pattern, Segment, Tail},
         words::METHODS,
     },
     vocab::{self, Slot},
@@ -68,6 +68,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         holes: gateway.holes,
         layers: Layers::default(),
         own_methods: Vec::new(),
+        too_many_methods: false,
         lost_layers: gateway.lost_layers,
         routes: Vec::new(),
     };
@@ -76,6 +77,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let mut hosts = vec![Host {
         label: String::from("_"),
         names: Vec::new(),
+        plain: "7",
         hole: false,
     }];
     let outside = Surroundings {
@@ -99,6 +101,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     }
     let mut routes = lowering.routes;
     add_head(&mut routes);
+    add_plain(&routes, &mut hosts);
     Model {
         names: lowering.names,
         named: gateway.named,
@@ -129,6 +132,7 @@ struct Lowering<'d> {
     holes: HashSet<String>,
     layers: Layers,
     own_methods: Vec<String>,
+    too_many_methods: bool,
     /// Whether layers were lost by a mistake, which has been reported.
     lost_layers: bool,
     routes: Vec<Route>,
@@ -167,6 +171,7 @@ impl Lowering<'_> {
         let mut host = Host {
             label: labels.join("|"),
             names: Vec::new(),
+            plain: "7",
             hole: false,
         };
         for text in names {
@@ -277,6 +282,13 @@ impl Lowering<'_> {
                 None
             }
         };
+        let mut methods = Methods(0);
+        for method in &route.methods {
+            match self.method(method) {
+                Some(method) => methods = methods.union(method),
+                None => hole = true,
+            }
+        }
         let guard = route.guard.filter(|guard| {
             // Of a route that is being typed the guard may go on.
             let ambiguous = !hole
@@ -293,10 +305,6 @@ impl Lowering<'_> {
             (Some(own), Scope::Path(scope)) => Some(own.within(scope)),
         };
         let pattern = pattern.filter(|pattern| self.names_are_distinct(pattern, &route.path));
-        let mut methods = Methods(0);
-        for method in &route.methods {
-            methods = methods.union(self.method(method));
-        }
         let words: Vec<String> = route.methods.into_iter().map(|m| m.name).collect();
         let target = route.target.filter(|target| !self.is_ambiguous(target));
         let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
@@ -339,13 +347,16 @@ impl Lowering<'_> {
         });
     }
 
-    /// The set of one method, which has a bit of its own from now on.
-    fn method(&mut self, method: &Method) -> Methods {
+    /// The set of one method, which has a bit of its own from now on; none if there are too many, which is reported once.
+    fn method(&mut self, method: &Method) -> Option<Methods> {
         let found = Methods::of(&method.name, &self.own_methods);
         if found != Methods::OTHER {
-            return found;
+            return Some(found);
         }
         if self.own_methods.len() == Methods::MOST_OWN {
+            if std::mem::replace(&mut self.too_many_methods, true) {
+                return None;
+            }
             self.diag
                 .error(
                     method,
@@ -356,9 +367,10 @@ impl Lowering<'_> {
                     ),
                 )
                 .help("leave the methods out: a route without a method takes every method");
+            return None;
         }
         self.own_methods.push(method.name.clone());
-        Methods::of(&method.name, &self.own_methods)
+        Some(Methods::of(&method.name, &self.own_methods))
     }
 
     /// Reports words in a target that may be something else; says whether there are any.
@@ -415,6 +427,26 @@ impl Layers {
                 }
             })
             .collect()
+    }
+}
+
+/// What a route of a host takes for any segment is of none of the kinds that its routes ask for.
+fn add_plain(routes: &[Route], hosts: &mut [Host]) {
+    let mut widest = vec![None; hosts.len()];
+    for route in routes {
+        let segments = route.pattern.iter().flat_map(|pattern| &pattern.segments);
+        let classes = segments.filter_map(|segment| match segment {
+            Segment::Param(_, kind) => kind.class().filter(|class| *class != Class::Other),
+            Segment::Literal(_) => None,
+        });
+        if let Some(widest) = widest.get_mut(route.host) {
+            *widest = classes.map(Some).fold(*widest, Ord::max);
+        }
+    }
+    for (host, widest) in hosts.iter_mut().zip(widest) {
+        if let Some(widest) = widest {
+            host.plain = Class::beyond(widest);
+        }
     }
 }
 

@@ -162,6 +162,8 @@ pub(crate) struct Host {
     /// As written, joined by `|`; `_` for the first.
     pub(crate) label: String,
     pub(crate) names: Vec<(HostName, Text)>,
+    /// A segment of no kind that a route of the host asks for.
+    pub(crate) plain: &'static str,
     /// Whether one of the names is none, which has been reported.
     pub(crate) hole: bool,
 }

@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
 };
 
 use super::{Methods, Model, Route};
@@ -54,9 +54,7 @@ pub(crate) struct Candidate {
 impl State {
     /// The state behind a segment that is none of the literals.
     pub(crate) fn other(&self, class: Class) -> Option<usize> {
-        let takes =
-            |kind: &Class| *kind == class || (*kind == Class::Slug && class != Class::Other);
-        let kind = self.kinds.iter().find(|(kind, _)| takes(kind));
+        let kind = self.kinds.iter().find(|(kind, _)| kind.takes(class));
         kind.map(|(_, next)| *next).or(self.other)
     }
 }
@@ -221,8 +219,8 @@ struct Place {
     literals: BTreeMap<String, usize>,
     /// By their values, which are sorted.
     lists: BTreeMap<Vec<String>, usize>,
+    /// Parameters by their class; any segment is of the widest.
     kinds: BTreeMap<Class, usize>,
-    param: Option<usize>,
     exact: Vec<usize>,
     prefix: Vec<usize>,
     rest: Vec<usize>,
@@ -247,17 +245,15 @@ impl Trie {
             };
             at = match segment {
                 Segment::Literal(text) => *place.literals.entry(text.clone()).or_insert(new),
-                Segment::Param(_, kind) => match kind {
-                    Kind::Any => *place.param.get_or_insert(new),
-                    Kind::Int => *place.kinds.entry(Class::Int).or_insert(new),
-                    Kind::Uuid => *place.kinds.entry(Class::Uuid).or_insert(new),
-                    Kind::Slug => *place.kinds.entry(Class::Slug).or_insert(new),
-                    Kind::OneOf(values) => {
-                        let mut values = values.clone();
-                        values.sort_unstable();
-                        *place.lists.entry(values).or_insert(new)
-                    }
-                },
+                Segment::Param(_, Kind::OneOf(values)) => {
+                    let mut values = values.clone();
+                    values.sort_unstable();
+                    *place.lists.entry(values).or_insert(new)
+                }
+                Segment::Param(_, kind) => {
+                    let class = kind.class().unwrap_or(Class::Other);
+                    *place.kinds.entry(class).or_insert(new)
+                }
             };
             if at == new {
                 self.places.push(Place::default());
@@ -342,62 +338,50 @@ impl Construction<'_> {
             .flat_map(|place| place.exact.iter().copied());
         let slash = self.merged(&passed, slashed);
 
-        // What a segment of the class goes on to, if it is no literal.
-        let others = |class: Class| -> Vec<usize> {
+        // What a segment of each class goes on to, if it is not a literal.
+        let others = Class::ALL.map(|class| {
             let kinds = alive().flat_map(|place| &place.kinds);
-            let takes =
-                |kind: Class| kind == class || (kind == Class::Slug && class != Class::Other);
-            let kinds = kinds
-                .filter(|(kind, _)| takes(**kind))
-                .map(|(_, next)| *next);
-            let params = alive().filter_map(|place| place.param);
-            let mut others: Vec<usize> = kinds.chain(params).collect();
+            let kinds = kinds.filter(|(kind, _)| kind.takes(class));
+            let mut others: Vec<usize> = kinds.map(|(_, next)| *next).collect();
             others.sort_unstable();
-            others
-        };
-        let literals = alive().flat_map(|place| place.literals.keys());
-        let lists = alive().flat_map(|place| place.lists.keys().flatten());
-        let names: BTreeSet<&String> = literals.chain(lists).collect();
-        let mut literals = Vec::new();
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
-            let mut next: Vec<usize> = alive()
-                .flat_map(|place| {
-                    let lists = place
-                        .lists
-                        .iter()
-                        .filter(|(values, _)| values.contains(name));
-                    let lists = lists.map(|(_, next)| *next);
-                    place.literals.get(name).copied().into_iter().chain(lists)
-                })
-                .chain(others(Class::of(name)))
-                .collect();
-            next.sort_unstable();
-            let next = self.number(Subset {
-                alive: next,
-                passed: below.clone(),
-            });
-            literals.push((name.clone(), next));
+            (class, others)
+        });
+        let [(_, int), (_, uuid), (_, slug), (_, other)] = &others;
+        let mut names: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+        for place in alive() {
+            let literals = place.literals.iter().map(|(name, next)| (name, *next));
+            let lists = place.lists.iter();
+            let lists = lists.flat_map(|(names, next)| names.iter().map(|name| (name, *next)));
+            for (name, next) in literals.chain(lists).filter(|(name, _)| !name.is_empty()) {
+                names.entry(name).or_default().push(next);
+            }
         }
         let mut number = |alive: Vec<usize>| {
-            (!alive.is_empty()).then(|| {
-                self.number(Subset {
-                    alive,
-                    passed: below.clone(),
-                })
+            self.number(Subset {
+                alive,
+                passed: below.clone(),
             })
         };
-        let last = others(Class::Other);
-        let slugs = others(Class::Slug);
+        let mut literals = Vec::new();
+        for (name, mut next) in names {
+            let class = Class::of(name);
+            let of_class = others.iter().filter(|(other, _)| *other == class);
+            next.extend(of_class.flat_map(|(_, others)| others));
+            next.sort_unstable();
+            literals.push((name.clone(), number(next)));
+        }
+        let mut kind = |alive: &[usize]| (!alive.is_empty()).then(|| number(alive.to_vec()));
         // Each class is asked for only where it leads elsewhere than what is asked after it.
-        let classes = [Class::Int, Class::Uuid].map(|class| (class, others(class)));
         let mut kinds = Vec::new();
-        for (class, next) in classes.into_iter().filter(|(_, next)| *next != slugs) {
-            kinds.extend(number(next).map(|next| (class, next)));
+        for (class, next) in [(Class::Int, int), (Class::Uuid, uuid)] {
+            if next != slug {
+                kinds.extend(kind(next).map(|next| (class, next)));
+            }
         }
-        if slugs != last {
-            kinds.extend(number(slugs).map(|next| (Class::Slug, next)));
+        if slug != other {
+            kinds.extend(kind(slug).map(|next| (Class::Slug, next)));
         }
-        let other = number(last);
+        let other = kind(other);
         State {
             literals,
             kinds,
