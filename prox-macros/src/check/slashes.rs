@@ -76,11 +76,8 @@ pub(crate) fn takes(model: &Model, target: &Target) -> Option<bool> {
         return None;
     };
     let own = |name: &Ident| model.takes_options(name);
-    if has_option(&expr.tokens, "encoded_slashes") {
-        return Some(true);
-    }
-    if has_option(&expr.tokens, "encoded_slashes_if") {
-        return None;
+    if let Some(written) = written(&expr.tokens) {
+        return written;
     }
     if model.is_endpoint(first) {
         return Some(false);
@@ -114,24 +111,28 @@ fn is_answer(model: &Model, target: &Target) -> bool {
     words.contains(&&*word) && !model.declared().contains(plain(&word))
 }
 
-fn has_option(tokens: &[TokenTree], name: &str) -> bool {
-    tokens.windows(2).any(|pair| match pair {
-        [TokenTree::Punct(dot), TokenTree::Ident(option)] => dot.as_char() == '.' && option == name,
-        _ => false,
-    })
+/// What the options say of encoded slashes, if they do; the inner value is none where a condition decides.
+fn written(tokens: &[TokenTree]) -> Option<Option<bool>> {
+    let has_option = |name: &str| {
+        tokens.windows(2).any(|pair| match pair {
+            [TokenTree::Punct(dot), TokenTree::Ident(option)] => {
+                dot.as_char() == '.' && option == name
+            }
+            _ => false,
+        })
+    };
+    if has_option("encoded_slashes") {
+        Some(Some(true))
+    } else {
+        has_option("encoded_slashes_if").then_some(None)
+    }
 }
 
 /// Of the value of a backend; none if it begins with anything but `cluster(..)`.
 fn of_cluster(tokens: &[TokenTree]) -> Option<bool> {
     let cluster =
         matches!(tokens, [TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "cluster");
-    if has_option(tokens, "encoded_slashes") {
-        Some(true)
-    } else if has_option(tokens, "encoded_slashes_if") {
-        None
-    } else {
-        cluster.then_some(false)
-    }
+    written(tokens).unwrap_or_else(|| cluster.then_some(false))
 }
 
 /// Whether the target is one to which the option can be added.

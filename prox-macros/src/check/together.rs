@@ -2,12 +2,13 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, TokenTree};
 
+use super::domains::is_target;
 use crate::{
     diag::{Diagnostics, Place},
     model::Model,
     syntax::{
         arguments,
-        calls::{Call, each_expr, each_option, has_options},
+        calls::{Call, each_expr, each_option},
         cursor::{text_of, tokens_of},
         units::{Unit, unit},
     },
@@ -20,9 +21,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
             each_option(&expr.tokens, &is_backend, &mut |call| {
                 turned_round(call, diag);
             });
-            let of_split =
-                matches!(expr.tokens.first(), Some(TokenTree::Punct(dot)) if dot.as_char() == '.');
-            if of_split || has_options(&expr.tokens, &is_backend) {
+            if is_target(model, &expr.tokens) {
                 let options = options_of(&expr.tokens);
                 let sticky = options.iter().find(|(option, _)| *option == "sticky");
                 if let Some((_, group)) = sticky {

@@ -73,10 +73,8 @@ fn what(option: &str, call: &Call<'_>) -> (String, Option<String>) {
     match option {
         "mirror" => (option.to_owned(), mirrors::to(&call.args())),
         "without_passive" => (String::from("passive"), None),
-        // All of them set the same field.
-        "preserve_host_if" | "host_header" => (String::from("preserve_host"), None),
-        "public_address_if" | "encoded_slashes_if" | "forwarded_if" | "required_if"
-        | "http2_if" => (option.trim_end_matches("_if").to_owned(), None),
-        _ => (option.to_owned(), None),
+        "host_header" => (String::from("preserve_host"), None),
+        // A condition sets the same field.
+        _ => (option.strip_suffix("_if").unwrap_or(option).to_owned(), None),
     }
 }

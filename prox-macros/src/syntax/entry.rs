@@ -216,6 +216,9 @@ impl Parser<'_> {
         if is_method(&word) {
             return Some(of(&word));
         }
+        if self.is_preface(&word, ident.span()) {
+            return None;
+        }
         let every = matches!(&*word.to_ascii_lowercase(), "any" | "all");
         let near = nearest_method(&word).filter(|_| !every);
         let error = self.diag.error(ident, format!("unknown method `{word}`"));

@@ -337,7 +337,9 @@ impl Parser<'_> {
                 "or" | "or_else" | "any" => {
                     format!("write a route with each: `if {key}` and `if {argument}`")
                 }
-                "missing" | "is_absent" | "is_missing" | "not_exists" if argument.is_empty() => {
+                "missing" | "is_absent" | "is_missing" | "not_exists"
+                    if argument.is_empty() && !address =>
+                {
                     format!("write `{key}.absent()`")
                 }
                 "in" | "is_in" | "any_of" | "is_any" | "is_any_of" | "oneof" | "is_one_of"
@@ -345,7 +347,8 @@ impl Parser<'_> {
                 {
                     format!("write `{key}.one_of([\"a\", \"b\"])`")
                 }
-                "not" | "negate" | "is_not" | "ne" | "absent" | "missing" => String::from(
+                "not" | "negate" | "is_not" | "ne" | "absent" | "missing" | "is_absent"
+                | "is_missing" | "not_exists" => String::from(
                     "write the route for the rest without a guard: the guarded one with the same path comes first",
                 ),
                 "eq" | "equals" | "exact" | "value" | "matches_exact" if !argument.is_empty() => {

@@ -15,9 +15,8 @@ use super::{
 };
 use crate::diag::Place;
 
-/// The registered methods beyond the nine (IANA, Hypertext Transfer Protocol Method Registry), and `PURGE`. The preface of
-/// HTTP/2, `PRI`, is not a method of a request.
-pub(crate) const MORE: [&str; 30] = [
+/// The registered methods beyond the nine (IANA, Hypertext Transfer Protocol Method Registry), and `PURGE`.
+pub(crate) const MORE: [&str; 29] = [
     "ACL",
     "BIND",
     "CHECKIN",
@@ -47,8 +46,10 @@ pub(crate) const MORE: [&str; 30] = [
     "UNLOCK",
     "UPDATE",
     "UPDATEREDIRECTREF",
-    "PRI",
 ];
+
+/// Registered as well, for the preface of HTTP/2; no request has it.
+const PREFACE: &str = "PRI";
 
 /// A method of a route, as a word or in quotes.
 #[derive(Clone, Debug)]
@@ -80,31 +81,42 @@ pub(crate) fn shown(name: &str) -> String {
 
 /// Whether the word is a method without quotes.
 pub(crate) fn is_method(word: &str) -> bool {
-    METHODS.contains(&word) || (MORE.contains(&word) && word != "PRI")
+    METHODS.contains(&word) || MORE.contains(&word)
 }
 
 /// The word that was most likely meant by one that is not a method. One of the nine goes first.
 pub(crate) fn nearest_method(word: &str) -> Option<&'static str> {
     let upper = word.to_ascii_uppercase();
-    nearest(&upper, METHODS).or_else(|| nearest(&upper, MORE).filter(|near| *near != "PRI"))
+    nearest(&upper, METHODS).or_else(|| nearest(&upper, MORE))
 }
 
 /// A method in quotes before a path: a token without letters in lower case, so that it is neither a path nor a host.
 pub(crate) fn quoted(c: &Cursor<'_>) -> Option<Text> {
-    let text = c.text(0)?;
+    let is_named = || c.ident(2).is_some_and(|word| is_method(&word.to_string())) || c.is_string(2);
+    let goes_on = c.is_string(1)
+        || (c.is_word(1, "exact") && c.is_string(2))
+        || (c.is_punct(1, '|') && is_named());
+    let text = goes_on.then(|| c.text(0))??;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`~".contains(c);
     let token = !text.value.is_empty() && text.value.chars().all(is_token);
     let upper = !text.value.contains(|c: char| c.is_ascii_lowercase());
     let slip = METHODS.contains(&&*text.value.to_ascii_uppercase());
-    let is_named = c.ident(2).is_some_and(|word| is_method(&word.to_string())) || c.is_string(2);
-    let goes_on = c.is_string(1)
-        || (c.is_word(1, "exact") && c.is_string(2))
-        || (c.is_punct(1, '|') && is_named);
     let named = upper && text.value.contains(|c: char| c.is_ascii_uppercase());
-    (token && (named || slip) && goes_on).then_some(text)
+    (token && (named || slip)).then_some(text)
 }
 
 impl Parser<'_> {
+    /// Reports the method with which connections of HTTP/2 start; says whether it is this one.
+    pub(super) fn is_preface(&mut self, name: &str, place: Span) -> bool {
+        if name == PREFACE {
+            let error = self
+                .diag
+                .error(place, format!("`{name}` is not a method of a request"));
+            error.help("HTTP/2 starts with it; remove it");
+        }
+        name == PREFACE
+    }
+
     /// The method in quotes; what is wrong with it is reported.
     pub(super) fn quoted_method(&mut self, text: &Text) -> Method {
         let name = text.value.to_ascii_uppercase();
@@ -113,11 +125,8 @@ impl Parser<'_> {
                 .diag
                 .error(text.span, "this method is a word, without quotes");
             error.help(format!("write `{name}`"));
-        } else if name == "PRI" {
-            let error = self
-                .diag
-                .error(text.span, "`PRI` is not a method of a request");
-            error.help("HTTP/2 starts with it; remove it");
+        } else {
+            self.is_preface(&name, text.span);
         }
         Method {
             name,

@@ -95,6 +95,11 @@ fn each_slip_is_an_error_with_what_to_write() {
             "remove it",
         ),
         (
+            r#"PRI "/x" => a,"#,
+            "`PRI` is not a method of a request",
+            "remove it",
+        ),
+        (
             r#"expect "get" "/x" => 404;"#,
             "this method is a word, without quotes",
             "write `GET`",
@@ -144,4 +149,7 @@ fn a_gateway_names_at_most_as_many_methods_as_there_are_bits() {
     let found = messages(&routes(22));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("at most 21 methods"), "{found:?}");
+    // What a route with one more takes is not known, so it is in no conflict.
+    let found = messages(&format!("{} \"/x\" => \"http://a\"", routes(23)));
+    assert_eq!(found.len(), 1, "{found:?}");
 }

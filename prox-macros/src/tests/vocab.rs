@@ -73,6 +73,6 @@ fn each_method_beyond_the_nine_is_documented() {
     let text = read("prox/src/dsl/method.rs");
     let names: BTreeSet<&str> = text.lines().map(str::trim).collect();
     for method in crate::syntax::methods::MORE {
-        assert_eq!(names.contains(method), method != "PRI", "{method}");
+        assert!(names.contains(method), "{method}");
     }
 }

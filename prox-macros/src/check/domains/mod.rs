@@ -38,6 +38,13 @@ pub(crate) enum StandIn {
     Flag,
 }
 
+/// Whether the methods behind the first of these tokens are options of a target: of a backend, or of a `split`, whose options
+/// start with the dot.
+pub(super) fn is_target(model: &Model, tokens: &[TokenTree]) -> bool {
+    let of_split = matches!(tokens.first(), Some(TokenTree::Punct(dot)) if dot.as_char() == '.');
+    of_split || has_options(tokens, &|name: &Ident| model.takes_options(name))
+}
+
 /// What has options in a gateway: a name that it declares is not a word of the language in it.
 pub(crate) struct Owners<'m> {
     model: &'m Model,
@@ -50,10 +57,7 @@ impl<'m> Owners<'m> {
 
     /// What has the methods behind the first of these tokens.
     pub(crate) fn owner(&self, tokens: &[TokenTree]) -> Option<Owner> {
-        let options_of_split =
-            matches!(tokens.first(), Some(TokenTree::Punct(dot)) if dot.as_char() == '.');
-        let is_backend = |name: &Ident| self.model.takes_options(name);
-        if options_of_split || has_options(tokens, &is_backend) {
+        if is_target(self.model, tokens) {
             return Some("target");
         }
         self.of_settings(tokens)

@@ -284,22 +284,16 @@ fn factor(option: &str, written: &Written<'_>, least: f64) -> Option<Problem> {
 }
 
 fn text(option: &str, written: &Written<'_>, form: fn(&str) -> Option<Flaw>) -> Option<Problem> {
-    let what = match &written.value {
-        Value::Text(value) => {
-            let flaw = form(value)?;
-            let text = text_of(&TokenTree::Literal(written.literal.clone()))?;
-            return Some(Problem {
-                what: What::Flaw(text, flaw),
-                help: String::new(),
-                stand_in: None,
-            });
-        }
-        Value::Malformed => return None,
-        Value::Millis(_) if written.negative => return None,
-        Value::Millis(_) => "a duration",
-        Value::Size(_) => "a size",
-        Value::Whole(_) | Value::Fraction(_) => "a number",
-    };
+    if let Value::Text(value) = &written.value {
+        let flaw = form(value)?;
+        let text = text_of(&TokenTree::Literal(written.literal.clone()))?;
+        return Some(Problem {
+            what: What::Flaw(text, flaw),
+            help: String::new(),
+            stand_in: None,
+        });
+    }
+    let what = what(written)?;
     let literal = written.literal;
     untyped(
         StandIn::Text,
@@ -310,21 +304,25 @@ fn text(option: &str, written: &Written<'_>, form: fn(&str) -> Option<Flaw>) -> 
 
 /// `.secure(true)`, of which no literal is one.
 fn flag(option: &str, written: &Written<'_>) -> Option<Problem> {
-    let what = match &written.value {
-        Value::Text(_) => "a string",
-        Value::Malformed => return None,
-        Value::Millis(_) => "a duration",
-        Value::Size(_) => "a size",
-        Value::Whole(_) | Value::Fraction(_) => "a number",
-    };
+    let what = what(written)?;
+    let literal = written.literal;
     untyped(
         StandIn::Flag,
-        format!(
-            "`{option}` takes `true` or `false`, and `{}` is {what}",
-            written.literal
-        ),
+        format!("`{option}` takes `true` or `false`, and `{literal}` is {what}"),
         format!("write `{option}(true)`, or a variable of the type `bool`"),
     )
+}
+
+/// What a literal is, for people; none if something was reported of it already.
+fn what(written: &Written<'_>) -> Option<&'static str> {
+    match &written.value {
+        Value::Malformed => None,
+        Value::Millis(_) if written.negative => None,
+        Value::Text(_) => Some("a string"),
+        Value::Millis(_) => Some("a duration"),
+        Value::Size(_) => Some("a size"),
+        Value::Whole(_) | Value::Fraction(_) => Some("a number"),
+    }
 }
 
 /// `.expect(200..300)`: some status of a response.

@@ -239,6 +239,18 @@ fn literals_that_no_request_can_have_are_refused() {
 }
 
 #[test]
+fn a_request_without_cookies_lacks_each_cookie() {
+    let none = guard(r#"header("cookie").absent()"#);
+    let lacks = guard(r#"cookie("c").absent()"#);
+    assert!(none.is_covered(&[&lacks]));
+    assert!(none.is_covered(&[&guard(
+        r#"cookie("c").absent().and(cookie("d").absent())"#
+    )]));
+    assert!(!lacks.is_covered(&[&none]));
+    assert!(!none.is_covered(&[&guard(r#"query("c").absent()"#)]));
+}
+
+#[test]
 fn a_network_is_covered_by_its_halves_alone() {
     let net = |text: &str| guard(&format!("client_ip().within({text:?})"));
     let all = net("10.0.0.0/8");
