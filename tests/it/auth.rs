@@ -366,6 +366,11 @@ fn the_routes_that_anybody_may_enter_are_known() {
             ""
         ]
     );
+    // A variable has the name of the word, and is not it.
+    let public = Typed;
+    let named = prox::gateway! { "/" => respond(200, "a") with [public] }.expect("it can start");
+    let who: Vec<&str> = named.routes().iter().map(|route| route.who).collect();
+    assert_eq!(who, [""]);
     let table = gateway.routes().to_string();
     assert!(
         table.contains("WHO") && table.contains("anybody"),

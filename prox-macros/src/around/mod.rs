@@ -9,9 +9,10 @@
 mod bound;
 mod called;
 mod lex;
+mod middleware;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ops::Range,
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -19,32 +20,18 @@ use std::{
 
 use proc_macro2::{Span, TokenStream};
 
-pub(crate) use self::called::{Calls, Function};
 use self::lex::{Kind, Token};
-
-/// What `prox::middleware` has.
-pub(crate) const MIDDLEWARE: [&str; 15] = [
-    "AccessLog",
-    "ApiKeys",
-    "Basic",
-    "ClientCerts",
-    "Cors",
-    "Csrf",
-    "IdentityHeaders",
-    "IpRules",
-    "Jwt",
-    "OnFailure",
-    "RateLimit",
-    "Recover",
-    "RequestId",
-    "Require",
-    "SecurityHeaders",
-];
+pub(crate) use self::{
+    called::{Calls, Function},
+    middleware::{MIDDLEWARE, middleware},
+};
 
 /// The names around a gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Around {
     names: HashMap<String, Vec<Declared>>,
+    /// The imported names that are surely not of `prox`.
+    foreign: HashSet<String>,
     /// Whether the file was read.
     read: bool,
     /// Whether the module may have names that the text does not tell: of globs, of macros and of conditions.
@@ -148,6 +135,17 @@ impl Around {
     pub(crate) fn ty(&self, name: &str) -> Option<Declared> {
         self.all(name)
             .find(|found| matches!(found.what, What::Type | What::Import))
+    }
+
+    /// Whether the user has declared or imported a type of this name that is not of `prox`.
+    pub(crate) fn is_own_type(&self, name: &str) -> bool {
+        self.all(name).any(|found| found.what == What::Type) || self.foreign.contains(name)
+    }
+
+    /// Whether a name around the gateway can be a value: anything but a type.
+    pub(crate) fn has_value(&self, name: &str) -> bool {
+        self.all(name)
+            .any(|found| !matches!(found.what, What::Type | What::Gateway))
     }
 
     /// What stands beside the gateway under the name of its type. Of two gateways it is the second that is one too many.
@@ -500,7 +498,12 @@ impl Reader<'_> {
     /// The names that a `use` brings.
     fn imports(&mut self, range: Range<usize>, local: bool, beside: bool) {
         let tokens = self.tokens;
+        let first = tokens.get(range.start);
+        let mut ours = first.is_some_and(|token| token.is_word("prox"));
         for place in range.clone() {
+            ours |= tokens
+                .get(place)
+                .is_some_and(|token| token.is_word("middleware"));
             if tokens.get(place).is_some_and(|token| token.is(b'*')) {
                 self.glob(range.clone(), local, beside);
             }
@@ -511,6 +514,9 @@ impl Reader<'_> {
             let last = next.is_none_or(|next| next.is(b',') || matches!(next.kind, Kind::Close(_)));
             if last && token.text != "self" && token.text != "_" {
                 let (text, at) = (token.text.to_string(), token.at);
+                if !ours {
+                    self.around.foreign.insert(text.clone());
+                }
                 self.declare(&text, at, What::Import, local, beside);
             }
         }
@@ -526,8 +532,8 @@ impl Reader<'_> {
             .flatten()
             .map(|token| &*token.text)
             .collect();
-        let known: &[&str] = match path.as_str() {
-            "prox::middleware::*" => &MIDDLEWARE,
+        let known = match path.as_str() {
+            "prox::middleware::*" => &MIDDLEWARE[..],
             path if path.starts_with("std::") || path.starts_with("core::") => &[],
             _ => {
                 self.around.open = true;
@@ -535,8 +541,8 @@ impl Reader<'_> {
             }
         };
         let at = tokens.get(at).map_or(0, |token| token.at);
-        for name in known {
-            self.declare(name, at, What::Import, local, beside);
+        for known in known {
+            self.declare(known.name, at, What::Import, local, beside);
         }
     }
 

@@ -42,6 +42,45 @@ fn names_that_nothing_around_can_have_are_known() {
     assert!(!Around::default().lacks("RateLimit"));
 }
 
+#[test]
+fn types_of_the_user_are_told_from_those_of_prox() {
+    for (text, own) in [
+        ("use prox::middleware::Jwt; prox::gateway! {@}", false),
+        (
+            "use prox::{middleware::{Basic, Jwt}}; prox::gateway! {@}",
+            false,
+        ),
+        ("use gateways::middleware::*; prox::gateway! {@}", false),
+        ("use gateways::middleware::Jwt; prox::gateway! {@}", false),
+        ("prox::gateway! {@}", false),
+        ("struct Jwt; prox::gateway! {@}", true),
+        ("use crate::auth::Jwt; prox::gateway! {@}", true),
+        ("use mine::Claims as Jwt; prox::gateway! {@}", true),
+    ] {
+        assert_eq!(around(text).is_own_type("Jwt"), own, "{text}");
+    }
+}
+
+#[test]
+fn values_that_are_seen_are_known() {
+    for text in [
+        "fn f() { let public = Mine; prox::gateway! {@} }",
+        "fn f(public: Mine) { prox::gateway! {@} }",
+        "async fn public(req: Request, next: Next) -> Response {} prox::gateway! {@}",
+        "const public: Mine = Mine; prox::gateway! {@}",
+        "use mine::public; prox::gateway! {@}",
+    ] {
+        assert!(around(text).has_value("public"), "{text}");
+    }
+    for text in [
+        "prox::gateway! {@}",
+        "struct public {} prox::gateway! {@}",
+        "fn f() { prox::gateway! {@} } fn g(public: Mine) {}",
+    ] {
+        assert!(!around(text).has_value("public"), "{text}");
+    }
+}
+
 fn is_local(text: &str) -> bool {
     around(text).local("rr").is_some()
 }

@@ -75,6 +75,9 @@ fn what(option: &str, call: &Call<'_>) -> (String, Option<String>) {
         "without_passive" => (String::from("passive"), None),
         "host_header" => (String::from("preserve_host"), None),
         // A condition sets the same field.
-        _ => (option.strip_suffix("_if").unwrap_or(option).to_owned(), None),
+        _ => (
+            option.strip_suffix("_if").unwrap_or(option).to_owned(),
+            None,
+        ),
     }
 }

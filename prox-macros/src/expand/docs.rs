@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Context,
-    listing::{doc_text, guard_text, who},
+    listing::{doc_text, guard_text},
 };
 use crate::syntax::source::{source, target_text};
 
@@ -24,16 +24,14 @@ fn routes(context: &Context<'_>, text: &mut String) {
     if model.routes.is_empty() {
         return;
     }
-    let says_who = model
-        .routes
-        .iter()
-        .any(|route| !who(context, route).is_empty());
+    let says_who = context.who.iter().any(|who| !who.is_empty());
     text.push_str(if says_who {
         "\n# Routes\n\n| host | method | path | target | who | layers |\n|---|---|---|---|---|---|\n"
     } else {
         "\n# Routes\n\n| host | method | path | target | layers |\n|---|---|---|---|---|\n"
     });
-    for route in model.routes.iter().take(MOST_ROWS) {
+    let rows = model.routes.iter().zip(&context.who);
+    for (route, who) in rows.take(MOST_ROWS) {
         let host = model
             .hosts
             .get(route.host)
@@ -64,10 +62,10 @@ fn routes(context: &Context<'_>, text: &mut String) {
             .collect();
         let layers = layers.join(", ");
         let (host, method) = (host.replace('|', ", "), method.replace('|', ", "));
-        let who = match who(context, route) {
+        let who = match who {
             _ if !says_who => String::new(),
             who if who.is_empty() => String::from(" anybody |"),
-            who => format!(" {} |", code(&who)),
+            who => format!(" {} |", code(who)),
         };
         // Writing into a string cannot fail.
         let _ = writeln!(

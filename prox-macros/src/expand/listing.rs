@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::Context;
@@ -10,11 +10,10 @@ use crate::{
     diag::line,
     model::Route,
     syntax::{
-        ast::{Env, Expr, Setup},
+        ast::{Env, Setup},
         calls::{each_expr, mentions},
         source::{source, target_text},
     },
-    vocab::{self, Slot},
 };
 
 /// The rows of `ROUTES`, as flat lists.
@@ -30,12 +29,12 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
     let mut known: HashMap<&[usize], usize> = HashMap::from([(chains_empty(), 0)]);
     let mut texts = Vec::new();
     let mut numbers = Vec::new();
-    for route in &model.routes {
+    for (route, who) in model.routes.iter().zip(&context.who) {
         let chain = *known.entry(&route.layers).or_insert_with(|| {
             chains.push(&route.layers);
             chains.len() - 1
         });
-        texts.extend(row(context, route).map(|text| Literal::string(&text)));
+        texts.extend(row(context, route, who).map(|text| Literal::string(&text)));
         numbers.extend([
             usize::from(route.exact),
             chain,
@@ -64,7 +63,7 @@ const fn chains_empty() -> &'static [usize] {
 }
 
 /// Host, path, methods, guard, target, and who may enter.
-fn row(context: &Context<'_>, route: &Route) -> [String; 6] {
+fn row(context: &Context<'_>, route: &Route, who: &str) -> [String; 6] {
     let host = context.model.hosts.get(route.host);
     [
         host.map_or_else(String::new, |host| host.label.clone()),
@@ -72,85 +71,9 @@ fn row(context: &Context<'_>, route: &Route) -> [String; 6] {
         route.label.clone(),
         guard_text(route),
         route.target.as_ref().map_or_else(String::new, target_text),
-        who(context, route),
+        who.to_owned(),
     ]
 }
-
-/// Who may enter, as far as the text tells: the layers that may decide it under `require auth`, and the words for it anywhere.
-pub(super) fn who(context: &Context<'_>, route: &Route) -> String {
-    let layers = route.layers.iter();
-    let layers = layers.filter_map(|layer| context.model.layers.get(*layer));
-    let deciding = layers.filter_map(|layer| {
-        let value = value_of(context, layer);
-        let is_word = value.only_ident().is_some_and(|name| {
-            vocab::is(Slot::Layer, &name.to_string())
-                && !context.model.names.is_own(&name.to_string())
-        });
-        let named = match value.tokens.as_slice() {
-            [TokenTree::Ident(name), TokenTree::Group(_)] if name == "admits" => true,
-            [TokenTree::Ident(name), ..] => AUTHENTICATORS.contains(&&*name.to_string()),
-            _ => false,
-        };
-        let plain = matches!(
-            value.tokens.first(),
-            Some(TokenTree::Ident(name)) if OTHERS.contains(&&*name.to_string())
-        );
-        (is_word || named || (route.required && !plain)).then(|| source(&layer.tokens))
-    });
-    let deciding: Vec<String> = deciding.collect();
-    deciding.join(", ")
-}
-
-/// What a layer is, if it is the name of a `let` line.
-fn value_of<'a>(context: &Context<'a>, layer: &'a Expr) -> &'a Expr {
-    let Some(name) = layer.only_ident() else {
-        return layer;
-    };
-    let setup = context.model.setup.iter();
-    let mut values = setup.filter_map(|setup| match setup {
-        Setup::Let(binding) => match binding.pattern.first() {
-            Some(TokenTree::Ident(own)) if own == name => Some(&binding.value),
-            _ => None,
-        },
-        Setup::Backend(_) => None,
-    });
-    values.next().unwrap_or(layer)
-}
-
-/// Types of ours that say who may enter.
-const AUTHENTICATORS: [&str; 7] = [
-    "ApiKeys",
-    "Basic",
-    "ClientCerts",
-    "ForwardAuth",
-    "Introspect",
-    "IpRules",
-    "Jwt",
-];
-
-/// Types of ours that do not.
-const OTHERS: [&str; 20] = [
-    "AccessLog",
-    "BodyLimit",
-    "Cache",
-    "Compress",
-    "Cors",
-    "Csrf",
-    "ErrorPages",
-    "Fallback",
-    "Headers",
-    "IdentityHeaders",
-    "InFlight",
-    "Maintenance",
-    "MapBody",
-    "OnFailure",
-    "RateLimit",
-    "Recover",
-    "RequestId",
-    "Require",
-    "SecurityHeaders",
-    "Validate",
-];
 
 /// The source text of a route's guard, or nothing.
 pub(super) fn guard_text(route: &Route) -> String {

@@ -11,9 +11,8 @@ use std::borrow::Cow;
 use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-use super::{Context, exprs};
+use super::{Context, exprs, who};
 use crate::{
-    model::names::Whose,
     syntax::{
         ast::{Backend, Expr},
         marks::{HOLE, Mark, Slot},
@@ -113,21 +112,15 @@ fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
             }
         }
         Mark::Value(slot, expr) => value(context, *slot, expr, out),
-        Mark::Expr(expr) if is_layer(context, expr) => word(Slot::Layer, expr.only_ident(), out),
+        Mark::Expr(expr) if who::is_word(&context.model.names, expr) => {
+            word(Slot::Layer, expr.only_ident(), out)
+        }
         Mark::Expr(expr) => {
             if let Some(tokens) = typed(context, &expr.tokens) {
                 expression(context, &tokens, false, out);
             }
         }
     }
-}
-
-/// Whether the expression is a word for a layer, and not a name of the user's.
-fn is_layer(context: &Context<'_>, expr: &Expr) -> bool {
-    expr.only_ident().is_some_and(|name| {
-        let name = name.to_string();
-        vocab::is(vocab::Slot::Layer, &name) && context.model.names.value(&name) != Whose::User
-    })
 }
 
 /// A word of Rust has its documentation, and cannot stand in a path.

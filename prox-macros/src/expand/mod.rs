@@ -11,6 +11,7 @@ mod order;
 mod setup;
 pub(crate) mod tables;
 mod warnings;
+mod who;
 pub(crate) mod words;
 
 use std::{
@@ -51,6 +52,8 @@ pub(crate) struct Context<'a> {
     places: HashMap<String, usize>,
     /// The policies of the language that are used by their names alone, each where it is first.
     policies: RefCell<BTreeMap<String, Ident>>,
+    /// Who may enter each route.
+    who: Vec<String>,
     owners: Owners<'a>,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Context<'a> {
             backends: Vec::new(),
             places: HashMap::new(),
             policies: RefCell::default(),
+            who: who::who(model),
             owners: Owners::new(model),
         };
         for setup in &model.setup {

@@ -10,6 +10,7 @@ use quote::quote_spanned;
 use super::{
     Context,
     exprs::{self, at, in_brackets},
+    who::is_word,
 };
 use crate::{
     around::bound_in,
@@ -219,18 +220,11 @@ pub(super) fn policy(
 /// A layer that is a word alone, if this is one.
 pub(super) fn layer(context: &Context<'_>, layer: &Expr) -> Option<TokenStream> {
     let name = layer.only_ident()?;
-    let text = name.to_string();
-    if !vocab::is(Slot::Layer, &text) {
-        return None;
-    }
-    match context.model.names.value(&text) {
-        Whose::User => None,
-        Whose::Word | Whose::Both(_) => Some(built_in(&text, name.span())),
-        Whose::Unknown => {
-            let module = quote_spanned!(at(name.span())=> scope);
-            Some(in_sight(name, &module, name.span()))
-        }
-    }
+    is_word(&context.model.names, layer).then(|| {
+        // The text may not tell all that the module has.
+        let module = quote_spanned!(at(name.span())=> scope);
+        in_sight(name, &module, name.span())
+    })
 }
 
 /// What the user has under the name of a policy. Only its type can tell that it is one.

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, TokenTree};
 
 use super::names::Names;
 use crate::{
-    around::MIDDLEWARE,
+    around,
     diag::Diagnostics,
     syntax::{
         calls::{is_in_path, is_method},
@@ -50,7 +50,7 @@ pub(crate) fn unimported(names: &Names, tokens: &[TokenTree], place: usize) -> O
         return None;
     }
     let text = name.to_string();
-    let middleware = MIDDLEWARE.contains(&&*text);
+    let middleware = around::middleware(&text).is_some();
     let known = middleware || OPTIONS.contains(&&*text);
     (known && lacks(names, &text)).then_some(Unimported { middleware })
 }

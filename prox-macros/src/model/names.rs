@@ -104,6 +104,16 @@ impl Names {
         self.around.ty(name).is_some()
     }
 
+    /// Whether a type of the user has the name, and not one of `prox` that is imported.
+    pub(crate) fn is_own_type(&self, name: &str) -> bool {
+        self.around.is_own_type(name)
+    }
+
+    /// Whether the name of a layer is the word, as far as the text tells. The user's can be a closure or a function as well.
+    pub(crate) fn is_layer_word(&self, name: &str) -> bool {
+        !self.is_own(name) && !self.around.has_value(name)
+    }
+
     /// What stands beside the gateway under the name of a type.
     pub(crate) fn around(&self) -> &Around {
         &self.around

@@ -165,10 +165,7 @@ fn literals_outside_of_their_domain_are_told_so_once() {
             ".preserve_host_if(\"yes\")",
             "`preserve_host_if` takes `true` or `false`, and `\"yes\"` is a string",
         ),
-        (
-            ".http2_if(-5s)",
-            "`-5s` is less than 0",
-        ),
+        (".http2_if(-5s)", "`-5s` is less than 0"),
         (".http2_if()", "`http2_if` takes `true` or `false`"),
         (
             ".sticky(Sticky::cookie(\"a\").secure(1))",

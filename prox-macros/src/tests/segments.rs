@@ -124,7 +124,10 @@ fn a_route_with_the_same_guard_for_what_both_lists_have_goes_first() {
         ("|r| f(r)", "if |r| g(r)"),
     ] {
         let tie = with(guard, before);
-        assert!(tie[0].contains("would match both"), "{guard} {before} {tie:?}");
+        assert!(
+            tie[0].contains("would match both"),
+            "{guard} {before} {tie:?}"
+        );
     }
 }
 

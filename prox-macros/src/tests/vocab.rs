@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use crate::vocab::{Slot, WORDS};
+use crate::{
+    around::MIDDLEWARE,
+    vocab::{Slot, WORDS},
+};
 
 fn read(file: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
@@ -66,6 +69,77 @@ fn each_word_of_a_place_is_documented_in_the_module_of_the_place() {
             );
         }
     }
+}
+
+#[test]
+fn the_middleware_is_what_the_module_exports() {
+    /// What else it exports: traits, parts of layers, and what layers are made of.
+    const OTHERS: [&str; 51] = [
+        "About",
+        "Admits",
+        "Allowing",
+        "Answer",
+        "AnyOrigin",
+        "Ask",
+        "Audience",
+        "Authenticate",
+        "AuthenticateExt",
+        "Authenticator",
+        "ByClaim",
+        "ByPrincipal",
+        "ClientNetwork",
+        "Decision",
+        "Declares",
+        "Denied",
+        "Denying",
+        "Everyone",
+        "Key",
+        "KeyDigest",
+        "KeyFile",
+        "KeyParts",
+        "KeyRole",
+        "KeyStore",
+        "KeyText",
+        "LimitKey",
+        "LimitStore",
+        "ListedOrigins",
+        "Local",
+        "NoAudience",
+        "OfRequest",
+        "OfResponse",
+        "OneHost",
+        "Optional",
+        "Or",
+        "Param",
+        "PerRoute",
+        "Public",
+        "Rate",
+        "Redis",
+        "RequestIdValue",
+        "RequireClaim",
+        "Role",
+        "ServiceHandler",
+        "Shared",
+        "StoreGuard",
+        "Subdomains",
+        "Switch",
+        "UpstreamAuth",
+        "Verdict",
+        "WhenDown",
+    ];
+    let facade = read("prox/src/lib.rs");
+    let (_, module) = facade.split_once("pub mod middleware {").unwrap();
+    let (module, _) = module.split_once("\n}\n").unwrap();
+    let text = module.to_owned() + &read("prox-runtime/src/middleware/mod.rs");
+    let exports = text.split("pub use ").skip(1);
+    let exports = exports.filter_map(|rest| rest.split(';').next());
+    let names = exports.flat_map(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let types: BTreeSet<&str> = names
+        .filter(|n| n.starts_with(char::is_uppercase))
+        .collect();
+    let ours = MIDDLEWARE.iter().map(|known| known.name);
+    let known: BTreeSet<&str> = ours.chain(OTHERS).collect();
+    assert_eq!(types, known);
 }
 
 #[test]

@@ -141,9 +141,8 @@ impl Guard {
     /// in a guard without many cookies than in one without any.
     fn is_within(&self, other: &Self) -> bool {
         let none = self.tests.get(&cookies()) == Some(&Test::Absent);
-        let lacks = |key: &Key, test: &Test| {
-            none && matches!(key, Key::Cookie(_)) && *test == Test::Absent
-        };
+        let lacks =
+            |key: &Key, test: &Test| none && matches!(key, Key::Cookie(_)) && *test == Test::Absent;
         !other.opaque
             && other
                 .tests

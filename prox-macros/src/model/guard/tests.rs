@@ -243,9 +243,7 @@ fn a_request_without_cookies_lacks_each_cookie() {
     let none = guard(r#"header("cookie").absent()"#);
     let lacks = guard(r#"cookie("c").absent()"#);
     assert!(none.is_covered(&[&lacks]));
-    assert!(none.is_covered(&[&guard(
-        r#"cookie("c").absent().and(cookie("d").absent())"#
-    )]));
+    assert!(none.is_covered(&[&guard(r#"cookie("c").absent().and(cookie("d").absent())"#)]));
     assert!(!lacks.is_covered(&[&none]));
     assert!(!none.is_covered(&[&guard(r#"query("c").absent()"#)]));
 }

@@ -1,0 +1,53 @@
+//! What `prox::middleware` has for `with [..]`.
+
+/// A type that makes a layer.
+pub(crate) struct Middleware {
+    pub(crate) name: &'static str,
+    /// Whether it decides who may enter.
+    pub(crate) decides: bool,
+}
+
+const fn other(name: &'static str) -> Middleware {
+    Middleware {
+        name,
+        decides: false,
+    }
+}
+
+const fn decides(name: &'static str) -> Middleware {
+    Middleware {
+        name,
+        decides: true,
+    }
+}
+
+/// Sorted by name. A test compares them with what the module exports.
+pub(crate) const MIDDLEWARE: [Middleware; 22] = [
+    other("AccessLog"),
+    decides("ApiKeys"),
+    decides("Basic"),
+    other("BodyLimit"),
+    decides("ClientCerts"),
+    other("Compress"),
+    other("Cors"),
+    other("Csrf"),
+    other("ErrorPages"),
+    other("Fallback"),
+    other("Headers"),
+    other("IdentityHeaders"),
+    other("InFlight"),
+    decides("IpRules"),
+    decides("Jwt"),
+    other("Maintenance"),
+    other("OnFailure"),
+    other("RateLimit"),
+    other("Recover"),
+    other("RequestId"),
+    other("Require"),
+    other("SecurityHeaders"),
+];
+
+/// The middleware of this name.
+pub(crate) fn middleware(name: &str) -> Option<&'static Middleware> {
+    MIDDLEWARE.iter().find(|known| known.name == name)
+}
