@@ -150,14 +150,10 @@ async fn no_client_claims_it_in_trailers() {
             }
             fields.append("x-sum", HeaderValue::from_static("1"));
             let frames = [data("hello"), Ok(Frame::trailers(fields))];
-            let mut request = http::Request::builder()
+            let request = speaks
+                .request(path)
                 .method("POST")
-                .header("te", "trailers");
-            request = match speaks {
-                Speaks::Http1 => request.uri(path).header("host", "gateway.test"),
-                Speaks::Http2 => request.uri(format!("http://gateway.test{path}")),
-            };
-            let request = request
+                .header("te", "trailers")
                 .header("trailer", format!("{}, x-sum", names.join(", ")))
                 .body(body(Frames(frames.into_iter())));
             let mut client = HyperClient::speaking(speaks, gateway.address()).await;

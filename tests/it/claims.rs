@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use http_body_util::Empty;
 use prox::{Handler, Next, Request, RequestExt, Response, middleware::RequestId};
@@ -70,7 +70,7 @@ fn nothing() -> RequestBody {
 
 async fn get_with(speaks: Speaks, gateway: &Served, names: &[String]) -> u16 {
     let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-    let mut request = request(speaks, "/");
+    let mut request = speaks.request("/");
     for name in names {
         request = request.header(name, "evil");
     }
@@ -81,14 +81,6 @@ async fn get_with(speaks: Speaks, gateway: &Served, names: &[String]) -> u16 {
         .expect("an answer")
         .status()
         .into()
-}
-
-fn request(speaks: Speaks, path: &str) -> http::request::Builder {
-    let request = HttpRequest::builder();
-    match speaks {
-        Speaks::Http1 => request.uri(path).header("host", "gateway.test"),
-        Speaks::Http2 => request.uri(format!("http://gateway.test{path}")),
-    }
 }
 
 #[tokio::test]
@@ -138,7 +130,8 @@ async fn a_stranger_claims_nothing_in_trailers() {
                 fields.append("cookie", HeaderValue::from_static("a=1"));
                 let announced = format!("{}, x-sum, cookie", names.join(", "));
                 let frames = [data("hello"), Ok(Frame::trailers(fields))];
-                let post = request(speaks, path)
+                let post = speaks
+                    .request(path)
                     .method("POST")
                     .header("te", "trailers")
                     .header("trailer", announced)
@@ -346,7 +339,7 @@ async fn an_answer_takes_away_nothing_that_a_layer_sets() {
     for speaks in [Speaks::Http1, Speaks::Http2] {
         let mut client = HyperClient::speaking(speaks, gateway.address()).await;
         for path in ["/", "/own"] {
-            let get = request(speaks, path).body(nothing()).unwrap();
+            let get = speaks.request(path).body(nothing()).unwrap();
             let response = client.send(get).await.unwrap();
             let fields = response.headers();
             assert_eq!(fields["x-layer"], "1", "{speaks:?} {path}");
@@ -405,7 +398,7 @@ async fn a_request_has_one_length_written_anew() {
         (Speaks::Http2, &["05", "5", "0000005"]),
     ] {
         for path in ["/", "/own"] {
-            let mut post = request(speaks, path).method("POST");
+            let mut post = speaks.request(path).method("POST");
             for length in lengths {
                 post = post.header("content-length", *length);
             }
@@ -463,10 +456,7 @@ async fn a_response_has_one_length_written_anew() {
                 if (method, path) == ("HEAD", "/") {
                     continue;
                 }
-                let get = request(speaks, path)
-                    .method(method)
-                    .body(nothing())
-                    .unwrap();
+                let get = speaks.request(path).method(method).body(nothing()).unwrap();
                 let mut client = HyperClient::speaking(speaks, gateway.address()).await;
                 let response = client.send(get).await.unwrap();
                 let lengths = response.headers().get_all("content-length");
@@ -493,7 +483,8 @@ async fn an_embedded_gateway_lets_a_stranger_claim_no_more() {
         fields.append("x-sum", HeaderValue::from_static("1"));
         fields.append("x_real.ip", HeaderValue::from_static("6.6.6.6"));
         let frames = [data("hello"), Ok(Frame::trailers(fields))];
-        request(Speaks::Http1, "/")
+        Speaks::Http1
+            .request("/")
             .method("POST")
             .header("connection", "close, X-User")
             .header("x-user", "mallory")

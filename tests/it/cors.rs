@@ -52,11 +52,7 @@ pub(crate) async fn send(
     fields: &[(&str, &str)],
 ) -> http::Response<hyper::body::Incoming> {
     let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-    let mut request = http::Request::builder().method(method);
-    request = match speaks {
-        Speaks::Http1 => request.uri(target).header("host", "gateway.test"),
-        Speaks::Http2 => request.uri(format!("http://gateway.test{target}")),
-    };
+    let mut request = speaks.request(target).method(method);
     for (name, value) in fields {
         request = request.header(*name, *value);
     }

@@ -29,13 +29,10 @@ async fn post(
     kind: &str,
 ) -> http::Response<hyper::body::Incoming> {
     let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-    let request = http::Request::builder()
+    let request = speaks
+        .request("/")
         .method("POST")
         .header("content-type", kind);
-    let request = match speaks {
-        Speaks::Http1 => request.uri("/").header("host", "gateway.test"),
-        Speaks::Http2 => request.uri("http://gateway.test/"),
-    };
     let content = if length {
         text(content)
     } else {

@@ -237,16 +237,9 @@ async fn entered(
     speaks: Speaks,
     gateway: &Served,
 ) -> (HyperClient, http::Response<hyper::body::Incoming>) {
-    let uri = match speaks {
-        Speaks::Http1 => "/",
-        Speaks::Http2 => "http://gateway.test/",
-    };
     loop {
         let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-        let mut request = http::Request::builder().uri(uri);
-        if speaks == Speaks::Http1 {
-            request = request.header("host", "gateway.test");
-        }
+        let request = speaks.request("/");
         let request = request.body(body(http_body_util::Empty::new()));
         let response = client.send(request.expect("a request")).await;
         let response = response.expect("a head");

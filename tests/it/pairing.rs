@@ -63,11 +63,7 @@ impl Pair {
     }
 
     fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let builder = Request::builder().method(method);
-        match self.version {
-            Speaks::Http1 => builder.uri(path).header("host", "gateway.test"),
-            Speaks::Http2 => builder.uri(format!("http://gateway.test{path}")),
-        }
+        self.version.request(path).method(method)
     }
 
     async fn send(&mut self, request: Request<RequestBody>) -> Response<Incoming> {

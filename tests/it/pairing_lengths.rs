@@ -104,11 +104,11 @@ async fn ask(
     method: &str,
     path: &str,
 ) -> Response<Incoming> {
-    let request = match front {
-        Speaks::Http1 => Request::builder().uri(path).header("host", "gateway.test"),
-        Speaks::Http2 => Request::builder().uri(format!("http://gateway.test{path}")),
-    };
-    let request = request.method(method).body(body(Empty::new())).unwrap();
+    let request = front
+        .request(path)
+        .method(method)
+        .body(body(Empty::new()))
+        .unwrap();
     client.send(request).await.expect("an answer")
 }
 
@@ -201,10 +201,7 @@ async fn a_request_without_content_gets_none() {
                     if says && length.is_none() {
                         continue;
                     }
-                    let mut request = match front {
-                        Speaks::Http1 => Request::builder().uri("/").header("host", "gateway.test"),
-                        Speaks::Http2 => Request::builder().uri("http://gateway.test/"),
-                    };
+                    let mut request = front.request("/");
                     if let Some(length) = length {
                         request = request.header("content-length", length);
                     }

@@ -228,6 +228,17 @@ pub enum Speaks {
     Http2,
 }
 
+impl Speaks {
+    /// The head of a request to the host `gateway.test`, as a client of the version writes it.
+    pub fn request(self, target: &str) -> http::request::Builder {
+        let request = http::Request::builder();
+        match self {
+            Self::Http1 => request.uri(target).header("host", "gateway.test"),
+            Self::Http2 => request.uri(format!("http://gateway.test{target}")),
+        }
+    }
+}
+
 /// One connection of hyper's client.
 #[derive(Debug)]
 pub struct HyperClient {

@@ -1,6 +1,6 @@
 //! Another answer where no upstream was reached.
 
-use std::{fmt, future::Future};
+use std::fmt;
 
 use http::Method;
 use http_body::Body as _;
@@ -45,17 +45,15 @@ impl Fallback {
 }
 
 impl Middleware for Fallback {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        async move {
-            let repeats = may_repeat(&req);
-            let (parts, body) = req.into_parts();
-            let again = repeats.then(|| Request::from_parts(parts.clone(), Body::empty()));
-            let response = next.run(Request::from_parts(parts, body)).await;
-            let failure = response.extensions().get().copied();
-            match again {
-                Some(req) if failure.is_some_and(was_not_reached) => self.0.call(req).await,
-                _ => response,
-            }
+    async fn handle(&self, req: Request, next: Next) -> Response {
+        let repeats = may_repeat(&req);
+        let (parts, body) = req.into_parts();
+        let again = repeats.then(|| Request::from_parts(parts.clone(), Body::empty()));
+        let response = next.run(Request::from_parts(parts, body)).await;
+        let failure = response.extensions().get().copied();
+        match again {
+            Some(req) if failure.is_some_and(was_not_reached) => self.0.call(req).await,
+            _ => response,
         }
     }
 }

@@ -198,6 +198,10 @@ struct Access<'a> {
     shared: Option<shared::Store<'a>>,
 }
 
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(clippy::unused_async, reason = "only a store is waited for")
+)]
 impl Access<'_> {
     async fn take(&self, asked: &Asked) -> Verdict {
         #[cfg(feature = "redis")]
