@@ -1,9 +1,9 @@
-//! The order of layers at start, for layers whose types say nothing. It is the same table as that of the types.
+//! The order of layers at start, for layers whose types say nothing. It reads the table of the types.
 
-use super::Role;
+use super::{Role, rules};
 
-/// Who has been let in up to a place of a chain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who has been let in up to a place of a chain. A layer can only raise it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Entry {
     /// Anybody, since no layer says anything of it.
     #[default]
@@ -30,6 +30,24 @@ pub(crate) struct State {
     /// Whether a layer has asked who the caller is.
     asked: bool,
     cached: bool,
+}
+
+/// The row of a role: what it asks of its place, and what it does.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of the table"
+)]
+pub(super) struct Needs {
+    pub(super) says_who: bool,
+    pub(super) keyed: bool,
+    pub(super) preflights: bool,
+    pub(super) public: bool,
+    pub(super) turns_away: bool,
+    /// The lowest entry behind it.
+    pub(super) entry: Entry,
+    pub(super) asks: bool,
+    pub(super) caches: bool,
 }
 
 /// What is wrong with the place of a layer.
@@ -69,31 +87,25 @@ impl State {
     /// The state behind one more layer, and what is wrong with its place.
     pub(crate) fn step(self, role: Role) -> (Self, Option<Fault>) {
         let known = self.entry == Entry::Known;
-        let needs_identity = matches!(role, Role::NeedsIdentity | Role::Requires);
-        let turns_away = matches!(
-            role,
-            Role::Authenticates | Role::Admits | Role::Requires | Role::Caches
-        );
-        let fault = match role {
-            _ if needs_identity && !self.asked => Some(Fault::NobodySaysWho),
-            Role::KeyedByClient if !known => Some(Fault::AnybodyChooses),
-            Role::Preflights if known => Some(Fault::PreflightTurnedAway),
-            Role::Public if known => Some(Fault::PublicBehind),
-            _ if turns_away && self.cached => Some(Fault::CacheBefore),
-            _ => None,
+        let row = rules::row(role);
+        let fault = if row.says_who && !self.asked {
+            Some(Fault::NobodySaysWho)
+        } else if row.keyed && !known {
+            Some(Fault::AnybodyChooses)
+        } else if row.preflights && known {
+            Some(Fault::PreflightTurnedAway)
+        } else if row.public && known {
+            Some(Fault::PublicBehind)
+        } else if row.turns_away && self.cached {
+            Some(Fault::CacheBefore)
+        } else {
+            None
         };
-        let mut next = self;
-        match role {
-            Role::Authenticates | Role::Requires => {
-                next.entry = Entry::Known;
-                next.asked = true;
-            }
-            Role::Identifies => next.asked = true,
-            Role::Admits if !known => next.entry = Entry::Admitted,
-            Role::Public if self.entry == Entry::Open => next.entry = Entry::Public,
-            Role::Caches => next.cached = true,
-            _ => {}
-        }
+        let next = Self {
+            entry: self.entry.max(row.entry),
+            asked: self.asked || row.asks,
+            cached: self.cached || row.caches,
+        };
         (next, fault)
     }
 }

@@ -1,13 +1,15 @@
-//! The same table for the types of layers: what the expansion of a gateway asks while it compiles.
+//! The table of the roles, for the types of layers: what the expansion of a gateway asks while it compiles. The order at start
+//! reads the same rows as values.
 //!
 //! Each rule is a direct bound of [`step`], since a compiler shows the texts of direct bounds alone. What comes out of a step
 //! is there whatever the rules say, so that no error follows from another.
 
 use std::marker::PhantomData;
 
+use super::order::{Entry, Needs};
 use super::{
     Admits, Authenticates, Caches, Declares, Identifies, IsRole, KeyedByClient, NeedsIdentity,
-    Plain, Preflights, Public, Requires,
+    Plain, Preflights, Public, Requires, Role,
 };
 
 /// No layer says who may enter.
@@ -68,7 +70,46 @@ macro_rules! rows {
             type Asks = $asks;
             type Caches = $caches;
         }
-    )*};
+    )*
+
+        /// The row of a role as a value, for the order at start.
+        pub(super) fn row(role: Role) -> Needs {
+            match role {$(
+                Role::$role => Needs {
+                    says_who: value!($who),
+                    keyed: value!($keyed),
+                    preflights: value!($preflights),
+                    public: value!($public),
+                    turns_away: value!($turns),
+                    entry: value!($entry),
+                    asks: value!($asks),
+                    caches: value!($caches),
+                },
+            )*}
+        }
+    };
+}
+
+/// A cell of a row as a value. [`Keep`] is the lowest entry, which changes none.
+macro_rules! value {
+    (Yes) => {
+        true
+    };
+    (No) => {
+        false
+    };
+    (Keep) => {
+        Entry::Open
+    };
+    (LetIn) => {
+        Entry::Public
+    };
+    (Admitted) => {
+        Entry::Admitted
+    };
+    (Known) => {
+        Entry::Known
+    };
 }
 
 /// Leaves it as it is.
