@@ -53,14 +53,10 @@ impl Claim {
 
     /// The value at a path of names with `.` between them; a whole name comes first.
     pub fn get(&self, path: &str) -> Option<&Self> {
-        let Self::Object(values) = self else {
-            return None;
-        };
-        if let Some(value) = values.get(path) {
-            return Some(value);
+        match self {
+            Self::Object(values) => at(values, path),
+            _ => None,
         }
-        let (first, rest) = path.split_once('.')?;
-        values.get(first)?.get(rest)
     }
 
     /// Whether it is this text, or a list that has it.
@@ -123,6 +119,15 @@ impl Claim {
             }
         }
     }
+}
+
+/// The value at a path of names with `.` between them; a whole name comes first.
+pub(super) fn at<'v>(values: &'v BTreeMap<String, Claim>, path: &str) -> Option<&'v Claim> {
+    if let Some(value) = values.get(path) {
+        return Some(value);
+    }
+    let (first, rest) = path.split_once('.')?;
+    values.get(first)?.get(rest)
 }
 
 /// A string of JSON in ASCII (RFC 8259, 7).

@@ -112,11 +112,7 @@ impl Principal {
     ///
     /// A claim whose whole name is the path comes first: `https://example.com/tenant` has dots in its name.
     pub fn claim(&self, path: &str) -> Option<&Claim> {
-        if let Some(claim) = self.0.claims.get(path) {
-            return Some(claim);
-        }
-        let (first, rest) = path.split_once('.')?;
-        self.0.claims.get(first)?.get(rest)
+        claim::at(&self.0.claims, path)
     }
 
     /// All claims by their names.
