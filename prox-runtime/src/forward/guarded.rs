@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::claims::folded;
+use super::{
+    claims::{WRITTEN, folded},
+    headers::HOP_BY_HOP,
+};
 
 /// The names that layers write, in the form in which names are compared: letters and digits alone, in lower case.
 #[derive(Clone, Debug)]
@@ -66,32 +69,13 @@ pub(crate) fn problem(name: &HeaderName) -> Option<&'static str> {
     {
         return Some("it carries the credentials of clients");
     }
-    if [
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "forwarded",
-    ]
-    .into_iter()
-    .any(is)
-    {
+    if WRITTEN.into_iter().any(is) {
         return Some("the gateway writes it");
     }
-    let frames = [
-        "host",
-        "connection",
-        "keep-alive",
-        "transfer-encoding",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "origin",
-        "range",
-        "via",
-    ];
+    let frames = ["host", "te", "trailer", "expect", "origin", "range", "via"];
+    let hops = HOP_BY_HOP.iter().map(|(_, hop)| hop.as_str());
     let content = folded(name.as_str()).take(7).eq(folded("content"));
-    if frames.into_iter().any(is) || content {
+    if frames.into_iter().chain(hops).any(is) || content {
         return Some("it belongs to the message itself");
     }
     None
@@ -161,6 +145,14 @@ mod tests {
             "forwarded",
             "x_forwarded_for",
             "-",
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "transfer-encoding",
+            "upgrade",
+            "http2-settings",
         ] {
             assert!(problem(&named(name)).is_some(), "{name}");
         }

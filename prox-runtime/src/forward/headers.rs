@@ -41,7 +41,7 @@ mod field {
 }
 
 /// Fields that belong to one connection, and never pass.
-const HOP_BY_HOP: [(u16, HeaderName); 8] = [
+pub(super) const HOP_BY_HOP: [(u16, HeaderName); 8] = [
     (field::CONNECTION, header::CONNECTION),
     (field::KEEP_ALIVE, KEEP_ALIVE),
     (field::PROXY_CONNECTION, PROXY_CONNECTION),

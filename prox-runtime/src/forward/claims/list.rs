@@ -1,5 +1,5 @@
 /// The fields that the gateway writes itself.
-pub(super) const WRITTEN: [&str; 4] = [
+pub(in crate::forward) const WRITTEN: [&str; 4] = [
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",

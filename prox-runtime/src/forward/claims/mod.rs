@@ -11,6 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 
 use self::list::CLAIMS;
+pub(super) use self::list::WRITTEN;
 use crate::client::Client;
 
 /// The beginnings of all claims, to tell other names apart from them.
@@ -78,7 +79,7 @@ pub(crate) fn read<N: AsRef<str>>(
 fn one(text: &str) -> Result<HeaderName, String> {
     let name = HeaderName::from_bytes(text.as_bytes())
         .map_err(|_| "is not the name of a field".to_owned())?;
-    if list::WRITTEN
+    if WRITTEN
         .iter()
         .any(|written| matches(name.as_str(), written))
     {
