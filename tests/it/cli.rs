@@ -118,6 +118,9 @@ prox::gateway! {
     "/query" if query("v").is("2") => files,
     "/from" if client_ip().within("10.0.0.0/8") => files,
     "/closure" if |_: &prox::Parts| true => files,
+    "/beta" if header("x-beta").exists() => files,
+    "/claimed" if header("x-real-ip").exists() => files,
+    "/hop" if header("keep-alive").exists() => files,
 }
 
 #[test]
@@ -150,6 +153,24 @@ fn encoded_slashes_layers_and_clients_are_explained() {
     assert!(from(Some("10.1.2.3")).route().is_some());
     assert_eq!(from(Some("192.0.2.1")).status().unwrap(), 404);
     assert_eq!(from(None).status().unwrap(), 404);
+    // A URL that no request can have is refused, and no guard is asked.
+    assert_eq!(explain("/query?v=2 x").status().unwrap(), 400);
+    // Guards see what the gateway leaves of the headers.
+    let with = |url: &str, names: &[(&'static str, &'static str)]| {
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in names {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        let explained = description.explain_with("GET", url, &headers, None);
+        explained.status().map(|status| status.as_u16())
+    };
+    assert_eq!(with("/beta", &[("x-beta", "1")]), None);
+    assert_eq!(with("/claimed", &[("x-real-ip", "192.0.2.1")]), Some(404));
+    assert_eq!(with("/hop", &[("keep-alive", "timeout=5")]), Some(404));
+    let listed = [("x-beta", "1"), ("connection", "x-beta")];
+    assert_eq!(with("/beta", &listed), Some(404));
+    let lengths = [("content-length", "1"), ("content-length", "2")];
+    assert_eq!(with("/query?v=2", &lengths), Some(400));
     let closure = description.explain_with("GET", "/closure", &http::HeaderMap::new(), None);
     assert!(
         closure

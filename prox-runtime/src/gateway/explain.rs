@@ -2,14 +2,17 @@
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority};
+use http::{HeaderMap, Method, StatusCode, Uri, Version, header, uri::Authority};
 
 use super::{Gateway, IntoGateway, MAX_URI};
 use crate::{
     body::Body,
     client::Client,
     error::{Failure, Result},
-    forward::{host, path},
+    forward::{
+        headers::{self, Present},
+        host, path,
+    },
     handler::Request,
     route::{Explanation, Known, Routes, Table, Variables},
 };
@@ -69,6 +72,9 @@ impl Description {
 
     /// The same for a request with these headers, from this address, so that guards are decided, but for closures. A `Host` among
     /// the headers counts where `url` is a path.
+    ///
+    /// Fields that the gateway removes from the request of a client, such as what only a trusted proxy may claim, are removed
+    /// here too. Fields that its layers write for upstreams are not: the description does not have the layers.
     ///
     /// ```
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
@@ -146,12 +152,14 @@ fn explained(
     };
     let (mut parts, _) = Request::new(Body::empty()).into_parts();
     parts.method = asked.method.clone();
-    if let Ok(uri) = asked.target.parse() {
-        parts.uri = uri;
-    }
+    parts.uri = asked.target.clone();
     if let Some((headers, from)) = whole {
-        parts.headers = headers.clone();
         let client = Client::new(from.map(|ip| (ip, 0).into()));
+        parts.headers = headers.clone();
+        let present = Present::of_client(&parts.headers);
+        if let Err(failure) = headers::admit(&mut parts.headers, present, &client) {
+            return Explanation::refused(method, url, failure);
+        }
         parts.extensions.insert(Arc::new(client));
     }
     let known = Known {
@@ -188,7 +196,7 @@ struct Asked {
     path: String,
     slashes: bool,
     /// The path with the query.
-    target: String,
+    target: Uri,
 }
 
 fn read(method: &str, url: &str, headers: Option<&HeaderMap>) -> Result<Asked, Failure> {
@@ -210,7 +218,9 @@ fn read(method: &str, url: &str, headers: Option<&HeaderMap>) -> Result<Asked, F
     Ok(Asked {
         method,
         host,
-        target: format!("{path}{mark}{query}"),
+        target: format!("{path}{mark}{query}")
+            .parse()
+            .map_err(|_| Failure::MalformedRequest)?,
         path,
         slashes,
     })
@@ -287,6 +297,8 @@ mod tests {
             "http://a b/",
             "http:///x",
             "http://a:99999/",
+            "/a?b c",
+            "/a?b=\u{7f}",
         ] {
             assert_eq!(place(url), Err(Failure::MalformedRequest), "{url}");
         }
