@@ -51,6 +51,11 @@ impl Declares for UpstreamAuth {
     type Role = role::Admits;
 }
 
+/// Whether a layer is one of the words that do nothing to a request, so that a gateway can leave it out.
+pub(crate) fn is_word(layer: &Layer) -> bool {
+    layer.is::<Public>() || layer.is::<UpstreamAuth>()
+}
+
 /// A layer of which the user says that it turns callers away: see [`admits`].
 #[derive(Clone, Debug)]
 pub struct Admits(Layer);
@@ -107,6 +112,33 @@ mod tests {
         for layer in [public.into_layer(), upstream_auth.into_layer()] {
             let chain = layer.wrap(BoxHandler::new(handler(|_| async { "inside" })));
             assert_eq!(chain.call(Request::new(Body::empty())).await.status(), 200);
+        }
+    }
+
+    #[test]
+    fn a_word_is_known_by_its_type_alone() {
+        /// Says of itself what `public` says.
+        struct Pretends;
+
+        impl Middleware for Pretends {
+            async fn handle(&self, _: Request, _: Next) -> Response {
+                Response::new(Body::empty())
+            }
+
+            fn about(&self, about: &mut About) {
+                public.about(about);
+            }
+        }
+        for word in [public.into_layer(), upstream_auth.into_layer()] {
+            assert!(is_word(&word) && is_word(&word.with_role(Role::Public)));
+        }
+        for other in [
+            Pretends.into_layer(),
+            admits(Pretends).into_layer(),
+            Pretends.into_layer().with_role(Role::Public),
+            tower::layer::util::Identity::new().into_layer(),
+        ] {
+            assert!(!is_word(&other));
         }
     }
 

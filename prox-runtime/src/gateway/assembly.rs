@@ -17,6 +17,7 @@ use super::{
     target::Kind,
 };
 use crate::{
+    auth::is_word,
     cluster::{Background, Cluster, upstream},
     env::{FromEnv, List, Reader},
     error::{Error, Result},
@@ -367,10 +368,12 @@ fn status_of(number: u32) -> u16 {
     u16::try_from(number).unwrap_or(0)
 }
 
+/// A word such as `public` does nothing to a request, and so does not stand before the target.
 fn end(target: Target, layers: &[Layer]) -> End {
+    let layers: Vec<Layer> = layers.iter().filter(|&l| !is_word(l)).cloned().collect();
     match target.0 {
         Kind::Proxy(proxy) if layers.is_empty() => End::Proxy(proxy),
-        _ => End::Chain(wrap(target.into_handler(), layers)),
+        _ => End::Chain(wrap(target.into_handler(), &layers)),
     }
 }
 
@@ -398,5 +401,32 @@ impl fmt::Debug for Assembly {
             .field("routes", &self.routes.len())
             .field("problems", &self.problems)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::{admits, public, upstream_auth},
+        handler::{Request, Response},
+        middleware::{IntoLayer, Next},
+    };
+
+    #[tokio::test]
+    async fn words_leave_a_proxied_route_on_its_short_way_and_layers_do_not() {
+        async fn passes(req: Request, next: Next) -> Response {
+            next.run(req).await
+        }
+        let is_short = |layers: &[Layer]| {
+            let cluster = upstream("http://127.0.0.1:1").build("users").unwrap();
+            matches!(end(cluster.into_target("").unwrap(), layers), End::Proxy(_))
+        };
+        let words = [public.into_layer(), upstream_auth.into_layer()];
+        assert!(is_short(&[]) && is_short(&words));
+        for layer in [passes.into_layer(), admits(passes).into_layer()] {
+            let [one, other] = words.clone();
+            assert!(!is_short(&[one, layer, other]));
+        }
     }
 }

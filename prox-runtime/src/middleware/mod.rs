@@ -32,6 +32,7 @@ mod security_headers;
 mod tower;
 
 use std::{
+    any::TypeId,
     convert::Infallible,
     fmt,
     future::Future,
@@ -198,6 +199,12 @@ trait Wrap: Send + Sync {
     fn about(&self, about: &mut About) {
         let _ = about;
     }
+
+    /// Whether it is a middleware of this type.
+    fn is(&self, kind: TypeId) -> bool {
+        let _ = kind;
+        false
+    }
 }
 
 /// A layer of any form, ready to be put before handlers; cloning it is cheap, and clones share their state.
@@ -218,6 +225,11 @@ impl Layer {
     /// The same layer, with this role whatever it says.
     pub(crate) fn with_role(&self, role: Role) -> Self {
         Self(Arc::new(WithRole(self.clone(), role)))
+    }
+
+    /// Whether it is a middleware of this type. The layer itself cannot pretend to be of another type.
+    pub(crate) fn is<T: Middleware>(&self) -> bool {
+        self.0.is(TypeId::of::<T>())
     }
 
     /// What the layer says of itself.
@@ -259,6 +271,10 @@ impl Wrap for WithRole {
         self.0.0.about(about);
         about.role(self.1);
     }
+
+    fn is(&self, kind: TypeId) -> bool {
+        self.0.0.is(kind)
+    }
 }
 
 /// Whatever may stand in `with [..]`; the marker `M` tells the forms apart and is always inferred.
@@ -299,6 +315,10 @@ impl<T: Middleware> Wrap for NativeLayer<T> {
 
     fn about(&self, about: &mut About) {
         self.0.about(about);
+    }
+
+    fn is(&self, kind: TypeId) -> bool {
+        kind == TypeId::of::<T>()
     }
 }
 
