@@ -12,6 +12,8 @@ mod cluster;
 mod connect;
 mod env;
 mod error;
+#[cfg(feature = "auth")]
+mod expiring;
 mod forward;
 #[cfg(feature = "http2")]
 mod frames;
@@ -26,6 +28,8 @@ mod observe;
 mod pool;
 mod proxy;
 mod replay;
+#[cfg(any(feature = "auth", feature = "tls"))]
+mod reread;
 mod respond;
 mod route;
 mod secret;

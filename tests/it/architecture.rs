@@ -11,6 +11,8 @@ use std::{
 const RUNTIME: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
+    ("expiring", &[]),
+    ("reread", &[]),
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
@@ -18,7 +20,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
     ("vars", &[]),
-    ("tls", &["error", "stream", "sync"]),
+    ("tls", &["error", "reread", "stream", "sync"]),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
     ("watch", &["error", "sync"]),
@@ -54,10 +56,12 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "body",
             "client",
             "error",
+            "expiring",
             "handler",
             "identity",
             "middleware",
             "network",
+            "reread",
             "respond",
             "route",
             "sync",
@@ -97,6 +101,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
+            "auth",
             "body",
             "client",
             "cluster",

@@ -157,9 +157,7 @@ impl Authenticate for ClientCerts {
     }
 
     fn about(&self, about: &mut About) {
-        for problem in &self.problems {
-            about.problem(problem.clone());
-        }
+        about.add_problems(&self.problems);
     }
 }
 

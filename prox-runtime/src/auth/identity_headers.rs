@@ -156,9 +156,7 @@ impl Middleware for IdentityHeaders {
 
     fn about(&self, about: &mut About) {
         about.role(Role::NeedsIdentity);
-        for problem in &self.problems {
-            about.problem(problem.clone());
-        }
+        about.add_problems(&self.problems);
         if self.fields.is_empty() && self.problems.is_empty() {
             about.problem("`IdentityHeaders` tells nothing: write `.subject(\"x-user\")`");
         }

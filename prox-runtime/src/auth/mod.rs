@@ -17,10 +17,13 @@ mod jwt;
 mod keys;
 mod keys_of_callers;
 mod require;
+#[cfg(feature = "auth")]
+mod turns;
 mod verdict;
 #[cfg(feature = "auth")]
 mod watched;
 
+pub(crate) use self::admits::is_word;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Audience, Jwt, NoAudience};
 #[cfg(feature = "auth")]

@@ -200,9 +200,7 @@ impl Middleware for Require {
 
     fn about(&self, about: &mut About) {
         about.role(Role::Requires);
-        for problem in &self.problems {
-            about.problem(problem.clone());
-        }
+        about.add_problems(&self.problems);
         if let Rule::Param(_, param) = &self.rule {
             let param = param.clone();
             about.check(move |route| has_param(route, &param));

@@ -17,6 +17,17 @@ pub enum Verdict {
     Refused(Denied),
 }
 
+/// `Ok(None)` is [`Verdict::Absent`].
+impl From<Result<Option<Principal>, Denied>> for Verdict {
+    fn from(result: Result<Option<Principal>, Denied>) -> Self {
+        match result {
+            Ok(Some(principal)) => Self::Admitted(principal),
+            Ok(None) => Self::Absent,
+            Err(denied) => Self::Refused(denied),
+        }
+    }
+}
+
 /// Why credentials do not count, and how that is answered.
 #[derive(Debug)]
 pub struct Denied {
@@ -56,7 +67,9 @@ impl Denied {
 
     /// The same with `Retry-After`, in whole seconds, rounded up.
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait
+            .as_secs()
+            .saturating_add(u64::from(wait.subsec_nanos() > 0));
         self.retry_after = Some(seconds.max(1));
         self
     }
@@ -122,5 +135,15 @@ mod tests {
     fn a_wait_is_rounded_up() {
         let denied = Denied::new(Failure::AuthUnavailable).retry_after(Duration::from_millis(1001));
         assert_eq!(denied.response(false).headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn the_longest_wait_does_not_overflow() {
+        let denied = Denied::new(Failure::AuthUnavailable).retry_after(Duration::MAX);
+        let longest = u64::MAX.to_string();
+        assert_eq!(
+            denied.response(false).headers()["retry-after"],
+            longest.as_str()
+        );
     }
 }

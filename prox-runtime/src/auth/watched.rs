@@ -4,11 +4,11 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
-use crate::{middleware::About, sync::lock};
+use crate::{middleware::About, reread, sync::lock};
 
 /// How long a file is not read again.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -16,21 +16,61 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// The most bytes of a file.
 const LARGEST: u64 = 16 << 20;
 
+/// What is written in a file, or in the gateway.
+pub(super) enum Source<T> {
+    File(Arc<Watched<T>>),
+    Fixed(Arc<T>),
+}
+
+impl<T: Default + Send + Sync + 'static> Source<T> {
+    /// As [`Watched::open`].
+    pub(super) fn open(
+        option: &str,
+        path: &Path,
+        parse: fn(&str) -> Result<T, Vec<String>>,
+    ) -> (Self, Vec<String>) {
+        let (watched, problems) = Watched::open(option, path, parse);
+        (Self::File(watched), problems)
+    }
+
+    pub(super) fn get(&self) -> Arc<T> {
+        match self {
+            Self::File(watched) => watched.get(),
+            Self::Fixed(value) => Arc::clone(value),
+        }
+    }
+
+    /// As [`Watched::follow`], if it is a file.
+    pub(super) fn follow(&self, about: &mut About) {
+        if let Self::File(watched) = self {
+            watched.follow(about);
+        }
+    }
+}
+
+impl<T> Clone for Source<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::File(watched) => Self::File(Arc::clone(watched)),
+            Self::Fixed(value) => Self::Fixed(Arc::clone(value)),
+        }
+    }
+}
+
 /// What a file says, read again every 10 s. If it is broken, what it said before stays.
 pub(super) struct Watched<T> {
     path: PathBuf,
     parse: fn(&str) -> Result<T, Vec<String>>,
-    now: Mutex<Last<T>>,
-}
-
-struct Last<T> {
-    text: Option<String>,
-    value: Arc<T>,
+    /// The text that was parsed last, whole or broken.
+    seen: Mutex<Option<String>>,
+    value: RwLock<Arc<T>>,
 }
 
 impl<T: Default + Send + Sync + 'static> Watched<T> {
-    /// Reads the file for the first time, and says what is wrong with it.
+    /// Reads the file for the first time, and says what is wrong with it. `option` is the method that names the file, for the
+    /// problems.
     pub(super) fn open(
+        option: &str,
         path: &Path,
         parse: fn(&str) -> Result<T, Vec<String>>,
     ) -> (Arc<Self>, Vec<String>) {
@@ -44,72 +84,80 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         let shown = path.display();
         let problems = problems
             .into_iter()
-            .map(|problem| format!("{shown}: {problem}"))
+            .map(|problem| format!("`{option}`: {shown}: {problem}"))
             .collect();
         let watched = Self {
             path: path.to_owned(),
             parse,
-            now: Mutex::new(Last {
-                text,
-                value: Arc::new(value),
-            }),
+            seen: Mutex::new(text),
+            value: RwLock::new(Arc::new(value)),
         };
         (Arc::new(watched), problems)
     }
 
     /// What it said when it was last whole.
     pub(super) fn get(&self) -> Arc<T> {
-        Arc::clone(&lock(&self.now).value)
+        Arc::clone(&self.value.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads it again; says whether it says something new.
-    pub(super) fn again(&self) -> bool {
+    /// Reads it again.
+    fn again(&self) {
         let path = self.path.display();
         let text = match read(&self.path) {
             Ok(text) => text,
             Err(error) => {
                 tracing::warn!(%path, %error, "a file cannot be read, what it said before stays");
-                return false;
+                return;
             }
         };
-        if lock(&self.now).text.as_ref() == Some(&text) {
-            return false;
+        if lock(&self.seen).as_ref() == Some(&text) {
+            return;
         }
         let parsed = (self.parse)(&text);
-        let mut now = lock(&self.now);
-        now.text = Some(text);
+        *lock(&self.seen) = Some(text);
         match parsed {
             Ok(value) => {
-                now.value = Arc::new(value);
-                true
+                let mut current = self.value.write().unwrap_or_else(PoisonError::into_inner);
+                *current = Arc::new(value);
             }
             Err(problems) => {
                 let problems = problems.join("; ");
                 tracing::warn!(%path, problems, "a file is broken, what it said before stays");
-                false
             }
         }
     }
 
-    /// Has it read again for as long as the gateway runs.
+    /// Reads it again for as long as the gateway runs.
     pub(super) fn follow(self: &Arc<Self>, about: &mut About) {
         let watched = Arc::clone(self);
         about.task(move || {
             let watched = Arc::clone(&watched);
-            async move {
-                loop {
-                    tokio::time::sleep(PAUSE).await;
-                    let watched = Arc::clone(&watched);
-                    // A panic of the parser would end this; the file stays as it was.
-                    if tokio::task::spawn_blocking(move || watched.again())
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            }
+            reread::every(PAUSE, "a file of credentials", move || watched.again())
         });
+    }
+}
+
+/// Reads the lines of a file, each without white space around it. Blank lines and comments, which begin with `#`, are left out.
+///
+/// # Errors
+///
+/// What is wrong with each malformed line, behind its number.
+pub(super) fn each_line(
+    text: &str,
+    mut read: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), Vec<String>> {
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let problems: Vec<String> = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|(number, line): (u32, _)| {
+            let problem = read(line).err()?;
+            Some(format!("line {number}: {problem}"))
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
     }
 }
 
@@ -129,6 +177,7 @@ mod tests {
     use crate::middleware::IntoLayer;
 
     fn number(text: &str) -> Result<u32, Vec<String>> {
+        assert!(text != "panic");
         text.trim()
             .parse()
             .map_err(|_| vec![String::from("line 1: not a number")])
@@ -154,14 +203,21 @@ mod tests {
     async fn a_file_is_read_again_and_a_broken_one_changes_nothing() {
         let path = std::env::temp_dir().join(format!("prox-watched-{}", std::process::id()));
         fs::write(&path, "1").unwrap();
-        let (watched, problems) = Watched::open(&path, number);
+        let (watched, problems) = Watched::open("Test::file", &path, number);
         assert!(problems.is_empty());
         let about = Follows(Arc::clone(&watched)).into_layer().about();
         let [task] = about.tasks() else {
             unreachable!()
         };
         let work = tokio::spawn(task.begin());
-        for (content, says) in [("2", 2), ("x", 2), ("3", 3), ("", 3), ("4", 4)] {
+        for (content, says) in [
+            ("2", 2),
+            ("x", 2),
+            ("panic", 2),
+            ("3", 3),
+            ("", 3),
+            ("4", 4),
+        ] {
             fs::write(&path, content).unwrap();
             assert_ne!((*watched.get(), content), (says, "2"));
             // Time goes on only while nothing is read.
@@ -172,11 +228,12 @@ mod tests {
         tokio::time::sleep(PAUSE * 3).await;
         assert_eq!(*watched.get(), 4);
         work.abort();
-        let (_, problems) = Watched::open(&path, number);
+        let (_, problems) = Watched::open("Test::file", &path, number);
         assert!(
             problems
                 .iter()
-                .any(|problem| problem.contains("cannot be read")),
+                .any(|problem| problem.starts_with("`Test::file`: ")
+                    && problem.contains(": cannot be read")),
             "{problems:?}"
         );
     }

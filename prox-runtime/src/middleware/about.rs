@@ -78,6 +78,11 @@ impl About {
         self
     }
 
+    /// As [`problem`](Self::problem) for each of them.
+    pub(crate) fn add_problems(&mut self, problems: &[String]) {
+        self.problems.extend_from_slice(problems);
+    }
+
     /// Says that the layer answers preflights of CORS.
     ///
     /// A preflight for a route with such a layer goes to the layers of that route, also where another route takes `OPTIONS`,

@@ -17,7 +17,7 @@ use super::{
     material::Certificates,
     x509,
 };
-use crate::{stream::Stream, sync::lock};
+use crate::{reread, stream::Stream, sync::lock};
 
 /// TLS with the clients of one server, shared by its workers.
 #[derive(Debug)]
@@ -93,19 +93,8 @@ impl Termination {
             return None;
         }
         let this = Arc::clone(self);
-        Some(Watching::new(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(this.tls.reload).await;
-                let this = Arc::clone(&this);
-                // A disk may be slow, and keys take a while to be checked.
-                if tokio::task::spawn_blocking(move || this.refresh())
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        })))
+        let work = reread::every(self.tls.reload, "certificates", move || this.refresh());
+        Some(Watching::new(tokio::spawn(work)))
     }
 
     /// Takes the files as they are now, if they have changed and are good.

@@ -7,6 +7,8 @@ use argon2::{
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
 
+use crate::auth::watched::each_line;
+
 /// The highest cost of a hash that is made for strangers: about a second, and 256 MiB.
 const MOST_COST: u32 = 15;
 const MOST_MEMORY: u32 = 256 * 1024;
@@ -113,32 +115,17 @@ impl Users {
 /// All malformed lines.
 pub(super) fn parse(text: &str) -> Result<Users, Vec<String>> {
     let mut users = Users::default();
-    let mut problems = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    each_line(text, |line| {
+        let (name, hash) = line
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or("expected `name:hash`; `htpasswd -B` writes such lines")?;
+        match users.insert(name.to_owned(), Hash::read(hash)?) {
+            None => Ok(()),
+            Some(_) => Err(format!("duplicate user {name:?}")),
         }
-        let Some((name, hash)) = line.split_once(':').filter(|(name, _)| !name.is_empty()) else {
-            problems.push(format!(
-                "line {number}: expected `name:hash`; `htpasswd -B` writes such lines"
-            ));
-            continue;
-        };
-        match Hash::read(hash) {
-            Ok(hash) => {
-                if users.insert(name.to_owned(), hash).is_some() {
-                    problems.push(format!("line {number}: duplicate user {name:?}"));
-                }
-            }
-            Err(problem) => problems.push(format!("line {number}: {problem}")),
-        }
-    }
-    if problems.is_empty() {
-        Ok(users)
-    } else {
-        Err(problems)
-    }
+    })?;
+    Ok(users)
 }
 
 #[cfg(test)]

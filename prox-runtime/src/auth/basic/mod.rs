@@ -5,8 +5,8 @@ mod patience;
 mod work;
 
 use std::{
-    collections::HashMap,
     fmt,
+    net::IpAddr,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -27,11 +27,12 @@ use self::{
 use super::{
     Authenticate, Denied, Verdict,
     credentials::{Place, authorization},
-    watched::Watched,
+    turns::Turns,
+    watched::Source,
 };
 use crate::{
-    error::Failure, handler::Parts, identity::Principal, middleware::About, route::RequestExt,
-    sync::lock,
+    error::Failure, expiring::Expiring, handler::Parts, identity::Principal, middleware::About,
+    route::RequestExt, sync::lock, time::FOREVER,
 };
 
 /// Standard base64, with or without its padding.
@@ -71,8 +72,9 @@ const MOST_KEPT: usize = 4096;
 #[derive(Clone)]
 pub struct Basic(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
-    source: Source,
+    source: Source<Users>,
     realm: String,
     cache: Duration,
     keep: bool,
@@ -80,16 +82,15 @@ struct Inner {
     memory: Arc<Memory>,
 }
 
-#[derive(Clone)]
-enum Source {
-    File(Arc<Watched<Users>>),
-    Users(Arc<Users>),
-}
+/// What credentials are known by: see [`Memory::digest`].
+type Known = [u8; 32];
 
 /// What is remembered of earlier requests.
 struct Memory {
     secret: Option<[u8; 32]>,
-    successes: Mutex<HashMap<[u8; 32], Instant>>,
+    successes: Mutex<Expiring<Known, (), Instant>>,
+    /// The hashes that are being made, each for all requests with the same credentials, and whether the password was right.
+    hashing: Turns<Known, Option<bool>>,
     patience: Mutex<Patience>,
 }
 
@@ -100,13 +101,14 @@ impl Memory {
         let secret = getrandom::fill(&mut secret).is_ok().then_some(secret);
         Arc::new(Self {
             secret,
-            successes: Mutex::default(),
+            successes: Mutex::new(Expiring::new(MOST_KEPT)),
+            hashing: Turns::default(),
             patience: Mutex::default(),
         })
     }
 
     /// What a success is kept by.
-    fn digest(&self, user: &str, password: &str, hash: &Hash) -> Option<[u8; 32]> {
+    fn digest(&self, user: &str, password: &str, hash: &Hash) -> Option<Known> {
         let mut digest = Sha256::new();
         digest.update(self.secret?);
         for part in [user, password, hash.text()] {
@@ -116,22 +118,13 @@ impl Memory {
         Some(digest.finalize().into())
     }
 
-    fn knows(&self, digest: &[u8; 32]) -> bool {
-        let successes = lock(&self.successes);
-        successes
-            .get(digest)
-            .is_some_and(|until| Instant::now() < *until)
+    fn knows(&self, digest: &Known) -> bool {
+        lock(&self.successes).get(digest, Instant::now()).is_some()
     }
 
-    fn keep(&self, digest: [u8; 32], time: Duration) {
+    fn keep(&self, digest: Known, time: Duration) {
         let now = Instant::now();
-        let mut successes = lock(&self.successes);
-        if successes.len() >= MOST_KEPT {
-            successes.retain(|_, until| now < *until);
-        }
-        if successes.len() < MOST_KEPT {
-            successes.insert(digest, now + time);
-        }
+        lock(&self.successes).insert(digest, (), now + time, now);
     }
 }
 
@@ -139,15 +132,13 @@ impl Basic {
     /// The users of a file of Apache's `htpasswd -B`. A file that cannot be read, or has a malformed line, is an error when the gateway
     /// starts.
     pub fn htpasswd(path: impl AsRef<Path>) -> Self {
-        let (watched, problems) = Watched::open(path.as_ref(), hashes::parse);
-        let problems = problems.into_iter();
-        let problems = problems.map(|problem| format!("`Basic::htpasswd`: {problem}"));
-        Self::of(Source::File(watched), problems.collect())
+        let (source, problems) = Source::open("Basic::htpasswd", path.as_ref(), hashes::parse);
+        Self::of(source, problems)
     }
 
     /// One user, with a hash of the password. More of them follow with [`and_user`](Self::and_user).
     pub fn user(name: impl Into<String>, hash: impl AsRef<str>) -> Self {
-        Self::of(Source::Users(Arc::default()), Vec::new()).and_user(name, hash)
+        Self::of(Source::Fixed(Arc::default()), Vec::new()).and_user(name, hash)
     }
 
     /// One more user, beside others that are written in the gateway.
@@ -155,14 +146,12 @@ impl Basic {
         let name = name.into();
         let hash = Hash::read(hash.as_ref());
         self.change(|inner| match (&mut inner.source, hash) {
-            (Source::Users(users), Ok(hash)) => {
-                let mut all = Users::clone(users);
-                if all.insert(name.clone(), hash).is_some() {
+            (Source::Fixed(users), Ok(hash)) => {
+                if Arc::make_mut(users).insert(name.clone(), hash).is_some() {
                     inner
                         .problems
                         .push(format!("`Basic::user`: duplicate user {name:?}"));
                 }
-                *users = Arc::new(all);
             }
             (Source::File(_), Ok(_)) => inner.problems.push(format!(
                 "`Basic::and_user`: the users are those of a file: write {name:?} into it"
@@ -187,9 +176,9 @@ impl Basic {
         })
     }
 
-    /// How long a success is kept; zero keeps none.
+    /// How long a success is kept, at most a year; zero keeps none.
     pub fn cache(self, time: Duration) -> Self {
-        self.change(|inner| inner.cache = time)
+        self.change(|inner| inner.cache = time.min(FOREVER))
     }
 
     /// Leaves the credentials in the request, for upstreams that verify them too.
@@ -197,7 +186,7 @@ impl Basic {
         self.change(|inner| inner.keep = true)
     }
 
-    fn of(source: Source, problems: Vec<String>) -> Self {
+    fn of(source: Source<Users>, problems: Vec<String>) -> Self {
         Self(Arc::new(Inner {
             source,
             realm: String::from("restricted"),
@@ -208,24 +197,9 @@ impl Basic {
         }))
     }
 
-    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut inner = Inner {
-            source: self.0.source.clone(),
-            realm: self.0.realm.clone(),
-            cache: self.0.cache,
-            keep: self.0.keep,
-            problems: self.0.problems.clone(),
-            memory: Arc::clone(&self.0.memory),
-        };
-        change(&mut inner);
-        Self(Arc::new(inner))
-    }
-
-    fn users(&self) -> Arc<Users> {
-        match &self.0.source {
-            Source::File(users) => users.get(),
-            Source::Users(users) => Arc::clone(users),
-        }
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     async fn judge(&self, parts: &mut Parts) -> Result<Option<Principal>, Denied> {
@@ -237,33 +211,65 @@ impl Basic {
             Place::Bearer.remove(parts);
         }
         let (user, password) = read(&coded).ok_or_else(wrong)?;
-        let users = self.users();
+        let users = self.0.source.get();
         let stored = users.get(&user);
-        let memory = &self.0.memory;
-        let digest = stored.and_then(|hash| memory.digest(&user, &password, hash));
-        if digest.is_some_and(|digest| memory.knows(&digest)) {
-            return Ok(Some(Principal::new("basic", user)));
-        }
-        // Somebody's hash, for a user that is not there.
-        let Some(hash) = stored.or(users.any()).cloned() else {
-            return Err(wrong());
-        };
+        // Some other user's hash, for a user that is unknown.
+        let hash = stored.or(users.any()).ok_or_else(wrong)?;
         let ip = parts.client_ip();
+        let right = self.holds(&user, password, hash, stored.is_some(), ip);
+        if right.await? {
+            Ok(Some(Principal::new("basic", user)))
+        } else {
+            Err(wrong())
+        }
+    }
+
+    /// Whether the user is there and has this password. An unknown user goes the same way, so that it takes the same time.
+    ///
+    /// Of requests at once with the same credentials one has a hash made for all of them. So they take one try of their network
+    /// while it is not known whether they are right.
+    async fn holds(
+        &self,
+        user: &str,
+        password: String,
+        hash: &Hash,
+        is_user: bool,
+        ip: Option<IpAddr>,
+    ) -> Result<bool, Denied> {
+        let memory = &*self.0.memory;
+        let digest = memory.digest(user, &password, hash);
+        let is_known = || is_user && digest.is_some_and(|digest| memory.knows(&digest));
+        if is_known() {
+            return Ok(true);
+        }
+        let turn = digest.map(|digest| memory.hashing.queue(digest));
+        let mut found = match &turn {
+            Some(turn) => Some(turn.begin().await),
+            None => None,
+        };
+        let before = found.as_deref().copied().flatten();
+        if before == Some(true) || is_known() {
+            return Ok(true);
+        }
         let taken = lock(&memory.patience)
             .take(ip, Instant::now())
             .map_err(|wait| Denied::new(Failure::RateLimited).retry_after(wait))?;
-        let holds = work::verify(hash, password).await.map_err(|failure| {
-            lock(&memory.patience).give_back(&taken);
-            Denied::new(failure)
-        })?;
-        if !holds || stored.is_none() {
-            return Err(wrong());
+        if before == Some(false) {
+            return Ok(false);
         }
-        lock(&memory.patience).give_back(&taken);
-        if let Some(digest) = digest.filter(|_| !self.0.cache.is_zero()) {
+        let verified = work::verify(hash.clone(), password).await;
+        let right = verified.map(|holds| holds && is_user);
+        if !matches!(right, Ok(false)) {
+            lock(&memory.patience).give_back(&taken);
+        }
+        let right = right.map_err(Denied::new)?;
+        if let Some(digest) = digest.filter(|_| right && !self.0.cache.is_zero()) {
             memory.keep(digest, self.0.cache);
         }
-        Ok(Some(Principal::new("basic", user)))
+        if let Some(found) = &mut found {
+            **found = Some(right);
+        }
+        Ok(right)
     }
 }
 
@@ -282,11 +288,7 @@ fn read(coded: &str) -> Option<(String, String)> {
 
 impl Authenticate for Basic {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
-        match self.judge(parts).await {
-            Ok(Some(principal)) => Verdict::Admitted(principal),
-            Ok(None) => Verdict::Absent,
-            Err(denied) => Verdict::Refused(denied),
-        }
+        self.judge(parts).await.into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -295,12 +297,8 @@ impl Authenticate for Basic {
     }
 
     fn about(&self, about: &mut About) {
-        for problem in &self.0.problems {
-            about.problem(problem.clone());
-        }
-        if let Source::File(users) = &self.0.source {
-            users.follow(about);
-        }
+        about.add_problems(&self.0.problems);
+        self.0.source.follow(about);
     }
 }
 
@@ -308,13 +306,15 @@ impl fmt::Debug for Basic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Basic")
             .field("realm", &self.0.realm)
-            .field("users", &self.users().len())
+            .field("users", &self.0.source.get().len())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{body::Body, handler::Request};
 
@@ -426,6 +426,45 @@ mod tests {
         assert_eq!(ask(&basic, b"ada:wrong").await.0, 429);
         // What is kept needs no hash.
         assert_eq!(ask(&basic, b"ada:a").await.0, 200);
+    }
+
+    /// How many of 30 requests at once get which answer.
+    async fn ask_at_once(basic: &Basic, credentials: &'static [u8]) -> Vec<(u16, usize)> {
+        let tasks: Vec<_> = (0..30)
+            .map(|_| {
+                let basic = basic.clone();
+                tokio::spawn(async move { ask(&basic, credentials).await.0 })
+            })
+            .collect();
+        let mut counts = BTreeMap::new();
+        for task in tasks {
+            *counts.entry(task.await.unwrap()).or_default() += 1;
+        }
+        assert!(basic.0.memory.hashing.is_empty());
+        counts.into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn right_requests_at_once_take_one_try_and_wrong_ones_one_each() {
+        for cache in [Duration::from_mins(5), Duration::ZERO] {
+            let basic = Basic::user("ada", hash("a")).cache(cache);
+            assert_eq!(ask_at_once(&basic, b"ada:a").await, [(200, 30)]);
+            let counts = ask_at_once(&basic, b"ada:wrong").await;
+            assert_eq!(counts, [(401, 10), (429, 20)]);
+        }
+        let basic = Basic::user("ada", hash("a"));
+        // It is the password of the hash that is verified for the time that it takes.
+        let counts = ask_at_once(&basic, b"eve:a").await;
+        assert_eq!(counts, [(401, 10), (429, 20)]);
+    }
+
+    #[tokio::test]
+    async fn the_longest_time_to_keep_a_success_does_not_overflow() {
+        let basic = Basic::user("ada", hash("a")).cache(Duration::MAX);
+        for _ in 0..2 {
+            assert_eq!(ask(&basic, b"ada:a").await.0, 200);
+        }
+        assert_eq!(lock(&basic.0.memory.successes).len(), 1);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! How often a network may be wrong.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::expiring::Expiring;
 
 /// A try comes back after this time, and so many may come at once.
 const PAUSE: Duration = Duration::from_secs(6);
@@ -12,8 +14,14 @@ const AT_ONCE: u32 = 10;
 const MOST: usize = 10_000;
 
 /// The tries of each network, as the time at which it has all of them again.
-#[derive(Debug, Default)]
-pub(super) struct Patience(HashMap<Option<Network>, Instant>);
+#[derive(Debug)]
+pub(super) struct Patience(Expiring<Option<Network>, (), Instant>);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Expiring::new(MOST))
+    }
+}
 
 /// An IPv4 address, or the first half of an IPv6 address.
 type Network = u64;
@@ -34,25 +42,23 @@ impl Patience {
     /// Takes a try, or says how long there is none.
     pub(super) fn take(&mut self, ip: Option<IpAddr>, now: Instant) -> Result<Taken, Duration> {
         let mut key = network(ip);
-        if !self.0.contains_key(&key) && self.0.len() >= MOST {
-            self.0.retain(|_, full| now < *full);
-            if self.0.len() >= MOST {
-                key = None;
-            }
+        if self.0.end(&key).is_none() && !self.0.has_room(now) {
+            key = None;
         }
-        let full = self.0.get(&key).copied().unwrap_or(now).max(now);
+        let full = self.0.end(&key).unwrap_or(now).max(now);
         let wait = (full + PAUSE).saturating_duration_since(now + PAUSE * AT_ONCE);
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.0.insert(key, full + PAUSE);
+        self.0.put(key, (), full + PAUSE);
         Ok(Taken(key))
     }
 
     /// Gives a try back that was not wrong.
     pub(super) fn give_back(&mut self, taken: &Taken) {
-        if let Some(full) = self.0.get_mut(&taken.0) {
-            *full = full.checked_sub(PAUSE).unwrap_or(*full);
+        let full = self.0.end(&taken.0);
+        if let Some(less) = full.and_then(|full| full.checked_sub(PAUSE)) {
+            self.0.put(taken.0, (), less);
         }
     }
 }

@@ -1,14 +1,11 @@
 //! Tokens that were verified, for a while: a signature costs a hundred times a digest.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
 use super::{key::Key, token::Verified};
-use crate::sync::lock;
+use crate::{expiring::Expiring, sync::lock};
 
 /// How many tokens, and for how many seconds.
 const MOST: usize = 4096;
@@ -17,11 +14,25 @@ const LONGEST: f64 = 300.0;
 #[derive(Default)]
 pub(super) struct Kept(Mutex<Tokens>);
 
-#[derive(Default)]
 struct Tokens {
     /// The keys that have verified them.
     keys: Option<Arc<Vec<Key>>>,
-    by_digest: HashMap<[u8; 32], (Arc<Verified>, f64)>,
+    by_digest: Expiring<[u8; 32], Arc<Verified>, f64>,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            keys: None,
+            by_digest: Expiring::new(MOST),
+        }
+    }
+}
+
+impl Tokens {
+    fn are_by(&self, keys: &Arc<Vec<Key>>) -> bool {
+        self.keys.as_ref().is_some_and(|own| Arc::ptr_eq(own, keys))
+    }
 }
 
 impl Kept {
@@ -36,17 +47,11 @@ impl Kept {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         {
             let mut tokens = lock(&self.0);
-            if !tokens
-                .keys
-                .as_ref()
-                .is_some_and(|own| Arc::ptr_eq(own, keys))
-            {
+            if !tokens.are_by(keys) {
                 tokens.keys = Some(Arc::clone(keys));
                 tokens.by_digest.clear();
             }
-            if let Some((verified, until)) = tokens.by_digest.get(&digest)
-                && now < *until
-            {
+            if let Some(verified) = tokens.by_digest.get(&digest, now) {
                 return Some(Arc::clone(verified));
             }
         }
@@ -57,17 +62,10 @@ impl Kept {
             .map_or(f64::MAX, |exp| exp)
             .min(now + LONGEST);
         let mut tokens = lock(&self.0);
-        let same = tokens
-            .keys
-            .as_ref()
-            .is_some_and(|own| Arc::ptr_eq(own, keys));
-        if tokens.by_digest.len() >= MOST {
-            tokens.by_digest.retain(|_, (_, until)| now < *until);
-        }
-        if same && tokens.by_digest.len() < MOST && now < until {
+        if tokens.are_by(keys) && now < until {
             tokens
                 .by_digest
-                .insert(digest, (Arc::clone(&verified), until));
+                .insert(digest, Arc::clone(&verified), until, now);
         }
         Some(verified)
     }

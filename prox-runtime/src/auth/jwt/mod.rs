@@ -22,7 +22,7 @@ use self::{
     key::Key,
     token::{Rules, Verified},
 };
-use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Watched};
+use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Source};
 use crate::{
     error::Failure, handler::Parts, identity::Principal, middleware::About, secret::Secret,
 };
@@ -89,7 +89,7 @@ pub struct NoAudience(());
 
 #[derive(Clone)]
 struct Inner {
-    source: Source,
+    source: Source<Vec<Key>>,
     rules: Rules,
     place: Place,
     strip: bool,
@@ -98,22 +98,14 @@ struct Inner {
     problems: Vec<String>,
 }
 
-#[derive(Clone)]
-enum Source {
-    Keys(Arc<Vec<Key>>),
-    File(Arc<Watched<Vec<Key>>>),
-}
-
 impl Jwt<NoAudience> {
     /// The keys of a file with a set of them (RFC 7517). A file that cannot be read, or has no usable key, is an error when the gateway
     /// starts; if it is broken later, the keys before it stay.
     pub fn jwks_file(path: impl AsRef<Path>) -> Self {
-        let (watched, problems) = Watched::open(path.as_ref(), |text| {
+        let (source, problems) = Source::open("Jwt::jwks_file", path.as_ref(), |text| {
             key::set(text.as_bytes()).map_err(|problem| vec![problem])
         });
-        let problems = problems.into_iter();
-        let problems = problems.map(|problem| format!("`Jwt::jwks_file`: {problem}"));
-        Self::of(Source::File(watched), problems.collect())
+        Self::of(source, problems)
     }
 
     /// One public key in PEM.
@@ -135,10 +127,10 @@ impl Jwt<NoAudience> {
             Ok(key) => (vec![key], Vec::new()),
             Err(problem) => (Vec::new(), vec![format!("`Jwt::{what}`: {problem}")]),
         };
-        Self::of(Source::Keys(Arc::new(keys)), problems)
+        Self::of(Source::Fixed(Arc::new(keys)), problems)
     }
 
-    fn of(source: Source, problems: Vec<String>) -> Self {
+    fn of(source: Source<Vec<Key>>, problems: Vec<String>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 source,
@@ -270,29 +262,19 @@ impl<A> Jwt<A> {
         })
     }
 
-    fn change(self, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut inner = Inner::clone(&self.inner);
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        let inner = Arc::make_mut(&mut self.inner);
         // What was verified by other rules does not count.
         inner.kept = Arc::default();
-        change(&mut inner);
-        Self {
-            inner: Arc::new(inner),
-            audience: PhantomData,
-        }
+        change(inner);
+        self
     }
 }
 
 impl Inner {
-    fn keys(&self) -> Arc<Vec<Key>> {
-        match &self.source {
-            Source::Keys(keys) => Arc::clone(keys),
-            Source::File(keys) => keys.get(),
-        }
-    }
-
     /// Who has this token, at this time.
     fn who(&self, token: &str, now: f64) -> Option<Principal> {
-        let keys = self.keys();
+        let keys = self.source.get();
         let verified = self.kept.get(token, &keys, now, || {
             token::verify(token, &keys, &self.rules)
         })?;
@@ -334,11 +316,7 @@ impl Authenticate for Jwt {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs_f64();
-        match self.inner.judge(parts, now) {
-            Ok(Some(principal)) => Verdict::Admitted(principal),
-            Ok(None) => Verdict::Absent,
-            Err(denied) => Verdict::Refused(denied),
-        }
+        self.inner.judge(parts, now).into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -346,15 +324,11 @@ impl Authenticate for Jwt {
     }
 
     fn about(&self, about: &mut About) {
-        for problem in &self.inner.problems {
-            about.problem(problem.clone());
-        }
+        about.add_problems(&self.inner.problems);
         if let Some(name) = self.inner.place.field() {
             about.reads(name);
         }
-        if let Source::File(keys) = &self.inner.source {
-            keys.follow(about);
-        }
+        self.inner.source.follow(about);
     }
 }
 

@@ -351,7 +351,7 @@ fn jwk(more: &str) -> String {
 
 fn of_set(keys: &[String]) -> Result<Jwt, String> {
     let set = key::set(format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes())?;
-    Ok(Jwt::of(Source::Keys(Arc::new(set)), Vec::new()).audience("shop"))
+    Ok(Jwt::of(Source::Fixed(Arc::new(set)), Vec::new()).audience("shop"))
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Key, KeyDigest};
+use crate::auth::watched::each_line;
 
 const DAY: u64 = 86_400;
 
@@ -27,31 +28,17 @@ impl Keys {
 /// All malformed lines, without what stands in them: it may be a key.
 pub(super) fn parse(text: &str) -> Result<Keys, Vec<String>> {
     let mut keys = HashMap::new();
-    let mut names = HashSet::new();
-    let mut problems = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    each_line(text, |line| {
+        let (digest, key) = one(line)?;
+        match keys.insert(digest, Arc::new(key)) {
+            None => Ok(()),
+            Some(_) => Err(String::from("duplicate key")),
         }
-        match one(line) {
-            Ok((name, digest, key)) => {
-                names.insert(name.to_owned());
-                if keys.insert(digest, Arc::new(key)).is_some() {
-                    problems.push(format!("line {number}: duplicate key"));
-                }
-            }
-            Err(problem) => problems.push(format!("line {number}: {problem}")),
-        }
-    }
-    if problems.is_empty() {
-        Ok(Keys(keys))
-    } else {
-        Err(problems)
-    }
+    })?;
+    Ok(Keys(keys))
 }
 
-fn one(line: &str) -> Result<(&str, KeyDigest, Key), String> {
+fn one(line: &str) -> Result<(KeyDigest, Key), String> {
     let mut words = line.split_ascii_whitespace();
     let name = words.next().unwrap_or_default();
     let digest = words.next().and_then(|word| word.strip_prefix("sha256:"));
@@ -77,7 +64,7 @@ fn one(line: &str) -> Result<(&str, KeyDigest, Key), String> {
             _ => key.claim(what, value),
         };
     }
-    Ok((name, KeyDigest(digest), key))
+    Ok((KeyDigest(digest), key))
 }
 
 fn hex(text: &str) -> Option<[u8; 32]> {

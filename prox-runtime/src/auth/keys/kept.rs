@@ -1,7 +1,6 @@
 //! What a store of keys has said, for a while.
 
 use std::{
-    collections::HashMap,
     error::Error as StdError,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Key, KeyDigest, KeyStore};
-use crate::sync::lock;
+use crate::{auth::turns::Turns, expiring::Expiring, sync::lock};
 
 /// How long a key that was found is kept, and how long it is remembered that there is none.
 const FOUND: Duration = Duration::from_mins(1);
@@ -24,19 +23,19 @@ type Answer = Option<Arc<Key>>;
 /// A store that is asked once for a digest, however many requests wait for it.
 pub(super) struct Kept<S> {
     store: S,
-    found: Mutex<HashMap<KeyDigest, (Arc<Key>, Instant)>>,
-    missed: Mutex<HashMap<KeyDigest, Instant>>,
-    /// Who asks holds the lock; the others wait for it, and find the answer then. Who leaves lets the next one ask.
-    asking: Mutex<HashMap<KeyDigest, Arc<tokio::sync::Mutex<()>>>>,
+    found: Mutex<Expiring<KeyDigest, Arc<Key>, Instant>>,
+    missed: Mutex<Expiring<KeyDigest, (), Instant>>,
+    /// The digests that the store is asked for. The requests that wait find the answer among those above.
+    asking: Turns<KeyDigest>,
 }
 
 impl<S: KeyStore> Kept<S> {
     pub(super) fn new(store: S) -> Self {
         Self {
             store,
-            found: Mutex::default(),
-            missed: Mutex::default(),
-            asking: Mutex::default(),
+            found: Mutex::new(Expiring::new(MOST)),
+            missed: Mutex::new(Expiring::new(MOST)),
+            asking: Turns::default(),
         }
     }
 
@@ -47,12 +46,8 @@ impl<S: KeyStore> Kept<S> {
         if let Some(answer) = self.known(digest) {
             return Ok(answer);
         }
-        let turn = Turn {
-            kept: self,
-            digest: *digest,
-            lock: Arc::clone(lock(&self.asking).entry(*digest).or_default()),
-        };
-        let _asks = turn.lock.lock().await;
+        let turn = self.asking.queue(*digest);
+        let _asks = turn.begin().await;
         if let Some(answer) = self.known(digest) {
             return Ok(answer);
         }
@@ -64,54 +59,20 @@ impl<S: KeyStore> Kept<S> {
     /// What is known of the digest.
     fn known(&self, digest: &KeyDigest) -> Option<Answer> {
         let now = Instant::now();
-        if let Some((key, until)) = lock(&self.found).get(digest)
-            && now < *until
-        {
+        if let Some(key) = lock(&self.found).get(digest, now) {
             return Some(Some(Arc::clone(key)));
         }
-        let missed = lock(&self.missed)
-            .get(digest)
-            .is_some_and(|until| now < *until);
-        missed.then_some(None)
+        lock(&self.missed).get(digest, now).map(|()| None)
     }
 
     fn keep(&self, digest: KeyDigest, answer: Answer) {
         let now = Instant::now();
         if let Some(key) = answer {
             lock(&self.missed).remove(&digest);
-            let mut found = lock(&self.found);
-            if found.len() >= MOST {
-                found.retain(|_, (_, until)| now < *until);
-            }
-            if found.len() < MOST {
-                found.insert(digest, (key, now + FOUND));
-            }
+            lock(&self.found).insert(digest, key, now + FOUND, now);
         } else {
             lock(&self.found).remove(&digest);
-            let mut missed = lock(&self.missed);
-            if missed.len() >= MOST {
-                missed.retain(|_, until| now < *until);
-            }
-            if missed.len() < MOST {
-                missed.insert(digest, now + MISSED);
-            }
-        }
-    }
-}
-
-/// The turn of a request to ask; the last one to leave takes the entry along.
-struct Turn<'k, S> {
-    kept: &'k Kept<S>,
-    digest: KeyDigest,
-    lock: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl<S> Drop for Turn<'_, S> {
-    fn drop(&mut self) {
-        let mut asking = lock(&self.kept.asking);
-        // The map's and this one.
-        if Arc::strong_count(&self.lock) <= 2 {
-            asking.remove(&self.digest);
+            lock(&self.missed).insert(digest, (), now + MISSED, now);
         }
     }
 }
@@ -169,7 +130,7 @@ mod tests {
             assert!(!asks("other").await.unwrap().unwrap());
             assert_eq!(store.calls.load(SeqCst), calls);
         }
-        assert!(lock(&kept.asking).is_empty());
+        assert!(kept.asking.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,7 +147,7 @@ mod tests {
             assert!(kept.find(&KeyDigest::of("broken")).await.is_err());
             assert_eq!(store.calls.load(SeqCst), calls);
         }
-        assert!(lock(&kept.asking).is_empty());
+        assert!(kept.asking.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

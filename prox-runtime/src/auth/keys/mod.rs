@@ -76,15 +76,12 @@ impl KeyStore for KeyFile {
 impl ApiKeys<KeyFile> {
     /// The keys of a file. A file that cannot be read, or has a malformed line, is an error when the gateway starts.
     pub fn file(path: impl AsRef<Path>) -> Self {
-        let (watched, problems) = Watched::open(path.as_ref(), file::parse);
-        let problems = problems.into_iter();
+        let (watched, problems) = Watched::open("ApiKeys::file", path.as_ref(), file::parse);
         Self {
             source: Arc::new(Source::File(watched)),
             place: Place::Header(HeaderName::from_static("x-api-key")),
             keep: false,
-            problems: problems
-                .map(|problem| format!("`ApiKeys::file`: {problem}"))
-                .collect(),
+            problems,
         }
     }
 }
@@ -189,11 +186,7 @@ impl<S> fmt::Debug for ApiKeys<S> {
 
 impl<S: KeyStore> Authenticate for ApiKeys<S> {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
-        match self.judge(parts).await {
-            Ok(Some(principal)) => Verdict::Admitted(principal),
-            Ok(None) => Verdict::Absent,
-            Err(denied) => Verdict::Refused(denied),
-        }
+        self.judge(parts).await.into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -204,9 +197,7 @@ impl<S: KeyStore> Authenticate for ApiKeys<S> {
     }
 
     fn about(&self, about: &mut About) {
-        for problem in &self.problems {
-            about.problem(problem.clone());
-        }
+        about.add_problems(&self.problems);
         if let Some(name) = self.place.field() {
             about.reads(name);
         }
