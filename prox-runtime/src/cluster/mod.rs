@@ -79,7 +79,7 @@ pub use self::{
 
 #[cfg(feature = "testing")]
 pub use self::balance::testing;
-use crate::forward::rewrite::Template;
+use crate::forward::{pattern, rewrite::Template};
 
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.
 ///
@@ -339,12 +339,7 @@ impl Cluster {
         let Some(template) = &self.policy.rewrite else {
             return mirrored;
         };
-        let names: Vec<&str> = path
-            .split('/')
-            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-            .map(|name| name.strip_prefix('*').unwrap_or(name))
-            .map(|name| name.split_once(':').map_or(name, |(name, _)| name))
-            .collect();
+        let names: Vec<&str> = pattern::names(path).collect();
         let unknown = template
             .names()
             .filter(|name| !names.contains(name))

@@ -9,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod length;
 pub(crate) mod max_forwards;
 pub(crate) mod path;
+pub(crate) mod pattern;
 pub(crate) mod proxy_status;
 pub(crate) mod public_address;
 pub(crate) mod rewrite;

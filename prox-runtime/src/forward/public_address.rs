@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::rewrite::Template;
+use super::{
+    pattern::{is_rest, name_of},
+    rewrite::Template,
+};
 
 /// What a client has called: its host, its scheme, and the route that took its request.
 #[derive(Clone, Debug)]
@@ -280,18 +283,6 @@ impl Taken {
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
-}
-
-/// The name in `{name}`, `{*name}` and `{name: int}`.
-fn name_of(segment: &str) -> Option<&str> {
-    let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
-    let inner = inner.strip_prefix('*').unwrap_or(inner);
-    let name = inner.split(':').next().unwrap_or(inner).trim();
-    (!name.contains(['{', '}'])).then_some(name)
-}
-
-fn is_rest(segment: &str) -> bool {
-    segment.starts_with("{*")
 }
 
 /// Whether a client would resolve the segment away.

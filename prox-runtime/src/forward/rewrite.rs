@@ -105,32 +105,6 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// What a prefix pattern leaves of a path that it takes: empty, or with a leading slash.
-///
-/// A pattern that ends with `{*rest}` leaves nothing: what follows has a name, and stands where the template says.
-pub(crate) fn remainder<'p>(pattern: &str, path: &'p str) -> &'p str {
-    if pattern
-        .rsplit('/')
-        .next()
-        .is_some_and(|last| last.starts_with("{*"))
-    {
-        return "";
-    }
-    let segments = if pattern == "/" {
-        0
-    } else {
-        pattern.matches('/').count()
-    };
-    let mut rest = path;
-    for _ in 0..segments {
-        let Some(inner) = rest.strip_prefix('/') else {
-            return "";
-        };
-        rest = inner.find('/').map_or("", |at| &inner[at..]);
-    }
-    rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,11 +123,6 @@ mod tests {
     #[test]
     fn a_remainder_never_doubles_the_slash() {
         assert_eq!(Template::new("/").render(|_| None, "/x", None), "/x");
-        assert_eq!(remainder("/v1", "/v1/x"), "/x");
-        assert_eq!(remainder("/v1", "/v1"), "");
-        assert_eq!(remainder("/", "/x/y"), "/x/y");
-        assert_eq!(remainder("/a/{b}", "/a/b/"), "/");
-        assert_eq!(remainder("/a/{*rest}", "/a/b/c"), "");
     }
 
     #[test]

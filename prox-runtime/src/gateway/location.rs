@@ -16,7 +16,7 @@ use http::HeaderValue;
 
 use crate::{
     client::Client,
-    forward::{host, rewrite::remainder},
+    forward::{host, pattern::remainder},
     handler::Request,
     route::{Matched, RequestExt, names},
 };

@@ -39,7 +39,7 @@ use crate::{
     forward::{
         forwarded, grpc,
         headers::{self, Present},
-        length, max_forwards, rewrite,
+        length, max_forwards, pattern,
     },
     handler::{Handler, Request, Response},
     observe::Trace,
@@ -709,7 +709,7 @@ async fn place(
 fn remainder(matched: Option<&Matched>) -> &str {
     match matched {
         Some(matched) if !matched.route().exact => {
-            rewrite::remainder(matched.route().path, matched.path())
+            pattern::remainder(matched.route().path, matched.path())
         }
         _ => "",
     }

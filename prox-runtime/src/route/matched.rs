@@ -7,7 +7,7 @@ use http::{HeaderValue, uri::PathAndQuery};
 use super::RouteInfo;
 use crate::{
     client::Client,
-    forward::upgrade::Asked,
+    forward::{pattern, upgrade::Asked},
     handler::{Parts, Request},
     identity::Principal,
 };
@@ -38,37 +38,8 @@ impl Matched {
 
     /// The text of `{name}` in the path, as it was sent: percent-encoded.
     pub fn param(&self, name: &str) -> Option<&str> {
-        param(self.route.path, self.path.path(), name)
+        pattern::param(self.route.path, self.path.path(), name)
     }
-}
-
-/// Cuts the value of `{name}` out of `path`, which `pattern` is known to take.
-pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
-    let mut rest = path.strip_prefix('/')?;
-    for segment in pattern.strip_prefix('/')?.split('/') {
-        if let Some(inner) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-            if let Some(tail) = inner.strip_prefix('*') {
-                return (tail == name).then_some(rest);
-            }
-            let (own, _) = inner.split_once(':').unwrap_or((inner, ""));
-            if own == name {
-                return rest.split('/').next();
-            }
-        }
-        rest = rest.split_once('/').map_or("", |(_, tail)| tail);
-    }
-    None
-}
-
-/// The names of the parameters of a path: `id` and `rest` of `/{id: int}/{*rest}`.
-pub(crate) fn names(pattern: &str) -> impl Iterator<Item = &str> {
-    let parameters = pattern
-        .split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-    parameters.map(|inner| {
-        let name = inner.strip_prefix('*').unwrap_or(inner);
-        name.split_once(':').map_or(name, |(name, _)| name)
-    })
 }
 
 /// What Prox knows of a request, as methods on the request and on its head.
@@ -140,26 +111,3 @@ macro_rules! request_ext {
 
 request_ext!(Request, |req| req.extensions());
 request_ext!(Parts, |parts| parts.extensions);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_are_cut_out_by_name() {
-        let pattern = "/v1/{tenant}/files/{*rest}";
-        let path = "/v1/acme/files/a/b.txt";
-        assert_eq!(param(pattern, path, "tenant"), Some("acme"));
-        assert_eq!(param(pattern, path, "rest"), Some("a/b.txt"));
-        assert_eq!(param(pattern, path, "id"), None);
-    }
-
-    #[test]
-    fn a_parameter_before_the_rest_of_a_prefix_is_one_segment() {
-        assert_eq!(param("/users/{id}", "/users/7/orders", "id"), Some("7"));
-        assert_eq!(param("/users/{id}", "/users/7/", "id"), Some("7"));
-        let typed = "/{v: 'v1' | 'v2'}/{id: int}";
-        assert_eq!(param(typed, "/v2/7", "v"), Some("v2"));
-        assert_eq!(param(typed, "/v2/7", "id"), Some("7"));
-    }
-}

@@ -17,7 +17,6 @@ mod segment;
 mod table;
 
 pub(crate) use self::explain::Known;
-pub(crate) use self::matched::names;
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
@@ -29,3 +28,4 @@ pub use self::{
     segment::{Segments, Step, key},
     table::{Candidate, Edge, Matcher, Node, Table, Tree, candidates, edges, nodes},
 };
+pub(crate) use crate::forward::pattern::names;
