@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::forward::host::is_host;
+
 /// Which `Host` a request has on its way to an upstream.
 #[derive(Clone, Debug)]
 pub(crate) enum SentHost {
@@ -25,10 +27,7 @@ impl SentHost {
     }
 
     pub(super) fn of(host: &str) -> Self {
-        let authority = http::uri::Authority::try_from(host)
-            .ok()
-            .filter(|authority| !authority.as_str().contains('@') && !authority.host().is_empty());
-        match authority.map(|_| HeaderValue::from_str(host)) {
+        match is_host(host).then(|| HeaderValue::from_str(host)) {
             Some(Ok(value)) => Self::Own(value),
             _ => Self::Malformed(host.to_owned()),
         }

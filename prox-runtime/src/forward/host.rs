@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Uri, Version, header};
+use http::{HeaderMap, Uri, Version, header, uri::Authority};
 
 use crate::error::Failure;
 
@@ -39,6 +39,12 @@ pub(crate) fn of<'r>(
         _ => return Err(Failure::MalformedRequest),
     };
     canonical(authority).ok_or(Failure::MalformedRequest)
+}
+
+/// Whether a text that is written in a gateway can be sent as `Host`: a name or an address, with a port or without.
+pub(crate) fn is_host(text: &str) -> bool {
+    Authority::try_from(text)
+        .is_ok_and(|authority| !text.contains('@') && !authority.host().is_empty())
 }
 
 fn canonical(authority: &str) -> Option<Cow<'_, str>> {

@@ -94,9 +94,8 @@ impl HealthCheck for GrpcCheck {
         #[cfg(feature = "http2")]
         {
             let host = self.host.as_deref()?;
-            http::uri::Authority::try_from(host)
-                .is_err()
-                .then(|| format!("`{host}` is no host: write `.host(\"app.example\")`"))
+            (!crate::forward::host::is_host(host))
+                .then(|| format!("`{host}` is not a host: write `.host(\"app.example\")`"))
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     active::CheckOptions,
     check::{CheckTarget, HealthCheck, knobs},
 };
-use crate::{connect::Protocol, stream::Stream};
+use crate::{connect::Protocol, forward::host::is_host, stream::Stream};
 
 /// Checks the status of `GET` on a path: `.health(http("/healthz").every(5s).timeout(1s))`.
 ///
@@ -122,9 +122,8 @@ impl HealthCheck for HttpCheck {
             Some("no status can be expected of a check: write `.expect(200..300)`".into())
         } else {
             let host = self.host.as_deref()?;
-            http::uri::Authority::try_from(host)
-                .is_err()
-                .then(|| format!("`{host}` is no host: write `.host(\"app.example\")`"))
+            (!is_host(host))
+                .then(|| format!("`{host}` is not a host: write `.host(\"app.example\")`"))
         }
     }
 }
@@ -214,6 +213,8 @@ mod tests {
             http("/").expect(300..300),
             http("/").expect(600..),
             http("/").host("a b"),
+            http("/").host("user@a"),
+            http("/").host(":80"),
         ] {
             assert!(wrong.problem().is_some(), "{wrong:?}");
         }
