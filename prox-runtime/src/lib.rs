@@ -6,9 +6,11 @@
 
 pub mod auth;
 mod body;
+mod civil;
 mod cli;
 mod client;
 mod cluster;
+mod coding;
 mod connect;
 mod env;
 mod error;

@@ -11,6 +11,8 @@ use std::{
 const RUNTIME: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("time", &[]),
+    ("civil", &[]),
+    ("coding", &[]),
     ("expiring", &[]),
     ("reread", &[]),
     ("sync", &[]),
@@ -20,14 +22,17 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
     ("vars", &[]),
-    ("tls", &["error", "reread", "stream", "sync"]),
+    (
+        "tls",
+        &["civil", "coding", "error", "reread", "stream", "sync"],
+    ),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
     ("watch", &["error", "sync"]),
     ("body", &["error", "observe", "watch"]),
     ("replay", &["body", "error"]),
     ("respond", &["body", "error"]),
-    ("forward", &["client", "error"]),
+    ("forward", &["client", "coding", "error"]),
     ("framing", &[]),
     ("frames", &["sync"]),
     ("observe", &["error", "sync"]),
@@ -45,8 +50,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "middleware",
         &[
-            "body", "client", "error", "handler", "identity", "limits", "network", "observe",
-            "respond", "route", "sync", "time", "tunnel",
+            "body", "civil", "client", "error", "handler", "identity", "limits", "network",
+            "observe", "respond", "route", "sync", "time", "tunnel",
         ],
     ),
     (
@@ -54,7 +59,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
         &[
             "secret",
             "body",
+            "civil",
             "client",
+            "coding",
             "error",
             "expiring",
             "handler",

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Authenticate, Denied, Verdict};
 use crate::{
+    coding::base64,
     error::Failure,
     handler::Parts,
     identity::{Claim, Principal},
@@ -187,44 +188,10 @@ fn field(der: &[u8]) -> Option<HeaderValue> {
     HeaderValue::try_from(format!(":{}:", base64(der))).ok()
 }
 
-/// RFC 4648, 4.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = (group >> (18 - 6 * place)) & 63;
-            let character = ALPHABET.get(digit as usize).copied().unwrap_or(b'A');
-            text.push(if place <= chunk.len() {
-                char::from(character)
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::middleware::IntoLayer;
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
-    }
 
     #[test]
     fn every_rule_that_no_certificate_fulfils_is_a_problem() {

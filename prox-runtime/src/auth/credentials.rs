@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::PathAndQuery};
 
 use super::Denied;
-use crate::{error::Failure, handler::Parts};
+use crate::{coding, error::Failure, handler::Parts};
 
 /// Where credentials of one kind are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +126,16 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
-        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+        let escaped = match behind {
+            [high, low, ..] => coding::byte(*high, *low),
+            _ => None,
+        };
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
                 rest = behind.get(2..).unwrap_or_default();
             }
-            (b'+', ..) => {
+            (b'+', _) => {
                 bytes.push(b' ');
                 rest = behind;
             }

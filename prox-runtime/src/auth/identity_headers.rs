@@ -2,8 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::certs::base64;
 use crate::{
+    coding::base64url,
     error::Failure,
     handler::{Request, Response},
     identity::{Claim, Principal},
@@ -121,13 +121,6 @@ impl What {
         };
         Some(text).filter(|text| !text.is_empty())
     }
-}
-
-/// RFC 4648, 5, without padding.
-fn base64url(bytes: &[u8]) -> String {
-    let mut text = base64(bytes);
-    text.truncate(text.trim_end_matches('=').len());
-    text.replace('+', "-").replace('/', "_")
 }
 
 impl Middleware for IdentityHeaders {

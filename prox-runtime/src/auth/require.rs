@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, header};
 
 use crate::{
+    coding,
     error::Failure,
     handler::{Parts, Request, Response},
     identity::Principal,
@@ -147,9 +148,7 @@ fn decoded(param: &str) -> Option<String> {
     let mut rest = param.bytes();
     while let Some(byte) = rest.next() {
         if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            let value = digit()? * 16 + digit()?;
-            bytes.push(u8::try_from(value).ok()?);
+            bytes.push(coding::byte(rest.next()?, rest.next()?)?);
         } else {
             bytes.push(byte);
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::Failure;
+use crate::{coding, error::Failure};
 
 /// Makes the canonical form of a request's path, borrowed when it is canonical already.
 ///
@@ -98,12 +98,12 @@ fn decode(path: &[u8]) -> Result<(Vec<u8>, bool), Failure> {
     while let Some(&byte) = bytes.next() {
         match byte {
             b'%' => {
-                let high = bytes.next().and_then(|&byte| hex(byte));
-                let low = bytes.next().and_then(|&byte| hex(byte));
-                let (Some(high), Some(low)) = (high, low) else {
+                let (high, low) = (bytes.next(), bytes.next());
+                let pair = high.zip(low);
+                let Some(byte) = pair.and_then(|(&high, &low)| coding::byte(high, low)) else {
                     return Err(Failure::MalformedRequest);
                 };
-                match high << 4 | low {
+                match byte {
                     b'\\' | 0 => return Err(Failure::MalformedRequest),
                     b'/' => {
                         slashes = true;
@@ -127,12 +127,6 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
         DIGITS[usize::from(byte >> 4)],
         DIGITS[usize::from(byte & 15)],
     ]);
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn is_unreserved(byte: u8) -> bool {

@@ -5,6 +5,8 @@
 
 #[cfg(not(feature = "tls"))]
 mod absent;
+#[cfg(feature = "tls")]
+pub(crate) mod der;
 mod identity;
 #[cfg(feature = "tls")]
 mod material;

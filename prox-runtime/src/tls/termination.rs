@@ -17,7 +17,7 @@ use super::{
     material::Certificates,
     x509,
 };
-use crate::{reread, stream::Stream, sync::lock};
+use crate::{coding::Hex, reread, stream::Stream, sync::lock};
 
 /// TLS with the clients of one server, shared by its workers.
 #[derive(Debug)]
@@ -142,11 +142,12 @@ fn client_cert(leaf: &CertificateDer<'_>) -> ClientCert {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(64);
     // The provider has no other door to its hash functions than its cipher suites.
-    if let SupportedCipherSuite::Tls13(suite) = cipher_suite::TLS13_AES_128_GCM_SHA256 {
-        let digest = suite.common.hash_provider.hash(bytes);
-        x509::write_hex(&mut out, digest.as_ref());
+    match cipher_suite::TLS13_AES_128_GCM_SHA256 {
+        SupportedCipherSuite::Tls13(suite) => {
+            let digest = suite.common.hash_provider.hash(bytes);
+            Hex(digest.as_ref()).to_string()
+        }
+        SupportedCipherSuite::Tls12(_) => String::new(),
     }
-    out
 }

@@ -8,6 +8,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use super::der::{Der, OID, SEQUENCE};
+use crate::{civil, coding::Hex};
+
 /// What is known of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Certificate {
@@ -25,7 +28,6 @@ pub(super) struct Certificate {
 
 const BOOLEAN: u8 = 0x01;
 const OCTET_STRING: u8 = 0x04;
-const OID: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 const TELETEX_STRING: u8 = 0x14;
@@ -33,7 +35,6 @@ const IA5_STRING: u8 = 0x16;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;
-const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 /// Context tags, as they stand in `TBSCertificate` and `GeneralName`.
 const VERSION: u8 = 0xa0;
@@ -153,47 +154,6 @@ impl Certificate {
     }
 }
 
-/// The elements of a DER encoding that have not been read yet.
-struct Der<'d>(&'d [u8]);
-
-impl<'d> Der<'d> {
-    /// The tag and the content of the next element.
-    fn next(&mut self) -> Option<(u8, &'d [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, mut rest) = rest.split_first()?;
-        let length = if first < 0x80 {
-            usize::from(first)
-        } else {
-            // Four bytes are more than any certificate needs; none is the indefinite form, which DER has not.
-            let count = usize::from(first & 0x7f);
-            let (bytes, after) = rest.split_at_checked(count)?;
-            rest = after;
-            if !(1..=4).contains(&count) {
-                return None;
-            }
-            bytes
-                .iter()
-                .fold(0, |length, &byte| length << 8 | usize::from(byte))
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-
-    /// The content of the next element, which must have this tag.
-    fn expect(&mut self, tag: u8) -> Option<&'d [u8]> {
-        let (found, content) = self.next()?;
-        (found == tag).then_some(content)
-    }
-
-    /// Passes over the next element if it has this tag.
-    fn optional(&mut self, tag: u8) {
-        if self.0.first() == Some(&tag) {
-            self.next();
-        }
-    }
-}
-
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         return Some(Ipv4Addr::from(four).into());
@@ -229,8 +189,8 @@ fn write_attribute(out: &mut String, kind: &[u8], value: Option<&str>, whole: &[
         escape(out, value);
     } else {
         write_oid(out, kind);
-        out.push_str("=#");
-        write_hex(out, whole);
+        // Writing to a string does not fail.
+        let _ = write!(out, "=#{}", Hex(whole));
     }
 }
 
@@ -271,12 +231,6 @@ fn write_oid(out: &mut String, oid: &[u8]) {
     }
 }
 
-pub(super) fn write_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-}
-
 /// The seconds after 1970 of `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`.
 fn time((tag, content): (u8, &[u8])) -> Option<i64> {
     let digits = content.strip_suffix(b"Z")?;
@@ -303,7 +257,7 @@ fn time((tag, content): (u8, &[u8])) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    Some(((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+    Some(((civil::days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -312,30 +266,10 @@ fn number(digits: &[u8]) -> Option<i64> {
     text.parse().ok()
 }
 
-/// The days from 1970 to a date of the Gregorian calendar, of which the year begins in March.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year
-        - 719_468
-}
-
 /// A time as `2026-01-31 23:59:59 UTC`.
 pub(super) fn date(seconds: i64) -> String {
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Counted in eras of 400 years that begin on the first of March.
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year + i64::from(month <= 2);
+    let (year, month, day) = civil::date(day);
     format!(
         "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
         second / 3600,

@@ -3,12 +3,16 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     hmac,
-    signature::{self, RsaPublicKeyComponents, UnparsedPublicKey},
+    signature::{self, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm},
 };
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
 use super::json;
-use crate::{identity::Claim, secret::Secret};
+use crate::{
+    identity::Claim,
+    secret::Secret,
+    tls::der::{BIT_STRING, Der, OID, SEQUENCE},
+};
 
 /// An algorithm of RFC 7518, 3.1, or RFC 8037.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +200,7 @@ impl Key {
         if !self.is_for(alg) {
             return false;
         }
-        let rsa: Option<&signature::RsaParameters> = match alg {
+        let rsa: Option<&'static signature::RsaParameters> = match alg {
             Alg::Rs256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
             Alg::Rs384 => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
             Alg::Rs512 => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
@@ -205,26 +209,19 @@ impl Key {
             Alg::Ps512 => Some(&signature::RSA_PSS_2048_8192_SHA512),
             _ => None,
         };
+        let holds = |by: &'static dyn VerificationAlgorithm, key: &[u8]| {
+            UnparsedPublicKey::new(by, key)
+                .verify(message, signed)
+                .is_ok()
+        };
         match (&self.material, rsa) {
             (Material::RsaParts { n, e }, Some(rsa)) => RsaPublicKeyComponents { n, e }
                 .verify(rsa, message, signed)
                 .is_ok(),
-            (Material::RsaDer(der), Some(rsa)) => UnparsedPublicKey::new(rsa, der)
-                .verify(message, signed)
-                .is_ok(),
-            (Material::P256(point), None) => {
-                UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
-                    .verify(message, signed)
-                    .is_ok()
-            }
-            (Material::P384(point), None) => {
-                UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point)
-                    .verify(message, signed)
-                    .is_ok()
-            }
-            (Material::Ed25519(key), None) => UnparsedPublicKey::new(&signature::ED25519, key)
-                .verify(message, signed)
-                .is_ok(),
+            (Material::RsaDer(der), Some(rsa)) => holds(rsa, der),
+            (Material::P256(point), None) => holds(&signature::ECDSA_P256_SHA256_FIXED, point),
+            (Material::P384(point), None) => holds(&signature::ECDSA_P384_SHA384_FIXED, point),
+            (Material::Ed25519(key), None) => holds(&signature::ED25519, key),
             (Material::Hmac { secret, .. }, None) => {
                 let hash = match alg {
                     Alg::Hs384 => hmac::HMAC_SHA384,
@@ -251,14 +248,12 @@ fn spki(der: &[u8]) -> Option<Material> {
     const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
     const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-    let (info, _) = tlv(der, 0x30)?;
-    let (algorithm, info) = tlv(info, 0x30)?;
-    let (bits, _) = tlv(info, 0x03)?;
-    let key = bits.strip_prefix(&[0])?.to_vec();
-    let (kind, parameters) = tlv(algorithm, 0x06)?;
-    match kind {
+    let mut info = Der(Der(der).expect(SEQUENCE)?);
+    let mut algorithm = Der(info.expect(SEQUENCE)?);
+    let key = info.expect(BIT_STRING)?.strip_prefix(&[0])?.to_vec();
+    match algorithm.expect(OID)? {
         RSA => Some(Material::RsaDer(key)),
-        EC => match tlv(parameters, 0x06)?.0 {
+        EC => match algorithm.expect(OID)? {
             P256 => Some(Material::P256(key)),
             P384 => Some(Material::P384(key)),
             _ => None,
@@ -266,27 +261,6 @@ fn spki(der: &[u8]) -> Option<Material> {
         ED25519 => Some(Material::Ed25519(key)),
         _ => None,
     }
-}
-
-/// The content of a value of DER with this tag, and what follows it.
-fn tlv(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[own, first], rest) = der.split_first_chunk::<2>()?;
-    if own != tag {
-        return None;
-    }
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        if bytes.len() > 3 {
-            return None;
-        }
-        let length = bytes
-            .iter()
-            .fold(0, |length, byte| length << 8 | usize::from(*byte));
-        (length, rest)
-    };
-    rest.split_at_checked(length)
 }
 
 /// The most keys of a set.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Key, KeyDigest};
-use crate::auth::watched::each_line;
+use crate::{auth::watched::each_line, civil, coding};
 
 const DAY: u64 = 86_400;
 
@@ -68,14 +68,13 @@ fn one(line: &str) -> Result<(KeyDigest, Key), String> {
 }
 
 fn hex(text: &str) -> Option<[u8; 32]> {
-    let text = text.as_bytes();
-    if text.len() != 64 {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
-    }
+    };
+    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = coding::byte(*high, *low)?;
     }
     Some(bytes)
 }
@@ -86,28 +85,15 @@ fn day(text: &str) -> Option<SystemTime> {
     let mut number = |digits: usize| {
         let part = parts.next()?;
         let plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| part.parse::<u64>().ok())?
+        plain.then(|| part.parse::<i64>().ok())?
     };
-    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let days = |year, month| match month {
-        2 => 28 + u64::from(leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    if parts.next().is_some()
-        || year < 1970
-        || !(1..=12).contains(&month)
-        || day == 0
-        || day > days(year, month)
-    {
+    let date @ (year, month, day) = (number(4)?, number(2)?, number(2)?);
+    let days = civil::days(year, month, day);
+    // A day that its month does not have comes out as one of another month.
+    if parts.next().is_some() || civil::date(days) != date {
         return None;
     }
-    let before: u64 = (1970..year).map(|year| 365 + u64::from(leap(year))).sum();
-    let months: u64 = (1..month).map(|month| days(year, month)).sum();
-    let since = (before + months + day - 1) * DAY;
+    let since = u64::try_from(days).ok()?.checked_mul(DAY)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }
 

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use self::{file::Keys, kept::Kept};
 use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Watched};
 use crate::{
+    coding::{Hex, base64url},
     error::Failure,
     handler::Parts,
     identity::{Claim, Principal},
@@ -253,7 +254,7 @@ impl KeyDigest {
 
 impl fmt::Display for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -308,8 +309,6 @@ impl Key {
 ///
 /// A name that cannot stand in the file, or a system that has no random numbers.
 pub(crate) fn new_key(name: &str) -> Result<(String, String), String> {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-
     if name.is_empty()
         || name.starts_with('#')
         || name.chars().any(|c| c.is_whitespace() || c.is_control())
@@ -318,7 +317,7 @@ pub(crate) fn new_key(name: &str) -> Result<(String, String), String> {
     }
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
-    let key = URL_SAFE_NO_PAD.encode(random);
+    let key = base64url(&random);
     let line = format!("{name} sha256:{}", KeyDigest::of(&key));
     Ok((key, line))
 }

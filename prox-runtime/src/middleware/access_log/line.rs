@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Uri};
 
 use super::RequestIdValue;
 use crate::{
+    civil,
     error::Failure,
     observe::{Hop, Refused},
 };
@@ -326,7 +327,7 @@ impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs();
-        let (year, month, day) = civil(seconds / 86_400);
+        let (year, month, day) = civil::date((seconds / 86_400).cast_signed());
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -336,26 +337,6 @@ impl fmt::Display for Rfc3339 {
             since.subsec_millis(),
         )
     }
-}
-
-/// Year, month and day of a day after the first of January 1970, in the Gregorian calendar.
-///
-/// Years are counted from March, so that a leap day is the last of its year: then the day of the year, and from it the
-/// month, are linear. An era is the 400 years, of 146 097 days, after which the calendar repeats.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // From the first of March of the year 0.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ proptest! {
         let written = date(day * 86_400);
         let part = |range: std::ops::Range<usize>| written[range].parse::<i64>().unwrap();
         prop_assume!(written.len() == 23);
-        prop_assert_eq!(days(part(0..4), part(5..7), part(8..10)), day);
+        prop_assert_eq!(civil::days(part(0..4), part(5..7), part(8..10)), day);
     }
 
     #[test]

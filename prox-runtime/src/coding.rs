@@ -1,0 +1,88 @@
+//! Bytes as text: base64 and hexadecimal digits.
+
+use std::fmt;
+
+/// Base64 with padding (RFC 4648, 4).
+///
+/// The crate `base64` comes with the feature `auth` alone. This one is for what is there without it: `Client-Cert`, fields that
+/// tell who the caller is, and WebSockets.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |place| u32::from(group.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            text.push(if place <= group.len() {
+                char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+/// Base64 for URLs and names of files, without padding (RFC 4648, 5).
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    let mut text = base64(bytes);
+    text.truncate(text.trim_end_matches('=').len());
+    text.replace('+', "-").replace('/', "_")
+}
+
+/// Two digits in lower case for each byte.
+#[cfg_attr(
+    not(any(feature = "auth", feature = "tls")),
+    expect(dead_code, reason = "digests come with these features")
+)]
+pub(crate) struct Hex<'b>(pub(crate) &'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The byte of two hexadecimal digits, of either case.
+pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+            assert_eq!(base64url(plain.as_bytes()), coded.trim_end_matches('='));
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+        assert_eq!(base64url(&[0xfb, 0xff, 0xfe]), "-__-");
+    }
+
+    #[test]
+    fn digits_are_those_of_their_bytes() {
+        let all: Vec<u8> = (0..=255).collect();
+        let text = Hex(&all).to_string();
+        assert!(text.starts_with("000102") && text.ends_with("fdfeff"));
+        for text in [text.to_uppercase(), text] {
+            let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+                unreachable!("it has two digits for each byte")
+            };
+            let read: Vec<_> = pairs.iter().map(|[high, low]| byte(*high, *low)).collect();
+            assert_eq!(read, all.iter().copied().map(Some).collect::<Vec<_>>());
+        }
+        for (high, low) in [(b'g', b'0'), (b'0', b'G'), (b'+', b'1'), (b' ', b'1')] {
+            assert_eq!(byte(high, low), None);
+        }
+    }
+}
