@@ -75,7 +75,7 @@ impl Location {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        let fixed = matches!(parts.as_slice(), [] | [Part::Text(_)]);
+        let fixed = is_fixed(&parts);
         let authority = authority(text);
         let absolute = authority.is_some() || (fixed && !text.starts_with('/'));
         if let Some(authority) = authority {
@@ -119,10 +119,8 @@ impl Location {
 
     /// The same for every request, if it has no parts.
     pub(crate) fn fixed(&self) -> Option<HeaderValue> {
-        match self.parts.as_slice() {
-            [] | [Part::Text(_)] => HeaderValue::try_from(&self.text).ok(),
-            _ => None,
-        }
+        let value = || HeaderValue::try_from(&self.text).ok();
+        is_fixed(&self.parts).then(value).flatten()
     }
 
     /// The location for a request; none if the request has no host where one is needed, or makes none that can be sent.
@@ -167,6 +165,11 @@ impl Location {
         }
         HeaderValue::try_from(out).ok()
     }
+}
+
+/// Whether a location of these parts is the same for every request.
+fn is_fixed(parts: &[Part]) -> bool {
+    matches!(parts, [] | [Part::Text(_)])
 }
 
 fn push(out: &mut String, text: &str, in_query: bool) {

@@ -99,7 +99,7 @@ impl Split {
             next: AtomicU64::new(0),
             affinity,
         });
-        Ok(Target(Kind::Split(handler, clusters, locations)))
+        Ok(Target(Kind::Handler(handler, clusters, locations)))
     }
 }
 

@@ -23,23 +23,22 @@ pub struct Target(pub(super) Kind);
 )]
 pub(super) enum Kind {
     Proxy(Proxy),
-    Handler(BoxHandler),
-    /// One of several targets, and the clusters among them.
-    Split(BoxHandler, Vec<Cluster>, Vec<Location>),
-    /// Redirects by parts of the request; its locations.
-    Redirect(BoxHandler, Vec<Location>),
+    /// The clusters that may get its requests, and its locations that depend on the request.
+    Handler(BoxHandler, Vec<Cluster>, Vec<Location>),
     /// Says whether the gateway is ready, once it knows.
     Readiness(BoxHandler, Pending),
 }
 
 impl Target {
+    fn handler(handler: impl Handler) -> Self {
+        let handler = BoxHandler::new(handler);
+        Self(Kind::Handler(handler, Vec::new(), Vec::new()))
+    }
+
     pub(super) fn into_handler(self) -> BoxHandler {
         match self.0 {
             Kind::Proxy(proxy) => BoxHandler::new(proxy),
-            Kind::Handler(handler)
-            | Kind::Split(handler, ..)
-            | Kind::Redirect(handler, _)
-            | Kind::Readiness(handler, _) => handler,
+            Kind::Handler(handler, ..) | Kind::Readiness(handler, _) => handler,
         }
     }
 
@@ -47,16 +46,16 @@ impl Target {
     pub(super) fn clusters(&self) -> &[Cluster] {
         match &self.0 {
             Kind::Proxy(proxy) => std::slice::from_ref(proxy.cluster()),
-            Kind::Split(_, clusters, _) => clusters,
-            Kind::Handler(_) | Kind::Redirect(..) | Kind::Readiness(..) => &[],
+            Kind::Handler(_, clusters, _) => clusters,
+            Kind::Readiness(..) => &[],
         }
     }
 
     /// The locations that depend on the request.
     pub(super) fn locations(&self) -> &[Location] {
         match &self.0 {
-            Kind::Redirect(_, locations) | Kind::Split(.., locations) => locations,
-            Kind::Proxy(_) | Kind::Handler(_) | Kind::Readiness(..) => &[],
+            Kind::Handler(.., locations) => locations,
+            Kind::Proxy(_) | Kind::Readiness(..) => &[],
         }
     }
 
@@ -92,7 +91,7 @@ pub trait IntoTarget {
 #[diagnostic::do_not_recommend]
 impl<H: Handler> IntoTarget for H {
     fn into_target(self, _: &str) -> Result<Target> {
-        Ok(Target(Kind::Handler(BoxHandler::new(self))))
+        Ok(Target::handler(self))
     }
 }
 
@@ -226,7 +225,7 @@ impl IntoTarget for Redirect {
             location: location.clone(),
             sent,
         });
-        Ok(Target(Kind::Redirect(handler, vec![location])))
+        Ok(Target(Kind::Handler(handler, Vec::new(), vec![location])))
     }
 }
 
@@ -300,5 +299,5 @@ impl<F: Fn() -> Response + Send + Sync + 'static> Handler for Fixed<F> {
 }
 
 fn fixed(make: impl Fn() -> Response + Send + Sync + 'static) -> Target {
-    Target(Kind::Handler(BoxHandler::new(Fixed(make))))
+    Target::handler(Fixed(make))
 }

@@ -16,7 +16,7 @@ impl Variables {
                 text.push('\n');
             }
             comments(&mut text, variable, "");
-            let value = plain_default(variable).and_then(|value| in_dotenv(&value));
+            let value = variable.plain_default().and_then(|value| in_dotenv(&value));
             let _ = writeln!(text, "{}={}", variable.name, value.unwrap_or_default());
         }
         text
@@ -30,7 +30,7 @@ impl Variables {
         let mut text = String::from("env:\n");
         for variable in self.iter() {
             comments(&mut text, variable, "  ");
-            let value = plain_default(variable).unwrap_or_default();
+            let value = variable.plain_default().unwrap_or_default();
             let _ = writeln!(text, "  - name: {}", quoted(variable.name));
             let _ = writeln!(text, "    value: {}", quoted(&value));
         }
@@ -62,28 +62,24 @@ fn on_one_line(text: &str) -> String {
 impl EnvInfo {
     /// The text that would read as the default, if that is a literal.
     pub(crate) fn plain_default(&self) -> Option<String> {
-        plain_default(self)
+        let default = self.default?;
+        if let Some(text) = literal_text(default) {
+            return Some(text.to_owned());
+        }
+        if matches!(default, "true" | "false") {
+            return Some(default.to_owned());
+        }
+        let number = default.replace('_', "");
+        let digits = number.strip_prefix('-').unwrap_or(&number);
+        if self.ty.ends_with("Duration") {
+            let unit = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+            let known = unit.len() < digits.len() && matches!(unit, "ms" | "s" | "m" | "h");
+            return known.then_some(number);
+        }
+        let number = number.strip_suffix(self.ty).unwrap_or(&number);
+        (number.parse::<f64>().is_ok() && number.contains(|c: char| c.is_ascii_digit()))
+            .then(|| number.to_owned())
     }
-}
-
-fn plain_default(variable: &EnvInfo) -> Option<String> {
-    let default = variable.default?;
-    if let Some(text) = literal_text(default) {
-        return Some(text.to_owned());
-    }
-    if matches!(default, "true" | "false") {
-        return Some(default.to_owned());
-    }
-    let number = default.replace('_', "");
-    let digits = number.strip_prefix('-').unwrap_or(&number);
-    if variable.ty.ends_with("Duration") {
-        let unit = digits.trim_start_matches(|c: char| c.is_ascii_digit());
-        let known = unit.len() < digits.len() && matches!(unit, "ms" | "s" | "m" | "h");
-        return known.then_some(number);
-    }
-    let number = number.strip_suffix(variable.ty).unwrap_or(&number);
-    (number.parse::<f64>().is_ok() && number.contains(|c: char| c.is_ascii_digit()))
-        .then(|| number.to_owned())
 }
 
 /// The text of a string literal without escapes, as it stands or made into the variable's type.
@@ -154,7 +150,7 @@ mod tests {
             ("f64", "inf", None),
         ];
         for (ty, default, wanted) in cases {
-            let found = plain_default(&info(ty, Some(default), ""));
+            let found = info(ty, Some(default), "").plain_default();
             assert_eq!(found.as_deref(), wanted, "{ty} {default}");
         }
     }

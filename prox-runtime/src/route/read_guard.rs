@@ -1,6 +1,6 @@
 //! Guards from their source text, for `explain` of a gateway that is not made: the words with literals, joined by `.and(..)`.
 
-use super::{Guard as _, GuardFn, client_ip, cookie, header, query};
+use super::{Guard as _, GuardFn, RequestKey, client_ip, cookie, header, query};
 
 /// A guard that was read, and whether it asks for nothing but the query.
 pub(super) struct Read {
@@ -59,25 +59,12 @@ impl Rest<'_> {
                 break;
             }
         }
-        let value = values.first().cloned().unwrap_or_default();
         self.expect(")")?;
-        let guard = match (word, verb) {
-            ("header", "exists") => header(name).exists(),
-            ("header", "is") => header(name).is(value),
-            ("header", "absent") => header(name).absent(),
-            ("header", "one_of") => header(name).one_of(values),
-            ("header", "starts_with") => header(name).starts_with(value),
-            ("query", "exists") => query(name).exists(),
-            ("query", "is") => query(name).is(value),
-            ("query", "absent") => query(name).absent(),
-            ("query", "one_of") => query(name).one_of(values),
-            ("query", "starts_with") => query(name).starts_with(value),
-            ("cookie", "exists") => cookie(name).exists(),
-            ("cookie", "is") => cookie(name).is(value),
-            ("cookie", "absent") => cookie(name).absent(),
-            ("cookie", "one_of") => cookie(name).one_of(values),
-            ("cookie", "starts_with") => cookie(name).starts_with(value),
-            ("client_ip", "within") => client_ip().within(&value),
+        let guard = match word {
+            "header" => guard(header(name), verb, values)?,
+            "query" => guard(query(name), verb, values)?,
+            "cookie" => guard(cookie(name), verb, values)?,
+            "client_ip" if verb == "within" => client_ip().within(&values.pop().unwrap_or_default()),
             _ => return None,
         };
         Some(Read {
@@ -118,6 +105,18 @@ impl Rest<'_> {
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
+}
+
+/// What a word says of its value.
+fn guard<K>(key: RequestKey<K>, verb: &str, mut values: Vec<String>) -> Option<GuardFn> {
+    Some(match verb {
+        "exists" => key.exists(),
+        "absent" => key.absent(),
+        "is" => key.is(values.pop().unwrap_or_default()),
+        "starts_with" => key.starts_with(values.pop().unwrap_or_default()),
+        "one_of" => key.one_of(values),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
