@@ -64,7 +64,9 @@ impl Rest<'_> {
             "header" => guard(header(name), verb, values)?,
             "query" => guard(query(name), verb, values)?,
             "cookie" => guard(cookie(name), verb, values)?,
-            "client_ip" if verb == "within" => client_ip().within(&values.pop().unwrap_or_default()),
+            "client_ip" if verb == "within" => {
+                client_ip().within(&values.pop().unwrap_or_default())
+            }
             _ => return None,
         };
         Some(Read {

@@ -11,6 +11,7 @@ use proc_macro2::{Group, Ident, Punct, Spacing, Span, TokenTree};
 
 use super::{
     Parser,
+    calls::plain,
     cursor::{Cursor, tokens_of},
     skip_line,
     source::source,
@@ -82,11 +83,13 @@ impl Parser<'_> {
 
     /// `users-api`, as many names are written elsewhere.
     fn dashed(&mut self, c: &mut Cursor<'_>, first: &Ident) -> Ident {
-        let mut parts = vec![first.to_string()];
+        // Raw names lose their `r#`, which may only be at the start.
+        let text = |name: &Ident| plain(&name.to_string()).to_owned();
+        let mut parts = vec![text(first)];
         let mut tokens = Vec::from(c.rest().get(..1).unwrap_or_default());
         c.bump();
         while c.is_punct(0, '-') && c.ident(1).is_some() {
-            parts.extend(c.ident(1).map(ToString::to_string));
+            parts.extend(c.ident(1).map(text));
             tokens.extend(c.rest().iter().take(2).cloned());
             c.skip(2);
         }
