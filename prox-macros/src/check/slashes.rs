@@ -77,7 +77,7 @@ pub(crate) fn takes(model: &Model, target: &Target) -> Option<bool> {
     };
     let own = |name: &Ident| model.takes_options(name);
     if let Some(written) = written(&expr.tokens) {
-        return written;
+        return written.always();
     }
     if model.is_endpoint(first) {
         return Some(false);
@@ -111,8 +111,25 @@ fn is_answer(model: &Model, target: &Target) -> bool {
     words.contains(&&*word) && !model.declared().contains(plain(&word))
 }
 
-/// What the options say of encoded slashes, if they do; the inner value is none where a condition decides.
-fn written(tokens: &[TokenTree]) -> Option<Option<bool>> {
+/// What an option says of encoded slashes.
+#[derive(Clone, Copy)]
+enum Written {
+    Kept,
+    /// A condition decides.
+    Sometimes,
+}
+
+impl Written {
+    fn always(self) -> Option<bool> {
+        match self {
+            Self::Kept => Some(true),
+            Self::Sometimes => None,
+        }
+    }
+}
+
+/// What the options say of encoded slashes, if they do.
+fn written(tokens: &[TokenTree]) -> Option<Written> {
     let has_option = |name: &str| {
         tokens.windows(2).any(|pair| match pair {
             [TokenTree::Punct(dot), TokenTree::Ident(option)] => {
@@ -122,9 +139,9 @@ fn written(tokens: &[TokenTree]) -> Option<Option<bool>> {
         })
     };
     if has_option("encoded_slashes") {
-        Some(Some(true))
+        Some(Written::Kept)
     } else {
-        has_option("encoded_slashes_if").then_some(None)
+        has_option("encoded_slashes_if").then_some(Written::Sometimes)
     }
 }
 
@@ -132,7 +149,7 @@ fn written(tokens: &[TokenTree]) -> Option<Option<bool>> {
 fn of_cluster(tokens: &[TokenTree]) -> Option<bool> {
     let cluster =
         matches!(tokens, [TokenTree::Ident(word), TokenTree::Group(_), ..] if word == "cluster");
-    written(tokens).unwrap_or_else(|| cluster.then_some(false))
+    written(tokens).map_or_else(|| cluster.then_some(false), Written::always)
 }
 
 /// Whether the target is one to which the option can be added.

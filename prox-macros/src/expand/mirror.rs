@@ -113,7 +113,7 @@ fn statement(context: &Context<'_>, mark: &Mark, out: &mut TokenStream) {
         }
         Mark::Value(slot, expr) => value(context, *slot, expr, out),
         Mark::Expr(expr) if who::is_word(&context.model.names, expr) => {
-            word(Slot::Layer, expr.only_ident(), out)
+            word(Slot::Layer, expr.only_ident(), out);
         }
         Mark::Expr(expr) => {
             if let Some(tokens) = typed(context, &expr.tokens) {

@@ -61,7 +61,7 @@ pub struct ApiKeys<S = KeyFile> {
 
 enum Source<S> {
     File(Arc<Watched<Keys>>),
-    Store(Kept<S>),
+    Store(Box<Kept<S>>),
 }
 
 /// Marks keys of a file: [`ApiKeys::file`].
@@ -94,7 +94,7 @@ impl<S: KeyStore> ApiKeys<S> {
     /// a digest. If it fails, the answer is `503` ([`Failure::AuthUnavailable`]).
     pub fn store(store: S) -> Self {
         Self {
-            source: Arc::new(Source::Store(Kept::new(store))),
+            source: Arc::new(Source::Store(Box::new(Kept::new(store)))),
             place: Place::Header(HeaderName::from_static("x-api-key")),
             keep: false,
             problems: Vec::new(),
