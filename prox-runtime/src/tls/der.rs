@@ -1,5 +1,6 @@
 //! A reader of DER (X.690).
 
+#[cfg(feature = "jwt")]
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OID: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
