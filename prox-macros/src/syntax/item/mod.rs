@@ -59,11 +59,12 @@ impl Parser<'_> {
         });
         let quoted = c.text(0).filter(|_| name.is_none());
         if let Some(text) = quoted.filter(|text| is_name(&text.value)) {
+            let meant = ident(&text.value, text.span);
             self.diag
                 .error(text.span, "a name stands without quotes")
-                .help(format!("write `{}`", text.value));
+                .help(format!("write `{meant}`"));
             c.bump();
-            return Some(Ident::new(&text.value, text.span));
+            return Some(meant);
         }
         if let Some(first) = name.filter(|_| c.is_punct(1, '-')) {
             return Some(self.dashed(c, first));
@@ -93,11 +94,21 @@ impl Parser<'_> {
             tokens.extend(c.rest().iter().take(2).cloned());
             c.skip(2);
         }
-        let meant = parts.join("_");
+        let meant = ident(&parts.join("_"), first.span());
         self.diag
             .error(Place::of(&tokens, first.span()), "a name has no `-`")
             .help(format!("write `{meant}`"));
-        Ident::new(&meant, first.span())
+        meant
+    }
+}
+
+/// A text as a name: a keyword gets the `r#` that makes it one, and the few that cannot have it an underscore.
+fn ident(text: &str, span: Span) -> Ident {
+    let name = Ident::new(text, span);
+    match text {
+        "self" | "Self" | "super" | "crate" | "_" => Ident::new(&format!("{text}_"), span),
+        _ if is_keyword(&name) => Ident::new_raw(text, span),
+        _ => name,
     }
 }
 
