@@ -40,16 +40,21 @@ pub(super) fn check(
                 shown(route)
             ),
         );
-        if let Some(winner) = winner(model, forest, place, route) {
+        if let Some((winner, taken)) = winner(model, forest, place, route) {
             let there = location(winner.path.span);
             error.note(format!(
                 "for example {} is taken by `{}`{there}",
-                witness(model, route, route.methods, &route.accepts),
+                witness(model, route, first(route.methods), &taken),
                 shown(winner)
             ));
         }
         error.help("take the route away, or narrow the others down");
     }
+}
+
+/// One of the methods.
+fn first(methods: Methods) -> Methods {
+    methods.each().next().unwrap_or(methods)
 }
 
 /// Which routes take at least one request.
@@ -107,8 +112,13 @@ pub(super) fn left(
     passes.fold(Methods(0), Methods::union)
 }
 
-/// The route that takes the example of a route that can never be reached.
-fn winner<'m>(model: &'m Model, forest: &Forest, place: usize, route: &Route) -> Option<&'m Route> {
+/// A route that is asked before one that can never be reached, and requests of that one that it surely takes.
+fn winner<'m>(
+    model: &'m Model,
+    forest: &Forest,
+    place: usize,
+    route: &Route,
+) -> Option<(&'m Route, Guard)> {
     let method = route.methods.each().next()?;
     let before = forest
         .find(route.host, &path(model, route))
@@ -116,9 +126,18 @@ fn winner<'m>(model: &'m Model, forest: &Forest, place: usize, route: &Route) ->
         .take_while(|candidate| candidate.route != place)
         .filter(|candidate| Methods(candidate.methods).contains(method))
         .filter_map(|candidate| model.routes.get(candidate.route));
-    let mut before = before.filter(|winner| winner.accepts.common(&route.accepts).is_some());
-    let first = before.clone().next();
-    before
-        .find(|winner| route.accepts.implies(&winner.accepts))
-        .or(first)
+    let mut asked: Vec<&Guard> = Vec::new();
+    let mut taking: Vec<(&Route, Guard)> = Vec::new();
+    for winner in before {
+        let both = winner.accepts.common(&route.accepts);
+        let sure = both.filter(|both| both.implies(&winner.accepts));
+        if let Some(rest) = sure.and_then(|both| both.rest(&asked)) {
+            taking.push((winner, Guard::of_case(rest)));
+        }
+        asked.push(&winner.accepts);
+    }
+    let all = taking
+        .iter()
+        .position(|(winner, _)| route.accepts.implies(&winner.accepts));
+    taking.into_iter().nth(all.unwrap_or(0))
 }

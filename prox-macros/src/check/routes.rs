@@ -50,8 +50,8 @@ fn methods(model: &Model, diag: &mut Diagnostics) {
 enum Conflict {
     /// Their guards accept the same requests.
     Same,
-    /// Each guard accepts requests that the other does not; this is what both accept.
-    Overlap(Guard),
+    /// Each guard accepts requests that the other does not; with these methods nothing decides what both accept.
+    Overlap(Methods, Guard),
 }
 
 /// Reports pairs of routes that are in conflict; gives the routes of these pairs.
@@ -82,7 +82,9 @@ fn conflicts(model: &Model, diag: &mut Diagnostics) -> HashSet<usize> {
         {
             match conflict {
                 Conflict::Same => same(model, earlier, later, diag),
-                Conflict::Overlap(both) => overlap(model, earlier, later, both, diag),
+                Conflict::Overlap(methods, both) => {
+                    overlap(model, (earlier, later), *methods, both, diag);
+                }
             }
         }
     }
@@ -99,20 +101,20 @@ fn conflict(a: &Route, b: &Route, group: &[(usize, &Route)]) -> Option<Conflict>
     match a.accepts.relation(&b.accepts) {
         Relation::Same => (any(a) == any(b)).then_some(Conflict::Same),
         // More conditions go before fewer.
-        Relation::Overlap if a.accepts.tests().count() != b.accepts.tests().count() => None,
+        Relation::Overlap if a.accepts.conditions() != b.accepts.conditions() => None,
         Relation::Overlap => {
             let both = a.accepts.common(&b.accepts)?;
             // Routes for what both accept go before either.
-            let decided = methods.each().all(|method| {
+            methods.each().find_map(|method| {
                 let between: Vec<&Guard> = group
                     .iter()
                     .filter(|(_, route)| route.methods.contains(method))
                     .map(|(_, route)| &route.accepts)
                     .filter(|guard| guard.implies(&a.accepts) && guard.implies(&b.accepts))
                     .collect();
-                both.is_covered(&between)
-            });
-            (!decided).then_some(Conflict::Overlap(both))
+                let rest = both.rest(&between)?;
+                Some(Conflict::Overlap(method, Guard::of_case(rest)))
+            })
         }
         // The same closure twice is the same guard, whatever it does.
         Relation::Apart => (any(a) == any(b) && guard(a) == guard(b)).then_some(Conflict::Same),
@@ -179,9 +181,14 @@ fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
     .note(witness);
 }
 
-fn overlap(model: &Model, earlier: &Route, later: &Route, both: &Guard, diag: &mut Diagnostics) {
-    let common = earlier.methods.common(later.methods);
-    let witness = witness(model, later, common, both);
+fn overlap(
+    model: &Model,
+    (earlier, later): (&Route, &Route),
+    methods: Methods,
+    both: &Guard,
+    diag: &mut Diagnostics,
+) {
+    let witness = witness(model, later, methods, both);
     let witness = format!("{witness} would match both, and neither guard is more specific");
     let there = location(earlier.path.span);
     let here = location(later.path.span);

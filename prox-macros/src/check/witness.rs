@@ -1,11 +1,9 @@
 //! A request that a route takes, for people.
 
-use std::net::IpAddr;
-
 use crate::{
     model::{
         Methods, Model, Route,
-        guard::{Guard, Key, Test},
+        guard::{Case, Guard, Key},
     },
     syntax::{
         host::HostName,
@@ -38,8 +36,9 @@ pub(super) fn witness_at(
     let mut query = Vec::new();
     let mut beside = Vec::new();
     let mut from = String::new();
-    for (key, test) in guard.tests() {
-        match (key, value(test)) {
+    let case = guard.example();
+    for (key, set) in case.into_iter().flat_map(Case::tests) {
+        match (key, set.example()) {
             (Key::Query(name), Some(value)) => query.push(format!("{name}={value}")),
             (Key::Header(name), Some(value)) => beside.push(format!("`{name}: {value}`")),
             (Key::Cookie(name), Some(value)) => beside.push(format!("the cookie `{name}={value}`")),
@@ -59,17 +58,6 @@ pub(super) fn witness_at(
         query.join("&"),
         beside.join(" and ")
     )
-}
-
-/// A value that the test accepts; none if it accepts none at all.
-fn value(test: &Test) -> Option<String> {
-    match test {
-        Test::Absent => None,
-        Test::Exists => Some(String::from("1")),
-        Test::OneOf(values) => values.first().cloned(),
-        Test::StartsWith(value) | Test::Is(value) => Some(value.clone()),
-        Test::Within(network) => Some(IpAddr::to_string(&network.example())),
-    }
 }
 
 /// A path that the route takes.

@@ -236,7 +236,7 @@ impl Rewriting<'_> {
             place: match (word, method) {
                 (Some("hash"), _) | (_, Some("sticky")) => Place::Key,
                 (_, Some("health")) if self.options => Place::Check,
-                (_, Some("and")) if self.place == Place::Guard => Place::Guard,
+                (_, Some("and" | "or")) if self.place == Place::Guard => Place::Guard,
                 _ => Place::Value,
             },
             ..*self

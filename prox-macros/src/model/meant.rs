@@ -117,7 +117,7 @@ impl Reader<'_> {
             let before = tokens.get(..place).unwrap_or_default();
             if let (TokenTree::Ident(name), Some(TokenTree::Group(group)), true) =
                 (token, tokens.get(place + 1), is_method(before))
-                && name == "and"
+                && (name == "and" || name == "or")
             {
                 self.guard(&tokens_of(group.stream()));
             }

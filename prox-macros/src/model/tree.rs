@@ -4,10 +4,7 @@
 //! the deterministic tree is the set of places in the trie that are alive, with the routes that the walk has passed and
 //! that take whatever follows. So each segment of a request is one step, and nothing is ever tried again.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Methods, Model, Route};
 use crate::syntax::pattern::{Class, Kind, Segment, Tail};
@@ -146,17 +143,22 @@ impl Order {
             .iter()
             .enumerate()
             .filter_map(|(place, route)| {
-                let guard = Reverse(route.accepts.specificity());
-                let any = route.methods == Methods::ALL;
-                Some((specificity(route)?, values(route), guard, any, place))
+                let path = (specificity(route)?, values(route));
+                Some((path, route, place))
             })
             .collect();
-        keyed.sort();
+        keyed.sort_by(|(path, a, place), (other_path, b, other_place)| {
+            let any = |route: &Route| route.methods == Methods::ALL;
+            path.cmp(other_path)
+                .then_with(|| b.accepts.specificity(&a.accepts))
+                .then_with(|| any(a).cmp(&any(b)))
+                .then(place.cmp(other_place))
+        });
         let mut order = Self {
             sorted: Vec::new(),
             ranks: vec![None; routes.len()],
         };
-        for (rank, (_, _, _, _, place)) in keyed.into_iter().enumerate() {
+        for (rank, (_, _, place)) in keyed.into_iter().enumerate() {
             if let (Some(route), Some(slot)) = (routes.get(place), order.ranks.get_mut(place)) {
                 *slot = Some(rank);
                 order.sorted.push(Candidate {

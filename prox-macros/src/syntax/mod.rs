@@ -8,6 +8,7 @@ mod entry;
 mod expr;
 mod foreign;
 mod form;
+mod guard_form;
 mod item;
 mod layers;
 mod line;

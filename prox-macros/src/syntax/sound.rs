@@ -179,7 +179,7 @@ fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (St
     }
     let help = match what {
         Use::Target => "a route ends with `,`; its layers stand in `with [..]`",
-        Use::Guard => "conditions are joined by `.and(..)`",
+        Use::Guard => "guards are joined by `.and(..)` and `.or(..)`",
         Use::Layer => "put a `,` between two layers",
         Use::Backend | Use::Value => "a line that is no route ends with `;`",
     };

@@ -257,7 +257,7 @@ fn what_is_wrong_with_a_list_of_values_is_said_at_the_value() {
         ),
         (
             r#"header("a").absent().and(header("a").is("1"))"#,
-            "no request is accepted by this guard",
+            "this guard and what comes before it never accept",
         ),
         (r#"header("a").missing()"#, "write `header(\"a\").absent()`"),
         (

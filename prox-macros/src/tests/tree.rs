@@ -187,7 +187,7 @@ fn naive(model: &Model, host: &str, path: &str) -> Vec<Candidate> {
         let (x, y) = (a.pattern.as_ref().unwrap(), b.pattern.as_ref().unwrap());
         more_specific(x, y)
             .then(values(x).cmp(&values(y)))
-            .then(b.accepts.specificity().cmp(&a.accepts.specificity()))
+            .then(b.accepts.specificity(&a.accepts))
             .then(any(a).cmp(&any(b)))
             .then(i.cmp(j))
     });

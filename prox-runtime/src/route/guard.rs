@@ -22,7 +22,7 @@ use crate::{client::Client, handler::Parts, network::Network};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a guard",
-    label = "this cannot stand after `if`",
+    label = "this is not accepted after `if`",
     note = "a guard is `header(\"name\").is(\"value\")`, `query(..)`, `cookie(..)`, `client_ip().within(\"10.0.0.0/8\")`, or a `Fn(&prox::Parts) -> bool`"
 )]
 pub trait Guard: Send + Sync + 'static {
@@ -79,14 +79,54 @@ impl GuardFn {
     /// # let _ = both;
     /// ```
     pub fn and(self, other: impl Guard) -> Self {
-        let problems: Vec<String> = [&self as &dyn Guard, &other]
-            .iter()
-            .filter_map(|guard| guard.check().err())
-            .collect();
         Self {
-            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            problem: self.problem_with(&other),
             accepts: Box::new(move |req| self.accepts(req) && other.accepts(req)),
         }
+    }
+
+    /// Accepts what this guard or `other` accepts, or both.
+    ///
+    /// It is as specific as the less specific of the two, and goes after either of them alone.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::{cookie, header};
+    ///
+    /// let either = header("x-beta").exists().or(cookie("group").is("b"));
+    /// # let _ = either;
+    /// ```
+    pub fn or(self, other: impl Guard) -> Self {
+        Self {
+            problem: self.problem_with(&other),
+            accepts: Box::new(move |req| self.accepts(req) || other.accepts(req)),
+        }
+    }
+
+    /// Accepts what this guard does not accept. `header("x").is("1").not()` also accepts a request without the header.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::client_ip;
+    ///
+    /// let outside = client_ip().within("10.0.0.0/8").not();
+    /// # let _ = outside;
+    /// ```
+    // `!guard` would read as a negation of the first call of its chain, which it is not.
+    #[allow(clippy::should_implement_trait)]
+    pub fn not(self) -> Self {
+        Self {
+            problem: self.problem.clone(),
+            accepts: Box::new(move |req| !self.accepts(req)),
+        }
+    }
+
+    fn problem_with(&self, other: &impl Guard) -> Option<String> {
+        let problems: Vec<String> = [self.check(), other.check()]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
 
@@ -234,7 +274,7 @@ pub fn header(name: impl AsRef<str>) -> RequestKey {
             req.headers.get(&name).map(HeaderValue::as_bytes)
         })
     } else {
-        let problem = format!("`{name}` is no name of a header");
+        let problem = format!("`{name}` is not a header name");
         RequestKey::new(Some(problem), (), |_| None)
     }
 }
@@ -244,7 +284,7 @@ pub fn header(name: impl AsRef<str>) -> RequestKey {
 pub fn query(name: impl Into<String>) -> RequestKey {
     let name = name.into();
     let problem = (name.is_empty() || name.contains(['&', '=', '#', ' ']))
-        .then(|| format!("`{name}` is no name of a parameter in a query"));
+        .then(|| format!("`{name}` is not a query parameter name"));
     RequestKey::new(problem, (), move |req| {
         value(req.uri.query()?.as_bytes(), b'&', name.as_bytes())
     })
@@ -254,7 +294,7 @@ pub fn query(name: impl Into<String>) -> RequestKey {
 pub fn cookie(name: impl Into<String>) -> RequestKey<Cookie> {
     let name = name.into();
     let problem = (name.is_empty() || name.contains([';', '=', ' ']))
-        .then(|| format!("`{name}` is no name of a cookie"));
+        .then(|| format!("`{name}` is not a cookie name"));
     let kind = Cookie { name: name.clone() };
     RequestKey::new(problem, kind, move |req| {
         let mut fields = req.headers.get_all(header::COOKIE).iter();
@@ -294,7 +334,7 @@ impl ClientIp {
     pub fn within(self, network: &str) -> GuardFn {
         let Some(network) = Network::parse(network) else {
             return GuardFn::broken(format!(
-                "`{network}` is no network: write an address, or one with a prefix length such as \"10.0.0.0/8\""
+                "`{network}` is not a network: write an address, or one with a prefix length such as \"10.0.0.0/8\""
             ));
         };
         GuardFn::new(move |req| Self::of(req).is_some_and(|ip| network.contains(ip)))
@@ -360,8 +400,27 @@ mod tests {
         let problem = header("x y").exists().and(cookie("").exists()).check();
         assert_eq!(
             problem.unwrap_err(),
-            "`x y` is no name of a header; `` is no name of a cookie"
+            "`x y` is not a header name; `` is not a cookie name"
         );
+    }
+
+    #[test]
+    fn alternatives_and_negations_are_asked_and_checked() {
+        let req = request("/?v=1", &[("x", "1")]);
+        let beta = || header("x").is("1");
+        assert!(beta().or(query("w").exists()).accepts(&req));
+        assert!(query("w").exists().or(beta()).accepts(&req));
+        assert!(!query("w").exists().or(|_: &Parts| false).accepts(&req));
+        assert!(!beta().not().accepts(&req));
+        assert!(beta().not().not().accepts(&req));
+        assert!(header("y").is("1").not().accepts(&req));
+        let problem = header("x y").exists().not().or(cookie("").exists()).check();
+        assert_eq!(
+            problem.unwrap_err(),
+            "`x y` is not a header name; `` is not a cookie name"
+        );
+        let broken = client_ip().within("10.0.0.0/33").not();
+        assert!(broken.check().is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Guards from their source text, for `explain` of a gateway that is not made: the words with literals, joined by `.and(..)`.
+//! Guards from their source text, for `explain` of a gateway that is not made: the words with literals, joined by `.and(..)`,
+//! `.or(..)` and `.not()`.
 
 use super::{Guard as _, GuardFn, RequestKey, client_ip, cookie, header, query};
 
@@ -19,13 +20,31 @@ struct Rest<'t>(&'t str);
 
 impl Rest<'_> {
     fn guard(&mut self) -> Option<Read> {
-        let mut read = self.one()?;
-        while self.take(".and") {
+        let mut read = if self.take("(") {
+            let inner = self.guard()?;
+            self.expect(")")?;
+            inner
+        } else {
+            self.one()?
+        };
+        while self.take(".") {
+            let word = ["and", "or", "not"]
+                .into_iter()
+                .find(|word| self.take(word))?;
             self.expect("(")?;
+            if word == "not" {
+                self.expect(")")?;
+                read.guard = read.guard.not();
+                continue;
+            }
             let other = self.guard()?;
+            self.take(",");
             self.expect(")")?;
             read = Read {
-                guard: read.guard.and(other.guard),
+                guard: match word {
+                    "and" => read.guard.and(other.guard),
+                    _ => read.guard.or(other.guard),
+                },
                 only_query: read.only_query && other.only_query,
             };
         }
@@ -157,6 +176,17 @@ mod tests {
             ("query(\"v\").one_of([\"1\",])", false, true),
             ("query(\"w\").absent()", true, true),
             ("header(\"x-beta\").absent()", false, false),
+            (
+                "query(\"v\").is(\"1\").or(query(\"v\").is(\"2\"))",
+                true,
+                true,
+            ),
+            ("query(\"v\").is(\"2\").not()", false, true),
+            (
+                "(query(\"v\").is(\"1\").or(header(\"x-beta\").exists())).and(query(\"v\").exists())",
+                true,
+                false,
+            ),
         ] {
             let read = read(text).unwrap();
             assert_eq!(read.guard.accepts(&parts()), accepts, "{text}");
@@ -173,6 +203,8 @@ mod tests {
             "header(NAME).exists()",
             "header(\"x\").is(\"\\u{41}\")",
             "header(\"x\").is(\"1\").or(g)",
+            "header(\"x\").is(\"1\").not(g)",
+            "header(\"x\").is(\"1\").xor(query(\"v\").exists())",
             "header(\"x\").is(\"1\") && true",
             "header(\"no name\").exists()",
             "query(\"v\").within(\"10.0.0.0/8\")",

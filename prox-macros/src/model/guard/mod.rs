@@ -1,27 +1,37 @@
-//! Guards, as far as they can be decided: what stands behind `if` as a set of requests.
+//! Guards, as far as they can be decided: what comes after `if`, as a set of requests.
 //!
-//! A guard is a conjunction of tests, at most one for each key of a request. Of a key that a request repeats the first
-//! counts, so each key has at most one value. Two tests on the same key exclude each other, or one implies the other, or they are
-//! lists of values that have some in common. What is no literal, a closure above all, makes the guard opaque: it accepts some of the requests that its tests
-//! accept, and nobody knows which.
+//! A guard is a list of cases, of which one must accept the request. A case is a conjunction of tests, at most one for each key
+//! of a request. Of a key that a request repeats the first counts, so each key has at most one value, and a test is the set of the
+//! values that it accepts. So `.and(..)`, `.or(..)` and `.not()` are decided exactly. What is not a literal, a closure above all,
+//! makes a case opaque: it accepts some of the requests that its tests accept, and it is not known which.
 
+mod case;
 mod network;
 mod opposite;
 mod read;
+mod set;
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 pub(crate) use self::{
+    case::Case,
     network::Network,
     opposite::Open,
     read::{cookie_flaw, header_flaw, query_flaw, read},
+    set::{Point, Set},
 };
 
-/// What a guard accepts; without tests it is every request, which is what a route without a guard accepts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// More cases than this are not decided.
+const MOST_CASES: usize = 64;
+/// More parts of a guard than this are not compared with other guards.
+const MOST_PARTS: usize = 20_000;
+
+/// What a guard accepts. Of a route without a guard it is every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Guard {
-    tests: BTreeMap<Key, Test>,
-    opaque: bool,
+    /// The least specific first, and none within another. Those that are not opaque are all that there can be: whatever has
+    /// tests, and is surely accepted, is within one of them.
+    cases: Vec<Case>,
     hole: bool,
 }
 
@@ -35,16 +45,15 @@ pub(crate) enum Key {
     ClientIp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Test {
-    Exists,
-    Absent,
-    /// At least two, sorted.
-    OneOf(Vec<String>),
-    /// Never empty.
-    StartsWith(String),
-    Is(String),
-    Within(Network),
+impl Key {
+    /// The header that has all cookies.
+    fn cookies() -> Self {
+        Self::Header(String::from("cookie"))
+    }
+
+    fn is_cookies(&self) -> bool {
+        matches!(self, Self::Header(name) if name == "cookie")
+    }
 }
 
 /// How the requests of two guards lie.
@@ -58,15 +67,21 @@ pub(crate) enum Relation {
     Apart,
 }
 
-/// How specific a guard is: greater goes first. Whatever a guard implies is less.
-pub(crate) type Specificity = (usize, usize, bool);
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            cases: vec![Case::default()],
+            hole: false,
+        }
+    }
+}
 
 impl Guard {
-    /// Accepts nobody knows what.
+    /// Accepts some requests, and it is not known which.
     fn unknown() -> Self {
         Self {
-            opaque: true,
-            ..Self::default()
+            cases: vec![Case::default().opaque()],
+            hole: false,
         }
     }
 
@@ -78,254 +93,231 @@ impl Guard {
         }
     }
 
-    fn of(key: Key, test: Test) -> Self {
-        let test = match test {
-            Test::StartsWith(prefix) if prefix.is_empty() => Test::Exists,
-            test => test,
-        };
-        let mut tests = BTreeMap::new();
-        if matches!(key, Key::Cookie(_)) && test != Test::Absent {
-            // A cookie stands in a header.
-            tests.insert(cookies(), Test::Exists);
-        }
-        tests.insert(key, test);
+    fn of(key: Key, set: Set) -> Option<Self> {
+        Self::of_cases(Case::of(key, set).into_iter().collect())
+    }
+
+    /// Of one case alone.
+    pub(crate) fn of_case(case: Case) -> Self {
         Self {
-            tests,
-            ..Self::default()
+            cases: vec![case],
+            hole: false,
         }
     }
 
+    /// In the one form of it; none if no request is accepted.
+    fn of_cases(cases: Vec<Case>) -> Option<Self> {
+        let mut cases = absorbed(cases);
+        if cases.len() > 1 {
+            match completed(cases) {
+                Some(all) => cases = all,
+                None => return Some(Self::unknown()),
+            }
+        }
+        cases.sort_by(Case::specificity);
+        (!cases.is_empty()).then_some(Self { cases, hole: false })
+    }
+
+    /// Whether it is not known of some requests whether they are accepted.
     pub(crate) fn is_opaque(&self) -> bool {
-        self.opaque
+        self.cases.iter().any(|case| case.opaque)
     }
 
     pub(crate) fn is_hole(&self) -> bool {
         self.hole
     }
 
-    /// The conditions, without those that follow from others.
-    pub(crate) fn tests(&self) -> impl Iterator<Item = (&Key, &Test)> {
-        let has_cookie = self
-            .tests
-            .iter()
-            .any(|(key, test)| matches!(key, Key::Cookie(_)) && *test != Test::Absent);
-        self.tests
-            .iter()
-            .filter(move |(key, _)| !(has_cookie && **key == cookies()))
+    /// Whether every request is surely accepted.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.cases.contains(&Case::default())
+    }
+
+    /// The only case, if there is one that is not opaque.
+    pub(crate) fn only_case(&self) -> Option<&Case> {
+        match self.cases.as_slice() {
+            [case] if !case.opaque => Some(case),
+            _ => None,
+        }
+    }
+
+    /// A case that shows what is accepted.
+    pub(crate) fn example(&self) -> Option<&Case> {
+        let sure = self.cases.iter().find(|case| !case.opaque);
+        sure.or_else(|| self.cases.first())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// How many conditions the least specific case has.
+    pub(crate) fn conditions(&self) -> usize {
+        self.cases.first().map_or(0, Case::conditions)
     }
 
     /// What both accept, as far as it is known; none if no request is accepted by both.
     pub(crate) fn common(&self, other: &Self) -> Option<Self> {
-        let mut common = self.clone();
-        common.opaque |= other.opaque;
-        for (key, test) in &other.tests {
-            let both = match common.tests.get(key) {
-                Some(own) => own.common(test)?,
-                None => test.clone(),
-            };
-            common.tests.insert(key.clone(), both);
+        let pairs = self
+            .cases
+            .iter()
+            .flat_map(|a| other.cases.iter().filter_map(|b| a.common(b)));
+        let both = Self::of_cases(pairs.collect())?;
+        Some(Self {
+            hole: self.hole || other.hole,
+            ..both
+        })
+    }
+
+    /// What either accepts.
+    fn or(&self, other: &Self) -> Self {
+        let cases = self.cases.iter().chain(&other.cases).cloned().collect();
+        Self::of_cases(cases).unwrap_or_else(Self::unknown)
+    }
+
+    /// What is not accepted; none if every request is.
+    fn not(&self) -> Option<Self> {
+        let outside = |cases: &mut dyn Iterator<Item = &Case>| {
+            let mut parts = vec![Case::default()];
+            for case in cases {
+                parts = parts.iter().flat_map(|part| part.minus(case)).collect();
+                if parts.len() > MOST_CASES * MOST_CASES {
+                    return vec![Case::default().opaque()];
+                }
+            }
+            parts
+        };
+        let mut cases = outside(&mut self.cases.iter());
+        if self.is_opaque() {
+            let perhaps = outside(&mut self.cases.iter().filter(|case| !case.opaque));
+            cases.extend(perhaps.into_iter().map(Case::opaque));
         }
-        Some(common)
+        Self::of_cases(cases)
     }
 
     /// Whether `other` surely accepts whatever this guard accepts.
     pub(crate) fn implies(&self, other: &Self) -> bool {
-        !other.opaque
-            && other
-                .tests
-                .iter()
-                .all(|(key, test)| self.implies_test(key, test))
-    }
-
-    /// The same, also without cookies in a request that has none. The order of routes does not know of this: there are more tests
-    /// in a guard without many cookies than in one without any.
-    fn is_within(&self, other: &Self) -> bool {
-        let none = self.tests.get(&cookies()) == Some(&Test::Absent);
-        let lacks =
-            |key: &Key, test: &Test| none && matches!(key, Key::Cookie(_)) && *test == Test::Absent;
-        !other.opaque
-            && other
-                .tests
-                .iter()
-                .all(|(key, test)| lacks(key, test) || self.implies_test(key, test))
-    }
-
-    fn implies_test(&self, key: &Key, test: &Test) -> bool {
-        let own = self.tests.get(key);
-        own.is_some_and(|own| own.common(test).as_ref() == Some(own))
-    }
-
-    pub(crate) fn relation(&self, other: &Self) -> Relation {
-        let opaque = self.opaque || other.opaque;
-        if !opaque && self.tests == other.tests {
-            Relation::Same
-        } else if opaque
-            || self.implies(other)
-            || other.implies(self)
-            || self.common(other).is_none()
-        {
-            Relation::Apart
-        } else {
-            Relation::Overlap
+        let mut sure = other.cases.iter().filter(|case| !case.opaque);
+        match (self.cases.as_slice(), sure.next(), sure.next()) {
+            ([case], Some(only), None) => case.is_within(only),
+            _ => self.is_covered(&[other]),
         }
     }
 
-    /// More conditions before fewer, narrower ones before wider, and what is opaque before the same without it.
-    pub(crate) fn specificity(&self) -> Specificity {
-        let narrow = self.tests.values().map(Test::narrowness).sum();
-        (self.tests().count(), narrow, self.opaque)
+    pub(crate) fn relation(&self, other: &Self) -> Relation {
+        if self.is_opaque() || other.is_opaque() {
+            return Relation::Apart;
+        }
+        match (self.implies(other), other.implies(self)) {
+            (true, true) => Relation::Same,
+            (false, false) if self.common(other).is_some() => Relation::Overlap,
+            _ => Relation::Apart,
+        }
+    }
+
+    /// How specific a guard is: greater goes first. Of several cases the least specific counts, then the next. Whatever
+    /// implies another guard is greater.
+    pub(crate) fn specificity(&self, other: &Self) -> Ordering {
+        let pairs = self.cases.iter().zip(&other.cases);
+        let mut orders = pairs.map(|(a, b)| a.specificity(b));
+        orders
+            .find(|order| *order != Ordering::Equal)
+            .unwrap_or_else(|| other.cases.len().cmp(&self.cases.len()))
     }
 
     /// Whether each request that this guard accepts is surely accepted by one of the others.
     pub(crate) fn is_covered(&self, by: &[&Self]) -> bool {
-        if by.iter().any(|other| self.is_within(other)) {
-            return true;
-        }
-        let near: Vec<&Self> = by
-            .iter()
-            .copied()
-            .filter(|other| !other.opaque && self.common(other).is_some())
-            .collect();
-        if let Some(parts) = self.parts(&near) {
-            return parts.iter().all(|part| part.is_covered(&near));
-        }
-        let Some(network) = self.network() else {
-            return false;
-        };
-        let splits = near.iter().any(|other| {
-            other
-                .network()
-                .is_some_and(|other| other != network && network.contains(other))
-        });
-        splits
-            && network.halves().is_some_and(|halves| {
-                halves.into_iter().all(|half| {
-                    let mut part = self.clone();
-                    part.tests.insert(Key::ClientIp, Test::Within(half));
-                    part.is_covered(&near)
-                })
-            })
+        self.rest(by).is_none()
     }
 
-    /// The requests that it accepts in finitely many parts, by what the others ask for: each value of a list, or a key that is there
-    /// and one that is not.
-    fn parts(&self, near: &[&Self]) -> Option<Vec<Self>> {
-        let list = self.tests.iter().find_map(|(key, test)| match test {
-            Test::OneOf(values) if near.iter().any(|other| other.tests.contains_key(key)) => {
-                Some((key, values))
-            }
-            _ => None,
-        });
-        let with = |key: &Key, test: Test| self.common(&Self::of(key.clone(), test));
-        if let Some((key, values)) = list {
-            let values = values
-                .iter()
-                .map(|value| with(key, Test::Is(value.clone())));
-            return values.collect();
-        }
-        let absent = near
+    /// Requests that this guard accepts, and none of the others surely does; none if there are none.
+    pub(crate) fn rest(&self, by: &[&Self]) -> Option<Case> {
+        let sure = by.iter().flat_map(|guard| &guard.cases);
+        let sure: Vec<&Case> = sure.filter(|case| !case.opaque).collect();
+        let mut budget = MOST_PARTS;
+        self.cases
             .iter()
-            .flat_map(|other| &other.tests)
-            .find_map(|(key, test)| {
-                (*test == Test::Absent && !self.tests.contains_key(key)).then_some(key)
-            })?;
-        let parts = [with(absent, Test::Absent), with(absent, Test::Exists)];
-        Some(parts.into_iter().flatten().collect())
-    }
-
-    fn network(&self) -> Option<Network> {
-        match self.tests.get(&Key::ClientIp) {
-            Some(Test::Within(network)) => Some(*network),
-            _ => None,
-        }
+            .find_map(|case| rest_of(case, &sure, &mut budget))
     }
 
     /// Whether it surely accepts a request that has nothing but its URL, with this query.
     pub(crate) fn accepts_query(&self, query: &str) -> bool {
-        let value = |name: &str| {
-            query
+        let point = |name: &str| {
+            let mut pairs = query
                 .split('&')
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value)
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let value = pairs.find(|(key, _)| *key == name);
+            value.map_or(Point::Absent, |(_, value)| Point::Text(value.into()))
         };
-        !self.opaque
-            && self.tests.iter().all(|(key, test)| match key {
-                Key::Query(name) => match value(name) {
-                    Some(value) => test.accepts(value),
-                    None => *test == Test::Absent,
-                },
-                _ => *test == Test::Absent,
+        let mut sure = self.cases.iter().filter(|case| !case.opaque);
+        sure.any(|case| {
+            case.tests().all(|(key, set)| match key {
+                Key::Query(name) => set.contains(&point(name)),
+                _ => set.has_absent(),
             })
+        })
     }
 }
 
-impl Test {
-    fn common(&self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Absent, Self::Absent) => Some(Self::Absent),
-            (Self::Absent, _) | (_, Self::Absent) => None,
-            (Self::Exists, test) | (test, Self::Exists) => Some(test.clone()),
-            (Self::Within(a), Self::Within(b)) => a.common(*b).map(Self::Within),
-            (Self::Is(value), test) | (test, Self::Is(value)) => {
-                test.accepts(value).then(|| Self::Is(value.clone()))
-            }
-            (Self::OneOf(values), test) | (test, Self::OneOf(values)) => {
-                let both = values.iter().filter(|value| test.accepts(value));
-                Self::one_of(both.cloned().collect())
-            }
-            (Self::StartsWith(a), Self::StartsWith(b)) if a.starts_with(b.as_str()) => {
-                Some(self.clone())
-            }
-            (Self::StartsWith(a), Self::StartsWith(b)) if b.starts_with(a.as_str()) => {
-                Some(other.clone())
-            }
-            _ => None,
-        }
+/// The first part of the case that none of the others accepts. Without a budget nothing is covered.
+fn rest_of(case: &Case, by: &[&Case], budget: &mut usize) -> Option<Case> {
+    if by.iter().any(|other| case.is_within(other)) {
+        return None;
     }
-
-    fn accepts(&self, value: &str) -> bool {
-        match self {
-            Self::Exists => true,
-            Self::StartsWith(prefix) => value.starts_with(prefix.as_str()),
-            Self::Is(wanted) => value == wanted,
-            Self::OneOf(values) => values.iter().any(|wanted| wanted == value),
-            Self::Within(_) | Self::Absent => false,
-        }
+    let near: Vec<&Case> = by
+        .iter()
+        .copied()
+        .filter(|other| case.common(other).is_some())
+        .collect();
+    let Some((first, others)) = near.split_first() else {
+        return Some(case.clone());
+    };
+    match budget.checked_sub(1) {
+        Some(less) => *budget = less,
+        None => return Some(case.clone()),
     }
-
-    /// One of these values; none for an empty list.
-    fn one_of(mut values: Vec<String>) -> Option<Self> {
-        values.sort_unstable();
-        values.dedup();
-        match values.as_slice() {
-            [] => None,
-            [only] => Some(Self::Is(only.clone())),
-            _ => Some(Self::OneOf(values)),
-        }
-    }
-
-    /// Whatever implies another test of the same key is narrower: a value before the lists that have it, these by their size before
-    /// the starts that they have in common.
-    fn narrowness(&self) -> usize {
-        match self {
-            Self::Exists | Self::Absent => 1,
-            Self::StartsWith(prefix) => STEP * (1 + prefix.len()),
-            Self::OneOf(values) => {
-                let shortest = values.iter().map(String::len).min().unwrap_or(0);
-                STEP * (2 + shortest) - 1 - values.len().min(STEP - 2)
-            }
-            Self::Is(value) => STEP * (2 + value.len()) - 1,
-            Self::Within(network) => STEP * (1 + network.bits() as usize),
-        }
-    }
+    let parts = case.minus(first);
+    parts.iter().find_map(|part| rest_of(part, others, budget))
 }
 
-/// How far a letter more moves a test, so that lists of many sizes fit between.
-const STEP: usize = 4096;
+/// The cases without those that are within another.
+fn absorbed(cases: Vec<Case>) -> Vec<Case> {
+    let mut kept: Vec<Case> = Vec::new();
+    let within =
+        |case: &Case, other: &Case| case.is_within(other) && (case.opaque || !other.opaque);
+    for case in cases {
+        if !kept.iter().any(|other| within(&case, other)) {
+            kept.retain(|other| !within(other, &case));
+            kept.push(case);
+        }
+    }
+    kept
+}
 
-fn cookies() -> Key {
-    Key::Header(String::from("cookie"))
+/// The cases with all that are within several of them together; none if there are too many.
+fn completed(mut cases: Vec<Case>) -> Option<Vec<Case>> {
+    loop {
+        if cases.len() > MOST_CASES {
+            return None;
+        }
+        let sure: Vec<&Case> = cases.iter().filter(|case| !case.opaque).collect();
+        let mut new = Vec::new();
+        for (at, a) in sure.iter().enumerate() {
+            for b in sure.iter().take(at) {
+                a.merged(b, &mut new);
+            }
+        }
+        new.retain(|case| {
+            !cases
+                .iter()
+                .any(|other| !other.opaque && case.is_within(other))
+        });
+        if new.is_empty() {
+            return Some(cases);
+        }
+        cases.extend(new);
+        cases = absorbed(cases);
+    }
 }
 
 #[cfg(test)]

@@ -83,39 +83,6 @@ impl Network {
         self.base
     }
 
-    pub(crate) fn contains(self, other: Self) -> bool {
-        let narrowed = Self {
-            base: other.base,
-            bits: self.bits,
-        };
-        self.base.is_ipv4() == other.base.is_ipv4()
-            && self.bits <= other.bits
-            && narrowed.masked() == self
-    }
-
-    /// Two networks are apart, or one is in the other.
-    pub(crate) fn common(self, other: Self) -> Option<Self> {
-        if self.contains(other) {
-            Some(other)
-        } else {
-            other.contains(self).then_some(self)
-        }
-    }
-
-    /// Its lower and its upper half; none of one address.
-    pub(crate) fn halves(self) -> Option<[Self; 2]> {
-        let bits = self.bits + 1;
-        let upper = match self.base {
-            IpAddr::V4(ip) => IpAddr::from(
-                (ip.to_bits() | 1_u32.checked_shl(32_u32.checked_sub(bits)?)?).to_be_bytes(),
-            ),
-            IpAddr::V6(ip) => IpAddr::from(
-                (ip.to_bits() | 1_u128.checked_shl(128_u32.checked_sub(bits)?)?).to_be_bytes(),
-            ),
-        };
-        Some([self.base, upper].map(|base| Self { base, bits }))
-    }
-
     fn masked(self) -> Self {
         let base = match self.base {
             IpAddr::V4(ip) => {

@@ -1,6 +1,6 @@
 //! Guards that look as if together they accepted everything, and do not.
 
-use super::{Guard, Key, Test, cookies};
+use super::{Case, Guard, Key, Set, set::Shape};
 
 /// Values of which one is what the other is not.
 const OPPOSITES: [(&str, &str); 5] = [
@@ -23,77 +23,76 @@ pub(crate) struct Open {
 impl Guard {
     /// Whether it can be one of such guards; cheap, to be asked of all.
     pub(crate) fn is_one_side(&self) -> bool {
-        !self.opaque && self.tests.values().any(Test::is_one_side)
+        self.only_case()
+            .is_some_and(|case| case.tests().any(|(_, set)| is_one_side(set)))
     }
 
     /// What it leaves over, if alone it looks like everything: every address of one family.
     pub(crate) fn open(&self) -> Option<Open> {
-        self.network()
-            .filter(|network| network.bits() == 0 && !self.opaque)
-            .map(|_| self.but_for(Key::ClientIp))
+        let case = self.only_case()?;
+        let address = case.test(&Key::ClientIp)?;
+        matches!(address.shape(), Shape::Family { .. }).then(|| but_for(case, Key::ClientIp))
     }
 
     /// What both leave over, if they differ only in one value, which is the opposite of the other.
     pub(crate) fn open_beside(&self, other: &Self) -> Option<Open> {
-        if self.opaque || other.opaque || !self.tests.keys().eq(other.tests.keys()) {
+        let (own, other) = (self.only_case()?, other.only_case()?);
+        if !own
+            .tests()
+            .map(|(key, _)| key)
+            .eq(other.tests().map(|(key, _)| key))
+        {
             return None;
         }
-        let pairs = self.tests.iter().zip(other.tests.values());
-        let mut different = pairs.filter(|((_, test), other)| test != other);
-        let ((key, test), opposite) = different.next()?;
+        let pairs = own.tests().zip(other.tests());
+        let mut different = pairs.filter(|((_, set), (_, other))| set != other);
+        let ((key, set), (_, opposite)) = different.next()?;
         let only = different.next().is_none();
-        (only && test.is_opposite(opposite)).then(|| self.but_for(key.clone()))
+        (only && are_opposite(set, opposite)).then(|| but_for(own, key.clone()))
     }
 
     /// Whether the addresses that it asks for are those of IPv4.
     pub(crate) fn is_for_ipv4(&self) -> bool {
-        self.network()
-            .is_some_and(|network| network.example().is_ipv4())
+        let address = self.only_case().and_then(|case| case.test(&Key::ClientIp));
+        address.is_some_and(|set| set.shape() == Shape::Family { is_v6: false })
     }
 
-    /// Whether it asks for something of this key.
+    /// Whether it asks for something of this key, whatever else it asks for.
     pub(crate) fn asks_for(&self, key: &Key) -> bool {
-        self.tests
-            .get(key)
-            .is_some_and(|test| *test != Test::Absent)
-    }
-
-    fn but_for(&self, key: Key) -> Open {
-        let mut rest = self.clone();
-        rest.tests.remove(&key);
-        if !rest.tests.keys().any(|key| matches!(key, Key::Cookie(_))) {
-            rest.tests.remove(&cookies());
-        }
-        Open { key, rest }
+        let asks = |case: &Case| case.test(key).is_some_and(|set| !set.has_absent());
+        self.cases.iter().all(asks)
     }
 }
 
-impl Test {
-    fn is_one_side(&self) -> bool {
-        match self {
-            Self::Is(value) => value.is_empty() || opposite(value).is_some(),
-            Self::Within(network) => network.bits() == 0,
-            Self::Exists | Self::Absent | Self::OneOf(_) | Self::StartsWith(_) => false,
-        }
-    }
+fn but_for(case: &Case, key: Key) -> Open {
+    let rest = Guard::of_case(case.without(&key));
+    Open { key, rest }
+}
 
-    /// A value and its opposite; or a value that is empty, which is not the same as none, and any.
-    fn is_opposite(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Is(a), Self::Exists) | (Self::Exists, Self::Is(a)) => a.is_empty(),
-            (Self::Is(a), Self::Is(b)) => {
-                opposite(a).is_some_and(|other| other == b.to_ascii_lowercase())
-            }
-            _ => false,
-        }
+fn is_one_side(set: &Set) -> bool {
+    match set.shape() {
+        Shape::Is(value) => value.is_empty() || opposite(value).is_some(),
+        Shape::Family { .. } => true,
+        Shape::Absent | Shape::Exists | Shape::Other => false,
     }
 }
 
-fn opposite(value: &str) -> Option<&'static str> {
+/// A value and its opposite; or a value that is empty, which is not the same as none, and any.
+fn are_opposite(one: &Set, other: &Set) -> bool {
+    match (one.shape(), other.shape()) {
+        (Shape::Is(a), Shape::Exists) | (Shape::Exists, Shape::Is(a)) => a.is_empty(),
+        (Shape::Is(a), Shape::Is(b)) => {
+            opposite(a).is_some_and(|other| other.as_bytes() == b.to_ascii_lowercase())
+        }
+        _ => false,
+    }
+}
+
+fn opposite(value: &[u8]) -> Option<&'static str> {
     let value = value.to_ascii_lowercase();
     OPPOSITES.iter().find_map(|(a, b)| match () {
-        () if *a == value => Some(*b),
-        () if *b == value => Some(*a),
+        () if a.as_bytes() == value => Some(*b),
+        () if b.as_bytes() == value => Some(*a),
         () => None,
     })
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use proc_macro2::{Delimiter, Group, TokenTree};
 
-use super::{Guard, Key, Network, Test};
+use super::{Case, Guard, Key, Network, Set};
 use crate::{
     diag::{Diagnostics, Flaw, Place, shown},
     syntax::{
@@ -48,55 +48,70 @@ struct Reader<'d> {
 }
 
 impl Reader<'_> {
-    /// `key("name").test("value")`, with any number of `.and(guard)` behind it.
+    /// `key("name").test("value")`, or a guard in parentheses, with any number of `.and(guard)`, `.or(guard)` and `.not()`
+    /// after it.
     fn guard(&mut self, tokens: &[TokenTree]) -> Guard {
-        let [
-            TokenTree::Ident(word),
-            TokenTree::Group(name),
-            TokenTree::Punct(dot),
-            TokenTree::Ident(test),
-            TokenTree::Group(value),
-            rest @ ..,
-        ] = tokens
-        else {
-            return Guard::unknown();
-        };
-        let called = name.delimiter() == Delimiter::Parenthesis
-            && value.delimiter() == Delimiter::Parenthesis;
-        if !called || dot.as_char() != '.' {
-            return Guard::unknown();
+        match tokens {
+            [TokenTree::Group(group), rest @ ..]
+                if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::None) =>
+            {
+                let inner = tokens_of(group.stream());
+                let guard = self.guard(&inner);
+                let only_words = word_starts(&inner) || rest.is_empty();
+                if only_words {
+                    self.joined(guard, rest)
+                } else {
+                    Guard::unknown()
+                }
+            }
+            [
+                TokenTree::Ident(word),
+                TokenTree::Group(name),
+                TokenTree::Punct(dot),
+                TokenTree::Ident(test),
+                TokenTree::Group(value),
+                rest @ ..,
+            ] if is_call(name) && is_call(value) && dot.as_char() == '.' => {
+                match self.one(&word.to_string(), name, &test.to_string(), value) {
+                    Some(guard) => self.joined(guard, rest),
+                    None => Guard::unknown(),
+                }
+            }
+            _ => Guard::unknown(),
         }
-        let (word, test) = (word.to_string(), test.to_string());
-        let Some(guard) = self.one(&word, name, &test, value) else {
-            return Guard::unknown();
-        };
-        self.and(guard, rest)
     }
 
-    fn and(&mut self, mut guard: Guard, mut rest: &[TokenTree]) -> Guard {
+    fn joined(&mut self, mut guard: Guard, mut rest: &[TokenTree]) -> Guard {
         while let [
             TokenTree::Punct(dot),
-            TokenTree::Ident(and),
+            TokenTree::Ident(method),
             TokenTree::Group(other),
             more @ ..,
         ] = rest
         {
-            if dot.as_char() != '.' || and != "and" || other.delimiter() != Delimiter::Parenthesis {
+            if dot.as_char() != '.' || !is_call(other) {
                 return Guard::unknown();
             }
             let tokens = tokens_of(other.stream());
-            let second = self.guard(&tokens);
-            guard = if let Some(both) = guard.common(&second) {
-                both
-            } else {
-                self.flawed = true;
-                self.diag
-                    .error(
-                        Place::of(&tokens, other.span()),
-                        "no request is accepted by this guard and by what stands before it",
-                    )
-                    .help("remove one of them; of what a request repeats the first counts");
-                Guard::unknown()
+            let at = Place::of(&tokens, other.span());
+            guard = match method.to_string().as_str() {
+                "and" => {
+                    let second = self.guard(&tokens);
+                    let both = guard.common(&second);
+                    both.unwrap_or_else(|| {
+                        self.flaw(
+                            at,
+                            "this guard and what comes before it never accept the same request",
+                            "remove one of them; of what a request repeats the first counts",
+                        )
+                    })
+                }
+                "or" => {
+                    let second = self.guard(&tokens);
+                    self.either(&guard, &second, at)
+                }
+                "not" if tokens.is_empty() => guard.not().unwrap_or_else(Guard::unknown),
+                _ => return Guard::unknown(),
             };
             rest = more;
         }
@@ -107,11 +122,47 @@ impl Reader<'_> {
         }
     }
 
+    /// The guard that accepts what either of two alternatives accepts.
+    fn either(&mut self, guard: &Guard, second: &Guard, at: Place) -> Guard {
+        if second.implies(guard) {
+            return self.flaw(
+                at,
+                "this alternative adds nothing: the guard before it accepts the same requests, or more",
+                "remove this alternative",
+            );
+        }
+        if guard.implies(second) {
+            return self.flaw(
+                at,
+                "this alternative accepts all that the guard before it accepts",
+                "remove the guard before it",
+            );
+        }
+        let either = guard.or(second);
+        if either.is_everything() {
+            return self.flaw(
+                at,
+                "this guard and what comes before it accept every request together",
+                "remove the guard",
+            );
+        }
+        either
+    }
+
+    fn flaw(&mut self, at: Place, message: &str, help: &str) -> Guard {
+        self.flawed = true;
+        self.diag.error(at, message).help(help);
+        Guard::unknown()
+    }
+
     fn one(&mut self, word: &str, name: &Group, verb: &str, value: &Group) -> Option<Guard> {
         let value = Argument::of(value);
         if word == "client_ip" {
             return match (Argument::of(name), verb, value) {
-                (Argument::None, "within", Argument::Text(text)) => self.network(&text),
+                (Argument::None, "within", Argument::Text(text)) => {
+                    let network = self.network(&text)?;
+                    Guard::of(Key::ClientIp, Set::within(network))
+                }
                 _ => None,
             };
         }
@@ -124,18 +175,16 @@ impl Reader<'_> {
             "cookie" => Kind::Cookie,
             _ => return None,
         };
-        let (make, value): (fn(String) -> Test, _) = match (verb, value) {
-            ("exists", Argument::None) => (|_| Test::Exists, None),
-            ("absent", Argument::None) => (|_| Test::Absent, None),
+        let (make, value): (fn(&str) -> Set, _) = match (verb, value) {
+            ("exists", Argument::None) => (|_| Set::exists(), None),
+            ("absent", Argument::None) => (|_| Set::absent(), None),
             ("one_of", Argument::List(values)) => return self.one_of(kind, &name, &values),
-            ("is", Argument::Text(text)) => (Test::Is, Some(text)),
-            ("starts_with", Argument::Text(text)) => (Test::StartsWith, Some(text)),
+            ("is", Argument::Text(text)) => (Set::is, Some(text)),
+            ("starts_with", Argument::Text(text)) => (Set::starts_with, Some(text)),
             // The value is not known, but it is there.
             ("is" | "starts_with" | "one_of", Argument::Other) => {
                 let key = self.key(kind, &name)?;
-                let mut guard = Guard::of(key, Test::Exists);
-                guard.opaque = true;
-                return Some(guard);
+                return Some(Guard::of_case(Case::of(key, Set::exists())?.opaque()));
             }
             _ => return None,
         };
@@ -152,7 +201,7 @@ impl Reader<'_> {
         }
         if let Some(text) = &value {
             self.refuse(text, kind.value_flaw(&text.value, verb == "is"))?;
-            if key == super::cookies() {
+            if key.is_cookies() {
                 self.flawed = true;
                 self.diag
                     .error(
@@ -164,7 +213,7 @@ impl Reader<'_> {
             }
         }
         let value = value.map_or_else(String::new, |text| text.value);
-        Some(Guard::of(key, make(value)))
+        Guard::of(key, make(&value))
     }
 
     fn one_of(&mut self, kind: Kind, name: &Text, values: &[Text]) -> Option<Guard> {
@@ -182,8 +231,7 @@ impl Reader<'_> {
             }
             seen.push(&text.value);
         }
-        let Some(test) = Test::one_of(values.iter().map(|text| text.value.clone()).collect())
-        else {
+        if values.is_empty() {
             self.flawed = true;
             self.diag
                 .error(
@@ -192,8 +240,8 @@ impl Reader<'_> {
                 )
                 .help("write `.one_of([\"a\", \"b\"])`");
             return None;
-        };
-        if let (true, Some(first)) = (key == super::cookies(), values.first()) {
+        }
+        if let (true, Some(first)) = (key.is_cookies(), values.first()) {
             self.flawed = true;
             self.diag
                 .error(
@@ -203,7 +251,7 @@ impl Reader<'_> {
                 .help("write `cookie(\"name\").one_of([..])`");
             return None;
         }
-        Some(Guard::of(key, test))
+        Guard::of(key, Set::one_of(seen))
     }
 
     fn key(&mut self, kind: Kind, name: &Text) -> Option<Key> {
@@ -216,9 +264,9 @@ impl Reader<'_> {
         })
     }
 
-    fn network(&mut self, text: &Text) -> Option<Guard> {
+    fn network(&mut self, text: &Text) -> Option<Network> {
         match Network::parse(&text.value) {
-            Ok(network) => Some(Guard::of(Key::ClientIp, Test::Within(network))),
+            Ok(network) => Some(network),
             Err(flaw) => {
                 self.refuse(text, Some(flaw));
                 None
@@ -234,6 +282,21 @@ impl Reader<'_> {
         self.flawed = true;
         self.diag.flaw(text, flaw);
         None
+    }
+}
+
+fn is_call(group: &Group) -> bool {
+    group.delimiter() == Delimiter::Parenthesis
+}
+
+/// Whether a guard starts with a word of the language, so that its methods are those of the language.
+fn word_starts(tokens: &[TokenTree]) -> bool {
+    match tokens.first() {
+        Some(TokenTree::Ident(word)) => {
+            ["header", "query", "cookie", "client_ip"].contains(&word.to_string().as_str())
+        }
+        Some(TokenTree::Group(group)) => word_starts(&tokens_of(group.stream())),
+        _ => false,
     }
 }
 

@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use proptest::prelude::*;
 use prox_runtime::{Guard as _, client_ip, cookie, header, query};
 
@@ -55,7 +53,7 @@ fn what_implies_another_is_more_specific() {
     for (narrow, wide) in cases {
         let (a, b) = (guard(narrow), guard(wide));
         assert!(a.implies(&b) && !b.implies(&a), "{narrow} {wide}");
-        assert!(a.specificity() > b.specificity(), "{narrow} {wide}");
+        assert_eq!(a.specificity(&b), Ordering::Greater, "{narrow} {wide}");
         assert_eq!(a.relation(&b), Relation::Apart);
     }
 }
@@ -145,7 +143,10 @@ fn what_is_not_known_is_opaque() {
         "g",
         "|req: &Parts| true",
         r#"header("x").not("1")"#,
-        r#"header("x").is("1").or(g)"#,
+        r#"header("x").is("1").xor(g)"#,
+        r#"header("x").is("1").not(g)"#,
+        r#"(g).or(header("x").is("1"))"#,
+        "closure.not()",
         r#"header("x").is("1") || g"#,
         r#"header(NAME).is("1")"#,
         r#"mine::header("x").is("1")"#,
@@ -221,7 +222,7 @@ fn literals_that_no_request_can_have_are_refused() {
         ),
         (
             r#"header("x").is("1").and(header("x").is("2"))"#,
-            "no request is accepted by this guard and by what stands before it",
+            "this guard and what comes before it never accept the same request",
         ),
         (r#"closure_free("x").is("1")"#, ""),
     ];
@@ -260,6 +261,108 @@ fn a_network_is_covered_by_its_halves_alone() {
     assert!(beta.is_covered(&[&low, &high]));
     assert!(!Guard::default().is_covered(&[&net("0.0.0.0/0"), &net("::/0")]));
     assert!(!net("10.0.0.1").is_covered(&[&net("10.0.0.2")]));
+}
+
+#[test]
+fn alternatives_and_negations_have_one_form() {
+    let cases = [
+        (
+            r#"header("x").is("1").or(header("x").is("2"))"#,
+            r#"header("x").one_of(["2", "1"])"#,
+        ),
+        (r#"header("x").exists().not()"#, r#"header("x").absent()"#),
+        (
+            r#"cookie("c").is("1").not().not()"#,
+            r#"cookie("c").is("1")"#,
+        ),
+        (
+            r#"header("cookie").exists().not()"#,
+            r#"header("cookie").absent()"#,
+        ),
+        (
+            r#"client_ip().within("10.0.0.0/9").or(client_ip().within("10.128.0.0/9"))"#,
+            r#"client_ip().within("10.0.0.0/8")"#,
+        ),
+        (
+            r#"header("x").exists().or(query("q").exists()).not()"#,
+            r#"query("q").absent().and(header("x").absent())"#,
+        ),
+        (
+            r#"(header("x").is("1")).or(header("x").is("1").not().and(query("q").exists()))"#,
+            r#"query("q").exists().or(header("x").is("1"))"#,
+        ),
+        (
+            r#"query("q").is("1").and(header("cookie").absent()).or(query("q").is("1").and(cookie("c").is("1")))
+               .or(query("q").is("1").and(header("cookie").exists()).and(cookie("c").is("1").not()))"#,
+            r#"query("q").is("1")"#,
+        ),
+        (
+            r#"query("q").is("1").and(header("cookie").exists()).or(query("q").is("1").and(cookie("c").absent()))"#,
+            r#"query("q").is("1")"#,
+        ),
+    ];
+    for (a, b) in cases {
+        let (a, b) = (guard(a), guard(b));
+        assert_eq!(a, b);
+        assert_eq!(a.relation(&b), Relation::Same);
+    }
+}
+
+#[test]
+fn alternatives_with_what_is_not_known_are_known_in_part() {
+    let x = guard(r#"header("x").is("1")"#);
+    let either = guard(r#"header("x").is("1").or(closure)"#);
+    assert!(either.is_opaque() && x.implies(&either) && !either.implies(&x));
+    assert_eq!(x.specificity(&either), Ordering::Greater);
+    // Whatever the closure says, without the header none is refused.
+    let not = guard(r#"header("x").exists().and(closure).not()"#);
+    assert!(guard(r#"header("x").absent()"#).implies(&not));
+    assert!(!x.implies(&not) && not.is_opaque());
+    let not = guard(r#"header("x").is(VALUE).not()"#);
+    assert!(guard(r#"header("x").absent()"#).implies(&not));
+    assert!(!x.implies(&not) && not.is_opaque());
+}
+
+#[test]
+fn alternatives_in_vain_are_refused() {
+    let cases = [
+        (
+            r#"header("x").exists().or(header("x").is("1"))"#,
+            "this alternative adds nothing: the guard before it accepts the same requests, or more",
+        ),
+        (
+            r#"header("x").is("1").or(header("X").is("1"))"#,
+            "this alternative adds nothing: the guard before it accepts the same requests, or more",
+        ),
+        (
+            r#"header("x").is("1").or(header("x").exists())"#,
+            "this alternative accepts all that the guard before it accepts",
+        ),
+        (
+            r#"header("x").exists().or(header("x").absent())"#,
+            "this guard and what comes before it accept every request together",
+        ),
+        (
+            r#"header("x").exists().and(header("x").is("1").or(query("q").exists()).not().and(query("q").exists()))"#,
+            "this guard and what comes before it never accept the same request",
+        ),
+    ];
+    for (source, wanted) in cases {
+        let (guard, messages) = read_with(source);
+        let first = messages.first().and_then(|m| m.lines().next());
+        assert_eq!(first, Some(wanted), "{source}");
+        assert!(messages.len() == 1 && guard.is_hole(), "{source}");
+    }
+}
+
+#[test]
+fn what_has_too_many_alternatives_is_not_decided() {
+    let mut source = String::from(r#"header("a0").is("0").and(query("b0").is("0"))"#);
+    for number in 1..90 {
+        source +=
+            &format!(r#".or(header("a{number}").is("{number}").and(query("b{number}").is("1")))"#);
+    }
+    assert!(guard(&source).is_opaque());
 }
 
 const NETWORKS: [&str; 12] = [
@@ -310,15 +413,19 @@ fn the_runtime_refuses_the_same_networks_and_names() {
 
 #[test]
 fn networks_lie_as_their_addresses_do() {
-    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    let all = Network::parse("128.0.0.0/1").unwrap();
-    let [low, high] = all.halves().unwrap();
-    assert_eq!(
-        (low.example(), high.example()),
-        (ip("128.0.0.0"), ip("192.0.0.0"))
-    );
-    assert!(all.contains(low) && all.contains(high) && low.common(high).is_none());
-    assert!(Network::parse("::1").unwrap().halves().is_none());
+    let [all, low, high] =
+        ["128.0.0.0/1", "128.0.0.0/2", "192.0.0.0/2"].map(|text| Network::parse(text).unwrap());
+    let [all, low, high] = [all, low, high].map(Set::within);
+    assert_eq!(low.example(), Some(String::from("128.0.0.0")));
+    assert!(low.is_within(&all) && high.is_within(&all) && !low.meets(&high));
+    assert_eq!(low.or(&high), all);
+    let last = Set::within(Network::parse("ffff::/16").unwrap());
+    let before = Set::within(Network::parse("::/1").unwrap());
+    assert!(!last.meets(&before) && !last.meets(&all));
+    assert!(last.contains(&Point::Address {
+        is_v6: true,
+        bits: u128::MAX
+    }));
 }
 
 const GUARDS: [&str; 9] = [
@@ -350,7 +457,7 @@ proptest! {
                 prop_assert!(both.implies(&a) && both.implies(&b));
             }
             if a.implies(&b) && !b.implies(&a) {
-                prop_assert!(a.specificity() > b.specificity());
+                prop_assert_eq!(a.specificity(&b), Ordering::Greater);
                 prop_assert_eq!(a.common(&b), Some(a.clone()));
             }
             prop_assert_eq!(a.implies(&b) && b.implies(&a), a == b);
