@@ -8,6 +8,7 @@ use crate::syntax::{
     ast::{Attr, Field, Named},
     cursor::{Cursor, tokens_of},
     skip_line,
+    words::is_keyword,
 };
 
 impl Parser<'_> {
@@ -81,7 +82,8 @@ impl Parser<'_> {
         let public = usize::from(c.is_word(0, "pub"));
         let at = public + usize::from(public == 1 && c.group(1, Delimiter::Parenthesis).is_some());
         let other = c.is_word(at, "enum") || c.is_word(at, "union");
-        let (Some(word), Some(name)) = (c.ident(at).filter(|_| other), c.ident(at + 1)) else {
+        let name = c.ident(at + 1).filter(|name| !is_keyword(name));
+        let (Some(word), Some(name)) = (c.ident(at).filter(|_| other), name) else {
             return false;
         };
         if self.started || self.gateway.named.is_some() {
