@@ -237,7 +237,7 @@ fn accepts(guard: &crate::model::guard::Guard, parts: &Parts) -> bool {
         value(found.as_deref().map(str::as_bytes))
     };
     let point = |key: &Key| match key {
-        Key::Header(name) => value(parts.headers.get(name).map(|value| value.as_bytes())),
+        Key::Header(name) => value(parts.headers.get(name).map(http::HeaderValue::as_bytes)),
         Key::Query(name) => pairs(parts.uri.query(), '&', name),
         Key::Cookie(name) => {
             let line = parts

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use prox_runtime::{Guard as _, client_ip, cookie, header, query};
 
@@ -359,8 +361,10 @@ fn alternatives_in_vain_are_refused() {
 fn what_has_too_many_alternatives_is_not_decided() {
     let mut source = String::from(r#"header("a0").is("0").and(query("b0").is("0"))"#);
     for number in 1..90 {
-        source +=
-            &format!(r#".or(header("a{number}").is("{number}").and(query("b{number}").is("1")))"#);
+        let _ = write!(
+            source,
+            r#".or(header("a{number}").is("{number}").and(query("b{number}").is("1")))"#
+        );
     }
     assert!(guard(&source).is_opaque());
 }
