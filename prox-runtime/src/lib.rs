@@ -38,14 +38,14 @@ mod secret;
 mod server;
 mod stream;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod tls;
 mod tunnel;
 mod vars;
 mod watch;
 
-#[cfg(feature = "testing")]
-pub use crate::cluster::testing;
 #[doc(hidden)]
 pub use crate::gateway::{
     AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName,

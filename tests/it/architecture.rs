@@ -61,6 +61,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "body",
             "civil",
             "client",
+            "cluster",
             "coding",
             "error",
             "expiring",
@@ -68,6 +69,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "identity",
             "middleware",
             "network",
+            "proxy",
             "reread",
             "respond",
             "route",
@@ -131,6 +133,11 @@ const RUNTIME: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &["auth", "error", "gateway", "route", "server"]),
+    // Kits for the tests of users.
+    (
+        "testing",
+        &["body", "cluster", "error", "handler", "identity", "sync"],
+    ),
 ];
 
 /// What each module of the macro may import of the crate: tokens to syntax to model to checks and Rust.

@@ -55,6 +55,7 @@ mod http2_pool;
 mod http2_upstream_floods;
 mod http2_upstreams;
 mod ip_rules;
+mod issuers;
 mod kinds;
 mod layers;
 mod limits;

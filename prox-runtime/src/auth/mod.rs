@@ -16,6 +16,7 @@ mod jwt;
 #[cfg(feature = "auth")]
 mod keys;
 mod keys_of_callers;
+mod remote;
 mod require;
 #[cfg(feature = "auth")]
 mod turns;
@@ -25,7 +26,7 @@ mod watched;
 
 pub(crate) use self::admits::is_word;
 #[cfg(feature = "jwt")]
-pub use self::jwt::{Audience, Jwt, NoAudience};
+pub use self::jwt::{Audience, Jwt, KeyFetches, NoAudience};
 #[cfg(feature = "auth")]
 pub(crate) use self::keys::new_key;
 pub use self::{
@@ -34,6 +35,7 @@ pub use self::{
     certs::ClientCerts,
     identity_headers::IdentityHeaders,
     keys_of_callers::{ByClaim, ByPrincipal, claim, principal},
+    remote::{IntoRemote, Remote},
     require::{Require, RequireClaim},
     verdict::{Denied, Verdict},
 };

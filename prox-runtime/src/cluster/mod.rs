@@ -46,6 +46,7 @@ pub(crate) use self::{
     mirror::Mirror,
     queue::Permit,
     retry::{Attempt, Failed, Reason, RetryAfter, Verdict},
+    rng::Rng,
     sent_host::SentHost,
 };
 pub use self::{
@@ -78,7 +79,7 @@ pub use self::{
 };
 
 #[cfg(feature = "testing")]
-pub use self::balance::testing;
+pub(crate) use self::balance::testing;
 use crate::forward::{pattern, rewrite::Template};
 
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.

@@ -50,6 +50,11 @@ impl Alg {
             _ => return None,
         })
     }
+
+    /// Whether its keys are secrets.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
 }
 
 /// A key, and what it may be used for.

@@ -1,8 +1,10 @@
 //! Callers that are known by a JSON Web Token (RFC 7519).
 
+mod fetched;
 mod json;
 mod kept;
 mod key;
+mod source;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -17,12 +19,15 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
+pub use self::fetched::KeyFetches;
 use self::{
+    fetched::{Fetching, Newer},
     kept::Kept,
     key::Key,
+    source::Keys,
     token::{Rules, Verified},
 };
-use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Source};
+use super::{Authenticate, Denied, IntoRemote, Verdict, credentials::Place, watched::Source};
 use crate::{
     error::Failure, handler::Parts, identity::Principal, middleware::About, secret::Secret,
 };
@@ -33,27 +38,44 @@ use crate::{
 /// # mod prox { pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
 /// use prox::middleware::Jwt;
 ///
-/// let auth = Jwt::jwks_file("jwks.json").issued_by("https://id.example.com/").audience("shop");
+/// let auth = Jwt::issuer("https://id.example.com/").audience("shop");
 /// ```
 ///
 /// # Keys
 ///
 /// | builder | keys |
 /// |---|---|
+/// | [`issuer`](Self::issuer) | those that an issuer says are its own (OpenID Connect Discovery, RFC 8414), fetched again and again |
+/// | [`jwks`](Self::jwks) | those of a set at a URL, fetched again and again |
 /// | [`jwks_file`](Self::jwks_file) | those of a set (RFC 7517), read again every 10 s |
 /// | [`pem`](Self::pem) | one public key: RSA of 2048 bits or more, P-256, P-384, Ed25519 |
 /// | [`secret`](Self::secret) | a secret that is shared with the issuer, for HS256, HS384, HS512 |
 ///
-/// The key decides for which algorithms it is, never the token. Of a set, `use` must be absent or `sig`, and `key_ops` absent or have
+/// A set has at most 100 keys and 256 KiB. The key decides for which algorithms it is, never the token. Of a set, `use` must be absent or `sig`, and `key_ops` absent or have
 /// `verify`; secrets in it are ignored, as are RSA keys below 2048 bits. The fields `jwk`, `jku`, `x5u` and `x5c` of a token
 /// are never looked at. A token with `crit`, `b64` or `zip`, an encrypted one and `none` are wrong.
+///
+/// # Keys that are fetched
+///
+/// | | |
+/// |---|---|
+/// | URLs | `https`; `http` on this machine (`localhost`, loopback addresses), or with [`allow_http`](Self::allow_http) |
+/// | an answer | status 200 within 5 s, without a redirect, with at least one usable key. All else is a failure |
+/// | `issuer` of the discovery | the URL of the issuer, to the letter |
+/// | again | after `max-age` of the answer, within 1 to 15 min (5 min without it), ± 10 %; at the start of the gateway, beside the requests, and by a request that finds the keys old |
+/// | a `kid` that is not known | one fetch, for which all such tokens wait; then none for 10 s, in which they are `401` at once |
+/// | no keys yet | the gateway is [not ready](crate::Gateway::is_ready). A token waits 2 s at most for the fetch under way, then `503` (`auth_unavailable`) with `Retry-After` |
+/// | failures | the keys before stay for 24 h ([`max_stale`](Self::max_stale)). The next try comes after 1 s, then 2, 4 .. up to 60 s |
+///
+/// An event of the target `prox` tells of each failure, of the first success after it, and of other keys than before.
+/// [`key_fetches`](Self::key_fetches) counts them.
 ///
 /// # Claims
 ///
 /// | claim | |
 /// |---|---|
 /// | `aud` | a text, or a list that has it, to the letter: [`audience`](Self::audience), or [`any_audience`](Self::any_audience) |
-/// | `iss` | to the letter, with [`issued_by`](Self::issued_by) |
+/// | `iss` | to the letter, with [`issuer`](Self::issuer) or [`issued_by`](Self::issued_by) |
 /// | `exp` | must be there, unless [`allow_unbounded`](Self::allow_unbounded); in the future |
 /// | `nbf`, `iat` | in the past, if they are there |
 /// | `sub` | the subject of the [`Principal`]; without it `client_id`, then `azp`. One of them must be there |
@@ -73,7 +95,7 @@ use crate::{
 /// # Answers
 ///
 /// `401` with `WWW-Authenticate: Bearer`, and `error="invalid_token"` if there was a token (RFC 6750, 3). A token in two places is
-/// `400`.
+/// `400`. Where it cannot be found out now, because keys cannot be fetched, it is `503` with `Retry-After`.
 pub struct Jwt<A = Audience> {
     inner: Arc<Inner>,
     audience: PhantomData<fn() -> A>,
@@ -89,7 +111,7 @@ pub struct NoAudience(());
 
 #[derive(Clone)]
 struct Inner {
-    source: Source<Vec<Key>>,
+    keys: Keys,
     rules: Rules,
     place: Place,
     strip: bool,
@@ -99,13 +121,48 @@ struct Inner {
 }
 
 impl Jwt<NoAudience> {
+    /// The keys of this issuer, as its discovery document says: `/.well-known/openid-configuration`, or else
+    /// `/.well-known/oauth-authorization-server` (RFC 8414). The `iss` of tokens must be this URL, to the letter.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+    /// use prox::{IntoResponse, Request, Response, middleware::Jwt};
+    ///
+    /// // A test plays the issuer by a function; without `fetch_by` its host is asked.
+    /// async fn issuer(req: Request) -> Response {
+    ///     match req.uri().path() {
+    ///         "/.well-known/openid-configuration" => {
+    ///             r#"{"issuer":"https://id.example.com/","jwks_uri":"https://id.example.com/keys"}"#.into_response()
+    ///         }
+    ///         _ => r#"{"keys":[]}"#.into_response(),
+    ///     }
+    /// }
+    ///
+    /// let auth = Jwt::issuer("https://id.example.com/")
+    ///     .fetch_by(prox::handler(issuer))
+    ///     .audience("shop");
+    /// assert_eq!(auth.key_fetches().fetched, 0);
+    /// ```
+    pub fn issuer(url: impl Into<String>) -> Self {
+        let url = url.into();
+        let fetching = Fetching::new(fetched::Place::Issuer(url.clone()));
+        Self::of(Keys::Fetched(fetching), Vec::new()).issued_by(url)
+    }
+
+    /// The keys of a set (RFC 7517) at this URL. Write [`issued_by`](Self::issued_by) too, unless the set has the keys of one issuer
+    /// alone.
+    pub fn jwks(url: impl Into<String>) -> Self {
+        let fetching = Fetching::new(fetched::Place::Jwks(url.into()));
+        Self::of(Keys::Fetched(fetching), Vec::new())
+    }
+
     /// The keys of a file with a set of them (RFC 7517). A file that cannot be read, or has no usable key, is an error when the gateway
     /// starts; if it is broken later, the keys before it stay.
     pub fn jwks_file(path: impl AsRef<Path>) -> Self {
         let (source, problems) = Source::open("Jwt::jwks_file", path.as_ref(), |text| {
             key::set(text.as_bytes()).map_err(|problem| vec![problem])
         });
-        Self::of(source, problems)
+        Self::of(Keys::Here(source), problems)
     }
 
     /// One public key in PEM.
@@ -127,13 +184,13 @@ impl Jwt<NoAudience> {
             Ok(key) => (vec![key], Vec::new()),
             Err(problem) => (Vec::new(), vec![format!("`Jwt::{what}`: {problem}")]),
         };
-        Self::of(Source::Fixed(Arc::new(keys)), problems)
+        Self::of(Keys::Here(Source::Fixed(Arc::new(keys))), problems)
     }
 
-    fn of(source: Source<Vec<Key>>, problems: Vec<String>) -> Self {
+    fn of(keys: Keys, problems: Vec<String>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                source,
+                keys,
                 rules: Rules {
                     issuer: None,
                     audiences: None,
@@ -190,6 +247,47 @@ impl<A> Jwt<A> {
     pub fn issued_by(self, issuer: impl Into<String>) -> Self {
         let issuer = issuer.into();
         self.change(|inner| inner.rules.issuer = Some(issuer))
+    }
+
+    /// Fetches the keys from this backend, whatever the hosts of the URLs are, such as an address of the issuer inside of a network.
+    /// Without it the hosts of the URLs are asked, over TLS with the roots of this machine.
+    ///
+    /// The transport to the backend is that of the backend: TLS with a private authority is `.fetch_by("https://id.internal".tls(..))`.
+    pub fn fetch_by(self, remote: impl IntoRemote) -> Self {
+        let remote = remote.into_remote("the issuer of tokens");
+        self.change_fetching("fetch_by", |fetching| fetching.by(remote))
+    }
+
+    /// Takes URLs with `http` of any host. Anyone on the way can then replace the keys.
+    pub fn allow_http(self) -> Self {
+        self.change_fetching("allow_http", Fetching::allow_http)
+    }
+
+    /// How long old keys hold while no new ones can be fetched; 24 h by default.
+    pub fn max_stale(self, limit: Duration) -> Self {
+        self.change_fetching("max_stale", |fetching| fetching.max_stale(limit))
+    }
+
+    fn change_fetching(
+        self,
+        option: &str,
+        change: impl FnOnce(&Fetching) -> Arc<Fetching>,
+    ) -> Self {
+        self.change(|inner| {
+            if !inner.keys.change(change) {
+                inner.problems.push(format!(
+                    "`Jwt::{option}` changes nothing for keys that are not fetched: remove it, or write `Jwt::issuer(..)` or `Jwt::jwks(..)`"
+                ));
+            }
+        })
+    }
+
+    /// How often the keys were fetched, for metrics; all zero where they are not. Clones share them.
+    pub fn key_fetches(&self) -> KeyFetches {
+        match &self.inner.keys {
+            Keys::Here(_) => KeyFetches::default(),
+            Keys::Fetched(fetching) => fetching.counts(),
+        }
     }
 
     /// How far clocks may differ; 60 s by default, and at most an hour.
@@ -273,26 +371,35 @@ impl<A> Jwt<A> {
 
 impl Inner {
     /// Who has this token, at this time.
-    fn who(&self, token: &str, now: f64) -> Option<Principal> {
-        let keys = self.source.get();
-        let verified = self.kept.get(token, &keys, now, || {
-            token::verify(token, &keys, &self.rules)
-        })?;
+    fn who(&self, token: &str, keys: &Arc<Vec<Key>>, now: f64) -> Option<Principal> {
+        let verified = self
+            .kept
+            .get(token, keys, now, || token::verify(token, keys, &self.rules))?;
         let Verified { principal, times } = &*verified;
         times.hold(now, &self.rules).then(|| principal.clone())
     }
 
-    fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
+    async fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
         let Some(token) = self.place.find(parts)? else {
             return Ok(None);
         };
         if self.strip || matches!(self.place, Place::Query(_)) {
             self.place.remove(parts);
         }
-        match self.who(&token, now) {
-            Some(who) => Ok(Some(who)),
-            None => Err(self.invalid()),
+        let keys = self.keys.get().await.map_err(unavailable)?;
+        if let Some(who) = self.who(&token, &keys, now) {
+            return Ok(Some(who));
         }
+        if !token::names_another_key(&token, &keys) {
+            return Err(self.invalid());
+        }
+        let keys = match self.keys.newer(&keys).await {
+            Newer::Keys(keys) => keys,
+            Newer::None => return Err(self.invalid()),
+            Newer::Unavailable(wait) => return Err(unavailable(wait)),
+        };
+        let who = self.who(&token, &keys, now);
+        who.map(Some).ok_or_else(|| self.invalid())
     }
 
     fn invalid(&self) -> Denied {
@@ -312,11 +419,16 @@ impl Inner {
     }
 }
 
+/// It cannot be found out now.
+fn unavailable(wait: Duration) -> Denied {
+    Denied::new(Failure::AuthUnavailable).retry_after(wait)
+}
+
 impl Authenticate for Jwt {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs_f64();
-        self.inner.judge(parts, now).into()
+        self.inner.judge(parts, now).await.into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -328,7 +440,7 @@ impl Authenticate for Jwt {
         if let Some(name) = self.inner.place.field() {
             about.reads(name);
         }
-        self.inner.source.follow(about);
+        self.inner.keys.follow(about);
     }
 }
 

@@ -95,6 +95,19 @@ pub(super) fn verify(token: &str, keys: &[Key], rules: &Rules) -> Option<Verifie
     claims(part(payload)?, rules)
 }
 
+/// Whether a token says that its key is one that is not among these.
+pub(super) fn names_another_key(token: &str, keys: &[Key]) -> bool {
+    let named = || {
+        let (header, _) = token.split_once('.')?;
+        let header = part(header).filter(|_| token.len() <= LONGEST)?;
+        // Secrets are never fetched.
+        let alg = Alg::read(header.get("alg")?.as_text()?)?;
+        let kid = header.get("kid")?.as_text()?;
+        Some(!alg.is_secret() && !keys.iter().any(|key| key.is_named(Some(kid))))
+    };
+    named().unwrap_or(false)
+}
+
 /// An object in base64url.
 fn part(text: &str) -> Option<BTreeMap<String, Claim>> {
     json::object(&URL_SAFE_NO_PAD.decode(text).ok()?)

@@ -27,7 +27,7 @@ pub(crate) mod sticky;
     not(feature = "testing"),
     allow(unreachable_pub, reason = "its own tests use it too")
 )]
-pub mod testing;
+pub(crate) mod testing;
 
 use std::fmt;
 

@@ -1,0 +1,15 @@
+//! Kits for tests of one's own; with the feature `testing`.
+//!
+//! [`assert_balancer`] is one line in a test of one's own balancing policy. [`Endpoints`] is a cluster without sockets, for tests of
+//! what is special about it: it makes endpoints busy, slow or ejected, and asks the policy. All random numbers follow from a
+//! fixed seed, and time moves when it is told to, so a test gives the same result each time.
+//!
+//! With the feature `jwt`, `Issuer` is an identity provider in the process of a test or of a demo: discovery, a set of keys, and signed tokens.
+
+#[cfg(feature = "jwt")]
+mod issuer;
+
+#[cfg(feature = "jwt")]
+pub use self::issuer::{Issuer, Token};
+#[doc(inline)]
+pub use crate::cluster::testing::*;
