@@ -30,6 +30,28 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
     text.replace('+', "-").replace('/', "_")
 }
 
+/// A text as a value of `application/x-www-form-urlencoded` (URL Standard, 5.2).
+#[cfg_attr(
+    not(feature = "jwt"),
+    expect(dead_code, reason = "questions about tokens come with this feature")
+)]
+pub(crate) fn form(text: &str) -> String {
+    let mut coded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => {
+                coded.push(char::from(byte));
+            }
+            b' ' => coded.push('+'),
+            byte => {
+                // Writing into a string cannot fail.
+                let _ = fmt::Write::write_fmt(&mut coded, format_args!("%{byte:02X}"));
+            }
+        }
+    }
+    coded
+}
+
 /// Two digits in lower case for each byte.
 #[cfg_attr(
     not(any(feature = "auth", feature = "tls")),
@@ -67,6 +89,12 @@ mod tests {
         }
         assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
         assert_eq!(base64url(&[0xfb, 0xff, 0xfe]), "-__-");
+    }
+
+    #[test]
+    fn a_form_is_that_of_the_standard() {
+        assert_eq!(form("aZ09*-._"), "aZ09*-._");
+        assert_eq!(form("a b&c=d%~+/ä"), "a+b%26c%3Dd%25%7E%2B%2F%C3%A4");
     }
 
     #[test]

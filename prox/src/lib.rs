@@ -84,13 +84,13 @@ pub mod middleware {
     pub use prox_runtime::auth::{ApiKeys, Basic, Key, KeyDigest, KeyFile, KeyStore};
     #[cfg(feature = "jwt")]
     #[doc(inline)]
-    pub use prox_runtime::auth::{Audience, Jwt, KeyFetches, NoAudience};
+    pub use prox_runtime::auth::{Audience, Introspect, Jwt, KeyFetches, NoAudience};
     #[doc(inline)]
     pub use prox_runtime::{
         auth::{
             Admits, Authenticate, AuthenticateExt, Authenticator, ByClaim, ByPrincipal,
-            ClientCerts, Denied, IdentityHeaders, IntoRemote, Optional, Or, Public, Remote,
-            Require, RequireClaim, UpstreamAuth, Verdict,
+            ClientCerts, Denied, ForwardAuth, IdentityHeaders, IntoRemote, Optional, Or, Public,
+            Remote, Require, RequireClaim, UpstreamAuth, Verdict,
         },
         middleware::*,
     };

@@ -1,6 +1,6 @@
 //! `Jwt` with the keys of an issuer over sockets: up, down, slow, lying, and with keys that change.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use prox::{
@@ -18,7 +18,10 @@ use prox_tests::{
     wait::{eventually, within},
 };
 
-use crate::cors::{SPEAKS, send};
+use crate::{
+    auth_cases::{Case, forged},
+    cors::{SPEAKS, send},
+};
 
 async fn who(req: Request) -> String {
     let who = req.principal().expect("an authenticator is before it");
@@ -395,4 +398,34 @@ async fn a_gateway_that_has_ended_leaves_no_fetches_behind() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(issuer.discoveries(), before);
     assert_eq!(counts.fetched, 0);
+}
+
+#[tokio::test]
+async fn a_token_is_judged_as_the_table_says() {
+    let (issuer, stranger) = (issuer().await, Issuer::new("http://stranger.test/"));
+    let auth = Jwt::issuer(issuer.url()).audience("shop");
+    let gateway = Served::start(prox::gateway! { "/" => handler(who) with [auth] }).await;
+    let cases = Case::all(include_str!("../data/tokens.txt"));
+    let began = tokio::time::Instant::now();
+    assert!(cases.len() > 80);
+    for speaks in SPEAKS {
+        for case in cases.iter().filter(|case| case.get("clock").is_none()) {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let now = i64::try_from(now.expect("after 1970").as_secs()).expect("a time");
+            let token = forged::token(case, &issuer, &stranger, now);
+            let answer = ask(speaks, &gateway, &token).await;
+            assert_eq!(
+                Some(answer.status().as_str()),
+                case.get("status"),
+                "{speaks:?}: {case:?}"
+            );
+            let told = answer.headers().get("www-authenticate");
+            let told = told.map(|told| told.to_str().expect("a text"));
+            let invalid = (answer.status() == 401).then_some("Bearer error=\"invalid_token\"");
+            assert_eq!(told, invalid, "{case:?}");
+        }
+    }
+    // However many names of keys were made up: the first fetch, and one in ten seconds.
+    let most = 3 + began.elapsed().as_secs() / 10;
+    assert!(issuer.fetches() <= most, "{}", issuer.fetches());
 }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod auth;
+mod auth_cases;
 mod authenticators;
 mod balancing;
 mod bodies;
@@ -31,6 +32,7 @@ mod events;
 mod failures;
 mod faults;
 mod foreign_errors;
+mod forward_auth;
 mod forwarding;
 #[path = "../../prox-runtime/src/framing/cases.rs"]
 mod framing_cases;
@@ -54,6 +56,7 @@ mod http2_flow;
 mod http2_pool;
 mod http2_upstream_floods;
 mod http2_upstreams;
+mod introspection;
 mod ip_rules;
 mod issuers;
 mod kinds;

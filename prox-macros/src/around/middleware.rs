@@ -22,7 +22,7 @@ const fn decides(name: &'static str) -> Middleware {
 }
 
 /// Sorted by name. A test compares them with what the module exports.
-pub(crate) const MIDDLEWARE: [Middleware; 22] = [
+pub(crate) const MIDDLEWARE: [Middleware; 24] = [
     other("AccessLog"),
     decides("ApiKeys"),
     decides("Basic"),
@@ -33,9 +33,11 @@ pub(crate) const MIDDLEWARE: [Middleware; 22] = [
     other("Csrf"),
     other("ErrorPages"),
     other("Fallback"),
+    decides("ForwardAuth"),
     other("Headers"),
     other("IdentityHeaders"),
     other("InFlight"),
+    decides("Introspect"),
     decides("IpRules"),
     decides("Jwt"),
     other("Maintenance"),

@@ -4,11 +4,12 @@ use std::future::Future;
 
 use http::HeaderValue;
 
-use super::{Denied, Verdict};
+use super::{Denied, Verdict, forward::Cookies};
 use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
     middleware::{About, Declares, IntoLayer, Layer, Middleware, Next, Role, role},
+    observe::Trace,
     respond,
 };
 
@@ -62,6 +63,12 @@ pub trait Authenticate: Send + Sync + 'static {
         self.challenge().into_iter().collect()
     }
 
+    /// Whether it may add cookies to the responses of requests that it admits.
+    #[doc(hidden)]
+    fn adds_cookies(&self) -> bool {
+        false
+    }
+
     /// As [`Middleware::about`]. Its role is known.
     fn about(&self, about: &mut About) {
         let _ = about;
@@ -109,6 +116,10 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Or<A, B> {
         let mut all = self.0.challenges();
         all.extend(self.1.challenges());
         all
+    }
+
+    fn adds_cookies(&self) -> bool {
+        self.0.adds_cookies() || self.1.adds_cookies()
     }
 
     fn about(&self, about: &mut About) {
@@ -178,8 +189,17 @@ async fn run<A: Authenticate>(auth: &A, req: Request, next: Next, optional: bool
     let (mut parts, body) = req.into_parts();
     let denied = match auth.authenticate(&mut parts).await {
         Verdict::Admitted(principal) => {
-            parts.extensions.insert(principal);
-            return next.run(Request::from_parts(parts, body)).await;
+            let extensions = &mut parts.extensions;
+            if let Some(trace) = extensions.get::<Trace>() {
+                trace.update(|hop| hop.caller = Some(principal.clone()));
+            }
+            let cookies = auth.adds_cookies().then(|| extensions.remove::<Cookies>());
+            extensions.insert(principal);
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(cookies) = cookies.flatten() {
+                cookies.add_to(&mut response);
+            }
+            return response;
         }
         Verdict::Absent if optional => return next.run(Request::from_parts(parts, body)).await,
         Verdict::Absent => missing(auth.challenges()),

@@ -15,6 +15,10 @@ pub(super) enum Place {
     Cookie(String),
 }
 
+/// The parameter of the query that carries a token (RFC 6750, 2.3).
+#[cfg(feature = "jwt")]
+const OF_THE_QUERY: &str = "access_token";
+
 /// Credentials in two places, of which nobody can tell which count (RFC 6750, 3.1).
 fn contradicting() -> Denied {
     Denied::new(Failure::MalformedRequest)
@@ -80,6 +84,34 @@ impl Place {
                 }))
             }
         }
+    }
+
+    /// As [`find`](Self::find), for a token, which a client may send in one way alone (RFC 6750, 2).
+    ///
+    /// # Errors
+    ///
+    /// `400` if there is a token at this place and another one in `Authorization: Bearer`, or in the query as `access_token`.
+    #[cfg(feature = "jwt")]
+    pub(super) fn token(&self, parts: &Parts) -> Result<Option<String>, Denied> {
+        let token = self.find(parts)?;
+        if token.is_some() {
+            let bearer = || authorization(&parts.headers, "bearer");
+            if *self != Self::Bearer && bearer()?.is_some() {
+                return Err(contradicting());
+            }
+            let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
+            let pairs = parts
+                .uri
+                .query()
+                .into_iter()
+                .flat_map(|query| query.split('&'));
+            // Most names are too short for it, encoded or not.
+            let mut pairs = pairs.filter(|pair| !is_own && pair.len() >= OF_THE_QUERY.len());
+            if pairs.any(|pair| named(pair, OF_THE_QUERY).is_some()) {
+                return Err(contradicting());
+            }
+        }
+        Ok(token)
     }
 
     /// Takes the credentials out of the request, so that no upstream sees them.
@@ -234,6 +266,58 @@ mod tests {
         let cookie = Place::Cookie("key".into());
         let twice = [("cookie", "key=a; b=1"), ("cookie", "key=b")];
         assert!(cookie.find(&parts("/", &twice)).is_err());
+    }
+
+    #[cfg(feature = "jwt")]
+    #[test]
+    fn a_token_is_sent_in_one_way_alone() {
+        let bearer = [("authorization", "Bearer a")];
+        let basic = [("authorization", "Basic a")];
+        let header = Place::Header(HeaderName::from_static("x-token"));
+        let both = [("x-token", "a"), ("authorization", "bearer b")];
+        for (place, uri, fields, right) in [
+            (Place::Bearer, "/?a=b", &bearer[..], true),
+            (Place::Bearer, "/?access_token=b", &bearer, false),
+            (Place::Bearer, "/?a&%61ccess_toke%6e", &bearer, false),
+            (Place::Bearer, "/?my_access_token=b", &bearer, true),
+            (Place::Bearer, "/?access_token=b", &basic, true),
+            (
+                Place::Query("access_token".into()),
+                "/?access_token=b",
+                &[],
+                true,
+            ),
+            (
+                Place::Query("access_token".into()),
+                "/?access_token=b",
+                &basic,
+                true,
+            ),
+            (
+                Place::Query("access_token".into()),
+                "/?access_token=b",
+                &bearer,
+                false,
+            ),
+            (Place::Query("t".into()), "/?t=a&access_token=b", &[], false),
+            (
+                Place::Cookie("t".into()),
+                "/",
+                &[("cookie", "t=a"), ("authorization", "Bearer b")],
+                false,
+            ),
+            (
+                Place::Cookie("t".into()),
+                "/",
+                &[("authorization", "Bearer b")],
+                true,
+            ),
+            (header.clone(), "/", &both[..1], true),
+            (header, "/", &both, false),
+        ] {
+            let token = place.token(&parts(uri, fields));
+            assert_eq!(token.is_ok(), right, "{place:?} {uri} {fields:?}");
+        }
     }
 
     #[test]

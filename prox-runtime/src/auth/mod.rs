@@ -7,15 +7,27 @@ mod admits;
 mod authenticate;
 #[cfg(feature = "auth")]
 mod basic;
+#[cfg(test)]
+mod cases;
 mod certs;
+#[cfg(feature = "jwt")]
+mod claims;
 #[cfg(feature = "auth")]
 mod credentials;
+#[cfg(all(test, feature = "jwt", feature = "testing"))]
+mod forged;
+mod forward;
 mod identity_headers;
+#[cfg(feature = "jwt")]
+mod introspect;
+#[cfg(feature = "jwt")]
+mod json;
 #[cfg(feature = "jwt")]
 mod jwt;
 #[cfg(feature = "auth")]
 mod keys;
 mod keys_of_callers;
+mod outage;
 mod remote;
 mod require;
 #[cfg(feature = "auth")]
@@ -25,14 +37,13 @@ mod verdict;
 mod watched;
 
 pub(crate) use self::admits::is_word;
-#[cfg(feature = "jwt")]
-pub use self::jwt::{Audience, Jwt, KeyFetches, NoAudience};
 #[cfg(feature = "auth")]
 pub(crate) use self::keys::new_key;
 pub use self::{
     admits::{Admits, Public, UpstreamAuth, admits, public, upstream_auth},
     authenticate::{Authenticate, AuthenticateExt, Authenticator, Optional, Or},
     certs::ClientCerts,
+    forward::ForwardAuth,
     identity_headers::IdentityHeaders,
     keys_of_callers::{ByClaim, ByPrincipal, claim, principal},
     remote::{IntoRemote, Remote},
@@ -44,3 +55,13 @@ pub use self::{
     basic::Basic,
     keys::{ApiKeys, Key, KeyDigest, KeyFile, KeyStore},
 };
+#[cfg(feature = "jwt")]
+pub use self::{
+    introspect::Introspect,
+    jwt::{Audience, Jwt, KeyFetches, NoAudience},
+};
+
+#[cfg(all(test, feature = "jwt", feature = "testing"))]
+use self::cases::Case;
+#[cfg(all(test, feature = "jwt", feature = "testing"))]
+use crate::testing::Issuer;

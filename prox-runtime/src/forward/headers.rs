@@ -151,6 +151,11 @@ pub(crate) fn admit(
     Ok(())
 }
 
+/// Whether a field belongs to one connection, and never passes.
+pub(crate) fn is_of_a_connection(name: &HeaderName) -> bool {
+    HOP_BY_HOP.iter().any(|(_, hop)| hop == name)
+}
+
 /// Makes a request that comes out of layers fit for the upstream: a layer may have set fields of a connection.
 pub(crate) fn sent(headers: &mut HeaderMap) -> Present {
     let present = Present::of(headers);

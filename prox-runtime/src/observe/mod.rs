@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{error::Failure, sync::lock};
+use crate::{error::Failure, identity::Principal, sync::lock};
 
 pub use self::refused::{Refusal, Refused};
 
-/// A note that travels with a request, for whoever looks at it afterwards; the proxy writes into it.
+/// A note that travels with a request; the proxy and the authenticators write into it.
 ///
-/// Put one into the request's extensions to learn where the request went.
+/// Put one into the request's extensions to learn where the request went, and whose it was.
 #[derive(Clone, Debug, Default)]
 pub struct Trace(Arc<Mutex<Hop>>);
 
@@ -36,6 +36,8 @@ pub struct Hop {
     pub first_byte: Option<Duration>,
     /// What failed behind the head of a response that was ended in good order all the same, as a gRPC call is.
     pub failure: Option<Failure>,
+    /// Who the caller is, if an authenticator has admitted the request; of several, what the innermost says.
+    pub caller: Option<Principal>,
 }
 
 impl Trace {

@@ -15,6 +15,7 @@ use http::{HeaderValue, StatusCode, Uri, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use ring::{
+    hmac,
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
@@ -138,6 +139,14 @@ impl Issuer {
         self.0.shared.sign(header, claims)
     }
 
+    /// A token of these parts, signed with a secret by HMAC and SHA-256, for tests of who believes that.
+    pub fn sign_by_secret(&self, header: &str, claims: &str, secret: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        signed(header, claims, |message| {
+            hmac::sign(&key, message).as_ref().to_vec()
+        })
+    }
+
     /// The name of the key that is in use.
     pub fn kid(&self) -> String {
         format!("key-{}", lock(&self.0.shared.keys).number)
@@ -247,6 +256,14 @@ impl Token {
     }
 }
 
+/// The three parts of a token.
+fn signed(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let encoded = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let message = encoded.join(".");
+    let signature = sign(message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
 /// Seconds since 1970.
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -282,13 +299,12 @@ impl Shared {
     }
 
     fn sign(&self, header: &str, claims: &str) -> String {
-        let encoded = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
-        let message = encoded.join(".");
-        let signed = lock(&self.keys)
-            .pair
-            .sign(&SystemRandom::new(), message.as_bytes())
-            .expect("the system has random numbers");
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
+        let keys = lock(&self.keys);
+        signed(header, claims, |message| {
+            let signature = keys.pair.sign(&SystemRandom::new(), message);
+            let signature = signature.expect("the system has random numbers");
+            signature.as_ref().to_vec()
+        })
     }
 
     fn key_set(&self) -> String {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use super::{key::Key, token::Verified};
-use crate::{expiring::Expiring, sync::lock};
+use super::key::Key;
+use crate::{auth::claims::Verified, expiring::Expiring, sync::lock};
 
 /// How many tokens, and for how many seconds.
 const MOST: usize = 4096;

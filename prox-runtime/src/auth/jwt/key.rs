@@ -7,8 +7,8 @@ use ring::{
 };
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use super::json;
 use crate::{
+    auth::json,
     identity::Claim,
     secret::Secret,
     tls::der::{BIT_STRING, Der, OID, SEQUENCE},

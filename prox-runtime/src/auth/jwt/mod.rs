@@ -1,7 +1,6 @@
 //! Callers that are known by a JSON Web Token (RFC 7519).
 
 mod fetched;
-mod json;
 mod kept;
 mod key;
 mod source;
@@ -25,9 +24,13 @@ use self::{
     kept::Kept,
     key::Key,
     source::Keys,
-    token::{Rules, Verified},
 };
-use super::{Authenticate, Denied, IntoRemote, Verdict, credentials::Place, watched::Source};
+use super::{
+    Authenticate, Denied, IntoRemote, Verdict,
+    claims::{Rules, Verified, bearer},
+    credentials::Place,
+    watched::Source,
+};
 use crate::{
     error::Failure, handler::Parts, identity::Principal, middleware::About, secret::Secret,
 };
@@ -191,14 +194,7 @@ impl Jwt<NoAudience> {
         Self {
             inner: Arc::new(Inner {
                 keys,
-                rules: Rules {
-                    issuer: None,
-                    audiences: None,
-                    leeway: Duration::from_mins(1),
-                    max_age: None,
-                    token_type: None,
-                    unbounded: false,
-                },
+                rules: Rules::default(),
                 place: Place::Bearer,
                 strip: false,
                 metadata: None,
@@ -226,14 +222,9 @@ impl Jwt<NoAudience> {
 
     fn decided(self, audiences: Option<Vec<String>>) -> Jwt {
         let Self { inner, .. } = self.change(|inner| {
-            if audiences
-                .as_ref()
-                .is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty))
-            {
-                let problem = "`Jwt::audience`: an empty audience lets nobody in";
-                inner.problems.push(problem.to_owned());
-            }
-            inner.rules.audiences = audiences;
+            let problem = inner.rules.decide(audiences);
+            let problem = problem.map(|problem| format!("`Jwt::audience`: {problem}"));
+            inner.problems.extend(problem);
         });
         Jwt {
             inner,
@@ -293,11 +284,9 @@ impl<A> Jwt<A> {
     /// How far clocks may differ; 60 s by default, and at most an hour.
     pub fn leeway(self, leeway: Duration) -> Self {
         self.change(|inner| {
-            if leeway > Duration::from_hours(1) {
-                let problem = format!("`Jwt::leeway` of {leeway:?}: write at most an hour");
-                inner.problems.push(problem);
-            }
-            inner.rules.leeway = leeway;
+            inner
+                .problems
+                .extend(inner.rules.set_leeway("Jwt::leeway", leeway));
         })
     }
 
@@ -380,7 +369,7 @@ impl Inner {
     }
 
     async fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
-        let Some(token) = self.place.find(parts)? else {
+        let Some(token) = self.place.token(parts)? else {
             return Ok(None);
         };
         if self.strip || matches!(self.place, Place::Query(_)) {
@@ -403,19 +392,7 @@ impl Inner {
     }
 
     fn invalid(&self) -> Denied {
-        match self.challenge(Some("invalid_token")) {
-            Some(challenge) => Denied::challenged(challenge),
-            None => Denied::new(Failure::Unauthenticated),
-        }
-    }
-
-    fn challenge(&self, error: Option<&str>) -> Option<HeaderValue> {
-        let error = error.map(|error| format!("error=\"{error}\""));
-        let metadata = self.metadata.as_ref().and_then(|url| url.to_str().ok());
-        let metadata = metadata.map(|url| format!("resource_metadata=\"{url}\""));
-        let parameters: Vec<String> = error.into_iter().chain(metadata).collect();
-        let text = format!("Bearer {}", parameters.join(", "));
-        HeaderValue::try_from(text.trim_end()).ok()
+        Denied::challenged(bearer(Some("invalid_token"), self.metadata.as_ref()))
     }
 }
 
@@ -432,7 +409,7 @@ impl Authenticate for Jwt {
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        self.inner.challenge(None)
+        Some(bearer(None, self.inner.metadata.as_ref()))
     }
 
     fn about(&self, about: &mut About) {

@@ -13,6 +13,7 @@ use super::RequestIdValue;
 use crate::{
     civil,
     error::Failure,
+    identity::Principal,
     observe::{Hop, Refused},
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Record {
     pub(super) sent: u64,
     pub(super) aborted: bool,
     pub(super) user_agent: Option<HeaderValue>,
+    /// Whether the caller is named.
+    pub(super) principals: bool,
 }
 
 impl Default for Record {
@@ -63,11 +66,25 @@ impl Default for Record {
             sent: 0,
             aborted: false,
             user_agent: None,
+            principals: false,
         }
     }
 }
 
 impl Record {
+    /// How the caller has proved who it is.
+    fn auth(&self) -> Option<&'static str> {
+        self.hop.caller.as_ref().map(Principal::scheme)
+    }
+
+    /// Who the caller is, if it may be written.
+    fn principal(&self) -> Option<&str> {
+        let caller = self.hop.caller.as_ref().filter(|_| self.principals);
+        let subject = caller?.subject();
+        let end = subject.floor_char_boundary(LONGEST);
+        subject.get(..end)
+    }
+
     /// The host as it was asked for. A name and a password before it, which nobody should send, are left out.
     fn host(&self) -> Option<Cow<'_, str>> {
         let host = match self.uri.host() {
@@ -158,6 +175,8 @@ fn json(record: &Record) -> String {
     line.some("host", record.host());
     line.text("path", record.uri.path());
     line.some("route", record.route);
+    line.some("auth", record.auth());
+    line.some("principal", record.principal());
     line.raw("status", record.status);
     line.some("error_type", record.failure);
     let hop = &record.hop;
@@ -269,6 +288,12 @@ fn text(record: &Record) -> String {
     }
     if let Some(route) = &record.route {
         field("route", route);
+    }
+    if let Some(auth) = record.auth() {
+        field("auth", &auth);
+    }
+    if let Some(principal) = record.principal() {
+        field("principal", &principal);
     }
     let hop = &record.hop;
     if hop.tries > 0 {

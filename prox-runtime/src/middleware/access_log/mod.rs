@@ -51,6 +51,8 @@ use crate::{
 /// | `client` | the address of the client |
 /// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
 /// | `route` | the pattern of the route, such as `/v1/users/{id}` |
+/// | `auth` | how the caller has proved who it is: `basic`, `jwt`, .. |
+/// | `principal` | who it is, with [`principals`](Self::principals); at most 512 bytes of it |
 /// | `status` | of the response; `499` when the client left before it, `503` when the gateway ended before it |
 /// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the response was cut |
 /// | `backend`, `endpoint`, `tries` | where the request went last, and how many endpoints or connections were tried |
@@ -98,6 +100,7 @@ use crate::{
 #[derive(Clone)]
 pub struct AccessLog {
     format: Format,
+    principals: bool,
     queue: Arc<Queue>,
 }
 
@@ -136,7 +139,24 @@ impl AccessLog {
     /// # Ok::<_, std::io::Error>(())
     /// ```
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
-        Self::of(self.format, writer)
+        Self {
+            queue: Self::of(self.format, writer).queue,
+            ..self
+        }
+    }
+
+    /// Writes who the caller is: the subject that the authenticator has found out, such as a user's name. Off by default, since a log
+    /// of what people do is personal data.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// let log = prox::middleware::AccessLog::json().principals();
+    /// ```
+    pub fn principals(self) -> Self {
+        Self {
+            principals: true,
+            ..self
+        }
     }
 
     /// Waits until all lines so far are written, for up to a second.
@@ -165,6 +185,7 @@ impl AccessLog {
     fn of(format: Format, writer: impl Write + Send + 'static) -> Self {
         Self {
             format,
+            principals: false,
             queue: Arc::new(Queue::new(format, queue::CAPACITY, writer)),
         }
     }
@@ -229,6 +250,7 @@ impl Entry {
             host: req.headers().get(header::HOST).cloned(),
             route: req.route().map(|route| route.path),
             user_agent: req.headers().get(header::USER_AGENT).cloned(),
+            principals: log.principals,
             ..Record::default()
         };
         let id = IdSlot::default();

@@ -93,6 +93,80 @@ fn a_log_has_no_thread_before_its_first_line() {
 }
 
 #[tokio::test]
+async fn the_caller_is_named_only_where_that_is_wanted() {
+    use crate::{
+        auth::{Authenticate, Verdict},
+        handler::Parts,
+        identity::Principal,
+    };
+
+    struct Known(&'static str);
+
+    impl Authenticate for Known {
+        async fn authenticate(&self, _: &mut Parts) -> Verdict {
+            let subject = format!("{}\"\n{}", self.0, "\u{e4}".repeat(600));
+            Verdict::Admitted(Principal::new("test", subject))
+        }
+
+        fn challenge(&self) -> Option<HeaderValue> {
+            None
+        }
+    }
+
+    for (named, json) in [(true, true), (true, false), (false, true), (false, false)] {
+        let lines = Lines::default();
+        let log = if json {
+            AccessLog::json()
+        } else {
+            AccessLog::text()
+        };
+        let log = if named { log.principals() } else { log };
+        let log = log.writer(lines.clone());
+        let inner = Known("inner")
+            .into_layer()
+            .wrap(BoxHandler::new(handler(async |_| "a")));
+        let target = Known("outer").into_layer().wrap(inner);
+        let response = log
+            .clone()
+            .into_layer()
+            .wrap(target)
+            .call(request(""))
+            .await;
+        response.into_body().bytes(9).await.unwrap();
+        log.flush().await;
+        let line = String::from_utf8(lock(&lines.0).clone()).unwrap();
+        let auth = if json {
+            r#""auth":"test""#
+        } else {
+            " auth=test"
+        };
+        assert!(line.contains(auth), "{line}");
+        let name = if json {
+            r#""principal":"inner\"\n\u00e4"#
+        } else {
+            r#" principal="inner\"\n"#
+        };
+        let name = name.replace("\\u00e4", "\u{e4}");
+        assert_eq!(line.contains(&name), named, "{line}");
+        assert_eq!(line.contains("principal"), named, "{line}");
+        assert!(
+            line.len() < 1200 && line.matches('\n').count() == 1,
+            "{line}"
+        );
+    }
+    let line = logged(handler(async |_| "a"), async |target| {
+        target
+            .call(request(""))
+            .await
+            .into_body()
+            .bytes(9)
+            .await
+            .unwrap();
+    });
+    assert!(!line.await.contains("auth"));
+}
+
+#[tokio::test]
 async fn one_line_is_written_when_the_body_has_ended() {
     async fn echo(req: Request) -> impl IntoResponse {
         req.into_body().bytes(64).await

@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     auth::{
-        jwt::{
-            json,
-            key::{self, Key},
-        },
+        json,
+        jwt::key::{self, Key},
         remote::{IntoRemote, Remote},
     },
     body::Body,

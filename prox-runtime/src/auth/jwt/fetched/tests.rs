@@ -6,6 +6,8 @@ use super::*;
 use crate::{
     auth::{
         Authenticate as _, Verdict,
+        cases::Case,
+        forged,
         jwt::{Audience, Jwt},
     },
     body::Body,
@@ -346,20 +348,6 @@ async fn a_broken_answer_changes_nothing() {
             let issuer = issuer.clone();
             move || issuer.instead(text("/jwks.json", "<html>".into()))
         }),
-        Box::new({
-            // A document of somebody else, and keys that would let it in.
-            let (issuer, keys) = (issuer.clone(), stranger.key_set());
-            move || {
-                let keys = keys.clone();
-                issuer.instead(move |req| match req.uri().path() {
-                    "/jwks.json" => Some(keys.clone().into_response()),
-                    _ => Some(
-                        r#"{"issuer":"https://id.test","jwks_uri":"https://id.test/jwks.json"}"#
-                            .into_response(),
-                    ),
-                });
-            }
-        }),
     ];
     for (number, lie) in lies.iter().enumerate() {
         lie();
@@ -371,6 +359,27 @@ async fn a_broken_answer_changes_nothing() {
         issuer.honest();
         until("a success", || auth.key_fetches().fetched > before.fetched).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_of_somebody_else_changes_nothing() {
+    let (issuer, stranger) = (Issuer::new(URL), Issuer::new(URL));
+    let auth = jwt(&issuer);
+    let _running = Running::start(&auth);
+    let good = token(&issuer);
+    assert_eq!(judge(&auth, &good).await.0, 200);
+    let keys = stranger.key_set();
+    issuer.instead(move |req| match req.uri().path() {
+        "/evil.json" => Some(keys.clone().into_response()),
+        "/.well-known/openid-configuration" => Some(
+            r#"{"issuer":"https://id.test","jwks_uri":"https://id.test/evil.json"}"#
+                .into_response(),
+        ),
+        _ => None,
+    });
+    until("failures", || auth.key_fetches().failed > 3).await;
+    assert_eq!(judge(&auth, &good).await.0, 200);
+    assert_ne!(judge(&auth, &token(&stranger)).await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -446,5 +455,28 @@ fn urls_and_options_that_cannot_be_are_problems() {
         let problems = problems(wrong.clone());
         assert_eq!(problems.len(), 1, "{wrong:?}: {problems:?}");
         assert!(problems[0].starts_with("`Jwt::"), "{problems:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_judged_as_the_table_says() {
+    const NOW: i64 = 1_900_000_000;
+    let (issuer, stranger) = (Issuer::new(URL), Issuer::new(URL));
+    let cases = Case::all(include_str!("../../../../../tests/data/tokens.txt"));
+    assert!(cases.len() > 80);
+    let auth = jwt(&issuer);
+    for case in &cases {
+        let token = forged::token(case, &issuer, &stranger, NOW);
+        let mut req = Request::new(Body::empty());
+        let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+        req.headers_mut().insert(header::AUTHORIZATION, value);
+        #[expect(clippy::cast_precision_loss, reason = "it is far below 2^53")]
+        let judged = auth.inner.judge(&mut req.into_parts().0, NOW as f64).await;
+        let status = match judged {
+            Ok(Some(_)) => "200".to_owned(),
+            Ok(None) => "none".to_owned(),
+            Err(denied) => denied.response(false).status().as_str().to_owned(),
+        };
+        assert_eq!(Some(&*status), case.get("status"), "{case:?}");
     }
 }

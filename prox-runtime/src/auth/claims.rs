@@ -1,0 +1,171 @@
+//! What a token says, once it is known who says it: its claims, and the rules that they have to fulfil.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::HeaderValue;
+
+use crate::identity::{Claim, Principal};
+
+/// What the user asks of tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// To the letter, if it is known.
+    pub(super) issuer: Option<String>,
+    /// One of these; nothing if any audience is right.
+    pub(super) audiences: Option<Vec<String>>,
+    pub(super) leeway: Duration,
+    pub(super) max_age: Option<Duration>,
+    pub(super) token_type: Option<String>,
+    /// The claims that may name the caller, the first that is there.
+    pub(super) subjects: &'static [&'static str],
+    /// Whether a token may have no end.
+    pub(super) unbounded: bool,
+}
+
+/// A token whose signature and claims are right; its times are judged each time that it is used.
+#[derive(Clone, Debug)]
+pub(super) struct Verified {
+    pub(super) principal: Principal,
+    pub(super) times: Times,
+}
+
+/// Seconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    pub(super) exp: Option<f64>,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audiences: None,
+            leeway: Duration::from_mins(1),
+            max_age: None,
+            token_type: None,
+            subjects: &["sub", "client_id", "azp"],
+            unbounded: false,
+        }
+    }
+}
+
+impl Rules {
+    /// Takes these audiences, or any. Says what is wrong with them.
+    pub(super) fn decide(&mut self, audiences: Option<Vec<String>>) -> Option<&'static str> {
+        let lets_nobody_in =
+            |list: &Vec<String>| list.is_empty() || list.iter().any(String::is_empty);
+        let wrong = audiences.as_ref().is_some_and(lets_nobody_in);
+        self.audiences = audiences;
+        wrong.then_some("an empty audience lets nobody in")
+    }
+
+    /// Takes this leeway. Says what is wrong with it, behind the name of the option.
+    pub(super) fn set_leeway(&mut self, option: &str, leeway: Duration) -> Option<String> {
+        self.leeway = leeway;
+        (leeway > Duration::from_hours(1))
+            .then(|| format!("`{option}` of {leeway:?}: write at most an hour"))
+    }
+}
+
+impl Times {
+    /// Whether the token counts at this time.
+    pub(super) fn hold(&self, now: f64, rules: &Rules) -> bool {
+        let leeway = rules.leeway.as_secs_f64();
+        let ended = self.exp.map_or(!rules.unbounded, |exp| now >= exp + leeway);
+        let begun = |time: Option<f64>| time.is_none_or(|time| now + leeway >= time);
+        let young = rules.max_age.is_none_or(|age| {
+            self.iat
+                .is_some_and(|iat| now < iat + age.as_secs_f64() + leeway)
+        });
+        !ended && begun(self.nbf) && begun(self.iat) && young
+    }
+}
+
+/// A challenge of RFC 6750, 3, with an error, and with where a client finds how to get a token (RFC 9728).
+pub(super) fn bearer(error: Option<&str>, metadata: Option<&HeaderValue>) -> HeaderValue {
+    let error = error.map(|error| format!("error=\"{error}\""));
+    let metadata = metadata.and_then(|url| url.to_str().ok());
+    let metadata = metadata.map(|url| format!("resource_metadata=\"{url}\""));
+    let parameters: Vec<String> = error.into_iter().chain(metadata).collect();
+    let text = format!("Bearer {}", parameters.join(", "));
+    let value = HeaderValue::try_from(text.trim_end());
+    value.unwrap_or(HeaderValue::from_static("Bearer"))
+}
+
+/// Reads the claims of a token whose origin is known. Nothing if they are not right; the times are judged later.
+pub(super) fn read(
+    scheme: &'static str,
+    claims: BTreeMap<String, Claim>,
+    rules: &Rules,
+) -> Option<Verified> {
+    let issuer = match claims.get("iss") {
+        None => None,
+        Some(issuer) => Some(issuer.as_text()?.to_owned()),
+    };
+    if rules.issuer.is_some() && rules.issuer != issuer {
+        return None;
+    }
+    let audience = claims.get("aud");
+    let is_audience = match audience {
+        None => false,
+        Some(Claim::Text(_)) => true,
+        Some(Claim::List(list)) => list.iter().all(|item| item.as_text().is_some()),
+        Some(_) => return None,
+    };
+    if let Some(wanted) = &rules.audiences {
+        let audience = audience.filter(|_| is_audience)?;
+        if !wanted.iter().any(|wanted| audience.has(wanted)) {
+            return None;
+        }
+    }
+    let times = Times {
+        exp: time(&claims, "exp")?,
+        nbf: time(&claims, "nbf")?,
+        iat: time(&claims, "iat")?,
+    };
+    let mut subject = None;
+    for name in rules.subjects {
+        if let Some(claim) = claims.get(*name) {
+            subject = Some(claim.as_text()?.to_owned());
+            break;
+        }
+    }
+    let mut principal = Principal::new(scheme, subject.filter(|subject| !subject.is_empty())?);
+    if let Some(issuer) = issuer {
+        principal = principal.with_issuer(issuer);
+    }
+    for name in ["scope", "scp"] {
+        match claims.get(name) {
+            None => {}
+            Some(Claim::Text(text)) => {
+                principal = principal.with_scopes(text.split_ascii_whitespace());
+            }
+            Some(Claim::List(list)) => {
+                principal = principal.with_scopes(list.iter().filter_map(Claim::as_text));
+            }
+            Some(_) => return None,
+        }
+    }
+    for (name, claim) in claims {
+        principal = principal.with_claim(name, claim);
+    }
+    Some(Verified { principal, times })
+}
+
+/// A time, if it is there; nothing if it is not one.
+#[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
+#[expect(
+    clippy::option_option,
+    reason = "a time that is malformed, absent, and there"
+)]
+fn time(claims: &BTreeMap<String, Claim>, name: &str) -> Option<Option<f64>> {
+    let time = match claims.get(name) {
+        None => return Some(None),
+        Some(Claim::Integer(time)) => *time as f64,
+        Some(Claim::Number(time)) => *time,
+        Some(_) => return None,
+    };
+    (time.is_finite() && time >= 0.0).then_some(Some(time))
+}

@@ -1,0 +1,249 @@
+//! `Introspect` over sockets: an issuer that answers, is down, and says what it should not.
+
+use http::HeaderValue;
+use prox::{
+    Request, RequestExt, Secret,
+    middleware::{ApiKeys, AuthenticateExt, IdentityHeaders, Introspect, Require},
+};
+use prox_tests::{
+    certs::Folder,
+    client::Speaks,
+    events::Events,
+    gateway::Served,
+    log::Log,
+    origin::{Accept, Origin, Reply, Seen},
+};
+
+use crate::cors::{SPEAKS, send};
+
+fn secret() -> Secret {
+    "s3cret".parse().expect("a secret")
+}
+
+async fn who(req: Request) -> String {
+    let who = req.principal().expect("an authenticator is before it");
+    let scopes: Vec<&str> = who.scopes().collect();
+    format!("{} {} {}", who.scheme(), who.subject(), scopes.join(","))
+}
+
+/// An issuer that knows two tokens.
+async fn issuer() -> Origin {
+    Origin::with(|seen: &Seen| {
+        let body = seen.body.text();
+        let json = [("content-type", "application/json")];
+        // shop:s3cret
+        if seen.field("authorization") != Some("Basic c2hvcDpzM2NyZXQ=") {
+            return Reply::status(401, &[], "who are you?").read_body();
+        }
+        let answer = match &*body {
+            "token=ada&token_type_hint=access_token" => {
+                r#"{"active":true,"sub":"ada","aud":"shop","scope":"orders stock"}"#
+            }
+            "token=bob&token_type_hint=access_token" => {
+                r#"{"active":true,"sub":"bob","aud":["shop"]}"#
+            }
+            "token=stock&token_type_hint=access_token" => {
+                r#"{"active":true,"sub":"ada","aud":"stock"}"#
+            }
+            "token=odd&token_type_hint=access_token" => "<html>",
+            _ => r#"{"active":false}"#,
+        };
+        Reply::status(200, &json, answer).read_body()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_issuer_says_who_gets_in() {
+    let (issuer, origin) = (issuer().await, Origin::start(Reply::ok("inside")).await);
+    let (id, shop) = (issuer.endpoint(), origin.endpoint());
+    let log = Log::new();
+    let gateway = Served::start(prox::gateway! {
+        with [log.layer()];
+        require auth;
+        backend id = id;
+        let auth = Introspect::new(id).uri("/oauth2/introspect").client("shop", secret()).audience("shop");
+        "/" => handler(who) with [auth],
+        "/orders" => shop with [auth, Require::scope("orders"), IdentityHeaders::new().subject("x-user")],
+        "/stripped" => shop with [auth.clone().strip()],
+        "/ws" => handler(who) with [auth.clone().query("token")],
+    })
+    .await;
+    let invalid = "Bearer error=\"invalid_token\"";
+    let lacks = "Bearer error=\"insufficient_scope\", scope=\"orders\"";
+    let mut lines = 0;
+    for speaks in SPEAKS {
+        for (token, status, challenge, failure) in [
+            ("ada", 200, "", None),
+            ("bob", 403, lacks, Some("forbidden")),
+            ("stock", 401, invalid, Some("unauthenticated")),
+            ("mallory", 401, invalid, Some("unauthenticated")),
+            ("odd", 503, "", Some("auth_unavailable")),
+        ] {
+            let value = format!("Bearer {token}");
+            let fields = [("authorization", &*value), ("x-user", "mallory")];
+            let answer = send(speaks, &gateway, "GET", "/orders", &fields).await;
+            assert_eq!(answer.status(), status, "{token}");
+            let told = answer.headers().get("www-authenticate");
+            let told = told.map_or("", |told| told.to_str().expect("a text"));
+            assert_eq!(told, challenge, "{token}");
+            assert_eq!(answer.headers().contains_key("retry-after"), status == 503);
+            lines += 1;
+            let line = log.lines(lines).await.remove(lines - 1);
+            assert_eq!(
+                (line.status(), line.error_type()),
+                (status, failure),
+                "{token}"
+            );
+        }
+        let seen = origin.last();
+        assert_eq!(
+            (seen.field("x-user"), seen.field("authorization")),
+            (Some("ada"), Some("Bearer ada"))
+        );
+        let answer = send(
+            speaks,
+            &gateway,
+            "GET",
+            "/stripped",
+            &[("authorization", "Bearer ada")],
+        )
+        .await;
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                origin.last().field("authorization")
+            ),
+            (200, None)
+        );
+        for (target, fields, status) in [
+            ("/", &[][..], 401),
+            ("/", &[("authorization", "Basic YTpi")], 401),
+            (
+                "/",
+                &[
+                    ("authorization", "Bearer ada"),
+                    ("authorization", "Bearer ada"),
+                ],
+                400,
+            ),
+            (
+                "/?access_token=ada",
+                &[("authorization", "Bearer ada")],
+                400,
+            ),
+            ("/ws?token=ada", &[], 200),
+            ("/ws?token=ada&token=ada", &[], 400),
+            ("/ws?token=ada", &[("authorization", "Bearer ada")], 400),
+            ("/ws?token=ada&access_token=ada", &[], 400),
+        ] {
+            let answer = send(speaks, &gateway, "GET", target, fields).await;
+            assert_eq!(answer.status(), status, "{target} {fields:?}");
+        }
+        lines = log.lines(lines + 9).await.len();
+    }
+    let asked = issuer.requests();
+    assert!(
+        asked
+            .iter()
+            .all(|seen| seen.method() == "POST" && seen.target() == "/oauth2/introspect")
+    );
+    // `auth` asks once for each token but the one whose answer is broken; its variants ask for themselves.
+    assert_eq!(asked.len(), 4 + 2 + 2, "{asked:#?}");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_lets_nobody_in_and_is_told_once() {
+    let events = Events::record();
+    let issuer = issuer().await;
+    let id = issuer.endpoint();
+    let auth = Introspect::new(id)
+        .client("shop", secret())
+        .audience("shop");
+    let gateway = Served::start(prox::gateway! { "/" => handler(who) with [auth] }).await;
+    let fields = [
+        ("authorization", "Bearer ada"),
+        ("content-type", "application/grpc"),
+    ];
+    issuer.accepts(Accept::Close);
+    for speaks in SPEAKS {
+        let answer = send(speaks, &gateway, "GET", "/", &fields[..1]).await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers()["retry-after"], "1");
+    }
+    let answer = send(Speaks::Http2, &gateway, "POST", "/", &fields).await;
+    assert_eq!(
+        answer.headers()["grpc-status"],
+        HeaderValue::from_static("14")
+    );
+    let down = "a service of authentication does not answer";
+    let told = events
+        .all()
+        .into_iter()
+        .filter(|told| told.message() == down);
+    assert_eq!(told.count(), 1);
+    issuer.accepts(Accept::Serve);
+    for speaks in SPEAKS {
+        assert_eq!(
+            send(speaks, &gateway, "GET", "/", &fields[..1])
+                .await
+                .status(),
+            200
+        );
+    }
+    events.first("a service of authentication answers again");
+}
+
+#[tokio::test]
+async fn keys_or_tokens_are_taken_side_by_side() {
+    let issuer = issuer().await;
+    let id = issuer.endpoint();
+    let folder = Folder::new();
+    // The digest of "key".
+    let digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
+    let keys = folder.write("keys.txt", format!("acme sha256:{digest}\n"));
+    let gateway = Served::start(prox::gateway! {
+        require auth;
+        let tokens = Introspect::new(id).client("shop", secret()).audience("shop");
+        "/" => handler(who) with [ApiKeys::file(&keys).or(tokens)],
+    })
+    .await;
+    for speaks in SPEAKS {
+        for (field, status) in [
+            (("x-api-key", "key"), 200),
+            (("authorization", "Bearer ada"), 200),
+            (("x-api-key", "wrong"), 401),
+            (("authorization", "Bearer wrong"), 401),
+        ] {
+            let answer = send(speaks, &gateway, "GET", "/", &[field]).await;
+            assert_eq!(answer.status(), status, "{field:?}");
+            let challenges = answer.headers().get_all("www-authenticate").iter().count();
+            assert_eq!(challenges, if status == 401 { 2 } else { 0 }, "{field:?}");
+        }
+    }
+    // One question for each token.
+    assert_eq!(issuer.count(), 2);
+}
+
+#[test]
+fn what_cannot_be_is_told_with_its_route() {
+    let gateway = prox::gateway! {
+        "/a" => respond(200, "a") with [Introspect::new("ftp://id.test").any_audience()],
+        "/b" => respond(200, "b") with [Introspect::new("http://127.0.0.1:9").uri("introspect").audience("")],
+    };
+    let error = gateway.expect_err("it cannot start").to_string();
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.len(), 3, "{error}");
+    assert!(
+        lines[0].starts_with("route `/a`: `Introspect::new`: "),
+        "{error}"
+    );
+    assert!(
+        lines[1].starts_with("route `/b`: `Introspect::uri`: \"introspect\" is not a path"),
+        "{error}"
+    );
+    assert!(
+        lines[2].starts_with("route `/b`: `Introspect::audience`: "),
+        "{error}"
+    );
+}
