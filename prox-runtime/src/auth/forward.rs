@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery};
 
 use super::{Authenticate, Denied, IntoRemote, Remote, Verdict, outage::Outage};
 use crate::{
@@ -390,6 +390,8 @@ impl fmt::Debug for ForwardAuth {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use http::Method;
 
     use super::*;
     use crate::{

@@ -14,8 +14,6 @@ mod certs;
 mod claims;
 #[cfg(feature = "auth")]
 mod credentials;
-#[cfg(all(test, feature = "jwt", feature = "testing"))]
-mod forged;
 mod forward;
 mod identity_headers;
 #[cfg(feature = "jwt")]
@@ -60,8 +58,3 @@ pub use self::{
     introspect::Introspect,
     jwt::{Audience, Jwt, KeyFetches, NoAudience},
 };
-
-#[cfg(all(test, feature = "jwt", feature = "testing"))]
-use self::cases::Case;
-#[cfg(all(test, feature = "jwt", feature = "testing"))]
-use crate::testing::Issuer;

@@ -23,8 +23,7 @@ pub struct Remote {
 
 /// Whatever a layer may ask over HTTP: a backend, a URL, an [`Endpoint`], `cluster(..)`, or a [`Handler`].
 ///
-/// A backend brings its pools, TLS, checks and limits. A [`Handler`] is for tests: it gets the request that an upstream would get,
-/// with an absolute URI.
+/// A backend brings its pools, TLS, checks and limits. A [`Handler`] is for tests: it gets the request that an upstream would get.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be asked over HTTP",
     label = "expected a backend, a URL or a handler",

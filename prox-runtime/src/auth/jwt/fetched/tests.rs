@@ -7,7 +7,6 @@ use crate::{
     auth::{
         Authenticate as _, Verdict,
         cases::Case,
-        forged,
         jwt::{Audience, Jwt},
     },
     body::Body,
@@ -16,6 +15,9 @@ use crate::{
     middleware::IntoLayer as _,
     testing::Issuer,
 };
+
+#[path = "../../forged.rs"]
+mod forged;
 
 const SECOND: Duration = Duration::from_secs(1);
 const URL: &str = "https://id.test/";
