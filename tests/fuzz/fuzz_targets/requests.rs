@@ -5,6 +5,8 @@
 #![no_main]
 #![allow(dead_code, reason = "of what is included not all is used")]
 
+#[path = "../../../prox-runtime/src/coding.rs"]
+mod coding;
 #[path = "../../../prox-runtime/src/forward/grpc.rs"]
 mod grpc;
 #[path = "../../../prox-runtime/src/forward/host.rs"]
