@@ -3,6 +3,12 @@
 #![no_main]
 #![allow(dead_code, reason = "of what is included not all is used")]
 
+#[path = "../../../prox-runtime/src/civil.rs"]
+mod civil;
+#[path = "../../../prox-runtime/src/coding.rs"]
+mod coding;
+#[path = "../../../prox-runtime/src/tls/der.rs"]
+mod der;
 #[path = "../../../prox-runtime/src/tls/x509.rs"]
 mod x509;
 
