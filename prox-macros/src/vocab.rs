@@ -45,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 77] = [
+pub(crate) const WORDS: [Word; 78] = [
     word(
         Slot::Item,
         "env",
@@ -88,6 +88,12 @@ pub(crate) const WORDS: [Word; 77] = [
         "host",
         "host \"api.example.com\" { \"/\" => target }",
         &["server", "vhost", "domain", "virtual_host", "hosts", "site"],
+    ),
+    word(
+        Slot::Item,
+        "on",
+        "on \"internal\" { \"/metrics\" => target }",
+        &["listener", "listeners", "entrypoint"],
     ),
     word(
         Slot::Item,

@@ -342,6 +342,11 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
         let _ = refused;
     }
 
+    /// The names of the listeners that it has routes for.
+    fn listeners(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// What is served, in a few words, for the line that a terminal gets.
     fn summary(&self) -> String;
 }

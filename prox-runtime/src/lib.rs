@@ -86,7 +86,7 @@ pub use crate::{
     pool::PoolOptions,
     route::*,
     secret::Secret,
-    server::{Connections, Server},
+    server::{Connections, Listener, Server},
     tls::ClientCert,
     vars::Env,
 };

@@ -15,7 +15,7 @@ pub use prox_runtime::{
     Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
     Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
     Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
-    Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
+    Listener, Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
     RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat,
     Secret, Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
@@ -46,6 +46,9 @@ pub use prox_runtime::testing;
 pub mod docs {
     #[doc = include_str!("../docs/clients.md")]
     pub mod clients {}
+
+    #[doc = include_str!("../docs/listeners.md")]
+    pub mod listeners {}
 
     #[doc = include_str!("../docs/authentication.md")]
     pub mod authentication {}

@@ -62,6 +62,7 @@ mod issuers;
 mod kinds;
 mod layers;
 mod limits;
+mod listeners;
 mod methods;
 mod mirroring;
 mod options;

@@ -18,6 +18,9 @@ use crate::{
 
 pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     for expect in &model.expects {
+        let Ok(on) = listener(model, expect, diag) else {
+            continue;
+        };
         let wanted = match &expect.outcome {
             Outcome::Name(name) => known(model, name, diag).then(|| name.to_string()),
             Outcome::Status(literal) => {
@@ -37,11 +40,34 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
             Err(flaw) => diag.flaw(&expect.url, flaw),
             Ok(asked) => {
                 if let Some(wanted) = wanted {
-                    decide(model, forest, expect, &asked, &wanted, diag);
+                    decide(model, forest, (expect, on), &asked, &wanted, diag);
                 }
             }
         }
     }
+}
+
+/// The number of the listener that the request comes to, if it names one. An unknown name is reported.
+fn listener(model: &Model, expect: &Expect, diag: &mut Diagnostics) -> Result<Option<usize>, ()> {
+    let Some(name) = &expect.on else {
+        return Ok(None);
+    };
+    let mut names = model.ons.iter().map(|on| on.name.value.as_str());
+    if let Some(number) = names.clone().position(|known| known == name.value) {
+        return Ok(Some(number));
+    }
+    let near = nearest(&name.value, names.clone());
+    let error = diag.error(
+        name.span,
+        format!("no block `on {}` in this gateway", name.token),
+    );
+    match near.or_else(|| names.next()) {
+        Some(known) => error.help(format!(
+            "write `on \"{known}\"`, or leave it out for a listener without a block"
+        )),
+        None => error.help("leave it out: every listener has the same routes"),
+    };
+    Err(())
 }
 
 /// Whether any route can be meant by the name.
@@ -81,23 +107,31 @@ enum Decision<'m> {
 fn decide(
     model: &Model,
     forest: &Forest,
-    expect: &Expect,
+    (expect, on): (&Expect, Option<usize>),
     asked: &Asked,
     wanted: &str,
     diag: &mut Diagnostics,
 ) {
-    let host = host_of(model, &asked.host);
+    let asked_hosts = hosts(model, on, &asked.host);
     // With a path, a guard or a host missing, nobody can say what would happen.
     let holes = model.hosts.iter().any(|host| host.hole)
         || model.routes.iter().any(|route| {
-            route.host == host && (route.pattern.is_none() || route.accepts.is_hole())
+            asked_hosts.contains(&route.host)
+                && (route.pattern.is_none() || route.accepts.is_hole())
         });
     if holes || forest.overflow.is_some() {
         return;
     }
     let method = &expect.method;
-    let decision = decision(model, forest, host, asked, model.method(&method.name));
-    let request = format!("{method} {}", expect.url.value);
+    let decision = decision(
+        model,
+        forest,
+        &asked_hosts,
+        asked,
+        model.method(&method.name),
+    );
+    let at = expect.on.as_ref().map(|on| format!("on {} ", on.token));
+    let request = format!("{}{method} {}", at.unwrap_or_default(), expect.url.value);
     match decision {
         Decision::Refused(status) => {
             if wanted != status.to_string() {
@@ -147,13 +181,14 @@ fn decide(
 pub(crate) fn outcome(
     model: &Model,
     forest: &Forest,
+    on: Option<usize>,
     method: &str,
     url: &str,
 ) -> Option<Result<usize, u16>> {
     let asked = asked(url).ok()?;
-    let host = host_of(model, &asked.host);
+    let hosts = hosts(model, on, &asked.host);
     Some(
-        match decision(model, forest, host, &asked, model.method(method)) {
+        match decision(model, forest, &hosts, &asked, model.method(method)) {
             Decision::Taken(taken) => Ok(model
                 .routes
                 .iter()
@@ -163,10 +198,19 @@ pub(crate) fn outcome(
     )
 }
 
-/// The exact name, else the longest suffix, else every other host.
-pub(super) fn host_of(model: &Model, asked: &str) -> usize {
+/// The hosts whose routes are asked, one after the other: that of the listener, then that of every listener.
+fn hosts(model: &Model, on: Option<usize>, asked: &str) -> Vec<usize> {
+    let own = on.map(|on| host_of(model, Some(on), asked));
+    own.into_iter()
+        .chain([host_of(model, None, asked)])
+        .collect()
+}
+
+/// The exact name, else the longest suffix, else every other host; of a listener, or of every listener.
+pub(super) fn host_of(model: &Model, on: Option<usize>, asked: &str) -> usize {
     let mut best: Option<(usize, usize)> = None;
-    for (place, host) in model.hosts.iter().enumerate() {
+    let places = model.hosts.iter().enumerate();
+    for (place, host) in places.filter(|(_, host)| host.on == on) {
         for (name, _) in &host.names {
             let length = match name {
                 HostName::Exact(name) if name == asked => usize::MAX,
@@ -181,18 +225,21 @@ pub(super) fn host_of(model: &Model, asked: &str) -> usize {
             }
         }
     }
-    best.map_or(0, |(_, place)| place)
+    best.map_or_else(|| model.root(on), |(_, place)| place)
 }
 
 fn decision<'m>(
     model: &'m Model,
     forest: &Forest,
-    host: usize,
+    hosts: &[usize],
     asked: &Asked,
     method: Methods,
 ) -> Decision<'m> {
     let mut status = 404;
-    for candidate in forest.find(host, &asked.path) {
+    let candidates = hosts
+        .iter()
+        .flat_map(|host| forest.find(*host, &asked.path));
+    for candidate in candidates {
         let Some(route) = model.routes.get(candidate.route) else {
             continue;
         };

@@ -9,9 +9,13 @@ use crate::{
 };
 
 pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
-    let mut first: BTreeMap<&HostName, &Text> = BTreeMap::new();
-    for (name, text) in model.hosts.iter().flat_map(|host| &host.names) {
-        let Some(earlier) = first.get(name) else {
+    let mut first: BTreeMap<(Option<usize>, &HostName), &Text> = BTreeMap::new();
+    let names = model.hosts.iter().flat_map(|host| {
+        let names = host.names.iter();
+        names.map(|(name, text)| ((host.on, name), text))
+    });
+    for (name, text) in names {
+        let Some(earlier) = first.get(&name) else {
             first.insert(name, text);
             continue;
         };

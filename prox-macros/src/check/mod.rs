@@ -7,6 +7,7 @@ pub(crate) mod domains;
 pub(crate) mod expect;
 mod hosts;
 mod imports;
+mod listeners;
 mod lists;
 mod location;
 pub(crate) mod mirrors;
@@ -36,6 +37,7 @@ use crate::{
 pub(crate) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
     names::check(model, diag);
     hosts::check(model, diag);
+    listeners::check(model, diag);
     imports::check(model, diag);
     upstreams::check(model, diag);
     units::check(model, diag);

@@ -89,7 +89,9 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
         let way = way.iter().filter_map(|place| model.routes.get(*place));
         let way: Vec<String> = way
             .map(|route| match model.hosts.get(route.host) {
-                Some(host) if route.host > 0 => format!("`{}{}`", host.label, route.shown_path()),
+                Some(host) if !host.names.is_empty() => {
+                    format!("`{}{}`", host.label, route.shown_path())
+                }
                 _ => format!("`{}`", route.shown_path()),
             })
             .collect();
@@ -145,7 +147,11 @@ fn follow(
         // Another port may be another server.
         let (_, rest) = location.split_once("://")?;
         let (name, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let host = host_of(model, &name.to_ascii_lowercase());
+        // A whole URL may lead to another listener.
+        if model.on(route).is_some() {
+            return None;
+        }
+        let host = host_of(model, None, &name.to_ascii_lowercase());
         (host, rest)
     };
     // Which hosts no block names, only the world knows.

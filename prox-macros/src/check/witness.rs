@@ -51,8 +51,12 @@ pub(super) fn witness_at(
     }
     let mark = if query.is_empty() { "" } else { "?" };
     let with = if beside.is_empty() { "" } else { " with " };
+    let on = model
+        .on(route)
+        .map(|on| format!(" on \"{}\"", on.name.value));
+    let on = on.unwrap_or_default();
     format!(
-        "`{} {host}{}{mark}{}`{with}{}{from}",
+        "`{} {host}{}{mark}{}`{with}{}{from}{on}",
         model.example(methods),
         path,
         query.join("&"),

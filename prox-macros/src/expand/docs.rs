@@ -37,6 +37,10 @@ fn routes(context: &Context<'_>, text: &mut String) {
             .get(route.host)
             .map_or("_", |host| host.label.as_str());
         let host = if host == "_" { "every other" } else { host };
+        let host = match model.on(route) {
+            Some(on) => format!("on {}: {host}", on.name.value),
+            None => host.to_owned(),
+        };
         let method = if route.label == "*" {
             "any"
         } else {

@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use super::Context;
 use crate::{
     diag::line,
-    model::Route,
+    model::{Model, Route},
     syntax::{
         ast::{Env, Setup},
         calls::{each_expr, mentions},
@@ -47,19 +47,45 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
         quote_spanned!(Span::mixed_site()=> &[#(#layers),*])
     });
     let count = Literal::usize_unsuffixed(model.routes.len());
-    quote_spanned!(Span::mixed_site()=> {
-        const ROWS: [#krate::RouteInfo; #count] = #krate::__private::routes(
-            &[#(#texts),*],
-            &[#(#chains),*],
-            &[#(#numbers),*],
-            ::core::file!(),
+    let mut rows = quote_spanned!(Span::mixed_site()=> #krate::__private::routes(
+        &[#(#texts),*],
+        &[#(#chains),*],
+        &[#(#numbers),*],
+        ::core::file!(),
+    ));
+    let listeners = listeners(model);
+    if !listeners.is_empty() {
+        rows = quote_spanned!(Span::mixed_site()=>
+            #krate::__private::on_listeners(#rows, &[#(#listeners),*])
         );
+    }
+    quote_spanned!(Span::mixed_site()=> {
+        const ROWS: [#krate::RouteInfo; #count] = #rows;
         #krate::Routes::new(&ROWS)
     })
 }
 
 const fn chains_empty() -> &'static [usize] {
     &[]
+}
+
+/// The first route of each listener, the one behind its last, and its name.
+fn listeners(model: &Model) -> Vec<TokenStream> {
+    let ranges = model.tables().into_iter().skip(1).zip(&model.ons);
+    let rows = ranges.map(|(hosts, on)| {
+        let is_own = |route: &Route| hosts.contains(&route.host);
+        let start = model
+            .routes
+            .iter()
+            .take_while(|route| !is_own(route))
+            .count();
+        let own = model.routes.iter().skip(start);
+        let end = start + own.take_while(|route| is_own(route)).count();
+        let name = &on.name.value;
+        let [start, end] = [start, end].map(Literal::usize_unsuffixed);
+        quote_spanned!(Span::mixed_site()=> (#start, #end, #name))
+    });
+    rows.collect()
 }
 
 /// Host, path, methods, guard, target, and who may enter.

@@ -19,15 +19,18 @@ const MOST_STATES: usize = 64;
 /// All hosts together, for gateways of very many small hosts.
 const MOST_STATES_OF_ALL: usize = 512;
 
-/// The function of each host that has one, in the order of the model's hosts.
-pub(super) fn matchers(context: &Context<'_>) -> Vec<Option<(Ident, TokenStream)>> {
+/// The function of each host that has one, in the order of the forest's hosts.
+pub(super) fn matchers(
+    context: &Context<'_>,
+    forest: &Forest,
+) -> Vec<Option<(Ident, TokenStream)>> {
     let mut left = MOST_STATES_OF_ALL;
-    let roots = context.forest.roots.iter().enumerate();
+    let roots = forest.roots.iter().enumerate();
     roots
         .map(|(host, root)| {
-            let size = size(context.forest, *root, MOST_STATES.min(left))?;
+            let size = size(forest, *root, MOST_STATES.min(left))?;
             left -= size;
-            Some(function(context, host, *root))
+            Some(function(context, forest, host, *root))
         })
         .collect()
 }
@@ -53,13 +56,18 @@ fn size(forest: &Forest, root: usize, most: usize) -> Option<usize> {
     takes.then_some(count)
 }
 
-fn function(context: &Context<'_>, host: usize, root: usize) -> (Ident, TokenStream) {
+fn function(
+    context: &Context<'_>,
+    forest: &Forest,
+    host: usize,
+    root: usize,
+) -> (Ident, TokenStream) {
     let krate = &context.krate;
     let span = Span::mixed_site();
     let name = Ident::new(&format!("host_{host}"), span);
     let mut code = Code {
         krate: &context.krate,
-        forest: context.forest,
+        forest,
         constants: BTreeMap::new(),
     };
     let body = code.root(root);

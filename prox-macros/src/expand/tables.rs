@@ -239,8 +239,45 @@ fn halves(key: u64) -> [u32; 2] {
 
 /// The static `Table` as an expression.
 pub(super) fn table(context: &Context<'_>) -> TokenStream {
+    let model = context.model;
+    let span = Span::mixed_site();
+    let own = &model.own_methods;
+    let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
+    let routes = model.routes.iter().enumerate();
+    let takes = routes.filter(|(_, route)| {
+        let target = route.target.as_ref();
+        target.and_then(|target| slashes::takes(model, target)) == Some(true)
+    });
+    let takes: Vec<u32> = takes
+        .map(|(place, _)| u32::try_from(place).unwrap_or(u32::MAX))
+        .collect();
+    let list = integers(&takes);
+    let slashes = (!takes.is_empty()).then(|| quote_spanned!(span=> .with_slashes(&[#list])));
+    if model.ons.is_empty() {
+        let table = trees(context, &model.hosts, context.forest);
+        return quote_spanned!(span=> #table #own #slashes);
+    }
+    let mut tables = model.tables().into_iter().map(|hosts| {
+        let forest = Forest::of(model, hosts.clone());
+        let hosts = model.hosts.get(hosts).unwrap_or_default();
+        trees(context, hosts, &forest)
+    });
+    let table = tables.next();
+    let names = model.ons.iter().map(|on| &on.name.value);
+    let listeners = names.zip(tables);
+    let listeners = listeners.map(|(name, table)| quote_spanned!(span=> (#name, #table)));
     let krate = &context.krate;
-    let flat = Flat::new(&context.model.hosts, context.forest);
+    let count = Literal::usize_unsuffixed(model.ons.len());
+    quote_spanned!(span=> {
+        static LISTENERS: [(&str, #krate::__private::Table); #count] = [#(#listeners),*];
+        #table #own #slashes .with_listeners(&LISTENERS)
+    })
+}
+
+/// The table of these hosts, which the forest was made for.
+fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream {
+    let krate = &context.krate;
+    let flat = Flat::new(hosts, forest);
     let span = Span::mixed_site();
     let text = &flat.text;
     let count = |list: &[u32], each: usize| Literal::usize_unsuffixed(list.len() / each);
@@ -250,22 +287,10 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     let candidate_count = count(&flat.candidates, Flat::CANDIDATE);
     let lists = integers(&flat.lists);
     // As in the flat list: every other host comes last.
-    let mut matchers = matcher::matchers(context);
+    let mut matchers = matcher::matchers(context, forest);
     if !matchers.is_empty() {
         matchers.rotate_left(1);
     }
-    let own = &context.model.own_methods;
-    let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
-    let routes = context.model.routes.iter().enumerate();
-    let takes = routes.filter(|(_, route)| {
-        let target = route.target.as_ref();
-        target.and_then(|target| slashes::takes(context.model, target)) == Some(true)
-    });
-    let takes: Vec<u32> = takes
-        .map(|(place, _)| u32::try_from(place).unwrap_or(u32::MAX))
-        .collect();
-    let list = integers(&takes);
-    let slashes = (!takes.is_empty()).then(|| quote_spanned!(span=> .with_slashes(&[#list])));
     let kinds = integers(&flat.kinds);
     let kinds = (!flat.kinds.is_empty()).then(|| quote_spanned!(span=> .with_kinds(&[#kinds])));
     let functions = matchers.iter().flatten().map(|(_, function)| function);
@@ -291,7 +316,7 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
             &[#(#trees),*],
             &[#lists],
             &CANDIDATES,
-        ) #own #kinds #slashes
+        ) #kinds
     })
 }
 

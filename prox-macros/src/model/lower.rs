@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::{Ident, Span, TokenTree};
 
 use super::{
-    Host, Methods, Model, Route,
+    Host, Methods, Model, On, Route,
     guard::{self, Guard},
     is_endpoint,
     meant::Meant,
@@ -75,6 +75,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let outer = lowering.layers(gateway.layers);
     let every: Vec<usize> = outer.iter().map(|used| used.layer).collect();
     let mut hosts = vec![Host {
+        on: None,
         label: String::from("_"),
         names: Vec::new(),
         plain: "7",
@@ -88,16 +89,34 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     };
     lowering.entries(gateway.entries, &outside);
     for block in gateway.hosts {
-        let host = lowering.host(&block.names, &mut hosts);
+        lowering.block(block, &outside, None, &mut hosts);
+    }
+    let mut ons = Vec::new();
+    for (number, on) in gateway.ons.into_iter().enumerate() {
+        let root = hosts.len();
+        hosts.push(Host {
+            on: Some(number),
+            label: String::from("_"),
+            names: Vec::new(),
+            plain: "7",
+            hole: false,
+        });
         let mut layers = outer.clone();
-        layers.extend(lowering.layers(block.layers));
+        layers.extend(lowering.layers(on.layers));
         let inside = Surroundings {
-            host,
+            host: root,
             scope: Scope::Root,
             layers,
-            required: gateway.required || block.required,
+            required: gateway.required || on.required,
         };
-        lowering.entries(block.entries, &inside);
+        lowering.entries(on.entries, &inside);
+        for block in on.hosts {
+            lowering.block(block, &inside, Some(number), &mut hosts);
+        }
+        ons.push(On {
+            name: on.name,
+            root,
+        });
     }
     let mut routes = lowering.routes;
     add_head(&mut routes);
@@ -111,6 +130,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         layers: lowering.layers.all,
         every,
         hosts,
+        ons,
         own_methods: lowering.own_methods,
         routes,
         expects: gateway.expects,
@@ -163,12 +183,34 @@ enum Scope {
 }
 
 impl Lowering<'_> {
-    fn host(&mut self, names: &[Text], hosts: &mut Vec<Host>) -> usize {
-        if names.is_empty() {
-            return 0;
-        }
+    /// The routes of a host, at the top level or in the block of a listener.
+    fn block(
+        &mut self,
+        block: ast::Host,
+        around: &Surroundings,
+        on: Option<usize>,
+        hosts: &mut Vec<Host>,
+    ) {
+        let host = if block.names.is_empty() {
+            around.host
+        } else {
+            self.host(&block.names, on, hosts)
+        };
+        let mut layers = around.layers.clone();
+        layers.extend(self.layers(block.layers));
+        let inside = Surroundings {
+            host,
+            scope: Scope::Root,
+            layers,
+            required: around.required || block.required,
+        };
+        self.entries(block.entries, &inside);
+    }
+
+    fn host(&mut self, names: &[Text], on: Option<usize>, hosts: &mut Vec<Host>) -> usize {
         let labels: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
         let mut host = Host {
+            on,
             label: labels.join("|"),
             names: Vec::new(),
             plain: "7",

@@ -40,6 +40,8 @@ pub(crate) struct Model {
     pub(crate) every: Vec<usize>,
     /// The first is every host that no other names.
     pub(crate) hosts: Vec<Host>,
+    /// The listeners with routes of their own. Their hosts follow those for every listener, one listener after the other.
+    pub(crate) ons: Vec<On>,
     /// The methods beyond the nine that routes name, in the order of their bits.
     pub(crate) own_methods: Vec<String>,
     /// In the order of the source; a route's place is its number.
@@ -56,6 +58,23 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// The first host of a listener, or that of every listener: every host that no other there names.
+    pub(crate) fn root(&self, on: Option<usize>) -> usize {
+        on.and_then(|on| self.ons.get(on)).map_or(0, |on| on.root)
+    }
+
+    /// The listener that alone has the route.
+    pub(crate) fn on(&self, route: &Route) -> Option<&On> {
+        self.ons.get(self.hosts.get(route.host)?.on?)
+    }
+
+    /// The places of the hosts of each table: those for every listener, then those of each listener.
+    pub(crate) fn tables(&self) -> Vec<std::ops::Range<usize>> {
+        let starts = std::iter::once(0).chain(self.ons.iter().map(|on| on.root));
+        let ends = self.ons.iter().map(|on| on.root).chain([self.hosts.len()]);
+        starts.zip(ends).map(|(start, end)| start..end).collect()
+    }
+
     /// What answers: backends and routes, in no particular order.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
         let backends = self.setup.iter().filter_map(|setup| match setup {
@@ -157,8 +176,17 @@ impl Model {
     }
 }
 
+/// A listener with routes of its own.
+pub(crate) struct On {
+    pub(crate) name: Text,
+    /// Its first host: every host that no other of it names.
+    pub(crate) root: usize,
+}
+
 /// The hosts of one block.
 pub(crate) struct Host {
+    /// The listener, by its number, that alone has them.
+    pub(crate) on: Option<usize>,
     /// As written, joined by `|`; `_` for the first.
     pub(crate) label: String,
     pub(crate) names: Vec<(HostName, Text)>,

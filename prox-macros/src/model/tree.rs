@@ -4,7 +4,10 @@
 //! the deterministic tree is the set of places in the trie that are alive, with the routes that the walk has passed and
 //! that take whatever follows. So each segment of a request is one step, and nothing is ever tried again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use super::{Methods, Model, Route};
 use crate::syntax::pattern::{Class, Kind, Segment, Tail};
@@ -15,7 +18,7 @@ const MOST_STATES: usize = 200_000;
 /// The match trees of all hosts, which share their lists of candidates.
 pub(crate) struct Forest {
     pub(crate) states: Vec<State>,
-    /// The first state of each host, in the order of the model's hosts.
+    /// The first state of each host, in the order of the hosts that it was made for: all of the model's, or some.
     pub(crate) roots: Vec<usize>,
     /// Routes by number, the most specific first; the first list is empty.
     pub(crate) lists: Vec<Vec<Candidate>>,
@@ -59,10 +62,17 @@ impl State {
 impl Forest {
     /// Makes the trees of all hosts.
     pub(crate) fn new(model: &Model) -> Self {
+        Self::of(model, 0..model.hosts.len())
+    }
+
+    /// Makes the trees of these hosts.
+    pub(crate) fn of(model: &Model, hosts: Range<usize>) -> Self {
         let order = Order::new(&model.routes);
-        let mut tries: Vec<Trie> = model.hosts.iter().map(|_| Trie::new()).collect();
+        let mut tries: Vec<Trie> = hosts.clone().map(|_| Trie::new()).collect();
         for (place, route) in model.routes.iter().enumerate() {
-            if let (Some(trie), Some(rank)) = (tries.get_mut(route.host), order.rank(place)) {
+            let trie = route.host.checked_sub(hosts.start);
+            let trie = trie.and_then(|host| tries.get_mut(host));
+            if let (Some(trie), Some(rank)) = (trie, order.rank(place)) {
                 trie.insert(route, rank);
             }
         }

@@ -21,6 +21,7 @@ pub(crate) struct Gateway {
     /// Whether layers were lost by a mistake, which has been reported.
     pub(crate) lost_layers: bool,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) ons: Vec<On>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) expects: Vec<Expect>,
     /// Names whose values are missing, which has been reported.
@@ -93,6 +94,16 @@ pub(crate) struct Host {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// `on "internal" with [..] { .. }`
+pub(crate) struct On {
+    pub(crate) name: Text,
+    pub(crate) layers: Vec<Expr>,
+    /// Whether there is a `require auth;` in it.
+    pub(crate) required: bool,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) entries: Vec<Entry>,
+}
+
 pub(crate) enum Entry {
     Route(Box<Route>),
     Scope(Scope),
@@ -160,8 +171,10 @@ impl Arm {
     }
 }
 
-/// `expect GET "https://host/path" => name;`
+/// `expect on "internal" GET "https://host/path" => name;`
 pub(crate) struct Expect {
+    /// The listener; none for any that no `on` names.
+    pub(crate) on: Option<Text>,
     pub(crate) method: Method,
     pub(crate) url: Text,
     pub(crate) outcome: Outcome,

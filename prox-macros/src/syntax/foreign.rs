@@ -28,7 +28,7 @@ pub(super) fn foreign(word: &str) -> Option<Foreign> {
             "what answers stands behind the path: `\"/api\" => \"http://127.0.0.1:8080\",`"
         }
         "listen" | "bind" | "port" | "address" | "entrypoints" => {
-            "where to listen is said when it is served: `HOST` and `PORT` of the environment, or `prox::Server`"
+            "the listening address is set on the server: `HOST` and `PORT` of the environment, or `prox::Server`; routes for one listener are in `on \"internal\" { .. }`"
         }
         "tls" | "ssl" | "cert" | "certificate" | "ssl_certificate" | "acme" => {
             "certificates are given to what serves: `prox::Server`, with the feature `tls`"

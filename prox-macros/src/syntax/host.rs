@@ -56,7 +56,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
                 if port.is_empty() {
                     ""
                 } else {
-                    "; where to listen is said to the server"
+                    "; the listening address is set on the server (`PORT`)"
                 }
             ),
         );

@@ -9,7 +9,7 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, METHODS, is_keyword, is_method, nearest, starts_line},
+    words::{ITEMS, METHODS, is_keyword, is_listener, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -113,7 +113,7 @@ impl Parser<'_> {
             }
             (None, Some(meant)) => format!("write `{}`", form(meant)),
             (None, None) => String::from(
-                "a line starts with a path, a method, `env`, `let`, `backend`, `with`, `host` or `expect`",
+                "a line starts with a path, a method, `env`, `let`, `backend`, `with`, `host`, `on` or `expect`",
             ),
         };
         self.unknown(ident).help(help);
@@ -370,6 +370,7 @@ fn fits(meant: &str, c: &Cursor<'_>) -> bool {
     let then = |characters: &[char]| characters.iter().any(|character| c.is_punct(2, *character));
     match meant {
         "host" => c.is_string(1) || c.is_word(1, "_"),
+        "on" => is_listener(c),
         "with" => c.group(1, Delimiter::Bracket).is_some(),
         "require" => c.is_word(1, "auth"),
         "expect" => {

@@ -37,6 +37,8 @@ pub(crate) enum Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     Top,
+    /// In the block of a listener.
+    On,
     Inner,
     Method,
     Path,
@@ -59,6 +61,7 @@ impl Slot {
     pub(crate) fn module(self) -> &'static str {
         match self {
             Self::Top => "top",
+            Self::On => "listener",
             Self::Inner => "inner",
             Self::Method => "method",
             Self::Path => "path",

@@ -79,7 +79,7 @@ struct Parser<'d> {
     line_errors: usize,
 }
 
-/// What stands between the braces of a host or a scope, or at the top level.
+/// What stands between the braces of a listener, a host or a scope, or at the top level.
 #[derive(Default)]
 struct Block {
     layers: Vec<Expr>,
@@ -91,6 +91,8 @@ struct Block {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Top,
+    /// Between the braces of a listener.
+    On,
     Inner,
 }
 
@@ -99,6 +101,7 @@ impl Level {
     fn slot(self) -> Slot {
         match self {
             Self::Top => Slot::Top,
+            Self::On => Slot::On,
             Self::Inner => Slot::Inner,
         }
     }
@@ -171,7 +174,7 @@ impl Parser<'_> {
                 self.require(c, block);
             }
             item if ITEMS.contains(&item) => {
-                if level == Level::Inner {
+                if level == Level::Inner || (level == Level::On && item != "host") {
                     self.diag
                         .error(
                             place,
@@ -184,10 +187,11 @@ impl Parser<'_> {
                     "let" => self.binding(c, attrs),
                     "backend" => self.backend(c, attrs),
                     "host" => self.host(c, &attrs),
+                    "on" => self.on(c, &attrs),
                     _ => {
                         let known = self.gateway.expects.len();
                         self.expect(c, &attrs);
-                        if level == Level::Inner {
+                        if level != Level::Top {
                             self.gateway.expects.truncate(known);
                         }
                     }

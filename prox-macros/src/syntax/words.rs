@@ -16,7 +16,7 @@ pub(crate) const CHECKS: [&str; 3] = texts(Slot::Check);
 pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 
 /// What can stand at the start of a line at the top level.
-pub(crate) const ITEMS: [&str; 7] = texts(Slot::Item);
+pub(crate) const ITEMS: [&str; 8] = texts(Slot::Item);
 
 /// The options of `ClusterBuilder` that a backend on a route has not.
 pub(crate) const OF_CLUSTERS: [&str; 18] = texts(Slot::ClusterOption);
@@ -101,9 +101,11 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             }
             "require" => c.is_word(1, "auth"),
             "host" => c.is_string(1) || c.is_word(1, "_"),
+            "on" => is_listener(c),
             "expect" => {
-                c.ident(1)
-                    .is_some_and(|method| is_method(&method.to_string()))
+                (c.is_word(1, "on") && c.is_string(2))
+                    || c.ident(1)
+                        .is_some_and(|method| is_method(&method.to_string()))
                     || (c.is_string(1) && c.is_string(2))
             }
             "exact" => {
@@ -123,6 +125,11 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
             && (c.is_arrow(1)
                 || c.is_word(1, "if")
                 || c.group(1, proc_macro2::Delimiter::Brace).is_some())
+}
+
+/// `on "internal" {` or `on "internal" with`.
+pub(super) fn is_listener(c: &Cursor<'_>) -> bool {
+    c.is_string(1) && (c.group(2, proc_macro2::Delimiter::Brace).is_some() || c.is_word(2, "with"))
 }
 
 fn is_operator(token: &proc_macro2::TokenTree) -> bool {

@@ -3,13 +3,14 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use proptest::prelude::*;
 use prox_runtime::{
-    Assembly, Body, Gateway, HttpRequest, Parts, RouteInfo, Routes, Variables, header, query,
-    respond,
+    Assembly, Body, Client, Gateway, HttpRequest, Parts, RouteInfo, Routes, Variables, header,
+    query, respond,
 };
 use tower_service::Service;
 
@@ -39,6 +40,7 @@ const FIRST: u16 = 230;
 
 fn gateway(model: &Model, forest: &Forest) -> Gateway {
     let infos = model.routes.iter().map(|route| RouteInfo {
+        listener: "",
         host: "",
         path: "/",
         exact: false,
@@ -72,8 +74,17 @@ fn gateway(model: &Model, forest: &Forest) -> Gateway {
 }
 
 /// What the gateway does with a request: the number of the route that answers, or the status of its refusal.
-fn answer(gateway: &mut Gateway, method: &str, host: &str, target: &str) -> Result<usize, u16> {
+fn answer(
+    gateway: &mut Gateway,
+    on: Option<&'static str>,
+    method: &str,
+    host: &str,
+    target: &str,
+) -> Result<usize, u16> {
     let mut request = HttpRequest::builder().method(method).uri(target);
+    if let Some(on) = on {
+        request = request.extension(Arc::new(Client::new(None).on(on)));
+    }
     if host.is_empty() {
         // Only HTTP/1.0 need not name one.
         request = request.version(http::Version::HTTP_10);
@@ -113,9 +124,37 @@ proptest! {
         for (method, host, segments, query) in requests {
             let target = format!("/{}{query}", segments.join("/"));
             let url = if host.is_empty() { target.clone() } else { format!("https://{host}{target}") };
-            let Some(decided) = expect::outcome(&model, &forest, method, &url) else { continue };
-            let ran = answer(&mut gateway, method, host, &target);
+            let Some(decided) = expect::outcome(&model, &forest, None, method, &url) else { continue };
+            let ran = answer(&mut gateway, None, method, host, &target);
             prop_assert_eq!(decided, ran, "{} {}\n{}", method, url, source);
+        }
+    }
+
+    #[test]
+    fn what_is_decided_for_a_listener_is_what_runs(
+        all in prop::collection::vec(guarded(&GUARDS), 0..12),
+        own in prop::collection::vec(guarded(&GUARDS), 0..12),
+        requests in prop::collection::vec(
+            (
+                prop::sample::select(&[None, Some("internal"), Some("other")][..]),
+                prop::sample::select(&["GET", "HEAD", "POST", "PUT", "DELETE"][..]),
+                prop::sample::select(&ASKED[..]),
+                prop::collection::vec(prop::sample::select(&REQUESTED[..]), 1..5),
+                prop::sample::select(&["", "?q=1", "?q=2"][..]),
+            ),
+            1..30,
+        ),
+    ) {
+        let source = format!("on \"internal\" {{ {} }} {}", source(&own), source(&all));
+        let (model, forest, _) = compiled(&source);
+        let mut gateway = gateway(&model, &forest);
+        for (on, method, host, segments, query) in requests {
+            let target = format!("/{}{query}", segments.join("/"));
+            let url = if host.is_empty() { target.clone() } else { format!("https://{host}{target}") };
+            let number = on.filter(|on| *on == "internal").map(|_| 0);
+            let Some(decided) = expect::outcome(&model, &forest, number, method, &url) else { continue };
+            let ran = answer(&mut gateway, on, method, host, &target);
+            prop_assert_eq!(decided, ran, "{:?} {} {}\n{}", on, method, url, source);
         }
     }
 }

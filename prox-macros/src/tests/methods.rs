@@ -41,7 +41,7 @@ fn registered_methods_are_words_and_others_stand_in_quotes() {
         shown[3],
         "\"VERSION-CONTROL\"|PURGE|\"X-OWN\" exact /cache/v"
     );
-    let takes = |method: &str, path: &str| outcome(&model, &forest, method, path).unwrap();
+    let takes = |method: &str, path: &str| outcome(&model, &forest, None, method, path).unwrap();
     assert_eq!(takes("X-OWN", "/cache/v"), Ok(3));
     assert_eq!(takes("INVALIDATE", "/cache/v"), Ok(2));
     assert_eq!(takes("INVALIDATE", "/both"), Ok(4));

@@ -5,6 +5,7 @@ mod expectations;
 mod guard_order;
 mod guards;
 mod harness;
+mod listeners;
 mod messages;
 mod methods;
 mod mirror;

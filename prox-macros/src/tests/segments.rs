@@ -23,7 +23,7 @@ fn the_narrower_parameter_goes_first_and_the_rest_falls_through() {
         "#,
     );
     assert_eq!(diag.messages(), Vec::<&str>::new());
-    let takes = |path: &str| outcome(&model, &forest, "GET", path).unwrap();
+    let takes = |path: &str| outcome(&model, &forest, None, "GET", path).unwrap();
     for (path, route) in [
         ("/v1/x", Ok(0)),
         ("/v2/x/y", Ok(0)),

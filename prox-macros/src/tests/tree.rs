@@ -10,7 +10,7 @@ use prox_runtime::{Candidate, Methods, Table, Tree};
 use super::compiled;
 use crate::{
     expand::tables::Flat,
-    model::{Model, Route, tree::Forest},
+    model::{Host, Model, Route, tree::Forest},
     syntax::{
         host::HostName,
         pattern::{Kind, Pattern, Segment, Tail},
@@ -134,8 +134,22 @@ pub(super) fn source(routes: &[(usize, String)]) -> String {
 }
 
 pub(super) fn table(model: &Model, forest: &Forest) -> Table {
+    if model.ons.is_empty() {
+        return table_of(&model.hosts, forest);
+    }
+    let tables = model.tables().into_iter().map(|hosts| {
+        let forest = Forest::of(model, hosts.clone());
+        table_of(&model.hosts[hosts], &forest)
+    });
+    let mut tables: Vec<Table> = tables.collect();
+    let first = tables.remove(0);
+    let names = model.ons.iter().map(|on| &*on.name.value.clone().leak());
+    first.with_listeners(Vec::leak(names.zip(tables).collect()))
+}
+
+fn table_of(hosts: &[Host], forest: &Forest) -> Table {
     const MOST: usize = 4096;
-    let flat = Flat::new(&model.hosts, forest);
+    let flat = Flat::new(hosts, forest);
     let nodes = flat.nodes.len() / Flat::NODE;
     let edges = flat.edges.len() / Flat::EDGE;
     let candidates = flat.candidates.len() / Flat::CANDIDATE;

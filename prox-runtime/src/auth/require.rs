@@ -246,6 +246,7 @@ mod tests {
 
     async fn ask(require: Require, who: Option<Principal>) -> Response {
         const ROUTE: RouteInfo = RouteInfo {
+            listener: "",
             path: "/{tenant}/orders",
             ..RouteInfo::EMPTY
         };
@@ -331,6 +332,7 @@ mod tests {
         assert_eq!(problems(Require::scope("orders:read https://a/b")), 0);
         let about = Require::claim("t").is_param("id").into_layer().about();
         let route = RouteInfo {
+            listener: "",
             path: "/{tenant}",
             ..RouteInfo::EMPTY
         };

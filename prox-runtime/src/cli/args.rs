@@ -27,6 +27,8 @@ pub(super) struct Explain {
     /// The headers that it has; none if nothing is known of them.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) from: Option<IpAddr>,
+    /// The name of the listener that it comes to.
+    pub(super) on: Option<String>,
 }
 
 impl Explain {
@@ -73,6 +75,7 @@ commands:
   explain METHOD URL          say which route would take a request, and why, through which layers
     [-H 'name: value']..      with these headers
     [--from IP]               from this address
+    [--on LISTENER]           at the listener of this name
   env [--dotenv | --k8s]      list the variables of the environment
   --version                   print the version of the gateway's package, and of Prox
 ",
@@ -174,11 +177,17 @@ fn explain(rest: &[&str]) -> Result<Command, String> {
                     .map_err(|_| format!("`{ip}` is not an IP address"))?;
                 asked.from = Some(ip);
             }
+            "--on" => {
+                let name = rest
+                    .next()
+                    .ok_or("`--on` takes the name of a listener: --on internal")?;
+                asked.on = Some((*name).to_owned());
+            }
             flag if flag.starts_with('-') => {
                 return Err(unknown(
                     "argument of `explain`",
                     flag,
-                    &["-H", "--header", "--from"],
+                    &["-H", "--header", "--from", "--on"],
                 ));
             }
             plain_arg => plain.push(plain_arg),
@@ -283,6 +292,16 @@ mod tests {
                         HeaderValue::from_static("1"),
                     )],
                     from: Some([10, 0, 0, 1].into()),
+                    on: None,
+                }),
+            ),
+            (
+                "explain GET /a --on internal",
+                Command::Explain(Explain {
+                    method: "GET".into(),
+                    url: "/a".into(),
+                    on: Some("internal".into()),
+                    ..Explain::default()
                 }),
             ),
             ("--version", Command::Version),
@@ -317,6 +336,10 @@ mod tests {
                 "`beta` is not a header: write -H 'x-beta: 1'",
             ),
             ("explain GET /a -H", "`-H` takes a header: -H 'x-beta: 1'"),
+            (
+                "explain GET /a --on",
+                "`--on` takes the name of a listener: --on internal",
+            ),
             ("explain GET /a --from here", "`here` is not an IP address"),
             (
                 "explain GET /a --form 10.0.0.1",

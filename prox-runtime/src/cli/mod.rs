@@ -9,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use self::args::{Command, EnvForm, RoutesForm, USAGE};
+use self::args::{Command, EnvForm, Explain, RoutesForm, USAGE};
 use crate::{
     error::{Error, Result},
     gateway::{Describe, Description, Gateway},
@@ -24,7 +24,7 @@ use crate::{
 /// | none, or `serve` | serves, as [`Server::run`] does |
 /// | `check` | reads the environment and the certificates, and makes the gateway, without serving; under `require auth` it lists the routes that anybody may enter |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
-/// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards |
+/// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards, `--on LISTENER` says where the request comes in |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 /// | `--version` | prints the version of the gateway's package, and of Prox |
 /// | `key NAME` | makes a key for `ApiKeys::file`, with the feature `auth`; the key on stderr, its line for the file on stdout |
@@ -78,11 +78,16 @@ pub fn cli_with<G: Describe>(
             )));
             let server = server(unmade);
             let reads = |name: &str| server.reads(name);
-            let variables = variables::with_the_servers(description.variables(), reads);
+            let own = server.of_listeners();
+            let own = own
+                .map(|(variable, name)| (variable, name.to_owned()))
+                .collect();
+            let variables = variables::with_the_servers(description.variables(), reads, own);
             print(&listed(form, variables))
         }),
         Command::Routes(_) | Command::Explain(_) => {
-            description(make).and_then(|description| print(&told(&command, &description)))
+            let description = description(make);
+            description.and_then(|description| print(&told(&command, description)?))
         }
     };
     match done {
@@ -114,9 +119,9 @@ fn checked(gateway: &Gateway) -> String {
         }
         for route in public {
             // Writing into a string cannot fail.
-            let _ = match route.host {
+            let _ = match route.place().as_str() {
                 "_" => writeln!(text, "  {route}"),
-                host => writeln!(text, "  {host}: {route}"),
+                place => writeln!(text, "  {place}: {route}"),
             };
         }
     }
@@ -136,9 +141,21 @@ fn description<G: Describe>(make: impl FnOnce() -> G) -> Result<Description> {
     }
 }
 
-fn told(command: &Command, description: &Description) -> String {
+fn told(command: &Command, mut description: Description) -> Result<String> {
     let routes = description.routes();
-    match command {
+    if let Command::Explain(Explain { on: Some(name), .. }) = command {
+        description = description.on(name).ok_or_else(|| {
+            let known: Vec<&str> = description.listeners().collect();
+            Error::config(match known.as_slice() {
+                [] => format!("no `on \"{name}\"` in this gateway: it has the same routes on every listener, so leave `--on` out"),
+                known => format!(
+                    "no `on \"{name}\"` in this gateway: it has {}; for any other listener leave `--on` out",
+                    known.join(", ")
+                ),
+            })
+        })?;
+    }
+    Ok(match command {
         Command::Routes(RoutesForm::Json) => routes.to_json(),
         Command::Routes(RoutesForm::Mermaid) => routes.to_mermaid(),
         Command::Explain(asked) if asked.is_whole() => {
@@ -151,7 +168,7 @@ fn told(command: &Command, description: &Description) -> String {
         // Wide columns are for people; what another program reads is whole.
         _ if io::stdout().is_terminal() => format!("{routes:.60}"),
         _ => routes.to_string(),
-    }
+    })
 }
 
 fn version(description: Option<&Description>) -> String {

@@ -27,15 +27,30 @@ const OF_THE_SERVER: [EnvInfo; 3] = [
     },
 ];
 
-/// The variables of the gateway, and those that its server `reads`, each name once.
+/// The variables of the gateway, and those that its server `reads`, each name once; `listeners` are the variables of its listeners,
+/// with the names of these.
 ///
 /// What it returns is never freed: it is for a process that prints it and ends.
-pub(super) fn with_the_servers(gateway: Variables, reads: impl Fn(&str) -> bool) -> Variables {
+pub(super) fn with_the_servers(
+    gateway: Variables,
+    reads: impl Fn(&str) -> bool,
+    listeners: Vec<(String, String)>,
+) -> Variables {
     let mut all = gateway.to_vec();
-    for variable in OF_THE_SERVER
+    let of_listeners = listeners.into_iter().map(|(name, listener)| EnvInfo {
+        name: name.leak(),
+        ty: "Option<String>",
+        default: None,
+        doc: format!(
+            "Where the listener {listener} listens, such as 127.0.0.1:9000, :9000 or unix:/run/prox.sock; else HOST and PORT."
+        )
+        .leak(),
+        needed_by: "the server",
+    });
+    let read = OF_THE_SERVER
         .into_iter()
-        .filter(|variable| reads(variable.name))
-    {
+        .filter(|variable| reads(variable.name));
+    for variable in read.chain(of_listeners) {
         match all.iter_mut().find(|other| other.name == variable.name) {
             // One variable with one value.
             Some(own) if own.needed_by.is_empty() => own.needed_by = variable.needed_by,
@@ -60,7 +75,7 @@ mod tests {
             ..OF_THE_SERVER[1]
         };
         let own = Variables::new(Vec::leak(vec![port]));
-        let all = with_the_servers(own, |name| name != "TRUSTED_PROXIES");
+        let all = with_the_servers(own, |name| name != "TRUSTED_PROXIES", Vec::new());
         let listed: Vec<_> = all
             .iter()
             .map(|variable| (variable.name, variable.needed_by))
@@ -73,7 +88,11 @@ mod tests {
 
     #[test]
     fn what_the_server_does_not_read_is_not_listed() {
-        let all = with_the_servers(Variables::new(&[]), |name| name == "TRUSTED_PROXIES");
+        let all = with_the_servers(
+            Variables::new(&[]),
+            |name| name == "TRUSTED_PROXIES",
+            Vec::new(),
+        );
         let listed: Vec<_> = all.iter().map(|variable| variable.name).collect();
         assert_eq!(listed, ["TRUSTED_PROXIES"]);
         assert!(all.to_string().contains("(optional)"), "{all}");
@@ -82,7 +101,12 @@ mod tests {
 
     #[test]
     fn the_defaults_are_values_in_files() {
-        let all = with_the_servers(Variables::new(&[]), |_| true);
+        let all = with_the_servers(
+            Variables::new(&[]),
+            |_| true,
+            vec![("INTERNAL_LISTEN".into(), "internal".into())],
+        );
+        assert!(all.to_dotenv().ends_with("\nINTERNAL_LISTEN=\n"));
         assert!(all.to_dotenv().contains("\nHOST=0.0.0.0\n"));
         assert!(all.to_dotenv().contains("\nPORT=8080\n"));
         assert!(all.to_kubernetes().contains("value: \"8080\""));

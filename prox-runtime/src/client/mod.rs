@@ -28,6 +28,8 @@ pub struct Client {
     claims: Option<Box<Claims>>,
     /// The claims that pass whoever makes them.
     passing: Option<Arc<[HeaderName]>>,
+    /// The name of the listener, if it has one.
+    listener: Option<Arc<str>>,
 }
 
 impl Client {
@@ -41,7 +43,26 @@ impl Client {
             session: None,
             claims: None,
             passing: None,
+            listener: None,
         }
+    }
+
+    /// The same client at the [listener](crate::Listener) of this name: it reaches the routes of `on "internal" { .. }`.
+    ///
+    /// It is for a gateway that is [embedded](crate::Embed) in another server; a [`Server`](crate::Server) says it by itself.
+    #[must_use]
+    pub fn on(self, listener: impl Into<Arc<str>>) -> Self {
+        self.at(Some(listener.into()))
+    }
+
+    /// The same client at this listener.
+    pub(crate) fn at(self, listener: Option<Arc<str>>) -> Self {
+        Self { listener, ..self }
+    }
+
+    /// The name of the [listener](crate::Listener) that took the connection; `None` if it has no name.
+    pub fn listener(&self) -> Option<&str> {
+        self.listener.as_deref()
     }
 
     /// The same client over TLS, which somebody else has spoken with it: its [`scheme`](Self::scheme) is `https`.

@@ -24,7 +24,7 @@ use crate::{
     handler::BoxHandler,
     middleware::Layer,
     route::{EnvInfo, Guard, Routes, Table, Variables},
-    server::NAMES,
+    server::{NAMES, is_variable},
     vars::Env,
 };
 
@@ -342,7 +342,9 @@ impl Assembly {
 /// What is wrong with names that were given in code.
 fn unread(env: &Env, variables: Variables) -> Vec<String> {
     let reads = |name: &str| {
-        NAMES.contains(&name) || variables.iter().any(|variable| variable.name == name)
+        NAMES.contains(&name)
+            || is_variable(name)
+            || variables.iter().any(|variable| variable.name == name)
     };
     let names: Vec<&str> = variables.iter().map(|variable| variable.name).collect();
     let known = match names.as_slice() {

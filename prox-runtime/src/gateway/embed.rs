@@ -43,6 +43,7 @@ pub struct Embed {
     gateway: Result<Gateway>,
     edge: Edge,
     client: Option<ClientOf>,
+    listener: Option<Arc<str>>,
 }
 
 type ClientOf = Arc<dyn Fn(&Parts) -> Client + Send + Sync>;
@@ -54,6 +55,7 @@ impl Embed {
             gateway: gateway.into_gateway(),
             edge: Edge::default(),
             client: None,
+            listener: None,
         }
     }
 
@@ -67,6 +69,14 @@ impl Embed {
     /// client is unknown.
     pub fn client(mut self, of: impl Fn(&Parts) -> Client + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(of));
+        self
+    }
+
+    /// Serves as the [listener](crate::Listener) of this name: requests reach the routes of `on "internal" { .. }`, too.
+    ///
+    /// A client that says its own listener, with [`Client::on`], is there.
+    pub fn on(mut self, listener: impl Into<Arc<str>>) -> Self {
+        self.listener = Some(listener.into());
         self
     }
 
@@ -106,6 +116,7 @@ impl Embed {
             inner: Arc::new(Inner {
                 options,
                 client: self.client,
+                listener: self.listener,
             }),
         })
     }
@@ -132,6 +143,7 @@ pub struct Embedded {
 struct Inner {
     options: Options,
     client: Option<ClientOf>,
+    listener: Option<Arc<str>>,
 }
 
 impl Embedded {
@@ -162,6 +174,7 @@ where
         answered(req, |mut req| async move {
             let is_trusted = known.as_deref().is_some_and(|client| inner.trusts(client));
             let client = known.unwrap_or_else(|| Arc::new(Client::new(None)));
+            let client = inner.placed(client);
             server::dispatch(&gateway, &inner.options, &client, is_trusted, &mut req).await
         })
     }
@@ -179,6 +192,16 @@ impl Inner {
         let (parts, body) = req.into_parts();
         let client = Arc::new(of(&parts));
         (Request::from_parts(parts, body), Some(client))
+    }
+
+    /// The client at the listener that this stands for.
+    fn placed(&self, client: Arc<Client>) -> Arc<Client> {
+        match &self.listener {
+            Some(name) if client.listener().is_none() => {
+                Arc::new(Arc::unwrap_or_clone(client).on(Arc::clone(name)))
+            }
+            _ => client,
+        }
     }
 
     /// Whether the client is a proxy whose word is taken, which has not been done already.

@@ -24,6 +24,8 @@ pub struct Description {
     routes: Routes,
     variables: Variables,
     version: Option<(&'static str, &'static str)>,
+    /// The listener that requests come to.
+    listener: Option<&'static str>,
 }
 
 impl Description {
@@ -34,6 +36,7 @@ impl Description {
             routes,
             variables,
             version: None,
+            listener: None,
         }
     }
 
@@ -48,6 +51,31 @@ impl Description {
             self.version = Some((name, version));
         }
         self
+    }
+
+    /// The same for requests that come to the listener of this name; `None` if no `on` has it.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::Description;
+    ///
+    /// fn scraped(description: &Description) -> Option<&'static str> {
+    ///     let internal = description.on("internal")?;
+    ///     internal.explain("GET", "/metrics").route().map(|route| route.target)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn on(&self, listener: &str) -> Option<Self> {
+        let (name, _) = self.table.of_listener(Some(listener))?;
+        Some(Self {
+            listener: Some(name),
+            ..*self
+        })
+    }
+
+    /// The names of the listeners that have routes of their own.
+    pub fn listeners(&self) -> impl Iterator<Item = &'static str> {
+        self.table.listeners()
     }
 
     /// The name and the version of the package that the gateway is written in.
@@ -67,7 +95,7 @@ impl Description {
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
     pub fn explain(&self, method: &str, url: &str) -> Explanation {
-        explain(self.table, self.routes, method, url)
+        explained(self, method, url, None)
     }
 
     /// The same for a request with these headers, from this address, so that guards are decided, but for closures. A `Host` among
@@ -94,7 +122,7 @@ impl Description {
         headers: &HeaderMap,
         from: Option<IpAddr>,
     ) -> Explanation {
-        explained(self.table, self.routes, method, url, Some((headers, from)))
+        explained(self, method, url, Some((headers, from)))
     }
 }
 
@@ -133,19 +161,25 @@ pub fn explain(
     method: impl AsRef<str>,
     url: impl AsRef<str>,
 ) -> Explanation {
-    explained(table, routes, method.as_ref(), url.as_ref(), None)
+    let description = Description::new(table, routes, Variables::new(&[]));
+    explained(&description, method.as_ref(), url.as_ref(), None)
 }
 
 /// The headers of a request, and the address that it comes from.
 type Whole<'a> = (&'a HeaderMap, Option<IpAddr>);
 
 fn explained(
-    table: &'static Table,
-    routes: Routes,
+    description: &Description,
     method: &str,
     url: &str,
     whole: Option<Whole<'_>>,
 ) -> Explanation {
+    let Description {
+        table,
+        routes,
+        listener,
+        ..
+    } = *description;
     let asked = match read(method, url, whole.map(|(headers, _)| headers)) {
         Ok(asked) => asked,
         Err(failure) => return Explanation::refused(method, url, failure),
@@ -166,6 +200,7 @@ fn explained(
         parts: &parts,
         whole: whole.is_some(),
         slashes: asked.slashes,
+        listener,
     };
     let methods = table.method(&asked.method);
     let explanation = Explanation::of(

@@ -226,6 +226,7 @@ mod tests {
         host: Option<&str>,
     ) -> Option<String> {
         let route: &'static RouteInfo = Box::leak(Box::new(RouteInfo {
+            listener: "",
             path: pattern,
             ..RouteInfo::EMPTY
         }));

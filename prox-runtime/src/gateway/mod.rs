@@ -163,6 +163,11 @@ impl Gateway {
         self.0.routes
     }
 
+    /// The names of the listeners that have routes of their own: `on "internal" { .. }`.
+    pub fn listeners(&self) -> impl Iterator<Item = &'static str> {
+        self.0.table.listeners()
+    }
+
     /// The variables of the environment that were read when the gateway was made.
     pub fn variables(&self) -> Variables {
         self.0.variables
@@ -286,6 +291,20 @@ impl Inner {
             return Err(Failure::WrongHost.into());
         }
         let candidates = self.table.find(&host, req.uri().path());
+        if let Some((_, own)) = self.table.of_listener(client.listener()) {
+            let first = own.find(&host, req.uri().path());
+            return self.among_both(first, candidates, req, client);
+        }
+        self.among(candidates, req, client)
+    }
+
+    #[inline]
+    fn among(
+        &self,
+        candidates: &[Candidate],
+        req: &mut Request,
+        client: &Arc<Client>,
+    ) -> Result<usize, Refusal> {
         if candidates.is_empty() {
             return Err(Failure::NoRoute.into());
         }
@@ -298,6 +317,23 @@ impl Inner {
             return Ok(candidate.route as usize);
         }
         self.choose(candidates, method, req, client)
+    }
+
+    /// Finds the route among those for one listener, which are asked first, and those for every listener.
+    fn among_both(
+        &self,
+        first: &[Candidate],
+        others: &[Candidate],
+        req: &mut Request,
+        client: &Arc<Client>,
+    ) -> Result<usize, Refusal> {
+        if first.is_empty() {
+            return self.among(others, req, client);
+        }
+        if others.is_empty() || Table::is_decided(first) {
+            return self.among(first, req, client);
+        }
+        self.among(&[first, others].concat(), req, client)
     }
 
     #[cold]
@@ -436,6 +472,10 @@ impl Dispatch for Gateway {
 
     fn drain(&self) {
         self.0.question.drain();
+    }
+
+    fn listeners(&self) -> Vec<&str> {
+        self.0.table.listeners().collect()
     }
 
     fn summary(&self) -> String {

@@ -4,7 +4,7 @@ use super::Gateway;
 use crate::{
     error::Result,
     route::EnvInfo,
-    server::{NAMES, ServerVariables},
+    server::{NAMES, ServerVariables, is_variable},
     vars::Env,
 };
 
@@ -15,9 +15,9 @@ pub(super) fn server_variables(gateway: &Result<Gateway>) -> ServerVariables {
     };
     let mut variables = ServerVariables::new(gateway.0.env.clone());
     for info in gateway.0.variables.iter() {
-        let name = NAMES.into_iter().find(|name| *name == info.name);
-        if let (Some(name), Some(value)) = (name, default(info)) {
-            variables.default(name, value);
+        let is_read = NAMES.contains(&info.name) || is_variable(info.name);
+        if let Some(value) = default(info).filter(|_| is_read) {
+            variables.default(info.name, value);
         }
     }
     variables
@@ -28,7 +28,7 @@ fn default(info: &EnvInfo) -> Option<Result<String, String>> {
     let EnvInfo { name, ty, .. } = *info;
     let Some(source) = info.default else {
         // Nothing is what the server takes for this one too.
-        let differs = info.is_optional() && name != "TRUSTED_PROXIES";
+        let differs = info.is_optional() && name != "TRUSTED_PROXIES" && !is_variable(name);
         return differs.then(|| {
             Err(format!(
                 "{name} is not set, and may be missing in the gateway, but its server needs a value: set it, or give `env {name}` a default"

@@ -18,6 +18,8 @@ use crate::{error::Failure, handler::Parts};
 #[derive(Clone, Debug)]
 pub struct Explanation {
     method: String,
+    /// The name of the listener, if it has routes of its own.
+    listener: Option<&'static str>,
     host: String,
     path: String,
     considered: Vec<Considered>,
@@ -63,6 +65,8 @@ pub(crate) struct Known<'a> {
     pub(crate) whole: bool,
     /// Whether the path has an encoded slash.
     pub(crate) slashes: bool,
+    /// The listener that it comes to, if that has routes of its own.
+    pub(crate) listener: Option<&'static str>,
 }
 
 /// Whether the guard accepts the request; none if only a real request can tell.
@@ -117,7 +121,13 @@ impl Explanation {
         table: &Table,
         known: Known<'_>,
     ) -> Self {
-        let candidates = table.find(host, path);
+        let found = table.of_listener(known.listener);
+        let first = found.map_or(&[][..], |(_, own)| own.find(host, path));
+        let mut candidates = first.to_vec();
+        if !Table::is_decided(first) {
+            candidates.extend(table.find(host, path));
+        }
+        let candidates = candidates.as_slice();
         let own = table.own_methods();
         let considered = considered(table, candidates, routes, methods, known);
         // As in the gateway: what no guard accepts has no method either.
@@ -136,6 +146,7 @@ impl Explanation {
         let allowed: Vec<&str> = allowed.names_with(own).collect();
         Self {
             method: method.to_owned(),
+            listener: known.listener,
             host: host.to_owned(),
             path: path.to_owned(),
             considered,
@@ -148,6 +159,7 @@ impl Explanation {
     pub(crate) fn refused(method: &str, url: &str, failure: Failure) -> Self {
         Self {
             method: method.to_owned(),
+            listener: None,
             host: String::new(),
             path: url.to_owned(),
             considered: Vec::new(),
@@ -206,7 +218,11 @@ impl fmt::Display for Explanation {
         } else {
             &self.host
         };
-        writeln!(f, "{method} {path} on {host}")?;
+        write!(f, "{method} {path} on {host}")?;
+        match self.listener {
+            Some(listener) => writeln!(f, " at the listener {listener}")?,
+            None => writeln!(f)?,
+        }
         for Considered { route, verdict } in &self.considered {
             writeln!(
                 f,
@@ -266,6 +282,7 @@ mod tests {
     #[test]
     fn every_route_says_why_it_was_not_taken() {
         let info = |path, target| RouteInfo {
+            listener: "",
             host: "_",
             path,
             exact: false,
@@ -294,6 +311,7 @@ mod tests {
             parts: &parts,
             whole: false,
             slashes: false,
+            listener: None,
         };
         let table = Table::new("", &[], &[], &[], &[], &[]);
         let verdicts: Vec<_> = considered(&table, &list, routes, Methods::of(&Method::GET), known)

@@ -18,6 +18,7 @@ impl Routes {
     /// | `layers` | the source texts of the layers, outermost first |
     /// | `who` | who may enter, as far as the source tells, or `null` |
     /// | `file`, `line` | where the route is written |
+    /// | `listener` | the name of the listener that alone has the route, or `null` |
     ///
     /// Keys may be added; these stay.
     ///
@@ -26,6 +27,7 @@ impl Routes {
     /// use prox::{RouteInfo, Routes};
     ///
     /// const ROUTES: Routes = Routes::new(&[RouteInfo {
+    ///     listener: "internal",
     ///     host: "a.example.com|b.example.com",
     ///     path: "/api",
     ///     exact: false,
@@ -40,7 +42,7 @@ impl Routes {
     /// assert_eq!(
     ///     ROUTES.to_json(),
     ///     r#"[
-    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"who":null,"file":"src/main.rs","line":7}
+    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"who":null,"file":"src/main.rs","line":7,"listener":"internal"}
     /// ]
     /// "#,
     /// );
@@ -64,6 +66,10 @@ impl Routes {
             let host = match route.host {
                 "_" => String::from("every other host"),
                 host => host.replace('|', ", "),
+            };
+            let host = match route.listener {
+                "" => host,
+                listener => format!("on {listener}: {host}"),
             };
             let (host, declared) = hosts.number(&host);
             if let Some(name) = declared {
@@ -93,8 +99,9 @@ fn json(route: &RouteInfo) -> String {
         text => quoted(text),
     };
     let (guard, who) = (or_null(route.guard), or_null(route.who));
+    let listener = or_null(route.listener);
     format!(
-        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"who\":{who},\"file\":{},\"line\":{}}}",
+        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"who\":{who},\"file\":{},\"line\":{},\"listener\":{listener}}}",
         list(route.host.split('|')),
         quoted(route.path),
         route.exact,
@@ -171,6 +178,7 @@ mod tests {
 
     const fn info(guard: &'static str, layers: &'static [&'static str]) -> RouteInfo {
         RouteInfo {
+            listener: "",
             host: "_",
             path: "/a/{id}",
             exact: true,
@@ -193,9 +201,9 @@ mod tests {
             routes.to_json(),
             "[\n  {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
              \"guard\":\"a == \\\"\\\\n\\u0007\\n\\\"\",\"target\":\"users.timeout(5s)\",\"layers\":[\"x\",\"y\"],\"who\":null,\
-             \"file\":\"src\\\\edge.rs\",\"line\":3},\n  \
+             \"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null},\n  \
              {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
-             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"who\":null,\"file\":\"src\\\\edge.rs\",\"line\":3}\n]\n"
+             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"who\":null,\"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null}\n]\n"
         );
     }
 

@@ -7,6 +7,8 @@ use super::columns::Columns;
 /// One route, as it is written in the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
+    /// The name of the listener that alone has the route; empty for a route on every listener.
+    pub listener: &'static str,
     /// The hosts as written, joined by `|`; `_` for a route that serves every other host.
     pub host: &'static str,
     /// The whole pattern, scopes included: `/v1/users/{id}`.
@@ -44,6 +46,7 @@ impl RouteInfo {
     /// A row of nothing, of which to make others.
     #[cfg(test)]
     pub(crate) const EMPTY: Self = Self {
+        listener: "",
         host: "_",
         path: "/",
         exact: false,
@@ -55,6 +58,14 @@ impl RouteInfo {
         file: "",
         line: 0,
     };
+
+    /// The hosts, with the listener that alone has them.
+    pub(crate) fn place(&self) -> String {
+        match self.listener {
+            "" => self.host.to_owned(),
+            listener => format!("on {listener}: {}", self.host),
+        }
+    }
 
     fn pattern(&self) -> String {
         let exact = if self.exact { "exact " } else { "" };
@@ -71,6 +82,7 @@ impl RouteInfo {
 /// use prox::{RouteInfo, Routes};
 ///
 /// const ROUTES: Routes = Routes::new(&[RouteInfo {
+///     listener: "",
 ///     host: "_",
 ///     path: "/api",
 ///     exact: false,
@@ -130,7 +142,7 @@ impl fmt::Display for Routes {
         }
         let row = |route: &RouteInfo| {
             let layers = route.layers.get(shared..).unwrap_or_default().join(", ");
-            let (host, methods) = (route.host.to_owned(), route.methods.to_owned());
+            let (host, methods) = (route.place(), route.methods.to_owned());
             (
                 host,
                 methods,
@@ -231,6 +243,7 @@ pub const fn routes<const N: usize>(
     file: &'static str,
 ) -> [RouteInfo; N] {
     let mut routes = [RouteInfo {
+        listener: "",
         host: "",
         path: "",
         exact: false,
@@ -258,9 +271,35 @@ pub const fn routes<const N: usize>(
     routes
 }
 
+/// The same rows, of which those from the first number to the one before the second are for the listener of this name alone.
+pub const fn on_listeners<const N: usize>(
+    mut routes: [RouteInfo; N],
+    listeners: &[(usize, usize, &'static str)],
+) -> [RouteInfo; N] {
+    let mut at = 0;
+    while at < listeners.len() {
+        let (mut n, end, name) = listeners[at];
+        while n < end {
+            routes[n].listener = name;
+            n += 1;
+        }
+        at += 1;
+    }
+    routes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_a_listener_have_its_name() {
+        const ROWS: [RouteInfo; 3] =
+            on_listeners([RouteInfo::EMPTY; 3], &[(1, 2, "internal"), (2, 3, "http")]);
+        assert_eq!(ROWS.map(|row| row.listener), ["", "internal", "http"]);
+        let table = Routes::new(&ROWS).to_string();
+        assert!(table.contains("\non internal: _  *       /\n"), "{table}");
+    }
 
     #[test]
     fn rows_come_from_flat_lists() {

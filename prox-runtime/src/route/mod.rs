@@ -21,7 +21,7 @@ pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
-    info::{EnvInfo, RouteInfo, Routes, Variables, routes},
+    info::{EnvInfo, RouteInfo, Routes, Variables, on_listeners, routes},
     kind::{class, is_int, is_slug, is_uuid},
     matched::{Matched, RequestExt},
     methods::Methods,

@@ -40,6 +40,7 @@ pub struct Table {
     own: &'static [&'static str],
     kinds: &'static [u32],
     slashes: &'static [u32],
+    listeners: &'static [(&'static str, Table)],
 }
 
 impl Table {
@@ -65,6 +66,7 @@ impl Table {
             own: &[],
             kinds: &[],
             slashes: &[],
+            listeners: &[],
         }
     }
 
@@ -88,6 +90,28 @@ impl Table {
     pub const fn with_slashes(mut self, routes: &'static [u32]) -> Self {
         self.slashes = routes;
         self
+    }
+
+    /// The same table for a gateway with routes for these listeners alone: they are asked before those of this table.
+    #[must_use]
+    pub const fn with_listeners(mut self, listeners: &'static [(&'static str, Self)]) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
+    /// The names of the listeners that have routes of their own.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &'static str> {
+        self.listeners.iter().map(|(name, _)| *name)
+    }
+
+    /// The routes for the listener of this name alone, if there are any, with the name.
+    #[inline]
+    pub(crate) fn of_listener(&self, name: Option<&str>) -> Option<&'static (&'static str, Self)> {
+        if self.listeners.is_empty() {
+            return None;
+        }
+        let name = name?;
+        self.listeners.iter().find(|(other, _)| *other == name)
     }
 
     /// Whether the target of a route takes paths with an encoded slash.
@@ -194,6 +218,12 @@ impl Table {
         let row = (next & !TYPED) as usize * CLASSES;
         let next = *self.kinds.get(row + usize::from(class(segment)))?;
         self.nodes.get(next as usize).filter(|_| next != NONE)
+    }
+
+    /// Whether no route behind these could take anything.
+    pub(crate) fn is_decided(candidates: &[Candidate]) -> bool {
+        let last = candidates.last();
+        last.is_some_and(|last| !last.guarded && last.methods == Methods::ALL)
     }
 
     fn list(&self, number: u32) -> &'static [Candidate] {

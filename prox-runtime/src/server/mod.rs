@@ -1,5 +1,6 @@
 //! Accepts connections, speaks HTTP, and ends in good order.
 
+mod accept;
 mod checked;
 #[cfg(feature = "http2")]
 mod connect;
@@ -34,14 +35,19 @@ use std::{
 };
 
 use http::HeaderName;
-use tokio::net::TcpListener;
 
-pub use self::connections::Connections;
+use self::{
+    accept::{Acceptor, Source},
+    listener::{Line, Where},
+    place::Place,
+    unix::UnixSocket,
+};
+pub use self::{connections::Connections, listener::Listener};
 pub(crate) use self::{
     edge::{Edge, dispatch},
+    listener::is_variable,
     variables::{NAMES, ServerVariables},
 };
-use self::{listener::Listener, place::Place, unix::UnixSocket};
 use crate::{
     client::Trust,
     error::{Error, Result},
@@ -49,7 +55,7 @@ use crate::{
     framing::HeadLimits,
     handler::Dispatch,
     time::FOREVER,
-    tls::{Termination, Tls},
+    tls::{Termination, Tls, Watching},
 };
 
 /// What a connection of HTTP/2 may have sent on all of its streams before somebody reads it.
@@ -87,7 +93,7 @@ pub struct Server<G> {
     address: Option<SocketAddr>,
     unix: Option<PathBuf>,
     workers: Option<usize>,
-    listener: Option<TcpListener>,
+    listeners: Vec<Listener>,
     shutdown: Option<ShutdownFuture>,
     tls: Option<Tls>,
     edge: Edge,
@@ -113,6 +119,8 @@ pub(crate) struct Options {
     pub(crate) tls_handshake_timeout: Duration,
     /// Nothing until the server starts.
     pub(crate) tls: Option<Arc<Termination>>,
+    /// The name of the listener that these are for, if it has one.
+    pub(crate) listener: Option<Arc<str>>,
     pub(crate) half_close: bool,
     pub(crate) unix_mode: u32,
     pub(crate) trusted: Option<Trust>,
@@ -152,6 +160,7 @@ impl Default for Options {
             max_streams: 100,
             tls_handshake_timeout: Duration::from_secs(10),
             tls: None,
+            listener: None,
             half_close: false,
             unix_mode: place::MODE,
             trusted: None,
@@ -172,7 +181,7 @@ impl<G: Dispatch> Server<G> {
             address: None,
             unix: None,
             workers: None,
-            listener: None,
+            listeners: Vec::new(),
             shutdown: None,
             tls: None,
             edge: Edge::default(),
@@ -181,7 +190,8 @@ impl<G: Dispatch> Server<G> {
         }
     }
 
-    /// Listens on this address instead of the one that `HOST` and `PORT` name. There is one; a later call replaces it.
+    /// Listens on this address instead of the one that `HOST` and `PORT` name. There is one; a later call replaces it. For several
+    /// there is [`listener`](Self::listener).
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
         self
@@ -209,9 +219,29 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Takes a listener that is bound already; only for [`serve`](Self::serve).
-    pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listener = Some(listener);
+    /// Listens here as well: on a [`Listener`] with a name and options of its own, or on a socket that is bound already.
+    ///
+    /// Each call adds one. A server with listeners listens on these, on its [`address`](Self::address) and its
+    /// [`unix`](Self::unix) socket if it has them, and nowhere else: `HOST` and `PORT` are for a listener that does not say where.
+    ///
+    /// Everything that comes in clear text is sent to `https` by the same process so:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "tls")]
+    /// # fn doc() -> prox::Result {
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # let gateway: prox::Result<prox::Gateway> = Err(prox::Error::config("only an example"));
+    /// use prox::{Listener, Server, Tls};
+    ///
+    /// // In the gateway: on "http" { "/" => redirect(308, "https://{host}{path}{query}") }
+    /// Server::new(gateway)
+    ///     .listener(Listener::new("http").bind(":80"))
+    ///     .listener(Listener::new("https").bind(":443").tls(Tls::pem("cert.pem", "key.pem")))
+    ///     .run()
+    /// # }
+    /// ```
+    pub fn listener(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
         self
     }
 
@@ -322,14 +352,23 @@ impl<G: Dispatch> Server<G> {
     pub(crate) fn reads(&self, variable: &str) -> bool {
         match variable {
             "HOST" | "PORT" => {
-                self.address.is_none() && self.listener.is_none() && self.unix.is_none()
+                let elsewhere = self.address.is_some() || self.unix.is_some();
+                let one = self.listeners.iter().any(|one| one.variable().is_some());
+                one || (self.listeners.is_empty() && !elsewhere)
             }
             "TRUSTED_PROXIES" => self.edge.trusted.is_none(),
             _ => false,
         }
     }
 
-    /// Speaks TLS with clients, and with them only: `https`. See [`Tls`] for certificates, names and reloading.
+    /// The variables of its listeners, each with the name of the listener.
+    pub(crate) fn of_listeners(&self) -> impl Iterator<Item = (String, &str)> {
+        let listeners = self.listeners.iter();
+        listeners.filter_map(|one| Some((one.variable()?, one.name()?)))
+    }
+
+    /// Speaks TLS with clients, and with them only: `https`. See [`Tls`] for certificates, names and reloading. A
+    /// [`Listener`] can have its own, or speak [clear text](Listener::clear_text).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -441,16 +480,64 @@ impl<G: Dispatch> Server<G> {
                  help: await `prox::Server::new(gateway).serve()` there, or call `run` in a `fn main()` that is not async",
             ));
         }
-        let places = places(self.address, self.unix, false, &self.variables);
-        let options = all(
-            self.edge.settle(self.options, &self.variables),
-            start(self.tls.as_ref()),
-            Ok(()),
+        let workers = self.workers;
+        let prepared = self.prepare(start)?;
+        workers::run(prepared, workers)
+    }
+
+    /// Reads all that it is made of; `start` reads certificates.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, in one error.
+    fn prepare(self, start: fn(&Tls) -> Result<Option<Arc<Termination>>>) -> Result<Prepared<G>> {
+        let places = places(
+            self.address,
+            self.unix,
+            !self.listeners.is_empty(),
+            &self.variables,
         );
-        let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
-        options.tls = tls;
-        options.connections.bound(options.max_connections);
-        workers::run(gateway, places, self.workers, self.shutdown, options)
+        let options = self.edge.settle(self.options, &self.variables);
+        let tls = self.tls.as_ref().map_or(Ok(None), start);
+        // What is wrong with the listeners does not depend on what is wrong with the server.
+        let mut own = options.as_ref().ok().cloned().unwrap_or_default();
+        own.tls = tls.as_ref().ok().cloned().flatten();
+        let listeners = self.listeners.into_iter();
+        let named = listeners.map(|listener| listener.line(&own, &self.variables, start));
+        let (named, problems): (Vec<_>, Vec<_>) = named.partition(Result::is_ok);
+        let own = Arc::new(own);
+        let lines = places.map(|places| {
+            let unnamed = places.into_iter().map(|(place, by)| Line {
+                at: Where::Place(place, by),
+                options: Arc::clone(&own),
+            });
+            unnamed
+                .chain(named.into_iter().flatten())
+                .collect::<Vec<Line>>()
+        });
+        let lines = match (
+            lines,
+            said(problems.into_iter().filter_map(Result::err).collect()),
+        ) {
+            (Ok(lines), Ok(())) => {
+                let names = self
+                    .gateway
+                    .as_ref()
+                    .map_or(Vec::new(), Dispatch::listeners);
+                listener::together(&lines, &names).map(|()| lines)
+            }
+            (Err(error), Ok(())) | (Ok(_), Err(error)) => Err(error),
+            (Err(one), Err(other)) => said(vec![one, other]).map(|()| Vec::new()),
+        };
+        let options = all(options, tls, Ok(()));
+        let (gateway, lines, _) = all(self.gateway, lines, options)?;
+        own.connections.bound(own.max_connections);
+        Ok(Prepared {
+            gateway,
+            lines,
+            options: own,
+            shutdown: self.shutdown,
+        })
     }
 
     /// Says what [`run`](Self::run) would refuse, but does not listen. It also refuses a TLS certificate that is out of date,
@@ -465,16 +552,13 @@ impl<G: Dispatch> Server<G> {
 
     /// The same, with what would have been served.
     pub(crate) fn checked(self) -> Result<G> {
-        let places = places(self.address, self.unix, false, &self.variables);
-        let tls = self.tls.as_ref().map_or(Ok(()), Tls::check);
-        let options = all(self.edge.settle(self.options, &self.variables), tls, Ok(()));
-        all(self.gateway, places, options).map(|(gateway, ..)| gateway)
+        let check = |tls: &Tls| tls.check().map(|()| None);
+        self.prepare(check).map(|prepared| prepared.gateway)
     }
 
     /// Serves on the caller's tokio runtime until the [`shutdown`](Self::shutdown) future is done, and drains.
     ///
-    /// Without a shutdown future it is SIGTERM and Ctrl-C that end it, without a [`listener`](Self::listener) it binds the
-    /// [`address`](Self::address).
+    /// Without a shutdown future it is SIGTERM and Ctrl-C that end it. It listens where [`run`](Self::run) does.
     ///
     /// # Errors
     ///
@@ -492,37 +576,55 @@ impl<G: Dispatch> Server<G> {
 
     /// What [`serve`](Self::serve) does, compiled where it is called from.
     pub(crate) async fn serve_here(self) -> Result {
-        let places = places(
-            self.address,
-            self.unix,
-            self.listener.is_some(),
-            &self.variables,
-        );
-        let options = all(
-            self.edge.settle(self.options, &self.variables),
-            start(self.tls.as_ref()),
-            Ok(()),
-        );
-        let (gateway, places, (mut options, tls, ())) = all(self.gateway, places, options)?;
-        let _watching = tls.as_ref().and_then(Termination::watch);
-        options.tls = tls;
-        options.connections.bound(options.max_connections);
-        let mut listeners: Vec<Listener> = self.listener.map(Listener::Tcp).into_iter().collect();
-        for place in places {
-            listeners.push(match place {
-                Place::Tcp(address) => Listener::Tcp(listener::bind(address, false)?),
-                Place::Unix(path) => Listener::unix(&UnixSocket::bind(&path, options.unix_mode)?)?,
-            });
+        let Prepared {
+            gateway,
+            lines,
+            options,
+            shutdown,
+        } = self.prepare(start)?;
+        let _watching = watch(&lines);
+        let mut open = Vec::with_capacity(lines.len());
+        for line in lines {
+            let acceptor = match line.at {
+                Where::Place(Place::Tcp(address), by) => {
+                    Acceptor::Tcp(accept::bind(address, by, false)?)
+                }
+                Where::Place(Place::Unix(path), _) => {
+                    Acceptor::unix(&UnixSocket::bind(&path, line.options.unix_mode)?)?
+                }
+                Where::Bound(socket) => Acceptor::tcp(&socket)?,
+            };
+            open.push((acceptor, line.options));
         }
-        let signals = self.shutdown.is_none();
-        let shutdown = match self.shutdown {
+        let signals = shutdown.is_none();
+        let shutdown = match shutdown {
             Some(shutdown) => shutdown,
             None => Box::pin(drain::signal()?),
         };
         let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, signals);
-        listener::serve(gateway, listeners, options, due).await;
+        accept::serve(gateway, open, options, due).await;
         Ok(())
     }
+}
+
+/// All that a server is made of, read and found good.
+struct Prepared<G> {
+    gateway: G,
+    lines: Vec<Line>,
+    /// Of the server, and of listeners that say nothing else.
+    options: Arc<Options>,
+    shutdown: Option<ShutdownFuture>,
+}
+
+/// Looks after the certificates of all listeners, those that several share once. The runtime must be entered.
+fn watch(lines: &[Line]) -> Vec<Watching> {
+    let mut seen: Vec<&Arc<Termination>> = Vec::new();
+    for tls in lines.iter().filter_map(|line| line.options.tls.as_ref()) {
+        if !seen.iter().any(|seen| Arc::ptr_eq(seen, tls)) {
+            seen.push(tls);
+        }
+    }
+    seen.into_iter().filter_map(Termination::watch).collect()
 }
 
 /// Compiles the server once, in the crate of the gateway's type.
@@ -545,7 +647,7 @@ impl<G> fmt::Debug for Server<G> {
             .field("address", &self.address)
             .field("unix", &self.unix)
             .field("workers", &self.workers)
-            .field("listener", &self.listener)
+            .field("listeners", &self.listeners)
             .field("tls", &self.tls)
             .field("edge", &self.edge)
             .field("options", &self.options)
@@ -566,19 +668,35 @@ fn is_in_a_task() -> bool {
     })
 }
 
-/// Where to listen, besides a listener that was given: what was said, or else what the environment says.
+/// Where to listen, besides the listeners that were given: what was said, or else what the environment says.
 fn places(
     address: Option<SocketAddr>,
     unix: Option<PathBuf>,
-    has_listener: bool,
+    has_listeners: bool,
     variables: &ServerVariables,
-) -> Result<Vec<Place>> {
-    let address = address.filter(|_| !has_listener).map(Place::Tcp);
-    let said: Vec<Place> = address.into_iter().chain(unix.map(Place::Unix)).collect();
-    if said.is_empty() && !has_listener {
-        place::from_env(variables).map(|place| vec![place])
+) -> Result<Vec<(Place, Source)>> {
+    let said = address
+        .map(Place::Tcp)
+        .into_iter()
+        .chain(unix.map(Place::Unix));
+    let said: Vec<_> = said.map(|place| (place, Source::Code)).collect();
+    if said.is_empty() && !has_listeners {
+        place::from_env(variables).map(|place| vec![(place, Source::HostAndPort)])
     } else {
         Ok(said)
+    }
+}
+
+/// All of these errors as one, if there are any.
+fn said(mut errors: Vec<Error>) -> Result {
+    match errors.pop() {
+        None => Ok(()),
+        Some(only) if errors.is_empty() => Err(only),
+        Some(last) => {
+            errors.push(last);
+            let texts: Vec<String> = errors.iter().map(|error| format!("{error:?}")).collect();
+            Err(Error::config(texts.join("\n")))
+        }
     }
 }
 
@@ -587,25 +705,15 @@ pub(crate) fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(
     match (a, b, c) {
         (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
         (a, b, c) => {
-            let mut errors: Vec<Error> =
-                [a.err(), b.err(), c.err()].into_iter().flatten().collect();
-            match errors.pop() {
-                Some(only) if errors.is_empty() => Err(only),
-                last => {
-                    let texts: Vec<String> = errors
-                        .iter()
-                        .chain(&last)
-                        .map(|error| format!("{error:?}"))
-                        .collect();
-                    Err(Error::config(texts.join("\n")))
-                }
-            }
+            let errors = [a.err(), b.err(), c.err()].into_iter().flatten().collect();
+            Err(said(errors)
+                .err()
+                .unwrap_or_else(|| Error::config("nothing is wrong")))
         }
     }
 }
 
-/// Reads the certificates, if there are any.
-fn start(tls: Option<&Tls>) -> Result<Option<Arc<Termination>>> {
-    tls.map(|tls| tls.start(cfg!(feature = "http2")))
-        .transpose()
+/// Reads the certificates.
+fn start(tls: &Tls) -> Result<Option<Arc<Termination>>> {
+    tls.start(cfg!(feature = "http2")).map(Some)
 }

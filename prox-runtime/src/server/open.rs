@@ -64,7 +64,8 @@ pub(super) async fn open(
     peer: Option<SocketAddr>,
     options: &Options,
 ) -> Result<Opened, Unopened> {
-    let mut client = Client::new(peer);
+    let known = |peer| Client::new(peer).at(options.listener.clone());
+    let mut client = known(peer);
     if let Some(proxies) = &options.proxy_protocol
         && proxies.has(client.peer_ip())
     {
@@ -72,7 +73,7 @@ pub(super) async fn open(
         let read = within(options.header_timeout, header).await;
         let source = read.map_err(Unopened::by(Refusal::ProxyProtocol, client.ip()))?;
         if let Some(source) = source {
-            client = Client::new(Some(source));
+            client = known(Some(source));
         }
     }
     let mut agreed = None;

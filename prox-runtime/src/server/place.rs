@@ -1,6 +1,7 @@
 //! Where a server listens: addresses, Unix sockets, and what the environment says.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -16,6 +17,69 @@ pub(super) const MODE: u32 = 0o660;
 pub(super) enum Place {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+impl Place {
+    /// Reads `127.0.0.1:9000`, `:9000`, `localhost:9000` or `unix:/run/prox.sock`.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        const FORMS: &str = "write 127.0.0.1:9000, :9000, [::1]:9000 or unix:/run/prox.sock";
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(format!(
+                    "{text:?} lacks the whole path of a socket: write unix:/run/prox.sock"
+                ))
+            };
+        }
+        if let Ok(port) = text.parse::<u16>() {
+            return Err(format!(
+                "{text:?} is a port without an address: write :{port} for every address"
+            ));
+        }
+        let known = match text.rsplit_once(':') {
+            Some(("", port)) => port
+                .parse()
+                .ok()
+                .map(|port| (IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)),
+            Some(("localhost", port)) => port
+                .parse()
+                .ok()
+                .map(|port| (IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
+            _ => None,
+        };
+        known
+            .map(SocketAddr::from)
+            .or_else(|| text.parse().ok())
+            .map(Self::Tcp)
+            .ok_or_else(|| format!("{text:?} is not an address to listen on: {FORMS}"))
+    }
+
+    /// Whether a connection could be meant for either.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => {
+                // `::` takes IPv4 as well.
+                let any = |one: IpAddr, other: IpAddr| {
+                    one.is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+                };
+                let (a, b) = (one.ip(), other.ip());
+                one.port() != 0 && one.port() == other.port() && (a == b || any(a, b) || any(b, a))
+            }
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// The place that `HOST` and `PORT` name; what both of them get wrong is said at once.
@@ -93,6 +157,53 @@ mod tests {
         assert_eq!(named(Some("[::1]"), Some("81")), tcp("[::1]:81"));
         let unix = Ok(Place::Unix("/run/prox.sock".into()));
         assert_eq!(named(Some("unix:/run/prox.sock"), Some("x")), unix);
+    }
+
+    #[test]
+    fn a_text_names_an_address_or_a_socket() {
+        let tcp = |text: &str| Ok(Place::Tcp(text.parse().unwrap()));
+        assert_eq!(Place::read("127.0.0.1:9000"), tcp("127.0.0.1:9000"));
+        assert_eq!(Place::read(" :9000"), tcp("0.0.0.0:9000"));
+        assert_eq!(Place::read("localhost:0"), tcp("127.0.0.1:0"));
+        assert_eq!(Place::read("[::]:9000"), tcp("[::]:9000"));
+        assert_eq!(
+            Place::read("unix:/run/a b.sock"),
+            Ok(Place::Unix("/run/a b.sock".into()))
+        );
+        for (text, wanted) in [
+            ("9000", "write :9000 for every address"),
+            ("unix:run/x", "write unix:/run/prox.sock"),
+            ("", "is not an address"),
+            (":", "is not an address"),
+            (":65536", "is not an address"),
+            ("127.0.0.1", "is not an address"),
+            ("::1:9000x", "is not an address"),
+            ("http://127.0.0.1:9000", "is not an address"),
+            ("internal.example:9000", "is not an address"),
+        ] {
+            let error = Place::read(text).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn places_that_take_the_same_connections_overlap() {
+        let read = |text| Place::read(text).unwrap();
+        for (one, other, wanted) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            (":80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            (":80", "[::1]:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            (":0", ":0", false),
+            ("unix:/a", "unix:/a", true),
+            ("unix:/a", "unix:/b", false),
+            ("unix:/a", ":80", false),
+        ] {
+            assert_eq!(read(one).overlaps(&read(other)), wanted, "{one} {other}");
+            assert_eq!(read(other).overlaps(&read(one)), wanted, "{other} {one}");
+        }
     }
 
     #[test]

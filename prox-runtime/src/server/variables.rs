@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::vars::Env;
 
-/// All names that a server may read.
+/// All names that any server may read; beside these are the variables of its listeners.
 pub(crate) const NAMES: [&str; 3] = ["HOST", "PORT", "TRUSTED_PROXIES"];
 
 /// Where a server's variables come from.

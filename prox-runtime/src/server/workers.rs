@@ -1,7 +1,8 @@
-//! Worker threads: one single-threaded runtime each, with its own listener on the shared address.
+//! Worker threads: one single-threaded runtime each, with its own listeners on the shared addresses.
 
 use std::{
     io::{IsTerminal, Write},
+    sync::Arc,
     thread,
 };
 
@@ -11,57 +12,73 @@ use tokio::{
 };
 
 use super::{
-    Options, ShutdownFuture, drain,
-    listener::{self, Listener, check_free},
+    Prepared,
+    accept::{self, Acceptor, check_free},
+    drain,
+    listener::{Line, Where},
     place::Place,
     unix::UnixSocket,
+    watch as watch_certificates,
 };
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
-    tls::Termination,
 };
 
+/// What the listeners of all workers share.
+enum Shared {
+    /// Nothing: each has a socket of its own on the address.
+    Address,
+    /// One socket that all workers accept from: a path cannot be shared like a port.
+    Unix(UnixSocket),
+}
+
 /// Runs the workers until the shutdown, and joins them.
-pub(super) fn run<G: Dispatch>(
-    gateway: G,
-    mut places: Vec<Place>,
-    workers: Option<usize>,
-    shutdown: Option<ShutdownFuture>,
-    options: Options,
-) -> Result {
+pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) -> Result {
+    let Prepared {
+        gateway,
+        mut lines,
+        options,
+        shutdown,
+    } = prepared;
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let sockets = places
+    let shared = lines
         .iter()
-        .map(|place| match place {
-            Place::Tcp(address) => check_free(*address).map(|()| None),
-            // One socket that all workers accept from: a path cannot be shared like a port.
-            Place::Unix(path) => UnixSocket::bind(path, options.unix_mode).map(Some),
+        .map(|line| match &line.at {
+            Where::Place(Place::Tcp(address), by) => {
+                check_free(*address, *by).map(|()| Shared::Address)
+            }
+            Where::Place(Place::Unix(path), _) => {
+                UnixSocket::bind(path, line.options.unix_mode).map(Shared::Unix)
+            }
+            Where::Bound(_) => Ok(Shared::Address),
         })
         .collect::<Result<Vec<_>>>()?;
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let runtime = runtime()?;
-        let mut listeners = Vec::with_capacity(places.len());
-        for (place, socket) in places.iter_mut().zip(&sockets) {
+        let mut open = Vec::with_capacity(lines.len());
+        for (line, shared) in lines.iter_mut().zip(&shared) {
             let _entered = runtime.enter();
-            listeners.push(match (place, socket) {
-                (_, Some(socket)) => Listener::unix(socket)?,
-                (Place::Tcp(address), None) => {
-                    let listener = listener::bind(*address, true)?;
+            let acceptor = match (&mut line.at, shared) {
+                (_, Shared::Unix(socket)) => Acceptor::unix(socket)?,
+                (Where::Bound(socket), _) => Acceptor::tcp(socket)?,
+                (Where::Place(Place::Tcp(address), by), _) => {
+                    let listener = accept::bind(*address, *by, true)?;
                     // Port 0 is chosen by the first listener; the others share its choice.
                     *address = listener.local_addr().map_err(|error| {
                         Error::io("cannot tell the address of the listener", error)
                     })?;
-                    Listener::Tcp(listener)
+                    Acceptor::Tcp(listener)
                 }
-                (Place::Unix(_), None) => continue,
-            });
+                (Where::Place(Place::Unix(_), _), _) => continue,
+            };
+            open.push((acceptor, Arc::clone(&line.options)));
         }
-        bound.push((runtime, listeners));
+        bound.push((runtime, open));
     }
     // The listeners keep them.
-    drop(sockets);
+    drop(shared);
     let (first, others) = {
         let mut bound = bound.into_iter();
         let Some(first) = bound.next() else {
@@ -77,7 +94,7 @@ pub(super) fn run<G: Dispatch>(
         let _entered = runtime.enter();
         Box::pin(drain::signal()?)
     };
-    announce(&places, &gateway, options.tls.is_some());
+    announce(&lines, &gateway);
 
     let (stop, stopped) = watch::channel(false);
     let (running, mut all_done) = mpsc::channel::<()>(1);
@@ -91,13 +108,13 @@ pub(super) fn run<G: Dispatch>(
                 .spawn(move || {
                     // Dropped at the end, whatever the end is.
                     let _running = running;
-                    runtime.block_on(listener::serve(gateway, listeners, options, until(stopped)));
+                    runtime.block_on(accept::serve(gateway, listeners, options, until(stopped)));
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
         })
         .collect::<Result<_>>()?;
     runtime.block_on(async move {
-        let _watching = options.tls.as_ref().and_then(Termination::watch);
+        let _watching = watch_certificates(&lines);
         let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, true);
         tokio::spawn(async move {
             due.await;
@@ -108,7 +125,7 @@ pub(super) fn run<G: Dispatch>(
                 std::process::exit(130);
             }
         });
-        listener::serve(gateway, own_listeners, options, until(stopped)).await;
+        accept::serve(gateway, own_listeners, options, until(stopped)).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
         let _ = all_done.recv().await;
@@ -135,17 +152,10 @@ fn runtime() -> Result<Runtime> {
 }
 
 /// One line for a person, none for a log.
-fn announce<G: Dispatch>(places: &[Place], gateway: &G, secure: bool) {
+fn announce<G: Dispatch>(lines: &[Line], gateway: &G) {
     let mut stdout = std::io::stdout();
-    let s = if secure { "s" } else { "" };
     if stdout.is_terminal() {
-        let places: Vec<String> = places
-            .iter()
-            .map(|place| match place {
-                Place::Tcp(address) => format!("http{s}://{address}"),
-                Place::Unix(path) => format!("unix:{}", path.display()),
-            })
-            .collect();
+        let places: Vec<String> = lines.iter().map(Line::to_string).collect();
         // A terminal that went away meanwhile is no reason not to serve.
         let _ = writeln!(
             stdout,

@@ -85,11 +85,27 @@ pub const require: Word = Word;
 /// falling through from one to another.
 pub const host: Word = Word;
 
+/// Routes for requests that come to the listener of this name.
+///
+/// ```text
+/// on "internal" {                                  // Server::listener(Listener::new("internal").bind(":9000"))
+///     "/metrics" => metrics,
+///     host "admin.example.com" with [auth] { .. }
+/// }
+/// "/" => site,                                     // on every listener
+/// ```
+///
+/// The listener is chosen before the host: its own routes are asked first, as if the gateway had no others. What none of them
+/// takes goes to the routes outside of `on`, so a route here and the same route outside do not conflict. A name that no
+/// [`Listener`](crate::Listener) of the server has is an error when it starts.
+pub const on: Word = Word;
+
 /// What has to come of a request, decided while compiling.
 ///
 /// ```text
 /// expect GET  "https://api.example.com/v1/users/7" => users;   // a backend, or a handler
 /// expect POST "https://api.example.com/nowhere"    => 404;     // an answer of the gateway itself
+/// expect on "internal" GET "/metrics"              => metrics; // at the listener of this name
 /// ```
 ///
 /// An expectation that does not hold does not compile; the message names the route that wins.

@@ -43,6 +43,10 @@ places! {
     top {
         pub use crate::dsl::{item::*, method::shown::*};
     }
+    /// The start of a line in the block of a listener.
+    listener {
+        pub use crate::dsl::{item::{exact, host, require, with}, method::shown::*};
+    }
     /// The start of a line in a host or a scope.
     inner {
         pub use crate::dsl::{item::{exact, require, with}, method::shown::*};

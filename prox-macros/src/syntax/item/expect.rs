@@ -25,6 +25,7 @@ impl Parser<'_> {
         let word = c.span();
         c.bump();
         let errors = self.diag.len();
+        let on = self.expected_listener(c);
         let method = self.expected_method(c, word);
         let url = self.expected_url(c, word, errors);
         let outcome = url.as_ref().and_then(|_| self.expected_outcome(c, errors));
@@ -51,6 +52,7 @@ impl Parser<'_> {
             (sound && ends, method, url, outcome)
         {
             self.gateway.expects.push(Expect {
+                on,
                 method,
                 url,
                 outcome,
@@ -76,6 +78,25 @@ impl Parser<'_> {
             .help(FORMS);
         c.skip(if layers { 2 } else { 1 });
         true
+    }
+
+    /// `on "internal"`, if it is there.
+    fn expected_listener(&mut self, c: &mut Cursor<'_>) -> Option<Text> {
+        if !c.is_word(0, "on") || starts_line(c) {
+            return None;
+        }
+        let word = c.span();
+        c.bump();
+        if c.is_string(0) {
+            return self.listener(c, word);
+        }
+        self.diag
+            .error(word, "expected the name of a listener in quotes")
+            .help("write `expect on \"internal\" GET \"/metrics\" => ..;`");
+        if c.ident(0).is_some_and(|name| !is_method(&name.to_string())) {
+            c.bump();
+        }
+        None
     }
 
     /// The method; none if it is missing or unknown.

@@ -6,7 +6,7 @@ use crate::{
     diag::Place,
     syntax::{
         Parser,
-        ast::{Attr, Host, Text},
+        ast::{Attr, Expr, Host, Text},
         cursor::{Cursor, text_of, tokens_of},
         skip_line,
         words::starts_line,
@@ -26,14 +26,7 @@ impl Parser<'_> {
         } else {
             names = self.host_names(c, word);
         }
-        self.mark_layers(c);
-        let mut layers = if c.is_word(0, "with") {
-            let mut layers = self.with(c);
-            self.more_layers(c, &mut layers);
-            layers
-        } else {
-            Vec::new()
-        };
+        let mut layers = self.layers_of_block(c);
         let shown: Vec<String> = names.iter().map(|name| name.token.to_string()).collect();
         let shown = if any {
             String::from("_")
@@ -79,6 +72,17 @@ impl Parser<'_> {
                 entries: block.entries,
             });
         }
+    }
+
+    /// The layers before the braces of a block.
+    pub(super) fn layers_of_block(&mut self, c: &mut Cursor<'_>) -> Vec<Expr> {
+        self.mark_layers(c);
+        let mut layers = Vec::new();
+        if c.is_word(0, "with") {
+            layers = self.with(c);
+            self.more_layers(c, &mut layers);
+        }
+        layers
     }
 
     fn host_names(&mut self, c: &mut Cursor<'_>, word: Span) -> Vec<Text> {

@@ -1,10 +1,11 @@
-//! The lines that are no routes: `struct`, `env`, `let`, `backend`, `host` and `expect`.
+//! The lines that are no routes: `struct`, `env`, `let`, `backend`, `host`, `on` and `expect`.
 
 pub(crate) mod default;
 mod env;
 mod expect;
 mod host;
 mod named;
+mod on;
 mod setup;
 
 use proc_macro2::{Group, Ident, Punct, Spacing, Span, TokenTree};

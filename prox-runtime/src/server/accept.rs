@@ -1,0 +1,279 @@
+//! Sockets that accept, and the loop over them.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::{
+    Connections, Options, connection,
+    connections::{Place, before},
+    drain::Tracker,
+    unix::UnixSocket,
+};
+use crate::{
+    error::{Error, Result},
+    handler::Dispatch,
+    observe::{ending::Task, outputs},
+    stream::Stream,
+};
+
+/// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// A socket that accepts.
+#[derive(Debug)]
+pub(super) enum Acceptor {
+    Tcp(TcpListener),
+    /// With the socket that it shares with others.
+    Unix(UnixListener, UnixSocket),
+}
+
+/// A connection, and the address that it comes from, if it has one.
+type Accepted = (Stream, Option<SocketAddr>);
+
+impl Acceptor {
+    /// A socket that is bound already, or one more handle on it. The runtime must be entered.
+    pub(super) fn tcp(socket: &std::net::TcpListener) -> Result<Self> {
+        let shared = || {
+            let socket = socket.try_clone()?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        };
+        shared()
+            .map(Self::Tcp)
+            .map_err(|error| Error::io("cannot take a listener that is bound already", error))
+    }
+
+    /// One more listener on a Unix socket. The runtime must be entered.
+    pub(super) fn unix(socket: &UnixSocket) -> Result<Self> {
+        Ok(Self::Unix(socket.listener()?, socket.clone()))
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                // Small messages are written whole; one that fails here fails at its first read too.
+                let _ = stream.set_nodelay(true);
+                (stream.into(), Some(peer))
+            }),
+            Self::Unix(listener, _) => listener
+                .poll_accept(cx)
+                .map_ok(|(stream, _)| (stream.into(), None)),
+        }
+    }
+
+    /// Stops accepting, but for those that the kernel has let in already: a listener that closes resets them.
+    fn rest(self, mut each: impl FnMut(Accepted)) {
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                while let Ok((stream, peer)) = listener.accept() {
+                    let _ = stream.set_nodelay(true);
+                    let stream = stream
+                        .set_nonblocking(true)
+                        .and_then(|()| TcpStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        each((stream.into(), Some(peer)));
+                    }
+                }
+            }
+            Self::Unix(listener, socket) => {
+                socket.close();
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream
+                        .set_nonblocking(true)
+                        .and_then(|()| UnixStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        each((stream.into(), None));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Binds an address, alone or as one of several listeners that share it.
+///
+/// # Errors
+///
+/// When the address cannot be listened on. The runtime must be entered.
+pub(super) fn bind(address: SocketAddr, by: Source, shared: bool) -> Result<TcpListener> {
+    let failed = |error| failed(address, by, error);
+    socket(address, shared)
+        .and_then(|socket| {
+            socket.listen(BACKLOG)?;
+            TcpListener::from_std(socket.into())
+        })
+        .map_err(failed)
+}
+
+/// Whether nobody else listens on the address: listeners that share one would split its connections with a stranger.
+pub(super) fn check_free(address: SocketAddr, by: Source) -> Result {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    socket(address, false)
+        .and_then(|socket| socket.listen(1))
+        .map_err(|error| failed(address, by, error))
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        // `::` takes IPv4 as well, whatever the system's own default is.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Who says where to listen, and so where it can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The code.
+    Code,
+    /// `HOST` and `PORT`.
+    HostAndPort,
+    /// The variable of a listener.
+    Variable,
+}
+
+fn failed(address: SocketAddr, by: Source, error: io::Error) -> Error {
+    use io::ErrorKind as E;
+    let (port, host) = match by {
+        Source::Code => ("listen on another port", "write an address of this machine"),
+        Source::HostAndPort => ("set PORT to another number", "see HOST"),
+        Source::Variable => (
+            "set the variable to another port",
+            "set the variable to another address",
+        ),
+    };
+    let hint = match error.kind() {
+        E::AddrInUse => format!(" (another process does: end it, or {port})"),
+        E::PermissionDenied => {
+            format!(" (ports below 1024 need a privilege: {port}, from 1024 on)")
+        }
+        E::AddrNotAvailable => format!(" (this machine does not have that address: {host})"),
+        _ => String::new(),
+    };
+    Error::io(format!("cannot listen on {address}{hint}"), error)
+}
+
+/// A socket that accepts, with the options of its connections.
+pub(super) type Open = (Acceptor, Arc<Options>);
+
+/// Accepts until the drain is `due`, then drains.
+pub(super) async fn serve<G: Dispatch>(
+    gateway: G,
+    listeners: Vec<Open>,
+    options: Arc<Options>,
+    due: impl Future<Output = ()>,
+) {
+    gateway.start();
+    let connections = options.connections.clone();
+    let tracker = Arc::new(Tracker::default());
+    connections.add(&tracker);
+    let mut due = pin!(due);
+    let mut turn = 0_usize;
+    loop {
+        // Each listener is the first in turn, so that a busy one does not keep the others waiting.
+        turn = turn.wrapping_add(1);
+        let accepted = poll_fn(|cx| {
+            if due.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let count = listeners.len();
+            for index in 0..count {
+                let (listener, options) = &listeners[turn.wrapping_add(index) % count];
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    return Poll::Ready(Some(accepted.map(|accepted| (accepted, options))));
+                }
+            }
+            Poll::Pending
+        });
+        match accepted.await {
+            None => break,
+            Some(Ok((accepted, options))) => {
+                let mut place = connections.enter();
+                if place.is_none() {
+                    // Those behind it wait in the queue of the kernel.
+                    place = before(due.as_mut(), connections.wait()).await;
+                }
+                let has_place = place.is_some();
+                spawn(&gateway, accepted, options, &tracker, place);
+                if !has_place {
+                    break;
+                }
+            }
+            Some(Err(error)) => refused(&error, &connections).await,
+        }
+    }
+    tracker.drain();
+    // Whoever the kernel has let in already is served as well.
+    for (listener, options) in listeners {
+        listener.rest(|accepted| {
+            let place = connections.enter();
+            spawn(&gateway, accepted, &options, &tracker, place);
+        });
+    }
+    let cut = tracker.finish(options.drain_timeout).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "cut off at the end of the drain");
+    }
+    // The program may end with the server.
+    outputs::flush().await;
+}
+
+fn spawn<G: Dispatch>(
+    gateway: &G,
+    (stream, peer): Accepted,
+    options: &Arc<Options>,
+    tracker: &Arc<Tracker>,
+    place: Option<Place>,
+) {
+    tokio::spawn(Task::new(connection::serve(
+        gateway.clone(),
+        stream,
+        peer,
+        Arc::clone(options),
+        tracker.enter(),
+        place,
+    )));
+}
+
+/// A client that left the queue again means nothing; a process without descriptors must wait for some to be closed.
+async fn refused(error: &io::Error, connections: &Connections) {
+    use io::ErrorKind as E;
+    if matches!(
+        error.kind(),
+        E::ConnectionAborted | E::ConnectionReset | E::ConnectionRefused | E::Interrupted
+    ) {
+        return;
+    }
+    connections.is_full(&error.to_string());
+    connections.make_room();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
