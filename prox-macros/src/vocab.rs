@@ -45,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 78] = [
+pub(crate) const WORDS: [Word; 84] = [
     word(
         Slot::Item,
         "env",
@@ -291,6 +291,46 @@ pub(crate) const WORDS: [Word; 78] = [
             "proxy_buffer_size",
             "max_response_headers_kb",
         ],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_equal_lengths",
+        ".allow_equal_lengths()",
+        &["allow_duplicate_lengths", "allow_duplicate_content_length"],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_equal_lengths_if",
+        ".allow_equal_lengths_if(ALLOW)",
+        &[],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_folded_fields",
+        ".allow_folded_fields()",
+        &[
+            "allow_obs_fold",
+            "allow_obsolete_multiline_headers",
+            "allow_folded_headers",
+        ],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_folded_fields_if",
+        ".allow_folded_fields_if(ALLOW)",
+        &[],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_bare_line_feeds",
+        ".allow_bare_line_feeds()",
+        &["allow_bare_lf", "allow_line_feeds"],
+    ),
+    word(
+        Slot::ClusterOption,
+        "allow_bare_line_feeds_if",
+        ".allow_bare_line_feeds_if(ALLOW)",
+        &[],
     ),
     word(
         Slot::ClusterOption,

@@ -79,6 +79,19 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
         )
         .help("write `.http2()` before `.health(..)`");
     }
+    for option in [
+        "allow_equal_lengths",
+        "allow_folded_fields",
+        "allow_bare_line_feeds",
+    ] {
+        if let (Some((lenient, _)), Some(_)) = (has(option), has("http2")) {
+            diag.error(
+                *lenient,
+                format!("`{option}` changes nothing: it is about lines of HTTP/1.1, and this cluster speaks HTTP/2"),
+            )
+            .help("remove it");
+        }
+    }
     if let (Some((tls, _)), Some(false)) = (has("tls"), any_https(cluster)) {
         diag.error(
             *tls,

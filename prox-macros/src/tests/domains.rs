@@ -36,6 +36,8 @@ fn literals_in_their_domain_are_told_nothing() {
         ".sticky(Sticky::cookie(\"a\").same_site(SameSite::None).secure(SECURE).domain(DOMAIN))",
         ".sticky(Sticky::cookie(\"__Host-a\").path(\"/\").same_site(SameSite::Strict))",
         ".host_header(\"app.example:8080\").required_if(true).http2_if(HTTP2).health(grpc())",
+        ".allow_equal_lengths().allow_folded_fields_if(true).allow_bare_line_feeds_if(FLAG)",
+        ".http2_if(true).allow_equal_lengths()",
         // Of values that are not ours nothing is known.
         ".health(mine().every(0s).fall(0))",
         ".retry(mine::Options::new(-1))",
@@ -166,6 +168,14 @@ fn literals_outside_of_their_domain_are_told_so_once() {
             "`preserve_host_if` takes `true` or `false`, and `\"yes\"` is a string",
         ),
         (".http2_if(-5s)", "`-5s` is less than 0"),
+        (
+            ".allow_folded_fields_if(1)",
+            "`allow_folded_fields_if` takes `true` or `false`, and `1` is a number",
+        ),
+        (
+            ".http2().allow_bare_line_feeds()",
+            "`allow_bare_line_feeds` changes nothing: it is about lines of HTTP/1.1, and this cluster speaks HTTP/2",
+        ),
         (".http2_if()", "`http2_if` takes `true` or `false`"),
         (
             ".sticky(Sticky::cookie(\"a\").secure(1))",

@@ -130,6 +130,55 @@ impl ClusterBuilder {
         self
     }
 
+    /// Takes responses with several `Content-Length` fields of one value; by default they are `502` (RFC 9112, 6.3).
+    ///
+    /// The client gets the field once. Lengths that differ are `502` all the same, and so is a list in one field. Only for
+    /// HTTP/1.1.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::dsl::upstream;
+    ///
+    /// let old = upstream("http://old.example").allow_equal_lengths().allow_folded_fields();
+    /// ```
+    pub fn allow_equal_lengths(self) -> Self {
+        self.allow_equal_lengths_if(true)
+    }
+
+    /// As [`allow_equal_lengths`](Self::allow_equal_lengths), if `allow` is true.
+    pub fn allow_equal_lengths_if(mut self, allow: bool) -> Self {
+        self.heads.lenient.equal_lengths = allow;
+        self
+    }
+
+    /// Takes fields of a response that go on in the next line, which begins with a space or a tab; by default they are `502`
+    /// (RFC 9112, 5.2).
+    ///
+    /// The client gets the field on one line. A folded `Content-Length` or `Transfer-Encoding` is `502` all the same. Only for
+    /// HTTP/1.1.
+    pub fn allow_folded_fields(self) -> Self {
+        self.allow_folded_fields_if(true)
+    }
+
+    /// As [`allow_folded_fields`](Self::allow_folded_fields), if `allow` is true.
+    pub fn allow_folded_fields_if(mut self, allow: bool) -> Self {
+        self.heads.lenient.folded_fields = allow;
+        self
+    }
+
+    /// Takes heads of responses whose lines end with a line feed alone; by default they are `502` (RFC 9112, 2.2).
+    ///
+    /// In a chunked body lines still end with a carriage return and a line feed. Only for HTTP/1.1.
+    pub fn allow_bare_line_feeds(self) -> Self {
+        self.allow_bare_line_feeds_if(true)
+    }
+
+    /// As [`allow_bare_line_feeds`](Self::allow_bare_line_feeds), if `allow` is true.
+    pub fn allow_bare_line_feeds_if(mut self, allow: bool) -> Self {
+        self.heads.lenient.bare_line_feeds = allow;
+        self
+    }
+
     /// Bounds the requests under way at each endpoint, and with them the connections in use; without it there is no limit.
     ///
     /// The limit is for all workers of this process together, and for tunnels too. A request beyond it waits in the

@@ -44,6 +44,12 @@ options! {
     pool(options: PoolOptions);
     max_response_headers(count: usize);
     max_response_header_size(bytes: usize);
+    allow_equal_lengths();
+    allow_equal_lengths_if(allow: bool);
+    allow_folded_fields();
+    allow_folded_fields_if(allow: bool);
+    allow_bare_line_feeds();
+    allow_bare_line_feeds_if(allow: bool);
     max_connections(limit: usize);
     queue(options: QueueOptions);
     retry_budget(options: BudgetOptions);

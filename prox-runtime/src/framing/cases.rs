@@ -368,3 +368,90 @@ pub(crate) const RESPONSES: &[Case] = &[
     bad("a trailer with a NUL", "ControlByte", answer!("2\r\nhi\r\n0\r\nA: b\0\r\n\r\n")),
     bad("a trailer with a line feed", "BareLineFeed", answer!("2\r\nhi\r\n0\r\nA: b\nC: d\r\n\r\n")),
 ];
+
+/// A response that breaks the rules, with what comes of it where each of the options lets it pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loose {
+    pub(crate) about: &'static str,
+    pub(crate) bytes: &'static [u8],
+    /// The violation without any option.
+    pub(crate) strict: &'static str,
+    /// The option that is for it: `allow_equal_lengths`, `allow_folded_fields` or `allow_bare_line_feeds`.
+    pub(crate) option: &'static str,
+    /// The violation with the option; none if it passes.
+    pub(crate) loose: Option<&'static str>,
+}
+
+const fn passes(
+    about: &'static str,
+    option: &'static str,
+    strict: &'static str,
+    bytes: &'static [u8],
+) -> Loose {
+    Loose {
+        about,
+        bytes,
+        strict,
+        option,
+        loose: None,
+    }
+}
+
+/// One that does not pass with the option either.
+const fn never(
+    about: &'static str,
+    option: &'static str,
+    strict: &'static str,
+    loose: &'static str,
+    bytes: &'static [u8],
+) -> Loose {
+    Loose {
+        about,
+        bytes,
+        strict,
+        option,
+        loose: Some(loose),
+    }
+}
+
+const EQUAL: &str = "allow_equal_lengths";
+const FOLDED: &str = "allow_folded_fields";
+const FEEDS: &str = "allow_bare_line_feeds";
+
+/// What upstreams may send where the user lets them. The body of what passes is `hi`.
+#[rustfmt::skip]
+pub(crate) const LOOSE: &[Loose] = &[
+    passes("two equal lengths", EQUAL, "Lengths", ok!("Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi")),
+    passes("three equal lengths in other letters", EQUAL, "Lengths", ok!("content-length: 2\r\nA: b\r\nCONTENT-LENGTH:2\r\nContent-Length: 02\r\n\r\nhi")),
+    never("two different lengths", EQUAL, "Lengths", "Lengths", ok!("Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi")),
+    never("a third length that differs", EQUAL, "Lengths", "Lengths", ok!("Content-Length: 2\r\nContent-Length: 2\r\nContent-Length: 0\r\n\r\nhi")),
+    never("a list of equal lengths", EQUAL, "Length", "Length", ok!("Content-Length: 2, 2\r\n\r\nhi")),
+    never("a length and none", EQUAL, "Length", "Length", ok!("Content-Length: 2\r\nContent-Length: \r\n\r\nhi")),
+    never("two codings beside equal lengths", EQUAL, "Coding", "Coding", ok!("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")),
+
+    passes("a folded field", FOLDED, "Folding", ok!("Folded: b\r\n c\r\nContent-Length: 2\r\n\r\nhi")),
+    passes("a field that is folded with a tab, twice", FOLDED, "Folding", ok!("Content-Length: 2\r\nFolded: b\r\n\t c\r\n d\r\n\r\nhi")),
+    passes("a field that looks like another in its second line", FOLDED, "Folding", ok!("Folded: b\r\n Content-Length: 9\r\nContent-Length: 2\r\n\r\nhi")),
+    never("a first field that begins with a space", FOLDED, "Folding", "Folding", ok!(" Content-Length: 2\r\n\r\nhi")),
+    never("a folded length", FOLDED, "Folding", "Folding", ok!("Content-Length: 2\r\n 0\r\n\r\nhi")),
+    never("a length behind its name", FOLDED, "Length", "Length", ok!("Content-Length:\r\n 2\r\n\r\nhi")),
+    never("a folded coding", FOLDED, "Folding", "Folding", ok!("Transfer-Encoding: chunked\r\n , gzip\r\n\r\n2\r\nhi\r\n0\r\n\r\n")),
+    never("a folded trailer", FOLDED, "Folding", "Folding", answer!("2\r\nhi\r\n0\r\nA: b\r\n c\r\n\r\n")),
+    never("a control byte in a folded line", FOLDED, "Folding", "ControlByte", ok!("Folded: b\r\n c\0\r\nContent-Length: 2\r\n\r\nhi")),
+    never("a name that goes on", FOLDED, "FieldName", "FieldName", ok!("Fol\r\n ded: b\r\nContent-Length: 2\r\n\r\nhi")),
+
+    passes("lines that end with a line feed", FEEDS, "BareLineFeed", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"),
+    passes("some lines that do", FEEDS, "BareLineFeed", b"HTTP/1.1 200 OK\r\nA: b\nContent-Length: 2\r\n\nhi"),
+    passes("a status line without a reason that does", FEEDS, "BareLineFeed", b"HTTP/1.1 200\nContent-Length: 2\r\n\r\nhi"),
+    passes("an interim response that does", FEEDS, "BareLineFeed", b"HTTP/1.1 103 Early Hints\nA: b\n\nHTTP/1.1 200 OK\nContent-Length: 2\n\nhi"),
+    passes("a chunked body behind such a head", FEEDS, "BareLineFeed", b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\r\nhi\r\n0\r\n\r\n"),
+    never("a carriage return alone", FEEDS, "BareCarriageReturn", "BareCarriageReturn", ok!("A: b\rContent-Length: 2\r\n\r\nhi")),
+    never("a carriage return before both", FEEDS, "BareCarriageReturn", "BareCarriageReturn", ok!("A: b\r\r\nContent-Length: 2\r\n\r\nhi")),
+    never("a line feed in a name", FEEDS, "BareLineFeed", "BareLineFeed", ok!("A\n: b\r\nContent-Length: 2\r\n\r\nhi")),
+    never("a line feed in the version", FEEDS, "BareLineFeed", "BareLineFeed", b"HTTP/1.1\n200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+    never("a line feed first", FEEDS, "BareLineFeed", "BareLineFeed", b"\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+    never("two lengths in such lines", FEEDS, "BareLineFeed", "Lengths", b"HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 3\n\nhi"),
+    never("a switch that nobody asked for", FEEDS, "BareLineFeed", "Switch", b"HTTP/1.1 101 Switching Protocols\nUpgrade: a\n\n"),
+    never("a folded field in such lines", FEEDS, "BareLineFeed", "Folding", b"HTTP/1.1 200 OK\nA: b\n c\nContent-Length: 2\n\nhi"),
+    never("a chunk whose size ends with a line feed", FEEDS, "ChunkSize", "ChunkSize", answer!("2\nhi\r\n0\r\n\r\n")),
+];

@@ -1,6 +1,6 @@
 //! The two fields that say where a message ends (RFC 9112, 6).
 
-use super::{Kind, scan};
+use super::{Kind, Leniency, scan};
 
 /// The longest value of one of them that is looked at; what is longer is none.
 const MAX_VALUE: usize = 32;
@@ -37,12 +37,19 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Takes the value of one of the two, without white space around it.
-    pub(super) fn take(&mut self, field: Framing, value: &[u8]) -> Result<(), Kind> {
+    pub(super) fn take(
+        &mut self,
+        field: Framing,
+        value: &[u8],
+        lenient: Leniency,
+    ) -> Result<(), Kind> {
         match field {
             Framing::Length => {
                 let length = digits(value).ok_or(Kind::Length)?;
-                // Equal ones could be merged, but nobody sends them in good faith.
-                if self.length.replace(length).is_some() {
+                // Equal ones are merged only where the user has said so: hardly anything sends them in good faith.
+                let before = self.length.replace(length);
+                let agrees = |before| lenient.equal_lengths && before == length;
+                if !before.is_none_or(agrees) {
                     return Err(Kind::Lengths);
                 }
             }

@@ -1,7 +1,7 @@
 //! The head of a message, and the trailers behind a chunked body (RFC 9112, 2 to 5).
 
 use super::{
-    Kind,
+    Kind, Leniency,
     fields::{Carry, Fields, Framing},
     scan,
 };
@@ -32,6 +32,7 @@ pub(super) struct Head {
     /// The field whose value is being carried.
     field: Option<Framing>,
     pub(super) fields: Fields,
+    lenient: Leniency,
     /// How many field lines have begun.
     pub(super) lines: usize,
     /// HTTP/1.0.
@@ -88,11 +89,20 @@ impl Head {
             carry: Carry::default(),
             field: None,
             fields: Fields::default(),
+            lenient: Leniency::default(),
             lines: 0,
             old: false,
             status: 0,
             target: 0,
             longest: usize::MAX,
+        }
+    }
+
+    /// The head of a response, of which this is taken beyond the rules.
+    pub(super) fn response(switch: bool, lenient: Leniency) -> Self {
+        Self {
+            lenient,
+            ..Self::new(Opening::Response { switch })
         }
     }
 
@@ -218,7 +228,12 @@ impl Head {
                 return Ok(at);
             }
             let end_of_line = at + name + 1 + end;
-            if let Some(field) = Framing::of(&line[..name]) {
+            let field = Framing::of(&line[..name]);
+            if self.lenient.folded_fields {
+                // The next line may go on with it.
+                self.field = field;
+            }
+            if let Some(field) = field {
                 let value = value[..end].trim_ascii();
                 self.take(field, value)
                     .map_err(|kind| (kind, end_of_line))?;
@@ -238,6 +253,9 @@ impl Head {
             At::Version(length) => self.in_version(byte, length)?,
             At::BehindVersion | At::Status(_) | At::BehindStatus | At::Reason => {
                 self.in_status_line(byte)?
+            }
+            At::FieldStart if byte == b'\n' && self.lenient.bare_line_feeds => {
+                return Ok(Next::End);
             }
             At::FieldStart | At::Name | At::Value => self.in_field(byte)?,
             At::LineFeed => line_feed(byte, At::FieldStart)?,
@@ -291,6 +309,10 @@ impl Head {
 
     fn in_status_line(&mut self, byte: u8) -> Result<At, Kind> {
         match (self.at, byte) {
+            (At::BehindStatus | At::Reason, b'\n') if self.lenient.bare_line_feeds => {
+                self.check_switch()?;
+                Ok(At::FieldStart)
+            }
             (_, b'\n') => Err(Kind::BareLineFeed),
             (At::BehindVersion, b'\r') if self.opening == Opening::Request => Ok(At::LineFeed),
             (At::BehindVersion, b' ') if self.opening != Opening::Request => Ok(At::Status(0)),
@@ -305,9 +327,7 @@ impl Head {
             }
             (At::BehindStatus, b' ') => Ok(At::Reason),
             (At::BehindStatus | At::Reason, b'\r') => {
-                if self.status == 101 && self.opening != (Opening::Response { switch: true }) {
-                    return Err(Kind::Switch);
-                }
+                self.check_switch()?;
                 Ok(At::LineFeed)
             }
             (At::Reason, _) if scan::is_text(byte) => Ok(At::Reason),
@@ -316,10 +336,30 @@ impl Head {
         }
     }
 
+    /// Refuses a switch of protocols that was not asked for.
+    fn check_switch(&self) -> Result<(), Kind> {
+        if self.status == 101 && self.opening != (Opening::Response { switch: true }) {
+            return Err(Kind::Switch);
+        }
+        Ok(())
+    }
+
+    /// Whether the line before may go on: it is a field, and not one that says where the message ends.
+    fn may_fold(&self) -> bool {
+        self.lenient.folded_fields && self.lines > 0 && self.field.is_none()
+    }
+
     fn in_field(&mut self, byte: u8) -> Result<At, Kind> {
         match (self.at, byte) {
+            (At::Value, b'\n') if self.lenient.bare_line_feeds => {
+                if let Some(field) = self.field {
+                    self.take_carried(field)?;
+                }
+                Ok(At::FieldStart)
+            }
             (_, b'\n') => Err(Kind::BareLineFeed),
             (At::FieldStart, b'\r') => Ok(At::LastLineFeed),
+            (At::FieldStart, b' ' | b'\t') if self.may_fold() => Ok(At::Value),
             (At::FieldStart, b' ' | b'\t') => Err(Kind::Folding),
             (At::Value, b'\r') => {
                 if let Some(field) = self.field {
@@ -364,7 +404,7 @@ impl Head {
         if field == Framing::Coding && self.old {
             return Err(Kind::CodingInOldVersion);
         }
-        self.fields.take(field, value)?;
+        self.fields.take(field, value, self.lenient)?;
         let both = self.fields.length.is_some() && self.fields.chunked;
         if both && self.opening == Opening::Request {
             return Err(Kind::LengthBesideCoding);

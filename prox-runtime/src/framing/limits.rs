@@ -7,6 +7,8 @@ use std::{error::Error as StdError, fmt};
 #[cfg(feature = "http2")]
 use http::{HeaderMap, Method, Uri};
 
+use super::Leniency;
+
 /// The limits of one side: what clients may send, or what an upstream may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadLimits {
@@ -14,6 +16,8 @@ pub(crate) struct HeadLimits {
     pub(crate) fields: usize,
     /// The most bytes, from the start line to the empty line.
     pub(crate) bytes: usize,
+    /// What is taken beyond the rules; of clients nothing.
+    pub(crate) lenient: Leniency,
 }
 
 /// A limit that a head is over, with what it allows.
@@ -119,9 +123,16 @@ mod tests {
 
     use super::*;
 
+    const NOTHING: Leniency = Leniency {
+        equal_lengths: false,
+        folded_fields: false,
+        bare_line_feeds: false,
+    };
+
     const LIMITS: HeadLimits = HeadLimits {
         fields: 3,
         bytes: 100,
+        lenient: NOTHING,
     };
 
     fn headers(fields: &[(&'static str, usize)]) -> HeaderMap {
@@ -157,6 +168,7 @@ mod tests {
         let limits = HeadLimits {
             fields: 100,
             bytes: 64 * 1024,
+            lenient: NOTHING,
         };
         let fields = 100 * (32 - 4) + 64 * 1024;
         assert!(limits.list_size() as usize > fields);

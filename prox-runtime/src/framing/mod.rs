@@ -13,6 +13,7 @@ mod body;
 mod chunked;
 mod fields;
 mod head;
+mod lenient;
 mod limits;
 mod requests;
 mod responses;
@@ -26,6 +27,7 @@ mod tests;
 use std::{error::Error as StdError, fmt, io};
 
 pub(crate) use self::{
+    lenient::Leniency,
     limits::{HeadLimits, OverLimit, over_limit},
     requests::Requests,
     responses::{Asked, Responses},

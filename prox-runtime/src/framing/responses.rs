@@ -1,10 +1,10 @@
 //! What an upstream sends on one connection.
 
 use super::{
-    Kind, Violation,
+    Kind, Leniency, Violation,
     body::Body,
     chunked::Chunked,
-    head::{Head, Opening, Refusal},
+    head::{Head, Refusal},
 };
 
 /// What a response answers, as far as its end depends on it (RFC 9112, 6.3).
@@ -29,6 +29,7 @@ pub(crate) enum Asked {
 pub(crate) struct Responses {
     state: State,
     asked: Asked,
+    lenient: Leniency,
     /// Whether a response had a length beside its transfer coding: its sender may mean either.
     doubtful: bool,
     /// The most fields that a head had so far.
@@ -51,11 +52,19 @@ enum State {
 }
 
 impl Responses {
+    /// Of an upstream of which this is taken beyond the rules.
+    pub(crate) fn lenient(lenient: Leniency) -> Self {
+        Self {
+            lenient,
+            ..Self::default()
+        }
+    }
+
     /// Says that a request is about to be sent. Whoever does so waits for the end of the response before the next.
     pub(crate) fn expect(&mut self, asked: Asked) {
         if matches!(self.state, State::Idle) {
             self.asked = asked;
-            self.state = State::head(asked);
+            self.state = State::head(asked, self.lenient);
         }
     }
 
@@ -109,7 +118,7 @@ impl Responses {
                 let taken = fed?;
                 if taken.is_some() {
                     self.doubtful |= head.fields.chunked && head.fields.length.is_some();
-                    self.state = State::behind(head, self.asked);
+                    self.state = State::behind(head, self.asked, self.lenient);
                 }
                 Ok(taken)
             }
@@ -127,18 +136,18 @@ impl Responses {
 }
 
 impl State {
-    fn head(asked: Asked) -> Self {
+    fn head(asked: Asked, lenient: Leniency) -> Self {
         let switch = matches!(asked, Asked::Upgrade | Asked::HeadUpgrade);
-        Self::Head(Head::new(Opening::Response { switch }))
+        Self::Head(Head::response(switch, lenient))
     }
 
     /// What comes behind this head.
-    fn behind(head: &Head, asked: Asked) -> Self {
+    fn behind(head: &Head, asked: Asked, lenient: Leniency) -> Self {
         let fields = head.fields;
         match (head.status, asked) {
             // Only a switch that was asked for has come so far.
             (101, _) | (200..300, Asked::Connect) => Self::Tunnel,
-            (100..200, _) => Self::head(asked),
+            (100..200, _) => Self::head(asked, lenient),
             (204 | 304, _) | (_, Asked::Head | Asked::HeadUpgrade) => Self::Idle,
             _ if fields.chunked => Self::Body(Body::Chunked(Chunked::new(true))),
             _ => match fields.length {

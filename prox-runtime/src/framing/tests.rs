@@ -2,8 +2,8 @@ mod properties;
 mod reference;
 
 use super::{
-    Asked, Kind, MAX_TARGET, POISON, Requests, Responses, Violation,
-    cases::{Case, REQUESTS, RESPONSES},
+    Asked, Kind, Leniency, MAX_TARGET, POISON, Requests, Responses, Violation,
+    cases::{Case, LOOSE, REQUESTS, RESPONSES},
 };
 
 /// Either direction.
@@ -350,4 +350,87 @@ fn what_a_head_costs() {
     }
     let took = began.elapsed() / ROUNDS;
     println!("the request in pieces of 100: {took:?}");
+}
+
+fn lenient(option: &str) -> Leniency {
+    Leniency {
+        equal_lengths: option == "allow_equal_lengths",
+        folded_fields: option == "allow_folded_fields",
+        bare_line_feeds: option == "allow_bare_line_feeds",
+    }
+}
+
+/// What becomes of the bytes, in pieces of this size.
+fn loose(bytes: &[u8], lenient: Leniency, size: usize) -> Result<bool, String> {
+    let mut responses = Responses::lenient(lenient);
+    responses.expect(Asked::Other);
+    for piece in bytes.chunks(size) {
+        responses
+            .feed(piece)
+            .map_err(|violation| format!("{:?}", violation.kind))?;
+    }
+    Ok(responses.is_reusable())
+}
+
+#[test]
+fn each_option_lets_its_own_violations_pass_and_nothing_that_has_two_meanings() {
+    for case in LOOSE {
+        for size in [case.bytes.len(), 1, 2, 3, 7] {
+            let about = format!("{} in pieces of {size}", case.about);
+            let strict = loose(case.bytes, Leniency::default(), size);
+            assert_eq!(strict, Err(case.strict.to_owned()), "{about}");
+            let wanted = match case.loose {
+                None => Ok(true),
+                Some(violation) => Err(violation.to_owned()),
+            };
+            assert_eq!(
+                loose(case.bytes, lenient(case.option), size),
+                wanted,
+                "{about}"
+            );
+            // The other options do not let it pass.
+            for other in [
+                "allow_equal_lengths",
+                "allow_folded_fields",
+                "allow_bare_line_feeds",
+            ] {
+                if other != case.option {
+                    let found = loose(case.bytes, lenient(other), size);
+                    assert!(found.is_err(), "{about}, with {other}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_length_beside_a_coding_stays_doubtful_with_every_option() {
+    let bytes = b"HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 2\nTransfer-Encoding: chunked\n\n0\r\n\r\n";
+    let all = Leniency {
+        equal_lengths: true,
+        folded_fields: true,
+        bare_line_feeds: true,
+    };
+    assert_eq!(
+        loose(bytes, all, 5),
+        Ok(false),
+        "the connection is not used again"
+    );
+}
+
+#[test]
+fn options_do_not_change_the_verdict_of_anything_else() {
+    let all = Leniency {
+        equal_lengths: true,
+        folded_fields: true,
+        bare_line_feeds: true,
+    };
+    for case in RESPONSES.iter().filter(|case| case.asked == "GET") {
+        let strict = loose(case.bytes, Leniency::default(), case.bytes.len());
+        let found = loose(case.bytes, all, case.bytes.len());
+        match &strict {
+            Err(kind) if ["Lengths", "Folding", "BareLineFeed"].contains(&kind.as_str()) => {}
+            _ => assert_eq!(found, strict, "{}", case.about),
+        }
+    }
 }

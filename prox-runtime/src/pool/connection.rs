@@ -21,7 +21,7 @@ use tokio::{task::coop::unconstrained, time::Instant};
 use super::{
     Patience,
     gate::Gate,
-    socket::{SharedTape, Socket},
+    socket::{SharedTape, Socket, Tape},
 };
 use crate::{
     body::Body,
@@ -82,7 +82,7 @@ impl Connection {
     ///
     /// When the stream is of no use already.
     pub(crate) async fn new(stream: Stream, limits: HeadLimits) -> Result<Box<Self>, Error> {
-        let tape = SharedTape::default();
+        let tape = Tape::of(limits.lenient);
         let socket = Socket::new(stream, Arc::clone(&tape));
         let (sender, driver) = speak(socket, limits).await?;
         let gate = Arc::new(Gate::default());
@@ -317,6 +317,7 @@ async fn speak(socket: Socket, limits: HeadLimits) -> Result<(SendRequest<Body>,
         .writev(false)
         .max_headers(limits.fields)
         .max_header_size(limits.bytes)
+        .allow_obsolete_multiline_headers_in_responses(limits.lenient.folded_fields)
         // A head must fit in as well.
         .max_buf_size(limits.bytes.max(MAX_BUFFER))
         .handshake(TokioIo::new(socket))

@@ -33,7 +33,7 @@ pub(crate) use self::connection::{Connection, SendFailure, classify};
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::{Download, Stream, Streams};
 pub(crate) use self::patience::Patience;
-pub(crate) use crate::framing::{HeadLimits, OverLimit, over_limit};
+pub(crate) use crate::framing::{HeadLimits, Leniency, OverLimit, over_limit};
 use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
@@ -64,6 +64,11 @@ pub struct PoolOptions {
 pub(crate) const HEADS: HeadLimits = HeadLimits {
     fields: 256,
     bytes: 128 * 1024,
+    lenient: Leniency {
+        equal_lengths: false,
+        folded_fields: false,
+        bare_line_feeds: false,
+    },
 };
 
 impl PoolOptions {

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::{
     body::Body,
-    framing::{Asked, Kind, Responses},
+    framing::{Asked, Kind, Leniency, Responses},
     handler::Request,
     stream::Stream,
     sync::lock,
@@ -57,6 +57,14 @@ enum Sent {
 pub(super) type SharedTape = Arc<Mutex<Tape>>;
 
 impl Tape {
+    /// Of an upstream of which this is taken beyond the rules.
+    pub(super) fn of(lenient: Leniency) -> SharedTape {
+        Arc::new(Mutex::new(Self {
+            responses: Responses::lenient(lenient),
+            ..Self::default()
+        }))
+    }
+
     /// Begins anew; `keep` for a request that may be sent again after it was written.
     pub(super) fn rewind(&mut self, keep: bool, asked: Asked) {
         self.head.clear();

@@ -52,7 +52,7 @@ use crate::{
     client::Trust,
     error::{Error, Result},
     forward::{claims, via::Via},
-    framing::HeadLimits,
+    framing::{HeadLimits, Leniency},
     handler::Dispatch,
     time::FOREVER,
     tls::{Termination, Tls, Watching},
@@ -143,6 +143,7 @@ impl Options {
         HeadLimits {
             fields: self.max_headers,
             bytes: self.max_header_size,
+            lenient: Leniency::default(),
         }
     }
 }

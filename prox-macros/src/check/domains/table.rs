@@ -228,6 +228,9 @@ pub(crate) static SLOTS: &[&[Slot]] = &[
         flag("target", "forwarded_if"),
         flag("target", "required_if"),
         flag("target", "http2_if"),
+        flag("target", "allow_equal_lengths_if"),
+        flag("target", "allow_folded_fields_if"),
+        flag("target", "allow_bare_line_feeds_if"),
         any_count("target", "retry", U32),
         slot("target", "mirror", 1, Domain::Share),
         count(
