@@ -126,7 +126,12 @@ pub mod __private {
     /// What `with [..]` does with each of its elements; beside it stands its type.
     pub fn layer<M, L: middleware::IntoLayer<M>>(
         layer: L,
-    ) -> (middleware::Layer, middleware::role::Typed<L>) {
+    ) -> (middleware::Layer, middleware::role::Typed<L>)
+    where
+        L::Shared: Send + Sync,
+        L::Service: Send + Sync,
+        L::Runs: Send,
+    {
         (layer.into_layer(), middleware::role::Typed::new())
     }
 

@@ -31,6 +31,7 @@ mod env;
 mod events;
 mod failures;
 mod faults;
+mod foreign_bodies;
 mod foreign_errors;
 mod forward_auth;
 mod forwarding;

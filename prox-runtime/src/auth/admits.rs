@@ -80,7 +80,12 @@ pub struct Admits(Layer);
 ///
 /// let layer = admits(check_session);
 /// ```
-pub fn admits<M, L: IntoLayer<M>>(layer: L) -> Admits {
+pub fn admits<M, L: IntoLayer<M>>(layer: L) -> Admits
+where
+    L::Shared: Send + Sync,
+    L::Service: Send + Sync,
+    L::Runs: Send,
+{
     Admits(layer.into_layer())
 }
 
@@ -90,6 +95,10 @@ pub struct Admitting;
 
 #[diagnostic::do_not_recommend]
 impl IntoLayer<Admitting> for Admits {
+    type Shared = ();
+    type Service = ();
+    type Runs = ();
+
     fn into_layer(self) -> Layer {
         self.0.with_role(Role::Authenticates)
     }

@@ -167,6 +167,10 @@ pub struct Authenticator;
 
 #[diagnostic::do_not_recommend]
 impl<A: Authenticate> IntoLayer<Authenticator> for A {
+    type Shared = ();
+    type Service = ();
+    type Runs = ();
+
     fn into_layer(self) -> Layer {
         Authenticating(self).into_layer()
     }

@@ -74,7 +74,7 @@ pub use self::{
     request_id::{RequestId, RequestIdValue},
     role::{Declares, Role},
     security_headers::{OneHost, SecurityHeaders, Subdomains},
-    tower::{ServiceHandler, service},
+    tower::{ServiceHandler, service, with_body},
 };
 pub use crate::limits::Rate;
 #[cfg(feature = "redis")]
@@ -284,8 +284,22 @@ impl Wrap for WithRole {
     note = "a layer is a `prox::Middleware`, a `tower::Layer` whose service is `Clone + Send + Sync`, or an `async fn(prox::Request, prox::Next) -> impl prox::IntoResponse`"
 )]
 pub trait IntoLayer<M> {
+    /// What all workers share of it. It stands here, and not among the bounds of the forms, so that a layer with a part that cannot
+    /// be shared is told of that part, and not that it is not a layer.
+    type Shared;
+
+    /// The service that a tower layer makes, which they share too.
+    type Service;
+
+    /// What runs for a request.
+    type Runs;
+
     /// Erases the form.
-    fn into_layer(self) -> Layer;
+    fn into_layer(self) -> Layer
+    where
+        Self::Shared: Send + Sync,
+        Self::Service: Send + Sync,
+        Self::Runs: Send;
 }
 
 /// Marks an `impl Middleware`.
@@ -294,6 +308,10 @@ pub struct Native;
 
 #[diagnostic::do_not_recommend]
 impl<T: Middleware> IntoLayer<Native> for T {
+    type Shared = ();
+    type Service = ();
+    type Runs = ();
+
     fn into_layer(self) -> Layer {
         Layer(Arc::new(NativeLayer(Arc::new(self))))
     }
@@ -340,11 +358,19 @@ pub struct Function<Fut>(std::marker::PhantomData<Fut>);
 #[diagnostic::do_not_recommend]
 impl<F, Fut, R> IntoLayer<Function<Fut>> for F
 where
-    F: Fn(Request, Next) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = R> + Send + 'static,
+    F: Fn(Request, Next) -> Fut + 'static,
+    Fut: Future<Output = R> + 'static,
     R: IntoResponse,
 {
-    fn into_layer(self) -> Layer {
+    type Shared = F;
+    type Service = ();
+    type Runs = Fut;
+
+    fn into_layer(self) -> Layer
+    where
+        F: Send + Sync,
+        Fut: Send,
+    {
         Layer(Arc::new(NativeLayer(Arc::new(FunctionLayer(self)))))
     }
 }
@@ -363,6 +389,10 @@ where
 }
 
 impl IntoLayer<Layer> for Layer {
+    type Shared = ();
+    type Service = ();
+    type Runs = ();
+
     fn into_layer(self) -> Layer {
         self
     }

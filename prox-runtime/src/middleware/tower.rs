@@ -1,6 +1,12 @@
 //! The one place that knows tower's rules: readiness before a call, and a clone for each.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use tower_service::Service;
@@ -32,20 +38,32 @@ pub struct ServiceHandler {
 )]
 #[doc(hidden)]
 pub trait IntoService<M> {
+    /// What runs for a request. It stands here so that a service with a future that cannot be sent is told of that.
+    type Runs;
+
     /// Erases the type.
-    fn into_service(self) -> ServiceHandler;
+    fn into_service(self) -> ServiceHandler
+    where
+        Self: Send + Sync,
+        Self::Runs: Send;
 }
 
 #[diagnostic::do_not_recommend]
 impl<S, B> IntoService<B> for S
 where
-    S: Service<Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S: Service<Request, Response = http::Response<B>> + Clone + 'static,
     S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
+    S::Future: 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn into_service(self) -> ServiceHandler {
+    type Runs = S::Future;
+
+    fn into_service(self) -> ServiceHandler
+    where
+        S: Send + Sync,
+        S::Future: Send,
+    {
         ServiceHandler {
             handler: BoxHandler::new(Cloned(self)),
             name: std::any::type_name::<S>(),
@@ -78,7 +96,11 @@ where
 ///     Ok::<_, Infallible>(Response::new(Body::from("from tower")))
 /// }));
 /// ```
-pub fn service<M>(service: impl IntoService<M>) -> ServiceHandler {
+pub fn service<M, S: IntoService<M>>(service: S) -> ServiceHandler
+where
+    S: Send + Sync,
+    S::Runs: Send,
+{
     service.into_service()
 }
 
@@ -147,14 +169,23 @@ pub struct Tower<B>(PhantomData<B>);
 #[diagnostic::do_not_recommend]
 impl<L, S, B> IntoLayer<Tower<(S, B)>> for L
 where
-    L: tower_layer::Layer<Next, Service = S> + Send + Sync + 'static,
-    S: Service<Request, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    L: tower_layer::Layer<Next, Service = S> + 'static,
+    S: Service<Request, Response = http::Response<B>> + Clone + 'static,
     S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
+    S::Future: 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn into_layer(self) -> Layer {
+    type Shared = L;
+    type Service = S;
+    type Runs = S::Future;
+
+    fn into_layer(self) -> Layer
+    where
+        L: Send + Sync,
+        S: Send + Sync,
+        S::Future: Send,
+    {
         Layer(Arc::new(TowerLayer(self)))
     }
 }
@@ -175,12 +206,88 @@ where
     }
 }
 
+/// Makes a layer of a tower layer whose service takes requests with a body of another crate, such as those of axum's `from_fn`.
+///
+/// Most tower layers take any body, and stand in `with [..]` as they are. A layer that is written for one body needs this: `body` makes
+/// its body of a [`Body`], as it streams. What the service answers with can be any body. Errors are those of [`service`].
+///
+/// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } pub mod middleware { pub use prox_runtime::middleware::*; } }
+/// use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+/// use prox::{Body, Error, middleware::with_body};
+/// use tower::util::MapRequestLayer;
+///
+/// type Boxed = UnsyncBoxBody<bytes::Bytes, Error>;
+///
+/// let layer = MapRequestLayer::new(|req: http::Request<Boxed>| req);
+/// let layer = with_body(layer, |body: Body| body.boxed_unsync());
+/// ```
+///
+/// With axum it is `with [with_body(from_fn(stamp), axum::body::Body::new)]`.
+pub fn with_body<L, B, R>(
+    layer: L,
+    body: impl Fn(Body) -> B + Clone + Send + Sync + 'static,
+) -> Layer
+where
+    L: tower_layer::Layer<Next> + Send + Sync + 'static,
+    L::Service:
+        Service<http::Request<B>, Response = http::Response<R>> + Clone + Send + Sync + 'static,
+    <L::Service as Service<http::Request<B>>>::Error: Into<BoxError>,
+    <L::Service as Service<http::Request<B>>>::Future: Send + 'static,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    B: 'static,
+{
+    Converted { layer, body }.into_layer()
+}
+
+/// A layer whose service takes another body.
+struct Converted<L, F> {
+    layer: L,
+    body: F,
+}
+
+impl<L: tower_layer::Layer<Next>, F: Clone> tower_layer::Layer<Next> for Converted<L, F> {
+    type Service = WithBody<L::Service, F>;
+
+    fn layer(&self, inner: Next) -> Self::Service {
+        WithBody {
+            service: self.layer.layer(inner),
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// A service that is given another body.
+#[derive(Clone)]
+struct WithBody<S, F> {
+    service: S,
+    body: F,
+}
+
+impl<S, F, B> Service<Request> for WithBody<S, F>
+where
+    S: Service<http::Request<B>>,
+    F: Fn(Body) -> B,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, req: Request) -> S::Future {
+        self.service.call(req.map(&self.body))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
         convert::Infallible,
         future::{Ready, pending, ready},
-        task::{Context, Poll},
         time::Duration,
     };
 
