@@ -115,6 +115,12 @@ const CROWDED: &str = r#"
         exact "/bye" => redirect(308, "/hello")
     }
     host _ { "/any" => cluster(rr, ["http://10.0.0.1:1", "http://b:2".weight(2)]) }
+    on "internal" with [auth(limit)] {
+        require auth;
+        "/metrics" => users with [limit],
+        host "one.example.com" with [log] { POST "/{id: int}" => shadow }
+    }
+    expect on "internal" GET "/metrics" => users;
     expect GET "https://one.example.com/v1/files/x" => 200;
     expect POST "/both" => users;
 "#;
@@ -180,6 +186,10 @@ fn nonsense_is_survived() {
         "[[[]]]",
         "host",
         "host {",
+        "on",
+        "on {",
+        "on \"a\" on \"b\"",
+        "expect on",
         "with",
         "with [",
         "expect GET",
@@ -235,6 +245,7 @@ fn soup() -> impl Strategy<Value = String> {
             "backend",
             "with",
             "host",
+            "on",
             "expect",
             "exact",
             "GET",

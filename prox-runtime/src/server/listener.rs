@@ -23,13 +23,11 @@ const VARIABLE: &str = "_LISTEN";
 /// for the listeners of this name alone; several listeners may share a name.
 ///
 /// ```no_run
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// # fn doc(gateway: prox::Gateway) -> prox::Result {
 /// use prox::{Listener, Server};
 ///
-/// # fn main() -> prox::Result {
-/// let gateway = prox::gateway! {
-///     on "internal" { "/metrics" => "http://127.0.0.1:9100" }
-///     "/" => "http://10.0.0.1:8080",
-/// };
+/// // In the gateway: on "internal" { "/metrics" => "http://127.0.0.1:9100" }
 /// Server::new(gateway)
 ///     .listener(Listener::new("public")) // `PUBLIC_LISTEN`, else `HOST` and `PORT`
 ///     .listener(Listener::new("internal").bind("127.0.0.1:9000"))
@@ -117,7 +115,7 @@ impl Listener {
         self
     }
 
-    /// Speaks clear text, also where the server has [`tls`](crate::Server::tls).
+    /// Speaks clear text, also where the server speaks TLS.
     pub fn clear_text(mut self) -> Self {
         self.speaks = Speaks::ClearText;
         self

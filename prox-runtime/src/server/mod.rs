@@ -228,10 +228,9 @@ impl<G: Dispatch> Server<G> {
     /// Everything that comes in clear text is sent to `https` by the same process so:
     ///
     /// ```no_run
-    /// # #[cfg(feature = "tls")]
-    /// # fn doc() -> prox::Result {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-    /// # let gateway: prox::Result<prox::Gateway> = Err(prox::Error::config("only an example"));
+    /// # #[cfg(feature = "tls")]
+    /// # fn doc(gateway: prox::Gateway) -> prox::Result {
     /// use prox::{Listener, Server, Tls};
     ///
     /// // In the gateway: on "http" { "/" => redirect(308, "https://{host}{path}{query}") }
