@@ -131,7 +131,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "backend `users`: `x y` is no name of a header"
+            "backend `users`: `x y` is not a header name"
         );
     }
 }
