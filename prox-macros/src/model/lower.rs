@@ -74,13 +74,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     };
     let outer = lowering.layers(gateway.layers);
     let every: Vec<usize> = outer.iter().map(|used| used.layer).collect();
-    let mut hosts = vec![Host {
-        on: None,
-        label: String::from("_"),
-        names: Vec::new(),
-        plain: "7",
-        hole: false,
-    }];
+    let mut hosts = vec![Host::every_other(None)];
     let outside = Surroundings {
         host: 0,
         scope: Scope::Root,
@@ -93,30 +87,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     }
     let mut ons = Vec::new();
     for (number, on) in gateway.ons.into_iter().enumerate() {
-        let root = hosts.len();
-        hosts.push(Host {
-            on: Some(number),
-            label: String::from("_"),
-            names: Vec::new(),
-            plain: "7",
-            hole: false,
-        });
-        let mut layers = outer.clone();
-        layers.extend(lowering.layers(on.layers));
-        let inside = Surroundings {
-            host: root,
-            scope: Scope::Root,
-            layers,
-            required: gateway.required || on.required,
-        };
-        lowering.entries(on.entries, &inside);
-        for block in on.hosts {
-            lowering.block(block, &inside, Some(number), &mut hosts);
-        }
-        ons.push(On {
-            name: on.name,
-            root,
-        });
+        ons.push(lowering.on(on, &outside, number, &mut hosts));
     }
     let mut routes = lowering.routes;
     add_head(&mut routes);
@@ -183,6 +154,34 @@ enum Scope {
 }
 
 impl Lowering<'_> {
+    /// The routes of a listener, which has this number.
+    fn on(
+        &mut self,
+        on: ast::On,
+        around: &Surroundings,
+        number: usize,
+        hosts: &mut Vec<Host>,
+    ) -> On {
+        let root = hosts.len();
+        hosts.push(Host::every_other(Some(number)));
+        let mut layers = around.layers.clone();
+        layers.extend(self.layers(on.layers));
+        let inside = Surroundings {
+            host: root,
+            scope: Scope::Root,
+            layers,
+            required: around.required || on.required,
+        };
+        self.entries(on.entries, &inside);
+        for block in on.hosts {
+            self.block(block, &inside, Some(number), hosts);
+        }
+        On {
+            name: on.name,
+            root,
+        }
+    }
+
     /// The routes of a host, at the top level or in the block of a listener.
     fn block(
         &mut self,

@@ -196,6 +196,19 @@ pub(crate) struct Host {
     pub(crate) hole: bool,
 }
 
+impl Host {
+    /// Every host that no other of the listener, or of those for every listener, names.
+    fn every_other(on: Option<usize>) -> Self {
+        Self {
+            on,
+            label: String::from("_"),
+            names: Vec::new(),
+            plain: "7",
+            hole: false,
+        }
+    }
+}
+
 /// A route with all that its scopes add to it.
 pub(crate) struct Route {
     /// The warnings that are allowed on it.

@@ -91,6 +91,7 @@ fn within_a_listener_conflicts_are_exact() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_mistake_is_one_error_with_what_to_write() {
     for (source, wanted, help) in [
         (
