@@ -140,7 +140,7 @@ async fn an_upstream_may_break_the_rules_that_an_option_names_and_no_others() {
             let option = format!("/{}", case.option);
             for (target, violation) in [
                 ("/strict", Some(case.strict)),
-                (option.as_str(), case.loose),
+                (option.as_str(), case.allowed),
             ] {
                 origin.once([Reply::new().write(case.bytes)]);
                 let mut client = HyperClient::speaking(speaks, gateway.address()).await;

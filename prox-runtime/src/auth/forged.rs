@@ -57,7 +57,8 @@ fn timed(text: &str, now: i64) -> String {
     for piece in pieces {
         let (offset, rest) = piece.split_once('}').expect("an end");
         let offset: i64 = offset.parse().expect("a number of seconds");
-        out += &format!("{}{rest}", now + offset);
+        out.push_str(&(now + offset).to_string());
+        out.push_str(rest);
     }
     out
 }

@@ -148,7 +148,7 @@ impl Remote {
             async move {
                 cluster.core().start();
                 proxy::warm(&cluster);
-                pending().await
+                pending::<()>().await;
             }
         });
     }

@@ -46,7 +46,6 @@ pub(crate) use self::{
     mirror::Mirror,
     queue::Permit,
     retry::{Attempt, Failed, Reason, RetryAfter, Verdict},
-    rng::Rng,
     sent_host::SentHost,
 };
 pub use self::{
@@ -80,6 +79,8 @@ pub use self::{
 
 #[cfg(feature = "testing")]
 pub(crate) use self::balance::testing;
+#[cfg(feature = "jwt")]
+pub(crate) use self::rng::Rng;
 use crate::forward::{pattern, rewrite::Template};
 
 /// A handle on a backend: its endpoints and their pools are shared by all handles, the policy is this handle's own.

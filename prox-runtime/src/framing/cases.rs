@@ -379,7 +379,7 @@ pub(crate) struct Loose {
     /// The option that is for it: `allow_equal_lengths`, `allow_folded_fields` or `allow_bare_line_feeds`.
     pub(crate) option: &'static str,
     /// The violation with the option; none if it passes.
-    pub(crate) loose: Option<&'static str>,
+    pub(crate) allowed: Option<&'static str>,
 }
 
 const fn passes(
@@ -393,7 +393,7 @@ const fn passes(
         bytes,
         strict,
         option,
-        loose: None,
+        allowed: None,
     }
 }
 
@@ -402,7 +402,7 @@ const fn never(
     about: &'static str,
     option: &'static str,
     strict: &'static str,
-    loose: &'static str,
+    allowed: &'static str,
     bytes: &'static [u8],
 ) -> Loose {
     Loose {
@@ -410,7 +410,7 @@ const fn never(
         bytes,
         strict,
         option,
-        loose: Some(loose),
+        allowed: Some(allowed),
     }
 }
 

@@ -379,7 +379,7 @@ fn each_option_lets_its_own_violations_pass_and_nothing_that_has_two_meanings() 
             let about = format!("{} in pieces of {size}", case.about);
             let strict = loose(case.bytes, Leniency::default(), size);
             assert_eq!(strict, Err(case.strict.to_owned()), "{about}");
-            let wanted = match case.loose {
+            let wanted = match case.allowed {
                 None => Ok(true),
                 Some(violation) => Err(violation.to_owned()),
             };

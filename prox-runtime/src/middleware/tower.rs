@@ -96,9 +96,9 @@ where
 ///     Ok::<_, Infallible>(Response::new(Body::from("from tower")))
 /// }));
 /// ```
-pub fn service<M, S: IntoService<M>>(service: S) -> ServiceHandler
+pub fn service<M, S>(service: S) -> ServiceHandler
 where
-    S: Send + Sync,
+    S: IntoService<M> + Send + Sync,
     S::Runs: Send,
 {
     service.into_service()

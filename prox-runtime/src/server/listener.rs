@@ -85,6 +85,10 @@ impl Listener {
     /// every address, `"localhost:9000"`, `"unix:/run/prox.sock"`, or a [`SocketAddr`](std::net::SocketAddr).
     ///
     /// A later call replaces it. What is not a place to listen on is an error when the server starts.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a text, or an address, is written as it is"
+    )]
     pub fn bind(mut self, place: impl ToString) -> Self {
         self.at = At::Text(place.to_string());
         self
@@ -335,7 +339,7 @@ pub(super) fn together(lines: &[Line], names: &[&str]) -> Result {
                 _ => false,
             });
         if let (Some(other), Where::Place(place, by)) = (same, &line.at) {
-            let named = |line: &Line| match &line.options.listener {
+            let shown = |line: &Line| match &line.options.listener {
                 Some(name) => format!("`{name}`"),
                 None => String::from("the one without a name"),
             };
@@ -347,8 +351,8 @@ pub(super) fn together(lines: &[Line], names: &[&str]) -> Result {
             };
             problems.push(format!(
                 "two listeners, {} and {}, listen on {place}: {help}",
-                named(other),
-                named(line)
+                shown(other),
+                shown(line)
             ));
         }
     }

@@ -520,11 +520,11 @@ impl<G: Dispatch> Server<G> {
             said(problems.into_iter().filter_map(Result::err).collect()),
         ) {
             (Ok(lines), Ok(())) => {
-                let names = self
+                let wanted = self
                     .gateway
                     .as_ref()
                     .map_or(Vec::new(), Dispatch::listeners);
-                listener::together(&lines, &names).map(|()| lines)
+                listener::together(&lines, &wanted).map(|()| lines)
             }
             (Err(error), Ok(())) | (Ok(_), Err(error)) => Err(error),
             (Err(one), Err(other)) => said(vec![one, other]).map(|()| Vec::new()),

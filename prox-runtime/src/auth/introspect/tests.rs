@@ -115,6 +115,7 @@ async fn the_question_is_that_of_the_rfc() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn an_answer_is_judged_as_the_table_says() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -351,8 +352,8 @@ async fn made_up_tokens_do_not_push_active_ones_out() {
 
 #[test]
 fn what_cannot_be_is_a_problem() {
-    let problems = |auth: Introspect| auth.into_layer().about().problems().len();
     fn authenticates<L: Declares<Role = role::Authenticates>>(_: &L) {}
+    let problems = |auth: Introspect| auth.into_layer().about().problems().len();
     let auth = || Issuer::default().auth();
     authenticates(&auth().audience("shop"));
     let about = auth().audience("shop").into_layer().about();

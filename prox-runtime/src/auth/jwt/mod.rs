@@ -48,7 +48,7 @@ use crate::{
 ///
 /// | builder | keys |
 /// |---|---|
-/// | [`issuer`](Self::issuer) | those that an issuer says are its own (OpenID Connect Discovery, RFC 8414), fetched again and again |
+/// | [`issuer`](Self::issuer) | those that an issuer says are its own (`OpenID` Connect Discovery, RFC 8414), fetched again and again |
 /// | [`jwks`](Self::jwks) | those of a set at a URL, fetched again and again |
 /// | [`jwks_file`](Self::jwks_file) | those of a set (RFC 7517), read again every 10 s |
 /// | [`pem`](Self::pem) | one public key: RSA of 2048 bits or more, P-256, P-384, Ed25519 |

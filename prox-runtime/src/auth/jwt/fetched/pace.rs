@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(pace.unknown(now), Unknown::Fetch);
         pace.came(now, None, &Rng::seeded(1));
         assert_eq!(pace.unknown(now), Unknown::Absent);
-        now += QUIET - SECOND;
+        now += QUIET.saturating_sub(SECOND);
         assert_eq!(pace.unknown(now), Unknown::Absent);
         now += SECOND;
         assert_eq!(pace.unknown(now), Unknown::Fetch);

@@ -39,7 +39,7 @@ fn token(issuer: &Issuer) -> String {
 /// 200, or the status of the refusal with its `Retry-After`.
 async fn judge(auth: &Jwt, token: &str) -> (u16, Option<u64>) {
     let mut req = Request::new(Body::empty());
-    let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+    let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is a value");
     req.headers_mut().insert(header::AUTHORIZATION, value);
     let (mut parts, _) = req.into_parts();
     match auth.authenticate(&mut parts).await {
@@ -52,7 +52,7 @@ async fn judge(auth: &Jwt, token: &str) -> (u16, Option<u64>) {
                 .headers()
                 .get(header::RETRY_AFTER)
                 .filter(|_| unavailable);
-            let after = after.map(|after| after.to_str().unwrap().parse().unwrap());
+            let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
             (response.status().as_u16(), after)
         }
     }
@@ -335,7 +335,7 @@ async fn a_broken_answer_changes_nothing() {
                     "/jwks.json",
                     r#"{"keys":[{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"}]}"#
                         .into(),
-                ))
+                ));
             }
         }),
         Box::new({
@@ -415,7 +415,7 @@ async fn a_fetch_goes_on_when_the_client_leaves_that_has_begun_it() {
 #[test]
 fn a_fetch_whose_runtime_has_ended_is_made_again() {
     let issuer = Issuer::new(URL);
-    issuer.slow(Duration::from_secs(3600));
+    issuer.slow(Duration::from_hours(1));
     let auth = jwt(&issuer);
     let good = token(&issuer);
     let run = || {

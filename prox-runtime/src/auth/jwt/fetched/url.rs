@@ -49,7 +49,7 @@ impl Url {
         })
     }
 
-    /// The same, for an issuer, which has no query (OpenID Connect Discovery, 3).
+    /// The same, for an issuer, which has no query (`OpenID` Connect Discovery, 3).
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Url {
         format!("{scheme}://{authority}")
     }
 
-    /// Where an issuer says what it has, in the order in which it is asked: OpenID Connect Discovery, 4, puts the name behind the path, and
+    /// Where an issuer says what it has, in the order in which it is asked: `OpenID` Connect Discovery, 4, puts the name behind the path, and
     /// RFC 8414, 3, before it.
     pub(super) fn documents(&self) -> [String; 2] {
         let origin = self.origin();
