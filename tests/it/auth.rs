@@ -275,7 +275,13 @@ async fn who_is_not_known_is_told_how_to_be() {
 }
 
 /// The layer without its type.
-fn erased<M>(layer: impl IntoLayer<M>) -> Layer {
+fn erased<M, L>(layer: L) -> Layer
+where
+    L: IntoLayer<M>,
+    L::Shared: Send + Sync,
+    L::Service: Send + Sync,
+    L::Runs: Send,
+{
     layer.into_layer()
 }
 

@@ -374,7 +374,7 @@ async fn all_listeners_drain_together() {
     let held = gate.clone();
     let reached = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&reached);
-    let hold = move |_: Request| {
+    let answer_late = move |_: Request| {
         let (seen, held) = (Arc::clone(&seen), held.clone());
         async move {
             seen.fetch_add(1, Ordering::Relaxed);
@@ -383,7 +383,7 @@ async fn all_listeners_drain_together() {
         }
     };
     let gateway = prox::gateway! {
-        "/held" => handler(hold),
+        "/held" => handler(answer_late),
         "/" => respond(200, "ok"),
     };
     let ((one, first), (two, second)) = (socket().await, socket().await);
