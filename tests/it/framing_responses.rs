@@ -1,6 +1,6 @@
 //! Responses that could be understood in more than one way: what the client gets instead, and what becomes of the connection.
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use prox_tests::{
     client::{Answer, HyperClient, Speaks, text},
     gateway::Served,
@@ -155,7 +155,7 @@ async fn an_upstream_may_break_the_rules_that_an_option_names_and_no_others() {
                     Ok(answer) => {
                         let (head, body) = answer.into_parts();
                         let body = within("a body", body.collect()).await;
-                        let body = body.map(|body| body.to_bytes());
+                        let body = body.map(Collected::to_bytes);
                         let lengths = head.headers.get_all("content-length").iter().count();
                         let folded = head.headers.get("folded");
                         let one_line = folded.is_none_or(|value| {
