@@ -100,8 +100,12 @@ impl Body {
         Self::boxed(Followed { body: self, follow })
     }
 
-    /// Ties the end of an exchange to the end of this body.
+    /// Ties the end of an exchange to the end of this body, and tells its tally of each frame.
     pub(crate) fn ends(mut self, exchange: Exchange) -> Self {
+        if self.exchange.is_some() {
+            // A gateway in another one.
+            self = Self::boxed(self);
+        }
         self.exchange = Some(exchange);
         self
     }
@@ -245,20 +249,46 @@ where
     }
 }
 
+#[cfg(feature = "http2")]
 impl Body {
     /// The next frame; one that panics fails.
     pub(crate) fn poll_caught(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Kind::Boxed(body, place) = &mut self.kind else {
-            return Pin::new(self).poll_frame(cx);
+        self.kind.poll_caught(cx)
+    }
+}
+
+impl Kind {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Self::Boxed(body, place) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_err(|error| error.at(*place))
+            }
+            Self::Failed(_) => match std::mem::take(self) {
+                Self::Failed(error) => Poll::Ready(Some(Err(error))),
+                _ => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Self::Boxed(body, place) = self else {
+            return self.poll(cx);
         };
         if let Some(frame) = caught(|| Pin::new(body).poll_frame(cx)) {
             return frame.map_err(|error| error.at(*place));
         }
         // What is left of it may panic once more while it is dropped.
-        let left = std::mem::take(&mut self.kind);
+        let left = std::mem::take(self);
         let _ = caught(|| drop(left));
         Poll::Ready(Some(Err(Error::failure(Failure::Panicked))))
     }
@@ -272,31 +302,21 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.exchange.is_some() && matches!(self.kind, Kind::Boxed(..)) {
-            let frame = ready!(self.poll_caught(cx));
-            // The server drops what it has not written yet when a body fails, so let it write that first.
-            if let Some(Err(error)) = frame {
-                self.kind = Kind::Failed(error);
+        let Self { kind, exchange } = &mut *self;
+        let Some(exchange) = exchange else {
+            return kind.poll(cx);
+        };
+        let is_boxed = matches!(kind, Kind::Boxed(..));
+        let frame = ready!(kind.poll_caught(cx));
+        exchange.tally().sends(frame.as_ref());
+        // The server drops what it has not written yet when a body fails, so let it write that first.
+        match frame {
+            Some(Err(error)) if is_boxed => {
+                *kind = Kind::Failed(error);
                 cx.waker().wake_by_ref();
-                return Poll::Pending;
+                Poll::Pending
             }
-            return Poll::Ready(frame);
-        }
-        match &mut self.kind {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.kind = Kind::Empty;
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-            }
-            Kind::Boxed(body, place) => {
-                let frame = Pin::new(body).poll_frame(cx);
-                frame.map_err(|error| error.at(*place))
-            }
-            Kind::Failed(_) => match std::mem::take(&mut self.kind) {
-                Kind::Failed(error) => Poll::Ready(Some(Err(error))),
-                _ => Poll::Ready(None),
-            },
+            frame => Poll::Ready(frame),
         }
     }
 

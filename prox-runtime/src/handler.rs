@@ -10,7 +10,9 @@ use http::{HeaderValue, StatusCode, header};
 use crate::{
     body::Body,
     error::{BoxError, Error, Failure, Place},
+    metrics::{Measured, Requests},
     respond,
+    watch::Tally,
 };
 
 /// A request on its way through the gateway.
@@ -321,6 +323,7 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
         &self,
         req: &mut Request,
         client: &Arc<crate::client::Client>,
+        tally: &Tally,
     ) -> impl Future<Output = Response> + Send;
 
     /// Answers a request that must not pass.
@@ -329,7 +332,26 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
         req: Request,
         failure: Failure,
         client: &Arc<crate::client::Client>,
+        tally: &Tally,
     ) -> impl Future<Output = Response> + Send;
+
+    /// Where the requests are counted.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn requests(&self) -> Option<Arc<Requests>> {
+        None
+    }
+
+    /// Is told of what counts beside the requests.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn attach(&self, source: &Arc<dyn Measured>) {
+        let _ = source;
+    }
 
     /// Begins what goes on beside the requests, such as health checks; each worker says so once, on its runtime.
     fn start(&self) {}

@@ -24,6 +24,7 @@ mod gateway;
 mod handler;
 mod identity;
 mod limits;
+mod metrics;
 pub mod middleware;
 mod network;
 mod observe;
@@ -74,19 +75,20 @@ pub use crate::{
     error::{BoxError, Error, Failure, Origin, Result},
     gateway::{
         Assembly, Describe, Description, Embed, Embedded, Gateway, GatewayFuture, HashKey,
-        IntoBackend, IntoGateway, IntoTarget, Readiness, Redirect, Respond, Split, Target, explain,
-        hash, readiness, redirect, respond, run,
+        IntoBackend, IntoGateway, IntoTarget, Metrics, Readiness, Redirect, Respond, Split, Target,
+        explain, hash, metrics, readiness, redirect, respond, run,
     },
     handler::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
     },
     identity::{Claim, Principal},
     middleware::{Middleware, Next, service},
-    observe::{Hop, Refusal, Refused, Trace},
+    observe::{Refusal, Refused},
     pool::PoolOptions,
     route::*,
     secret::Secret,
     server::{Connections, Listener, Server},
     tls::ClientCert,
     vars::Env,
+    watch::Tally,
 };

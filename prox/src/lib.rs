@@ -18,7 +18,7 @@ pub use prox_runtime::{
     Listener, Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
     RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat,
-    Secret, Server, SlowStart, Sticky, Variables, cli, cli_with, key_of, run,
+    Secret, Server, SlowStart, Sticky, Tally, Variables, cli, cli_with, key_of, metrics, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.
@@ -67,6 +67,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/endings.md")]
     pub mod endings {}
+
+    #[doc = include_str!("../docs/metrics.md")]
+    pub mod metrics {}
 
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}

@@ -21,6 +21,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync"]),
+    ("metrics", &["error", "sync"]),
     ("vars", &[]),
     (
         "tls",
@@ -28,30 +29,35 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ),
     ("client", &["network", "tls"]),
     ("tunnel", &["stream", "sync", "time"]),
-    ("watch", &["error", "sync"]),
+    (
+        "watch",
+        &["error", "identity", "metrics", "observe", "sync"],
+    ),
     ("body", &["error", "observe", "watch"]),
     ("replay", &["body", "error"]),
     ("respond", &["body", "error"]),
     ("forward", &["client", "coding", "error"]),
     ("framing", &[]),
     ("frames", &["sync"]),
-    ("observe", &["error", "identity", "sync"]),
+    ("observe", &["error", "sync"]),
     ("connect", &["error", "stream", "sync", "tls"]),
     (
         "handler",
-        &["body", "client", "error", "observe", "respond"],
+        &[
+            "body", "client", "error", "metrics", "observe", "respond", "watch",
+        ],
     ),
     (
         "route",
         &[
-            "client", "error", "forward", "handler", "identity", "network",
+            "client", "error", "forward", "handler", "identity", "network", "watch",
         ],
     ),
     (
         "middleware",
         &[
             "body", "civil", "client", "error", "handler", "identity", "limits", "network",
-            "observe", "respond", "route", "sync", "time", "tunnel",
+            "observe", "respond", "route", "sync", "time", "tunnel", "watch",
         ],
     ),
     (
@@ -78,6 +84,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "sync",
             "time",
             "tls",
+            "watch",
         ],
     ),
     // Of `handler` no more than the name of a request's type.
@@ -91,21 +98,22 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
-            "client", "connect", "error", "forward", "pool", "stream", "sync", "time", "tls",
+            "client", "connect", "error", "forward", "metrics", "pool", "stream", "sync", "time",
+            "tls",
         ],
     ),
     (
         "proxy",
         &[
             "body", "client", "cluster", "connect", "error", "forward", "handler", "observe",
-            "pool", "replay", "respond", "route", "stream", "sync", "time", "tunnel",
+            "pool", "replay", "respond", "route", "stream", "sync", "time", "tunnel", "watch",
         ],
     ),
     (
         "server",
         &[
-            "body", "client", "error", "forward", "frames", "framing", "handler", "observe",
-            "respond", "stream", "sync", "time", "tls", "tunnel", "vars", "watch",
+            "body", "client", "error", "forward", "frames", "framing", "handler", "metrics",
+            "observe", "respond", "stream", "sync", "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
     ("env", &["error", "route", "vars"]),
@@ -121,6 +129,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "forward",
             "framing",
             "handler",
+            "metrics",
             "middleware",
             "observe",
             "proxy",
@@ -132,6 +141,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "time",
             "tunnel",
             "vars",
+            "watch",
         ],
     ),
     ("cli", &["auth", "error", "gateway", "route", "server"]),

@@ -65,6 +65,7 @@ mod layers;
 mod limits;
 mod listeners;
 mod methods;
+mod metrics;
 mod mirroring;
 mod options;
 mod pairing;

@@ -9,8 +9,8 @@ use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
     middleware::{About, Declares, IntoLayer, Layer, Middleware, Next, Role, role},
-    observe::Trace,
     respond,
+    watch::Tally,
 };
 
 /// Finds out who the caller is. It stands in `with [..]` as it is.
@@ -194,8 +194,8 @@ async fn run<A: Authenticate>(auth: &A, req: Request, next: Next, optional: bool
     let denied = match auth.authenticate(&mut parts).await {
         Verdict::Admitted(principal) => {
             let extensions = &mut parts.extensions;
-            if let Some(trace) = extensions.get::<Trace>() {
-                trace.update(|hop| hop.caller = Some(principal.clone()));
+            if let Some(tally) = extensions.get::<Tally>() {
+                tally.is_of(&principal);
             }
             let cookies = auth.adds_cookies().then(|| extensions.remove::<Cookies>());
             extensions.insert(principal);

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     error::Error,
     forward::rewrite::Template,
+    metrics::Tries,
     pool::{self, HeadLimits, PoolOptions},
     tls::{self, Connector, UpstreamTls},
 };
@@ -422,6 +423,7 @@ impl ClusterBuilder {
                 connect_timeout: self.connect_timeout,
                 required: self.required,
                 warm,
+                tries: Tries::default(),
             }),
             policy: self.policy,
         })

@@ -28,7 +28,7 @@ use super::{
     rng::Rng,
     view::{Replaced, View, Views},
 };
-use crate::{client::Client, error::Failure};
+use crate::{client::Client, error::Failure, metrics::Tries};
 
 /// What all the handles of a cluster share.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub(crate) struct Core {
     pub(super) required: bool,
     /// How many connections to each endpoint are opened before it gets requests.
     pub(super) warm: usize,
+    pub(super) tries: Tries,
 }
 
 /// Who gets a try.
@@ -254,11 +255,20 @@ impl Core {
         })
     }
 
+    /// A try has ended with this status, or with this failure, so long after it was sent.
+    pub(super) fn tried(
+        &self,
+        upstream: &Upstream,
+        status: u16,
+        failure: Option<Failure>,
+        took: Duration,
+    ) {
+        self.tries.count(&upstream.tries, status, failure, took);
+    }
+
     /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it, and it is not silent.
-    pub(super) fn answered(&self, upstream: &Upstream, sent: Instant, probe: bool) {
-        // A clock is not read for nothing.
+    pub(super) fn answered(&self, upstream: &Upstream, sent: Instant, probe: bool, now: Instant) {
         if self.is_watched(upstream) {
-            let now = Instant::now();
             let after = now.saturating_duration_since(sent);
             upstream.load.answered(after, now);
             if let Some(passive) = &upstream.state.passive
@@ -529,6 +539,11 @@ impl Core {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, for who keeps it.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.blueprint.backend
     }
 
     pub(super) fn counts(&self) -> &Counts {

@@ -21,6 +21,7 @@ use super::{
     state::State,
 };
 use crate::{
+    metrics::EndpointTries,
     pool::{Pool, PoolOptions},
     tls::{self, Connector},
 };
@@ -417,6 +418,9 @@ pub(crate) struct Upstream {
     connector: Option<Arc<Connector>>,
     /// What stands for it in the cookie of a client that sticks to it.
     cookie: Option<u64>,
+    /// The text of its URL.
+    label: Arc<str>,
+    pub(super) tries: EndpointTries,
 }
 
 /// What all endpoints of a cluster are made with.
@@ -487,6 +491,8 @@ impl Blueprint {
                 .filter(|_| endpoint.is_secure())
                 .cloned(),
             cookie: self.affinity.as_ref().map(cookie),
+            label: endpoint.to_string().into(),
+            tries: EndpointTries::default(),
             endpoint,
         }
     }
@@ -496,6 +502,11 @@ impl Upstream {
     /// Its number in the cluster, which it keeps for as long as it is there.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// The text of its URL, for who keeps it.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.label
     }
 
     /// Where a request gets its place; `None` without a limit.

@@ -18,7 +18,10 @@ use super::{
     queue::Refused,
     retry,
 };
-use crate::pool::OverLimit;
+use crate::{
+    metrics::{Family, Kind, Samples},
+    pool::OverLimit,
+};
 
 macro_rules! counts {
     ($($(#[$doc:meta])+ $name:ident)*) => {
@@ -39,7 +42,23 @@ macro_rules! counts {
             pub(super) fn read(&self) -> Counters {
                 Counters { $($name: self.$name.0.load(Ordering::Relaxed),)* }
             }
+
+            /// Adds each of them.
+            pub(super) fn write(&self, backend: &str, samples: &mut Samples) {
+                let counts = [$(self.$name.0.load(Ordering::Relaxed),)*];
+                for (family, count) in FAMILIES.iter().zip(counts) {
+                    samples.add(family, &[("backend", backend)], count);
+                }
+            }
         }
+
+        /// The metrics of the counts.
+        static FAMILIES: &[Family] = &[$(Family {
+            name: concat!("prox_backend_", stringify!($name), "_total"),
+            kind: Kind::Counter,
+            labels: &["backend"],
+            help: concat!("The counter `", stringify!($name), "` of a backend."),
+        },)*];
     };
 }
 

@@ -178,6 +178,21 @@ impl Lease {
     ///
     /// The endpoint goes on counting the request until the lease is dropped.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
+        let had_head = self.answered.take().is_some();
+        if !had_head && !self.settled {
+            let (status, failure) = match outcome {
+                Outcome::Status(status) => (status.as_u16(), None),
+                Outcome::Failed(failure) => (0, Some(failure)),
+                Outcome::Left => (0, Some(Failure::ClientGone)),
+            };
+            let took = self.began.elapsed();
+            self.core.tried(self.upstream(), status, failure, took);
+        }
+        self.close(outcome);
+    }
+
+    /// The same for a try that is counted.
+    fn close(&mut self, outcome: Outcome) {
         self.answered = None;
         if std::mem::replace(&mut self.settled, true) {
             return;
@@ -248,16 +263,20 @@ impl Lease {
     /// since until then it may [break off](Self::broke_off).
     pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant) {
         self.waits_no_more();
+        let now = Instant::now();
+        let took = now.saturating_duration_since(sent);
+        self.core
+            .tried(self.upstream(), status.as_u16(), None, took);
         let outcome = Outcome::Status(status);
         if outcome.verdict() == health::Outcome::Bad {
-            return self.settle(outcome);
+            return self.close(outcome);
         }
         let is_probe = self.probe && !self.settled;
-        self.core.answered(self.upstream(), sent, is_probe);
+        self.core.answered(self.upstream(), sent, is_probe, now);
         if let Some(ticket) = self.ticket.take_if(|ticket| ticket.is_probe()) {
             self.core.passed(ticket);
         }
-        let since = self.probe.then(Instant::now);
+        let since = self.probe.then_some(now);
         self.answered = Some(Answered { status, since });
     }
 
@@ -285,7 +304,7 @@ impl Lease {
     /// The response has ended, or can no longer break off: its status counts. A client that left before its end changes nothing.
     pub(crate) fn conclude(&mut self) {
         if let Some(Answered { status, .. }) = self.answered.take() {
-            self.settle(Outcome::Status(status));
+            self.close(Outcome::Status(status));
         }
     }
 

@@ -15,6 +15,7 @@ mod health;
 mod hedge;
 mod lease;
 mod list;
+mod measure;
 mod members;
 mod mirror;
 mod operate;

@@ -10,6 +10,7 @@ use std::{
 use super::{
     End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target, Who, Work,
     about::Abouts,
+    measures::Measures,
     readiness::Question,
     redirect,
     refusal::{Layers, Refuse},
@@ -287,13 +288,6 @@ impl Assembly {
         }
         let clusters = self.clusters.iter().chain(&self.inline);
         let question = Question::new(clusters, abouts.questions());
-        let targets = self.parts.iter().filter_map(|part| part.target.as_ref());
-        for target in targets {
-            if let Kind::Readiness(_, pending) = &target.0 {
-                // Nobody but this has it to set.
-                let _ = pending.set(question.clone());
-            }
-        }
         let is_same = |one: &Cluster, other: &Cluster| Arc::ptr_eq(one.core(), other.core());
         let mut inline: Vec<Cluster> = Vec::new();
         let written = self.clusters.iter().chain(&self.inline);
@@ -302,6 +296,21 @@ impl Assembly {
             if cluster.is_looked_after() && !known.any(|known| is_same(known, cluster)) {
                 inline.push(cluster.clone());
             }
+        }
+        let mut counted: Vec<Cluster> = Vec::new();
+        for cluster in self.clusters.iter().chain(&self.inline).chain(&inline) {
+            if !counted.iter().any(|known| is_same(known, cluster)) {
+                counted.push(cluster.clone());
+            }
+        }
+        let measures = Measures::new(self.routes, counted, question.clone());
+        for target in self.parts.iter().filter_map(|part| part.target.as_ref()) {
+            // Nobody but this has them to set.
+            let _ = match &target.0 {
+                Kind::Readiness(_, pending) => pending.set(question.clone()).is_ok(),
+                Kind::Metrics(_, awaited) => awaited.set(measures.clone()).is_ok(),
+                _ => true,
+            };
         }
         let entries = self
             .parts
@@ -335,6 +344,7 @@ impl Assembly {
             refusals,
             every: self.every,
             question,
+            measures,
         })))
     }
 }

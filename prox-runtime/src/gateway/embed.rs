@@ -171,11 +171,13 @@ where
         self.gateway.start();
         let (gateway, inner) = (self.gateway.clone(), Arc::clone(&self.inner));
         let (req, known) = inner.identify(req.map(Body::new));
-        answered(req, |mut req| async move {
+        let watch = self.gateway.watch();
+        answered(req, &watch, |mut req, tally| async move {
             let is_trusted = known.as_deref().is_some_and(|client| inner.trusts(client));
             let client = known.unwrap_or_else(|| Arc::new(Client::new(None)));
             let client = inner.placed(client);
-            server::dispatch(&gateway, &inner.options, &client, is_trusted, &mut req).await
+            let options = &inner.options;
+            server::dispatch(&gateway, options, &client, is_trusted, &mut req, &tally).await
         })
     }
 }

@@ -9,6 +9,7 @@ mod embed;
 mod explain;
 mod keys;
 mod location;
+mod measures;
 mod own;
 mod preflight;
 mod rates;
@@ -34,6 +35,7 @@ use std::{
 
 use http::{Method, StatusCode, uri::PathAndQuery};
 use http_body::Body as _;
+use tokio::time::Instant;
 
 use self::caught::Caught;
 pub use self::{
@@ -45,6 +47,7 @@ pub use self::{
     embed::{Embed, Embedded},
     explain::{Describe, Description, explain},
     keys::{HashKey, hash},
+    measures::{Metrics, metrics},
     own::{ChoosesEndpoints, NoPolicy, OwnPolicy},
     rates::{LetsRequestsThrough, Limit, OtherLimit, RateOfZero, Something, passes},
     readiness::{Readiness, readiness},
@@ -53,6 +56,7 @@ pub use self::{
     target::{IntoBackend, IntoTarget, Redirect, Respond, Target, redirect, respond},
 };
 use self::{
+    measures::Measures,
     readiness::Question,
     refusal::{Layers, Refusal, Refused},
     shared::server_variables,
@@ -68,9 +72,10 @@ use crate::{
     },
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
+    metrics::{Format, Measured, Requests},
     middleware::{Layer, Task, role},
     observe,
-    proxy::{self, Proxy},
+    proxy::{self, Around, Proxy},
     respond as responses,
     route::{
         Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, RouteInfo, Routes,
@@ -78,6 +83,7 @@ use crate::{
     },
     server::{Serve, Server},
     vars::Env,
+    watch::{Tally, Watch},
 };
 
 /// The most bytes that the target of a request may have: the path and the query.
@@ -111,6 +117,7 @@ struct Inner {
     /// The layers for every request, which are told of what the server refuses.
     every: Vec<Layer>,
     question: Question,
+    measures: Measures,
 }
 
 /// The work of a layer, which runs for as long as the gateway is there.
@@ -236,6 +243,24 @@ impl Gateway {
     /// Whether a route has to have a layer that says who may enter: `require auth`.
     pub(crate) fn requires_auth(&self) -> bool {
         self.0.entries.iter().any(|entry| entry.who.required)
+    }
+
+    /// The state of one request that a server of somebody else has.
+    fn watch(&self) -> Arc<Watch> {
+        Watch::new(Some(self.0.measures.meter()))
+    }
+
+    /// All metrics, in Prometheus' text format 0.0.4. [`metrics`](crate::metrics()) is a target that answers them.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: &prox::Gateway) {
+    /// let text = gateway.metrics();
+    /// assert!(text.contains("prox_ready 1"));
+    /// # }
+    /// ```
+    pub fn metrics(&self) -> String {
+        self.0.measures.collect().write(Format::Text)
     }
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
@@ -408,7 +433,13 @@ fn replace_path(req: &mut Request, mut path: String) -> Result<(), Failure> {
 }
 
 impl Gateway {
-    async fn answer(&self, req: &mut Request, client: &Arc<Client>, grpc: &AtomicBool) -> Response {
+    async fn answer(
+        &self,
+        req: &mut Request,
+        client: &Arc<Client>,
+        tally: &Tally,
+        grpc: &AtomicBool,
+    ) -> Response {
         let inner = &*self.0;
         let found = inner
             .admit(req, client)
@@ -416,20 +447,31 @@ impl Gateway {
             .and_then(|present| {
                 let index = inner.route(req, client)?;
                 let entry = inner.entries.get(index).ok_or(Failure::NoRoute)?;
+                tally.route(index);
                 Ok((present, index, &entry.end))
             });
         let (present, index, end) = match found {
             Ok(found) => found,
-            Err(refusal) => return inner.refuse(std::mem::take(req), refusal, client).await,
+            Err(refusal) => {
+                tally.began(Instant::now());
+                return inner.refuse(std::mem::take(req), refusal, client).await;
+            }
         };
         match end {
             End::Proxy(proxy) => {
                 // Without layers nobody but a rewrite asks how the route matched.
                 let matched = proxy.needs_match().then(|| inner.matched(req, index));
                 let matched = matched.flatten();
-                proxy.forward(req, present, client, matched.as_ref()).await
+                let around = Around {
+                    client,
+                    matched: matched.as_ref(),
+                    tally: Some(tally),
+                };
+                proxy.forward(req, present, around).await
             }
             End::Chain(chain) => {
+                tally.began(Instant::now());
+                tally.detail();
                 let matched = inner.matched(req, index);
                 if present.has_content_type() {
                     grpc.store(responses::is_grpc(req.headers()), Relaxed);
@@ -437,6 +479,7 @@ impl Gateway {
                 let mut req = std::mem::take(req);
                 let extensions = req.extensions_mut();
                 extensions.insert(Arc::clone(client));
+                extensions.insert(tally.clone());
                 if let Some(matched) = matched {
                     extensions.insert(matched);
                 }
@@ -447,15 +490,38 @@ impl Gateway {
 }
 
 impl Dispatch for Gateway {
-    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>) -> Response {
+    async fn dispatch(&self, req: &mut Request, client: &Arc<Client>, tally: &Tally) -> Response {
         let grpc = AtomicBool::new(false);
-        Caught::new(self.answer(req, client, &grpc), &grpc).await
+        Caught::new(self.answer(req, client, tally, &grpc), &grpc).await
     }
 
-    async fn refuse(&self, mut req: Request, failure: Failure, client: &Arc<Client>) -> Response {
+    async fn refuse(
+        &self,
+        mut req: Request,
+        failure: Failure,
+        client: &Arc<Client>,
+        tally: &Tally,
+    ) -> Response {
+        tally.began(Instant::now());
         // It is refused whatever its length says.
         let _ = self.0.admit(&mut req, client);
         self.0.refuse(req, failure.into(), client).await
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn requests(&self) -> Option<Arc<Requests>> {
+        Some(Arc::clone(self.0.measures.requests()))
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn attach(&self, source: &Arc<dyn Measured>) {
+        self.0.measures.attach(source);
     }
 
     fn start(&self) {

@@ -9,7 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
+use http_body::Body as _;
 
 use super::{Gateway, admit, upgrade::Joint};
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     error::BoxError,
     handler::{Dispatch, Request, Response},
     respond,
+    watch::{Tally, Watch},
 };
 
 /// A gateway as a service: mount it in an axum router, or put tower layers around it. The guide is
@@ -47,36 +49,60 @@ where
     fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
         self.start();
         let gateway = self.clone();
-        answered(req.map(Body::new), |mut req| async move {
+        let watch = self.watch();
+        answered(req.map(Body::new), &watch, |mut req, tally| async move {
             let client = req.extensions().get::<Arc<Client>>().cloned();
             let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-            gateway.dispatch(&mut req, &client).await
+            gateway.dispatch(&mut req, &client, &tally).await
         })
     }
 }
 
 /// Gives an answer the form that a server of somebody else's takes: a tunnel is joined, and `HEAD` has no body.
-pub(super) fn answered<F>(mut req: Request, answer: impl FnOnce(Request) -> F) -> GatewayFuture
+pub(super) fn answered<F>(
+    mut req: Request,
+    watch: &Arc<Watch>,
+    answer: impl FnOnce(Request, Tally) -> F,
+) -> GatewayFuture
 where
     F: Future<Output = Response> + Send + 'static,
 {
+    let mut exchange = watch.request(req.method(), req.version());
     let joint = Joint::of(&mut req);
-    let req = req.map(admit::body);
+    let watch = Arc::clone(watch);
+    let req = req.map(|body| counted(admit::body(body), watch));
     let head = *req.method() == Method::HEAD;
     let old = req.version() < Version::HTTP_2;
-    let answer = answer(req);
+    let answer = answer(req, exchange.tally().clone());
     GatewayFuture(Box::pin(async move {
         let mut response = answer.await;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            exchange.switched();
+        }
         joint.join(&mut response);
         if old {
             respond::keep_length(&mut response);
         }
-        if head {
-            response.map(|_| Body::empty())
-        } else {
-            response
-        }
+        exchange.tally().answered(&response, head);
+        response.map(|body| {
+            let body = if head { Body::empty() } else { body };
+            body.ends(exchange)
+        })
     }))
+}
+
+/// The body of a request, whose bytes are counted.
+fn counted(body: Body, watch: Arc<Watch>) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    body.followed(move |next, _| {
+        if let Some(Ok(frame)) = next
+            && let Some(data) = frame.data_ref()
+        {
+            watch.received(data.len());
+        }
+    })
 }
 
 /// The future of a [`Gateway`] as a service.

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Split, location::Location, readiness::Pending};
+use super::{Split, location::Location, measures::Awaited, readiness::Pending};
 use crate::{
     body::Body,
     cluster::{Cluster, ClusterBuilder, Endpoint, upstream},
@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Handler(BoxHandler, Vec<Cluster>, Vec<Location>),
     /// Says whether the gateway is ready, once it knows.
     Readiness(BoxHandler, Pending),
+    /// Tells the metrics of the gateway, once it is put together.
+    Metrics(BoxHandler, Awaited),
 }
 
 impl Target {
@@ -38,7 +40,9 @@ impl Target {
     pub(super) fn into_handler(self) -> BoxHandler {
         match self.0 {
             Kind::Proxy(proxy) => BoxHandler::new(proxy),
-            Kind::Handler(handler, ..) | Kind::Readiness(handler, _) => handler,
+            Kind::Handler(handler, ..)
+            | Kind::Readiness(handler, _)
+            | Kind::Metrics(handler, _) => handler,
         }
     }
 
@@ -47,7 +51,7 @@ impl Target {
         match &self.0 {
             Kind::Proxy(proxy) => std::slice::from_ref(proxy.cluster()),
             Kind::Handler(_, clusters, _) => clusters,
-            Kind::Readiness(..) => &[],
+            Kind::Readiness(..) | Kind::Metrics(..) => &[],
         }
     }
 
@@ -55,7 +59,7 @@ impl Target {
     pub(super) fn locations(&self) -> &[Location] {
         match &self.0 {
             Kind::Handler(.., locations) => locations,
-            Kind::Proxy(_) | Kind::Readiness(..) => &[],
+            Kind::Proxy(_) | Kind::Readiness(..) | Kind::Metrics(..) => &[],
         }
     }
 

@@ -14,17 +14,14 @@ use http::header;
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Asked, Proxy, again::head, caller, tunnel};
+use super::{Around, Asked, Proxy, again::head, caller, tunnel};
 use crate::{
     body::Body,
-    client::Client,
     cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge},
     error::Error,
     forward::headers::Present,
     handler::{Request, Response},
-    observe::Trace,
     replay::Replay,
-    route::Matched,
     sync::lock,
 };
 
@@ -63,10 +60,9 @@ pub(super) fn exchange<'a>(
     hedging: &'a Hedging,
     req: &'a mut Request,
     grpc: bool,
-    client: &'a Arc<Client>,
-    matched: Option<&'a Matched>,
+    around: Around<'a>,
 ) -> Exchange<'a> {
-    Box::pin(run(proxy, hedging, req, grpc, client, matched))
+    Box::pin(run(proxy, hedging, req, grpc, around))
 }
 
 type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
@@ -76,33 +72,25 @@ async fn run(
     hedging: &Hedging,
     req: &mut Request,
     grpc: bool,
-    client: &Arc<Client>,
-    matched: Option<&Matched>,
+    around: Around<'_>,
 ) -> Result<Response, Error> {
     let (core, started) = (proxy.cluster().core(), Instant::now());
     let present = Present::of(req.headers());
-    let caller = caller(core, req, client);
+    let caller = caller(core, req, around.client);
     let again = Replay::is_worthwhile(req.body().size_hint().exact())
         && tunnel::asked(req).is_none()
         && !caller.is_bound();
     let Some(due) = hedging.options.due(req.method(), again, started) else {
-        return proxy
-            .exchange(req, present, grpc, client, matched, None)
-            .await;
+        return proxy.exchange(req, present, grpc, around, None).await;
     };
     hedging.budget.deposit(started);
     let end = Asked::by(req, grpc, proxy.cluster().policy(), started).end;
-    let trace = req.extensions().get::<Trace>().cloned();
     let mut spare = head(req);
-    if let Some(trace) = &trace {
-        spare.extensions_mut().insert(trace.clone());
-    }
     spare.headers_mut().remove(header::EXPECT);
     let kept = keep(req.body_mut());
 
     let one = Race::new(started, None);
-    let mut first: Exchange<'_> =
-        Box::pin(proxy.exchange(req, present, grpc, client, matched, Some(&one)));
+    let mut first: Exchange<'_> = Box::pin(proxy.exchange(req, present, grpc, around, Some(&one)));
     if let Ok(answer) = timeout_at(due, first.as_mut()).await {
         return answer;
     }
@@ -121,14 +109,14 @@ async fn run(
     let present = Present::of(spare.headers());
     let two = Race::new(started, Some(index));
     let second: Exchange<'_> =
-        Box::pin(proxy.exchange(&mut spare, present, grpc, client, matched, Some(&two)));
+        Box::pin(proxy.exchange(&mut spare, present, grpc, around, Some(&two)));
     let (answer, was_second) = faster(first, second).await;
     if was_second {
         core.hedge_won();
     }
     let winner = if was_second { two.at() } else { one.at() };
-    if let (Some(trace), Some((_, endpoint))) = (trace, winner) {
-        trace.update(|hop| hop.endpoint = endpoint.to_string());
+    if let (Some(tally), Some((_, endpoint))) = (around.tally, winner) {
+        tally.is_at(core.label(), &endpoint.to_string().into());
     }
     answer
 }

@@ -10,7 +10,7 @@ use http::header;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Limited};
 
-use super::{Proxy, again::head, tunnel};
+use super::{Around, Proxy, again::head, tunnel};
 use crate::{
     body::Body,
     client::Client,
@@ -23,13 +23,7 @@ use crate::{
 };
 
 /// Takes the copy of a request for the first backend, if there is to be one.
-pub(super) fn tap(
-    mirror: &Arc<Mirror>,
-    first: &Cluster,
-    req: &mut Request,
-    client: &Arc<Client>,
-    matched: Option<&Matched>,
-) {
+pub(super) fn tap(mirror: &Arc<Mirror>, first: &Cluster, req: &mut Request, around: Around<'_>) {
     // A tunnel has two sides that talk to each other, and cannot have three.
     if !mirror.draws() || tunnel::asked(req).is_some() {
         return;
@@ -38,8 +32,8 @@ pub(super) fn tap(
         mirror: Arc::clone(mirror),
         core: Arc::clone(first.core()),
         head: head(req),
-        client: Arc::clone(client),
-        matched: matched.cloned(),
+        client: Arc::clone(around.client),
+        matched: around.matched.cloned(),
     };
     if req.body().is_end_stream() {
         return copy.leave(Body::empty());
@@ -90,9 +84,12 @@ fn shadow(
     Box::pin(async move {
         let proxy = Proxy::new(cluster);
         let present = Present::of(request.headers());
-        let response = proxy
-            .forward(&mut request, present, &client, matched.as_ref())
-            .await;
+        let around = Around {
+            client: &client,
+            matched: matched.as_ref(),
+            tally: None,
+        };
+        let response = proxy.forward(&mut request, present, around).await;
         let mut rest = Limited::new(response.into_body(), READ);
         while let Some(Ok(_)) = rest.frame().await {}
     })

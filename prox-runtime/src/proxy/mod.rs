@@ -42,15 +42,25 @@ use crate::{
         length, max_forwards, pattern,
     },
     handler::{Handler, Request, Response},
-    observe::Trace,
     pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
+    watch::Tally,
 };
 
 /// A cluster as the target of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy(Cluster);
+
+/// What is known of a request besides itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) client: &'a Arc<Client>,
+    /// How its route matched, where that matters.
+    pub(crate) matched: Option<&'a Matched>,
+    /// Takes down what becomes of it; nothing for a copy.
+    pub(crate) tally: Option<&'a Tally>,
+}
 
 /// What a request is sent on: a connection of its own, or a stream of a shared one.
 enum Carrier {
@@ -182,8 +192,7 @@ impl Proxy {
         &self,
         req: &mut Request,
         present: Present,
-        client: &Arc<Client>,
-        matched: Option<&Matched>,
+        around: Around<'_>,
     ) -> Response {
         let (options, trace) = (
             req.method() == Method::OPTIONS,
@@ -193,15 +202,12 @@ impl Proxy {
             return last_stop(options);
         }
         for mirror in &self.0.policy().mirrors {
-            mirror::tap(mirror, &self.0, req, client, matched);
+            mirror::tap(mirror, &self.0, req, around);
         }
         let grpc = present.has_content_type() && respond::is_grpc(req.headers());
         let answer = match &self.0.policy().hedge {
-            Some(hedging) => hedge::exchange(self, hedging, req, grpc, client, matched).await,
-            None => {
-                self.exchange(req, present, grpc, client, matched, None)
-                    .await
-            }
+            Some(hedging) => hedge::exchange(self, hedging, req, grpc, around).await,
+            None => self.exchange(req, present, grpc, around, None).await,
         };
         match answer {
             Ok(response) => response,
@@ -221,11 +227,18 @@ impl Proxy {
         req: &mut Request,
         present: Present,
         grpc: bool,
-        client: &Arc<Client>,
-        matched: Option<&Matched>,
+        around: Around<'_>,
         race: Option<&Race>,
     ) -> Result<Response, Error> {
+        let Around {
+            client,
+            matched,
+            tally,
+        } = around;
         let started = race.map_or_else(Instant::now, |race| race.started);
+        if let Some(tally) = tally {
+            tally.began(started);
+        }
         let policy = self.0.policy();
         let core = self.0.core();
         let avoid = race.and_then(|race| race.avoid);
@@ -239,7 +252,6 @@ impl Proxy {
             Box::pin(core.found(self.patience(end))).await;
             began = Instant::now();
         }
-        let trace = req.extensions_mut().remove::<Trace>();
         let caller = if core.tells_callers_apart() {
             caller(core, req, client)
         } else {
@@ -282,12 +294,8 @@ impl Proxy {
             if let Some(race) = race {
                 race.is_at(index, &lease.upstream().endpoint);
             }
-            if let Some(trace) = &trace {
-                trace.update(|hop| {
-                    self.0.name().clone_into(&mut hop.backend);
-                    hop.endpoint = lease.upstream().endpoint.to_string();
-                    hop.tries += 1;
-                });
+            if let Some(tally) = tally {
+                tally.tries_at(core.label(), lease.upstream().label());
             }
             if is_new {
                 let permit = place(core, lease.upstream(), end).await?;
@@ -333,8 +341,8 @@ impl Proxy {
                     continue;
                 }
             };
-            if let Some(trace) = &trace {
-                trace.update(|hop| hop.connect = started.elapsed());
+            if let Some(tally) = tally {
+                tally.connected(started);
             }
             self.address(req, lease.upstream(), &mut path, matched)?;
             let sent = if carrier.is_at_hand() && lease.upstream().queue().is_none() {
@@ -382,8 +390,8 @@ impl Proxy {
             attempt.body_again = spare.as_ref().is_some_and(Spare::is_whole);
             let error = match failed {
                 Ok(answer) => {
-                    if let Some(trace) = &trace {
-                        trace.update(|hop| hop.first_byte = Some(sent.elapsed()));
+                    if let Some(tally) = tally {
+                        tally.has_head(sent);
                     }
                     let status = answer.status();
                     lease.answered(status, sent);
@@ -396,7 +404,7 @@ impl Proxy {
                         let cookie = lease.cookie(&caller, client.scheme() == "https");
                         let endpoint = public.as_ref().map(|_| lease.upstream().endpoint.clone());
                         let mut response =
-                            self.pass(answer, upgrade.as_ref(), lease, asked, trace.as_ref())?;
+                            self.pass(answer, upgrade.as_ref(), lease, asked, tally)?;
                         if let (Some(public), Some(endpoint)) = (&public, &endpoint) {
                             public.apply(response.headers_mut(), policy, endpoint);
                         }
@@ -498,14 +506,14 @@ impl Proxy {
         upgrade: Option<&Upgrade>,
         lease: Lease,
         asked: Asked,
-        trace: Option<&Trace>,
+        tally: Option<&Tally>,
     ) -> Result<Response, Error> {
         match answer {
             Answer::Http1(response, connection) => {
                 self.respond(response, upgrade, connection, lease, asked.end)
             }
             Answer::Http2(head, download) => {
-                self.stream(head, upgrade, download, lease, asked, trace)
+                self.stream(head, upgrade, download, lease, asked, tally)
             }
         }
     }
@@ -664,7 +672,7 @@ impl Proxy {
         download: Download,
         lease: Lease,
         asked: Asked,
-        trace: Option<&Trace>,
+        tally: Option<&Tally>,
     ) -> Result<Response, Error> {
         if let Some(upgrade) = upgrade
             && download.is_switched()
@@ -676,8 +684,8 @@ impl Proxy {
         headers::response(&mut head.headers, head.status);
         let idle = self.0.policy().idle_timeout;
         let grpc = asked.grpc && respond::is_grpc(&head.headers);
-        let trace = trace.filter(|_| grpc).cloned();
-        let body = StreamedBody::new(download, lease, idle, asked.end, grpc, trace);
+        let tally = tally.filter(|_| grpc).cloned();
+        let body = StreamedBody::new(download, lease, idle, asked.end, grpc, tally);
         let body = match head.status {
             // These end with their head (RFC 9110, 6.4.1), even if the upstream ends its stream later.
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => body.without_content(),
@@ -818,6 +826,7 @@ fn too_late(end: Option<Instant>) -> Error {
 
 impl Handler for Proxy {
     async fn call(&self, mut req: Request) -> Response {
+        let tally = req.extensions_mut().remove::<Tally>();
         let client = req.extensions_mut().remove::<Arc<Client>>();
         let matched = req.extensions_mut().remove::<Matched>();
         // A layer may have put another body in the place of the client's, and other fields.
@@ -825,7 +834,11 @@ impl Handler for Proxy {
         length::right(req.headers_mut(), body);
         let present = headers::sent(req.headers_mut());
         let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-        self.forward(&mut req, present, &client, matched.as_ref())
-            .await
+        let around = Around {
+            client: &client,
+            matched: matched.as_ref(),
+            tally: tally.as_ref(),
+        };
+        self.forward(&mut req, present, around).await
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     cluster::Lease,
     error::{Error, Failure},
     forward::headers,
-    observe::Trace,
     pool::Download,
     respond,
+    watch::Tally,
 };
 
 pub(super) struct StreamedBody {
@@ -30,7 +30,7 @@ pub(super) struct StreamedBody {
     /// Whether the client takes a time limit as the status of its gRPC call.
     grpc: bool,
     /// Told of a failure that the client gets as such a status.
-    trace: Option<Trace>,
+    tally: Option<Tally>,
     /// What is to be told next, once all before it is on its way to the client.
     failed: Option<Error>,
 }
@@ -42,7 +42,7 @@ impl StreamedBody {
         idle: Duration,
         end: Option<Instant>,
         grpc: bool,
-        trace: Option<Trace>,
+        tally: Option<Tally>,
     ) -> Self {
         Self {
             download: Some(download),
@@ -51,7 +51,7 @@ impl StreamedBody {
             waiting: None,
             end,
             grpc,
-            trace,
+            tally,
             failed: None,
         }
     }
@@ -78,8 +78,8 @@ impl StreamedBody {
 
     fn timed_out(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.download = None;
-        if let Some(trace) = self.trace.as_ref().filter(|_| self.grpc) {
-            trace.update(|hop| hop.failure = Some(Failure::ResponseTimeout));
+        if let Some(tally) = self.tally.as_ref().filter(|_| self.grpc) {
+            tally.failed(Failure::ResponseTimeout);
         }
         Poll::Ready(Some(if self.grpc {
             Ok(Frame::trailers(respond::grpc_status(

@@ -10,6 +10,7 @@ use crate::{
     forward::{pattern, upgrade::Asked},
     handler::{Parts, Request},
     identity::Principal,
+    watch::Tally,
 };
 
 /// The route that took a request, and the path as it was when it did.
@@ -72,6 +73,9 @@ pub trait RequestExt {
     /// Guards run before layers, and never see it.
     fn principal(&self) -> Option<&Principal>;
 
+    /// What becomes of the request, for layers; `None` where no gateway has routed it, and where there are no layers.
+    fn tally(&self) -> Option<&Tally>;
+
     /// The address of the client.
     fn client_ip(&self) -> Option<IpAddr> {
         self.client().and_then(Client::ip)
@@ -99,6 +103,11 @@ macro_rules! request_ext {
             fn principal(&self) -> Option<&Principal> {
                 let $this = self;
                 $extensions.get::<Principal>()
+            }
+
+            fn tally(&self) -> Option<&Tally> {
+                let $this = self;
+                $extensions.get::<Tally>()
             }
 
             fn upgrade(&self) -> Option<&HeaderValue> {

@@ -194,7 +194,7 @@ pub(super) async fn serve<G: Dispatch>(
 ) {
     gateway.start();
     let connections = options.connections.clone();
-    let tracker = Arc::new(Tracker::default());
+    let tracker = Arc::new(Tracker::new(gateway.requests()));
     connections.add(&tracker);
     let mut due = pin!(due);
     let mut turn = 0_usize;

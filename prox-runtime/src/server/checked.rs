@@ -242,7 +242,11 @@ mod tests {
 
     fn checked(bytes: &[u8], tunnel: &Tunnel) -> Checked {
         let stream = Stream::boxed(io::Cursor::new(bytes.to_vec()));
-        Checked::new(Socket::new(stream, Watch::new()), tunnel.clone(), MAX_HEAD)
+        Checked::new(
+            Socket::new(stream, Watch::new(None)),
+            tunnel.clone(),
+            MAX_HEAD,
+        )
     }
 
     async fn all(bytes: &[u8]) -> (Vec<u8>, io::Result<usize>) {
@@ -303,7 +307,7 @@ mod tests {
         // It goes wrong at the end of its last line but one.
         for cut in 1..=head.len() - 4 {
             let (mut client, server) = tokio::io::duplex(1024);
-            let socket = Socket::new(Stream::boxed(server), Watch::new());
+            let socket = Socket::new(Stream::boxed(server), Watch::new(None));
             let checked = Checked::new(socket, Tunnel::default(), MAX_HEAD);
             let service = service_fn(async |_: http::Request<Incoming>| {
                 Ok::<_, Infallible>(http::Response::new(Body::empty()))

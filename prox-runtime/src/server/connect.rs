@@ -67,7 +67,7 @@ impl Connect {
         self,
         response: &mut Response,
         switching: &Switching,
-        exchanges: (Exchange, Exchange),
+        mut exchanges: (Exchange, Exchange),
     ) -> Option<(Exchange, Exchange)> {
         let tunnel = tunnel(response);
         let accepted = match (&tunnel, &self.accept) {
@@ -87,6 +87,8 @@ impl Connect {
         let mut head = head;
         upgrade::to_connect(&mut head.status, &mut head.headers);
         *response = Response::from_parts(head, body);
+        exchanges.0.switched();
+        exchanges.1.switched();
         *lock(&switching.agreed) = Some(Agreed {
             tunnel,
             stream: self.stream,

@@ -36,7 +36,7 @@ use crate::{
     respond,
     stream::Stream,
     tunnel::{Switchable, Switched, Tunnel},
-    watch::{Exchange, Watch},
+    watch::{Exchange, Tally, Watch},
 };
 
 /// What all the requests of a connection share.
@@ -62,9 +62,13 @@ pub(super) struct Switch {
 
 impl<G: Dispatch> Shared<G> {
     /// Answers one request.
-    pub(super) fn dispatch(&self, req: &mut Request) -> impl Future<Output = Response> + Send {
+    pub(super) fn dispatch(
+        &self,
+        req: &mut Request,
+        tally: &Tally,
+    ) -> impl Future<Output = Response> + Send {
         let (gateway, options) = (&self.gateway, &*self.options);
-        edge::dispatch(gateway, options, &self.client, self.is_trusted, req)
+        edge::dispatch(gateway, options, &self.client, self.is_trusted, req, tally)
     }
 
     /// Tells which limit the head of a request is over; once for each connection, so that a client cannot fill the log.
@@ -209,10 +213,13 @@ impl HttpBody for ClientBody {
         if matches!(frame, Poll::Ready(Some(Err(_)) | None)) {
             self.incoming = None;
         }
-        if let Poll::Ready(Some(Ok(frame))) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            headers::client_trailers(trailers);
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame {
+            if let Some(data) = frame.data_ref() {
+                self.watch.received(data.len());
+            }
+            if let Some(trailers) = frame.trailers_mut() {
+                headers::client_trailers(trailers);
+            }
         }
         if frame.is_pending() && self.watch.is_body_timed_out() {
             return Poll::Ready(Some(Err(Error::failure(Failure::SlowClient))));

@@ -16,6 +16,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{drain::Tracker, refusals::Refusals};
 use crate::{
+    metrics::{
+        ACTIVE_REQUESTS, CONNECTIONS_REFUSED, CONNECTIONS_WAITED, Measured, OPEN_CONNECTIONS,
+        Samples, TUNNELS,
+    },
     observe::{Refusal, Refused},
     sync::lock,
     watch::{Phase, Watch},
@@ -109,7 +113,37 @@ impl Drop for Place {
     }
 }
 
+impl Measured for Counts {
+    fn measure(&self, samples: &mut Samples) {
+        let trackers: Vec<_> = lock(&self.trackers)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        let (mut requests, mut tunnels) = (0, 0);
+        for tracker in trackers {
+            tracker.each(|watch| {
+                let (more_requests, more_tunnels) = watch.requests_and_tunnels();
+                requests += more_requests;
+                tunnels += more_tunnels;
+            });
+        }
+        samples.add(&ACTIVE_REQUESTS, &[], requests);
+        samples.add(&TUNNELS, &[], tunnels);
+        samples.add(&OPEN_CONNECTIONS, &[], self.open.load(Relaxed));
+        samples.add(&CONNECTIONS_WAITED, &[], self.full.load(Relaxed));
+        for reason in Refusal::ALL {
+            let count = self.refused.count(reason);
+            samples.add(&CONNECTIONS_REFUSED, &[("reason", reason.name())], count);
+        }
+    }
+}
+
 impl Connections {
+    /// What is counted of them.
+    pub(super) fn measured(&self) -> Arc<dyn Measured> {
+        Arc::clone(&self.0) as Arc<dyn Measured>
+    }
+
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.0.open.load(Relaxed)

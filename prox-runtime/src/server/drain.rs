@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    metrics::{Meter, Requests},
     sync::lock,
     watch::Watch,
 };
@@ -74,6 +75,8 @@ pub(super) struct Tracker {
     next: AtomicU64,
     draining: AtomicBool,
     changed: Notify,
+    /// Counts the requests.
+    meter: Option<Arc<Meter>>,
 }
 
 /// A connection that is counted until this is dropped.
@@ -98,9 +101,17 @@ impl Drop for Tracked {
 }
 
 impl Tracker {
+    /// For connections whose requests are counted there.
+    pub(super) fn new(requests: Option<Arc<Requests>>) -> Self {
+        Self {
+            meter: requests.map(|requests| Arc::new(Meter::new(requests))),
+            ..Self::default()
+        }
+    }
+
     /// Counts one more connection.
     pub(super) fn enter(self: &Arc<Self>) -> Tracked {
-        let watch = Watch::new();
+        let watch = Watch::new(self.meter.clone());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.open).insert(number, Arc::clone(&watch));
         if self.draining.load(Ordering::Relaxed) {

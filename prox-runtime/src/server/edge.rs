@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Failure, Result},
     forward::{proxy_status, via::Via},
     handler::{Dispatch, Request, Response},
+    watch::Tally,
 };
 
 /// What was said of the proxies before a server; it is looked at when that starts, so that all problems are told at once.
@@ -80,6 +81,7 @@ pub(crate) async fn dispatch<G: Dispatch>(
     peer: &Arc<Client>,
     is_trusted: bool,
     req: &mut Request,
+    tally: &Tally,
 ) -> Response {
     let own;
     let client = match (&options.trusted, &options.passing) {
@@ -96,14 +98,14 @@ pub(crate) async fn dispatch<G: Dispatch>(
     if let Some(via) = &options.via {
         if via.has(req.headers()) {
             let req = std::mem::take(req);
-            let mut response = Box::pin(gateway.refuse(req, Failure::Loop, client)).await;
+            let mut response = Box::pin(gateway.refuse(req, Failure::Loop, client, tally)).await;
             via.add(response.headers_mut(), Version::HTTP_11);
             return response;
         }
         let version = req.version();
         via.add(req.headers_mut(), version);
     }
-    let mut response = gateway.dispatch(req, client).await;
+    let mut response = gateway.dispatch(req, client, tally).await;
     if is_trusted && let Some(failure) = response.extensions().get().copied() {
         proxy_status::add(response.headers_mut(), failure);
     }

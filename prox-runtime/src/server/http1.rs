@@ -134,15 +134,18 @@ async fn answer<G: Dispatch>(
     rest: Arc<Rest>,
     req: http::Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let exchange = shared.watch.exchange();
-    let connect = *req.method() == Method::CONNECT;
+    let mut exchange = shared.watch.request(req.method(), req.version());
+    let (connect, head) = (
+        *req.method() == Method::CONNECT,
+        *req.method() == Method::HEAD,
+    );
     let mut req = request(req, &shared.watch, Some(&rest));
     let has_body = !req.body().is_end_stream();
     if has_body {
         rest.begin();
     }
     let mut response = UntilCut {
-        answer: Some(shared.dispatch(&mut req)),
+        answer: Some(shared.dispatch(&mut req, exchange.tally())),
         watch: &shared.watch,
     }
     .await;
@@ -150,10 +153,12 @@ async fn answer<G: Dispatch>(
     drop(req);
     if let Some(tunnel) = tunnel(&mut response) {
         left.begin();
+        exchange.switched();
         *lock(&shared.switch) = Some(Switch { tunnel, exchange });
         return Ok(response);
     }
     respond::keep_length(&mut response);
+    exchange.tally().answered(&response, head);
     // A client that took the refusal of a `CONNECT` for a tunnel sends what must not be read as requests.
     if connect {
         rest.more_may_come();

@@ -51,7 +51,7 @@ use crate::{
     stream::{Linger, linger},
     sync::lock,
     time::LazyTimer,
-    watch::{Exchange, Watch},
+    watch::{Exchange, Tally, Watch},
 };
 
 /// What one stream may send before somebody reads it.
@@ -122,7 +122,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
             TokioIo::new(socket),
             service_fn(move |req| {
                 let stream = Opened {
-                    watch: Watch::new(),
+                    watch: Watch::new(shared.watch.meter()),
                     switching: (*req.method() == Method::CONNECT).then(Arc::default),
                 };
                 // hyper hands the stream to the executor as soon as this returns.
@@ -284,7 +284,9 @@ async fn answer<G: Dispatch>(
 ) -> Result<http::Response<StreamBody>, Infallible> {
     let Opened { watch, switching } = stream;
     let head = *req.method() == Method::HEAD;
-    let mut exchanges = Some((watch.exchange(), shared.watch.exchange()));
+    let exchange = watch.request(req.method(), req.version());
+    let tally = exchange.tally().clone();
+    let mut exchanges = Some((exchange, shared.watch.carries()));
     let admitted = like_http1(&mut req).and_then(|()| {
         let within = heads.check_request(req.method(), req.uri(), req.headers());
         within.map_err(|over| {
@@ -296,7 +298,7 @@ async fn answer<G: Dispatch>(
     let mut response = match admitted {
         Ok(connect) => {
             let mut req = request(req, &watch, None);
-            let mut response = shared.dispatch(&mut req).await;
+            let mut response = shared.dispatch(&mut req, &tally).await;
             match (connect, switching) {
                 (Some(connect), Some(switching)) => {
                     exchanges = exchanges
@@ -328,9 +330,11 @@ async fn answer<G: Dispatch>(
             response.status(),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
+    tally.answered(&response, head);
     Ok(response.map(|body| StreamBody {
         body: if bodiless { Body::empty() } else { body },
         watch,
+        tally,
         failed: None,
         _exchanges: exchanges,
     }))
@@ -394,6 +398,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 struct StreamBody {
     body: Body,
     watch: Arc<Watch>,
+    tally: Tally,
     /// What it fails with, once all before it is on its way.
     failed: Option<Error>,
     /// None when a tunnel has them, which goes on.
@@ -414,6 +419,9 @@ impl HttpBody for StreamBody {
             return Poll::Ready(Some(Err(error)));
         }
         let frame = self.body.poll_caught(cx);
+        if let Poll::Ready(frame) = &frame {
+            self.tally.sends(frame.as_ref());
+        }
         if let Poll::Ready(Some(Err(error))) = frame {
             // A stream that is reset loses what was not sent yet, its head as well, so let that go first.
             self.failed = Some(error);

@@ -532,6 +532,7 @@ impl<G: Dispatch> Server<G> {
         let options = all(options, tls, Ok(()));
         let (gateway, lines, _) = all(self.gateway, lines, options)?;
         own.connections.bound(own.max_connections);
+        gateway.attach(&own.connections.measured());
         Ok(Prepared {
             gateway,
             lines,

@@ -4,18 +4,14 @@ use std::{
     borrow::Cow,
     fmt::{self, Write},
     net::IpAddr,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderValue, Method, Uri};
 
 use super::RequestIdValue;
-use crate::{
-    civil,
-    error::Failure,
-    identity::Principal,
-    observe::{Hop, Refused},
-};
+use crate::{civil, error::Failure, identity::Principal, observe::Refused, watch::Tally};
 
 /// The most bytes of a `Host` and of a `User-Agent` that are written.
 const LONGEST: usize = 512;
@@ -46,6 +42,30 @@ pub(super) struct Record {
     pub(super) user_agent: Option<HeaderValue>,
     /// Whether the caller is named.
     pub(super) principals: bool,
+}
+
+/// Where a request went.
+#[derive(Debug, Default)]
+pub(super) struct Hop {
+    pub(super) backend: Option<Arc<str>>,
+    pub(super) endpoint: Option<Arc<str>>,
+    pub(super) tries: u32,
+    pub(super) connect: Duration,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) caller: Option<Principal>,
+}
+
+impl Hop {
+    pub(super) fn of(tally: &Tally) -> Self {
+        Self {
+            backend: tally.backend(),
+            endpoint: tally.endpoint(),
+            tries: tally.tries(),
+            connect: tally.connect().unwrap_or_default(),
+            first_byte: tally.first_byte(),
+            caller: tally.principal(),
+        }
+    }
 }
 
 impl Default for Record {
@@ -181,8 +201,8 @@ fn json(record: &Record) -> String {
     line.some("error_type", record.failure);
     let hop = &record.hop;
     if hop.tries > 0 {
-        line.text("backend", &hop.backend);
-        line.text("endpoint", &hop.endpoint);
+        line.some("backend", hop.backend.as_deref());
+        line.some("endpoint", hop.endpoint.as_deref());
         line.raw("tries", hop.tries);
         line.raw("connect_ms", Millis(hop.connect));
     }
@@ -297,8 +317,8 @@ fn text(record: &Record) -> String {
     }
     let hop = &record.hop;
     if hop.tries > 0 {
-        field("backend", &hop.backend);
-        field("endpoint", &hop.endpoint);
+        field("backend", &hop.backend.as_deref().unwrap_or_default());
+        field("endpoint", &hop.endpoint.as_deref().unwrap_or_default());
         field("tries", &hop.tries);
         field("connect", &format_args!("{}ms", Millis(hop.connect)));
     }
@@ -377,12 +397,12 @@ mod tests {
             route: Some("/v1/users/{id}"),
             status: 200,
             hop: Hop {
-                backend: "users".into(),
-                endpoint: "http://10.0.0.1:8080".into(),
+                backend: Some("users".into()),
+                endpoint: Some("http://10.0.0.1:8080".into()),
                 tries: 1,
                 connect: Duration::ZERO,
                 first_byte: Some(Duration::from_micros(3200)),
-                ..Hop::default()
+                caller: None,
             },
             total: Duration::from_micros(12_345),
             received: 0,

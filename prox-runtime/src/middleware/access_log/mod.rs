@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use self::{
     body::Sent,
-    line::{Format, Record},
+    line::{Format, Hop, Record},
     queue::Queue,
 };
 use super::{
@@ -34,9 +34,10 @@ use crate::{
     body::Body,
     error::Failure,
     handler::{Request, Response},
-    observe::{Refused, Trace, ending},
+    observe::{Refused, ending},
     route::RequestExt,
     tunnel::{Ended, Moved, Side, Switched},
+    watch::Tally,
 };
 
 /// Writes one line a request to the standard output, when the response has ended.
@@ -232,7 +233,7 @@ struct Entry {
     log: AccessLog,
     record: Record,
     started: Instant,
-    trace: Trace,
+    tally: Option<Tally>,
     id: IdSlot,
     received: Arc<AtomicU64>,
     /// How long the response's body is said to be.
@@ -256,7 +257,7 @@ impl Entry {
         let id = IdSlot::default();
         let extensions = req.extensions_mut();
         extensions.insert(id.clone());
-        let trace = extensions.get_or_insert_default::<Trace>().clone();
+        let tally = extensions.get::<Tally>().cloned();
         let received = Arc::new(AtomicU64::new(0));
         let req = if req.body().is_end_stream() {
             req
@@ -267,7 +268,7 @@ impl Entry {
             log: log.clone(),
             record,
             started: Instant::now(),
-            trace,
+            tally,
             id,
             received,
             length: None,
@@ -333,8 +334,10 @@ impl Drop for Entry {
         if let Some(id) = self.id.get() {
             record.id = Some(id.clone());
         }
-        record.hop = self.trace.hop();
-        record.failure = record.failure.or(record.hop.failure);
+        if let Some(tally) = &self.tally {
+            record.hop = Hop::of(tally);
+            record.failure = record.failure.or(tally.failure());
+        }
         record.received = self.received.load(Relaxed);
         record.total = self.started.elapsed();
         self.log.queue.push(self.log.format.line(record));

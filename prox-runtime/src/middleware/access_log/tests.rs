@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
@@ -19,6 +19,7 @@ use crate::{
     handler::{BoxHandler, Handler, IntoResponse, handler},
     middleware::{IntoLayer, Recover, RequestId},
     sync::lock,
+    watch::Watch,
 };
 
 #[derive(Clone, Default)]
@@ -126,12 +127,11 @@ async fn the_caller_is_named_only_where_that_is_wanted() {
             .into_layer()
             .wrap(BoxHandler::new(handler(async |_| "a")));
         let target = Known("outer").into_layer().wrap(inner);
-        let response = log
-            .clone()
-            .into_layer()
-            .wrap(target)
-            .call(request(""))
-            .await;
+        let exchange = Watch::new(None).request(&Method::GET, Version::HTTP_11);
+        exchange.tally().detail();
+        let mut req = request("");
+        req.extensions_mut().insert(exchange.tally().clone());
+        let response = log.clone().into_layer().wrap(target).call(req).await;
         response.into_body().bytes(9).await.unwrap();
         log.flush().await;
         let line = String::from_utf8(lock(&lines.0).clone()).unwrap();
@@ -321,22 +321,31 @@ async fn a_panic_is_a_500_on_either_side_of_recover() {
 }
 
 #[tokio::test]
-async fn where_the_request_went_is_read_from_its_trace() {
+async fn where_the_request_went_is_read_from_its_tally() {
     async fn upstream(req: Request) -> &'static str {
-        req.extensions().get::<Trace>().unwrap().update(|hop| {
-            hop.backend = "users".into();
-            hop.endpoint = "http://10.0.0.1:8080".into();
-            hop.tries = 2;
-            hop.connect = Duration::from_millis(1);
-            hop.first_byte = Some(Duration::from_micros(2500));
-        });
+        // The thread that writes has the real time.
+        tokio::time::pause();
+        let tally = req.tally().unwrap();
+        let came = Instant::now();
+        tally.tries_at(&"users".into(), &"http://10.0.0.2:8080".into());
+        tally.tries_at(&"users".into(), &"http://10.0.0.1:8080".into());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        tally.connected(came);
+        let sent = Instant::now();
+        tokio::time::advance(Duration::from_micros(2500)).await;
+        tally.has_head(sent);
+        tokio::time::resume();
         "ok"
     }
+    let watch = Watch::new(None);
+    let exchange = watch.request(&Method::GET, Version::HTTP_11);
+    exchange.tally().detail();
     let line = logged(handler(upstream), async |target| {
         let mut req = request("");
         let peer = "[2001:db8::1]:80".parse().unwrap();
         let client = Arc::new(Client::new(Some(peer)));
         req.extensions_mut().insert(client);
+        req.extensions_mut().insert(exchange.tally().clone());
         target.call(req).await.into_body().bytes(64).await.unwrap();
     });
     let line = line.await;

@@ -16,6 +16,7 @@ use crate::{
     server::{Connections, Options, connection},
     stream::Stream,
     tunnel::{Switched, Tunnel},
+    watch::Tally,
 };
 
 /// Less and more than an idle connection is left open in a drain.
@@ -30,7 +31,7 @@ struct Answers {
 }
 
 impl Dispatch for Answers {
-    async fn dispatch(&self, req: &mut Request, _: &Arc<Client>) -> Response {
+    async fn dispatch(&self, req: &mut Request, _: &Arc<Client>, _: &Tally) -> Response {
         if req.uri().path() == "/switch" {
             let (near, far) = duplex(1);
             let upstream = Tunnel::new(Stream::boxed(near), LONG, far);
@@ -43,7 +44,7 @@ impl Dispatch for Answers {
         Response::new(Body::from(vec![b'x'; self.length]))
     }
 
-    async fn refuse(&self, _: Request, failure: Failure, _: &Arc<Client>) -> Response {
+    async fn refuse(&self, _: Request, failure: Failure, _: &Arc<Client>, _: &Tally) -> Response {
         respond::failure(failure, false)
     }
 

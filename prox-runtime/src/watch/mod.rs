@@ -3,10 +3,12 @@
 //! The socket, the service and the bodies write here, the connection's task reads: one timer serves all the limits, and
 //! nothing is registered or cancelled for a request. All of them run in one task, so relaxed order is enough.
 
+mod tally;
+
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
     time::Duration,
@@ -14,18 +16,27 @@ use std::{
 
 use tokio::time::Instant;
 
+use http::{Method, Version};
+
+use self::tally::Numbers;
+pub use self::tally::Tally;
 #[cfg(feature = "http2")]
 use crate::error::Failure;
-use crate::sync::lock;
+use crate::{metrics::Meter, sync::lock};
 
 /// The state of a client connection.
 #[derive(Debug)]
 pub(crate) struct Watch {
     start: Instant,
     phase: AtomicU8,
+    /// Milliseconds after the start, or [`UNKNOWN`].
     since: AtomicU64,
-    /// Exchanges whose response is not all written yet.
-    exchanges: AtomicU32,
+    /// Exchanges whose response is not all written yet, in units of [`EXCHANGE`], [`REQUEST`] and [`TUNNEL`].
+    exchanges: AtomicU64,
+    /// The request under way.
+    numbers: Numbers,
+    /// Counts the requests.
+    meter: Option<Arc<Meter>>,
     write_blocked: AtomicU64,
     body_blocked: AtomicU64,
     body_timed_out: AtomicBool,
@@ -48,6 +59,14 @@ pub(crate) enum Phase {
 
 const NOT_BLOCKED: u64 = 0;
 
+/// The phase has begun since somebody asked last, and who asks next reads the clock.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The lower half of the number counts all exchanges; the two quarters above it count those that are requests, and tunnels.
+const EXCHANGE: u64 = 1;
+const REQUEST: u64 = 1 << 32 | EXCHANGE;
+const TUNNEL: u64 = 1 << 48 | EXCHANGE;
+
 /// Why a server ends a connection on which something is under way.
 #[cfg(feature = "http2")]
 const REASONS: [Failure; 2] = [Failure::Drained, Failure::SlowClient];
@@ -57,12 +76,15 @@ const DRAINING: u8 = 1;
 const CUT: u8 = 2;
 
 impl Watch {
-    pub(crate) fn new() -> Arc<Self> {
+    /// The state of a connection, or of one stream of it, whose requests `meter` counts.
+    pub(crate) fn new(meter: Option<Arc<Meter>>) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU64::new(0),
-            exchanges: AtomicU32::new(0),
+            exchanges: AtomicU64::new(0),
+            numbers: Numbers::default(),
+            meter,
             write_blocked: AtomicU64::new(NOT_BLOCKED),
             body_blocked: AtomicU64::new(NOT_BLOCKED),
             body_timed_out: AtomicBool::new(false),
@@ -73,11 +95,20 @@ impl Watch {
         })
     }
 
-    /// Milliseconds after the start, and never [`NOT_BLOCKED`].
+    /// Milliseconds after the start, and never [`NOT_BLOCKED`] or [`UNKNOWN`].
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis())
-            .unwrap_or(u64::MAX - 1)
-            .saturating_add(1)
+        self.millis(Instant::now())
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.start).as_millis();
+        u64::try_from(since).unwrap_or(UNKNOWN).min(UNKNOWN - 2) + 1
+    }
+
+    /// Counts the requests of the connection.
+    #[cfg(feature = "http2")]
+    pub(crate) fn meter(&self) -> Option<Arc<Meter>> {
+        self.meter.clone()
     }
 
     fn instant(&self, millis: u64) -> Instant {
@@ -92,39 +123,78 @@ impl Watch {
         }
     }
 
-    /// When the phase began.
+    /// When the phase began, or, where nobody has asked since, now.
     pub(crate) fn since(&self) -> Instant {
-        self.instant(self.since.load(Relaxed))
+        let mut since = self.since.load(Relaxed);
+        if since == UNKNOWN {
+            since = self.now();
+            self.since.store(since, Relaxed);
+        }
+        self.instant(since)
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: Phase, since: u64) {
         self.phase.store(phase as u8, Relaxed);
-        self.since.store(self.now(), Relaxed);
+        self.since.store(since, Relaxed);
     }
 
     /// Nothing is under way, whatever was read.
     #[cfg(feature = "http2")]
     pub(crate) fn rest(&self) {
-        self.enter(Phase::Idle);
+        self.enter(Phase::Idle, self.now());
     }
 
     /// Bytes came from the client.
+    ///
+    /// As a rule they are a whole head, and nobody asks since when it has been arriving. So the clock is read by who asks.
     pub(crate) fn read(&self) {
         if self.phase() == Phase::Idle {
-            self.enter(Phase::Head);
+            self.enter(Phase::Head, UNKNOWN);
         }
     }
 
-    /// A request is whole and is being answered, until the guard and its like are dropped.
+    /// Some of the body of the request was read.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.numbers.received(bytes);
+    }
+
+    /// Something is under way, until the guard and its like are dropped.
     pub(crate) fn exchange(self: &Arc<Self>) -> Exchange {
-        self.exchanges.fetch_add(1, Relaxed);
+        self.begin(EXCHANGE, false)
+    }
+
+    /// A request is whole and is being answered, until the guard is dropped. Then it is counted.
+    pub(crate) fn request(self: &Arc<Self>, method: &Method, version: Version) -> Exchange {
+        self.numbers.begin(method, version);
+        self.begin(REQUEST, true)
+    }
+
+    /// A stream of the connection has a request, which is counted there.
+    #[cfg(feature = "http2")]
+    pub(crate) fn carries(self: &Arc<Self>) -> Exchange {
+        self.begin(REQUEST, false)
+    }
+
+    fn begin(self: &Arc<Self>, unit: u64, counted: bool) -> Exchange {
+        self.exchanges.fetch_add(unit, Relaxed);
         self.phase.store(Phase::Busy as u8, Relaxed);
-        Exchange(Arc::clone(self))
+        Exchange {
+            tally: Tally::new(Arc::clone(self)),
+            unit,
+            counted,
+        }
     }
 
     /// How many exchanges are under way.
-    pub(crate) fn exchanges(&self) -> u32 {
-        self.exchanges.load(Relaxed)
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.exchanges.load(Relaxed) & u64::from(u32::MAX)
+    }
+
+    /// How many of them are requests, and how many are tunnels.
+    pub(crate) fn requests_and_tunnels(&self) -> (u64, u64) {
+        let quarter = u64::from(u16::MAX);
+        let exchanges = self.exchanges.load(Relaxed);
+        (exchanges >> 32 & quarter, exchanges >> 48)
     }
 
     /// Whether the client took what was written.
@@ -226,12 +296,46 @@ fn note(cell: &AtomicU64, blocked: bool, now: impl FnOnce() -> u64) {
 
 /// An exchange on a client connection; over when it is dropped with the response's body.
 #[derive(Debug)]
-pub(crate) struct Exchange(Arc<Watch>);
+pub(crate) struct Exchange {
+    tally: Tally,
+    unit: u64,
+    /// Whether it is a request that is counted when it ends.
+    counted: bool,
+}
+
+impl Exchange {
+    /// What is known of the request.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The request was answered with another protocol, which counts at once. From now on the exchange is a tunnel.
+    pub(crate) fn switched(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.tally.switched();
+        }
+        // The new unit first, so that the connection is never without an exchange.
+        let watch = &self.tally.watch;
+        watch.exchanges.fetch_add(TUNNEL, Relaxed);
+        watch.exchanges.fetch_sub(self.unit, Relaxed);
+        self.unit = TUNNEL;
+    }
+}
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.0.exchanges.fetch_sub(1, Relaxed) == 1 {
-            self.0.enter(Phase::Idle);
+        let watch = &self.tally.watch;
+        let before = watch.exchanges.fetch_sub(self.unit, Relaxed);
+        let is_last = before & u64::from(u32::MAX) == EXCHANGE;
+        if !is_last && !self.counted {
+            return;
+        }
+        let now = Instant::now();
+        if is_last {
+            watch.enter(Phase::Idle, watch.millis(now));
+        }
+        if self.counted {
+            self.tally.ended(now);
         }
     }
 }

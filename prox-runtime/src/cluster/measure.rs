@@ -1,0 +1,48 @@
+//! The metrics of a cluster.
+
+use super::{Cluster, Condition, EndpointState};
+use crate::metrics::{
+    BACKEND_READY, ENDPOINT_ACTIVE, ENDPOINT_UP, ENDPOINT_WAITING, ENDPOINTS, Samples,
+};
+
+/// The most endpoints of one backend that have samples of their own. A backend counts the tries on all of them.
+const MOST: usize = 256;
+
+const CONDITIONS: [Condition; 5] = [
+    Condition::Healthy,
+    Condition::Warming,
+    Condition::Ejected,
+    Condition::Unhealthy,
+    Condition::Draining,
+];
+
+impl Cluster {
+    /// Adds what is counted of it, and how its endpoints are now.
+    pub(crate) fn measure(&self, samples: &mut Samples) {
+        let (core, backend) = (self.core(), self.name());
+        core.tries.write(backend, samples);
+        let members = core.members();
+        let states: Vec<EndpointState> = members
+            .iter()
+            .map(|upstream| EndpointState::of(upstream, &core.slow_start))
+            .collect();
+        for (upstream, state) in members.iter().zip(&states).take(MOST) {
+            let endpoint = &**upstream.label();
+            let labels = [("backend", backend), ("endpoint", endpoint)];
+            upstream.tries.write(backend, endpoint, samples);
+            samples.add(&ENDPOINT_ACTIVE, &labels, state.active());
+            samples.add(&ENDPOINT_WAITING, &labels, state.waiting());
+            let is_up = matches!(state.condition(), Condition::Healthy | Condition::Warming);
+            samples.add(&ENDPOINT_UP, &labels, is_up);
+        }
+        for condition in CONDITIONS {
+            let labels = [("backend", backend), ("condition", condition.name())];
+            let count = states.iter().filter(|state| state.condition() == condition);
+            samples.add(&ENDPOINTS, &labels, count.count());
+        }
+        if self.is_required() {
+            samples.add(&BACKEND_READY, &[("backend", backend)], self.is_ready());
+        }
+        core.counts().write(backend, samples);
+    }
+}

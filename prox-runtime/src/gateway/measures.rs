@@ -1,0 +1,143 @@
+//! The metrics of a gateway, and the target that answers them.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
+
+use http::{HeaderValue, header};
+
+use super::{
+    readiness::Question,
+    target::{IntoTarget, Kind, Target},
+};
+use crate::{
+    body::Body,
+    cluster::Cluster,
+    error::Result,
+    handler::{BoxHandler, Handler, Request, Response},
+    metrics::{self, BUILD_INFO, Format, Measured, Meter, READY, Requests, Samples, Sources},
+    route::Routes,
+};
+
+/// Answers the metrics of the gateway; made by [`metrics`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Metrics;
+
+/// A target that answers the metrics of the gateway and its server, for Prometheus: `GET "/metrics" => prox::metrics()`.
+///
+/// The format is Prometheus' text 0.0.4, or `OpenMetrics` 1.0.0 where the `Accept` of the request prefers it. The names of routes,
+/// backends and endpoints are in it, so let nobody in who must not see them: put the route behind an authenticator, or on a host
+/// that only the inside reaches. The guide `metrics` lists all families.
+pub fn metrics() -> Metrics {
+    Metrics
+}
+
+impl IntoTarget for Metrics {
+    fn into_target(self, _: &str) -> Result<Target> {
+        let measures = Arc::default();
+        let handler = BoxHandler::new(Answer(Arc::clone(&measures)));
+        Ok(Target(Kind::Metrics(handler, measures)))
+    }
+}
+
+/// What a gateway counts; clones share it.
+#[derive(Clone)]
+pub(super) struct Measures(Arc<Inner>);
+
+impl fmt::Debug for Measures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Measures")
+    }
+}
+
+/// Where a target finds it.
+pub(super) type Awaited = Arc<OnceLock<Measures>>;
+
+struct Inner {
+    requests: Arc<Requests>,
+    /// Counts those of an embedded gateway.
+    meter: Arc<Meter>,
+    sources: Sources,
+    /// Each once.
+    clusters: Vec<Cluster>,
+    question: Question,
+    /// Differs between gateways whose tables of routes do.
+    table: String,
+}
+
+impl Measures {
+    pub(super) fn new(routes: Routes, clusters: Vec<Cluster>, question: Question) -> Self {
+        let names = routes.0.iter().map(|route| (route.host, route.path));
+        let requests = Arc::new(Requests::new(names));
+        let mut hash = DefaultHasher::new();
+        for route in routes.0 {
+            let text = (
+                route.host,
+                route.methods,
+                route.path,
+                route.exact,
+                route.guard,
+            );
+            (text, route.target, route.layers).hash(&mut hash);
+        }
+        Self(Arc::new(Inner {
+            meter: Arc::new(Meter::new(Arc::clone(&requests))),
+            requests,
+            sources: Sources::default(),
+            clusters,
+            question,
+            table: format!("{:016x}", hash.finish()),
+        }))
+    }
+
+    pub(super) fn requests(&self) -> &Arc<Requests> {
+        &self.0.requests
+    }
+
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.0.meter)
+    }
+
+    pub(super) fn attach(&self, source: &Arc<dyn Measured>) {
+        self.0.sources.attach(source);
+    }
+
+    /// All numbers, as they are now.
+    pub(super) fn collect(&self) -> Samples {
+        let inner = &*self.0;
+        metrics::collect(&inner.requests, &inner.sources, |samples| {
+            for cluster in &inner.clusters {
+                cluster.measure(samples);
+            }
+            samples.add(&READY, &[], inner.question.is_ready());
+            let labels = [
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("routes", &*inner.table),
+            ];
+            samples.add(&BUILD_INFO, &labels, 1_u64);
+        })
+    }
+}
+
+struct Answer(Awaited);
+
+impl Handler for Answer {
+    async fn call(&self, req: Request) -> Response {
+        let accept = req.headers().get_all(header::ACCEPT).iter();
+        let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+        let format = Format::of(&accept.join(","));
+        let text = self
+            .0
+            .get()
+            .map(|measures| measures.collect().write(format));
+        let mut response = Response::new(Body::from(text.unwrap_or_default()));
+        let fields = response.headers_mut();
+        let kind = HeaderValue::from_static(format.content_type());
+        fields.insert(header::CONTENT_TYPE, kind);
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

@@ -1,0 +1,378 @@
+//! What is known of one request, as numbers: they are counted when it ends.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, Version};
+use http_body::{Body, Frame};
+use tokio::time::Instant;
+
+use super::Watch;
+use crate::{
+    error::{Error, Failure},
+    identity::Principal,
+    metrics::{self, Ended, ErrorType},
+    observe::ending,
+    sync::lock,
+};
+
+/// No route has this number.
+const NO_ROUTE: u32 = u32::MAX;
+
+/// The length of a body that has not said how long it is.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The numbers of the request under way. One task writes them, so relaxed order is enough, and each is a plain store.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// Counts the requests that the connection has had.
+    request: AtomicU32,
+    route: AtomicU32,
+    /// Nanoseconds after the start of the watch, and never 0 once it is known.
+    began: AtomicU64,
+    method: AtomicU8,
+    version: AtomicU8,
+    /// 0 until there is a response.
+    status: AtomicU16,
+    /// 0 for none, else the place of a failure behind that.
+    failure: AtomicU8,
+    received: AtomicU64,
+    sent: AtomicU64,
+    length: AtomicU64,
+    /// Whether the response has come to its end.
+    whole: AtomicBool,
+    /// Whether somebody may ask for what is below.
+    detailed: AtomicBool,
+    tries: AtomicU32,
+    /// Nanoseconds, and never 0 once it is known.
+    connect: AtomicU64,
+    first_byte: AtomicU64,
+    place: Mutex<Option<Place>>,
+    caller: Mutex<Option<Principal>>,
+}
+
+/// Where a request went last.
+#[derive(Clone, Debug)]
+struct Place {
+    backend: Arc<str>,
+    endpoint: Arc<str>,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            request: AtomicU32::new(0),
+            route: AtomicU32::new(NO_ROUTE),
+            began: AtomicU64::new(0),
+            method: AtomicU8::new(0),
+            version: AtomicU8::new(0),
+            status: AtomicU16::new(0),
+            failure: AtomicU8::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            length: AtomicU64::new(UNKNOWN),
+            whole: AtomicBool::new(false),
+            detailed: AtomicBool::new(false),
+            tries: AtomicU32::new(0),
+            connect: AtomicU64::new(0),
+            first_byte: AtomicU64::new(0),
+            place: Mutex::new(None),
+            caller: Mutex::new(None),
+        }
+    }
+}
+
+impl Numbers {
+    /// Those of a new request.
+    pub(super) fn begin(&self, method: &Method, version: Version) {
+        let request = self.request.load(Relaxed).wrapping_add(1);
+        self.request.store(request, Relaxed);
+        if self.detailed.swap(false, Relaxed) {
+            self.tries.store(0, Relaxed);
+            self.connect.store(0, Relaxed);
+            self.first_byte.store(0, Relaxed);
+            *lock(&self.place) = None;
+            *lock(&self.caller) = None;
+        }
+        self.route.store(NO_ROUTE, Relaxed);
+        self.began.store(0, Relaxed);
+        self.method.store(metrics::method(method), Relaxed);
+        self.version.store(metrics::version(version), Relaxed);
+        self.status.store(0, Relaxed);
+        self.failure.store(0, Relaxed);
+        self.received.store(0, Relaxed);
+        self.sent.store(0, Relaxed);
+        self.length.store(UNKNOWN, Relaxed);
+        self.whole.store(false, Relaxed);
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        add(&self.received, bytes);
+    }
+}
+
+/// What becomes of one request: where it went, how long that took, how much was sent.
+///
+/// A layer finds it in its request, by [`RequestExt::tally`](crate::RequestExt::tally), and reads it behind
+/// [`Next::run`](crate::Next::run), or when the body of the response has ended. The numbers grow until then. A clone that is kept
+/// for longer tells nothing.
+///
+/// ```
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+/// use prox::{Next, Request, RequestExt, Response};
+///
+/// async fn slow_tries(req: Request, next: Next) -> Response {
+///     let tally = req.tally().cloned();
+///     let response = next.run(req).await;
+///     if let Some(tally) = tally
+///         && tally.tries() > 1
+///     {
+///         eprintln!("{} tries, the last at {:?}", tally.tries(), tally.endpoint());
+///     }
+///     response
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tally {
+    pub(super) watch: Arc<Watch>,
+    /// The number of the request on its connection.
+    request: u32,
+}
+
+/// Never 0, which stands for what is not known.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Adds to a number that nobody else writes.
+fn add(number: &AtomicU64, more: usize) {
+    number.store(number.load(Relaxed) + more as u64, Relaxed);
+}
+
+impl Tally {
+    pub(super) fn new(watch: Arc<Watch>) -> Self {
+        let request = watch.numbers.request.load(Relaxed);
+        Self { watch, request }
+    }
+
+    /// The numbers, as long as they are those of this request.
+    fn own(&self) -> Option<&Numbers> {
+        let numbers = &self.watch.numbers;
+        (numbers.request.load(Relaxed) == self.request).then_some(numbers)
+    }
+
+    fn time(&self, of: impl Fn(&Numbers) -> &AtomicU64) -> Option<Duration> {
+        let nanos = of(self.own()?).load(Relaxed);
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
+    }
+
+    fn place(&self) -> Option<Place> {
+        lock(&self.own()?.place).clone()
+    }
+
+    /// The name of the backend that was asked; `None` if none was.
+    pub fn backend(&self) -> Option<Arc<str>> {
+        self.place().map(|place| place.backend)
+    }
+
+    /// The URL of the endpoint that was asked last; with hedging, of the endpoint that answered. `None` if none was asked.
+    pub fn endpoint(&self) -> Option<Arc<str>> {
+        self.place().map(|place| place.endpoint)
+    }
+
+    /// Who the caller is, if an authenticator has admitted the request; of several, what the innermost says.
+    pub fn principal(&self) -> Option<Principal> {
+        lock(&self.own()?.caller).clone()
+    }
+
+    /// How many endpoints or connections were tried; 0 if no backend was asked.
+    pub fn tries(&self) -> u32 {
+        self.own().map_or(0, |numbers| numbers.tries.load(Relaxed))
+    }
+
+    /// The time until there was a connection to an endpoint, failed tries included; next to nothing for a kept connection.
+    pub fn connect(&self) -> Option<Duration> {
+        self.time(|numbers| &numbers.connect)
+    }
+
+    /// The time from there to the head of the upstream's response.
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.time(|numbers| &numbers.first_byte)
+    }
+
+    /// The bytes of the body of the request that were read.
+    pub fn bytes_in(&self) -> u64 {
+        self.own()
+            .map_or(0, |numbers| numbers.received.load(Relaxed))
+    }
+
+    /// The bytes of the body of the response that were handed to the connection of the client.
+    pub fn bytes_out(&self) -> u64 {
+        self.own().map_or(0, |numbers| numbers.sent.load(Relaxed))
+    }
+
+    /// Why the gateway answered by itself, or why the response was cut. What a layer outside of the reader answers is not known yet.
+    pub fn failure(&self) -> Option<Failure> {
+        let place = self.own()?.failure.load(Relaxed).checked_sub(1)?;
+        Failure::ALL.get(usize::from(place)).copied()
+    }
+
+    /// Has the details taken down that cost something: layers may ask for them.
+    pub(crate) fn detail(&self) {
+        self.watch.numbers.detailed.store(true, Relaxed);
+    }
+
+    /// The numbers, if details are wanted of them.
+    fn details(&self) -> Option<&Numbers> {
+        self.own().filter(|numbers| numbers.detailed.load(Relaxed))
+    }
+
+    /// An authenticator has admitted the request.
+    pub(crate) fn is_of(&self, caller: &Principal) {
+        if let Some(numbers) = self.details() {
+            *lock(&numbers.caller) = Some(caller.clone());
+        }
+    }
+
+    /// An endpoint is tried.
+    pub(crate) fn tries_at(&self, backend: &Arc<str>, endpoint: &Arc<str>) {
+        if let Some(numbers) = self.details() {
+            let tries = numbers.tries.load(Relaxed);
+            numbers.tries.store(tries.saturating_add(1), Relaxed);
+            self.is_at(backend, endpoint);
+        }
+    }
+
+    /// This endpoint is the one that counts.
+    pub(crate) fn is_at(&self, backend: &Arc<str>, endpoint: &Arc<str>) {
+        if let Some(numbers) = self.details() {
+            *lock(&numbers.place) = Some(Place {
+                backend: Arc::clone(backend),
+                endpoint: Arc::clone(endpoint),
+            });
+        }
+    }
+
+    /// There is a connection to an endpoint, for a request that came then.
+    pub(crate) fn connected(&self, came: Instant) {
+        if let Some(numbers) = self.details() {
+            numbers.connect.store(nanos(came.elapsed()), Relaxed);
+        }
+    }
+
+    /// The head of the response to a try is there that was sent then.
+    pub(crate) fn has_head(&self, sent: Instant) {
+        if let Some(numbers) = self.details() {
+            numbers.first_byte.store(nanos(sent.elapsed()), Relaxed);
+        }
+    }
+
+    /// The number of the route that takes it.
+    pub(crate) fn route(&self, index: usize) {
+        let index = u32::try_from(index).unwrap_or(NO_ROUTE);
+        self.watch.numbers.route.store(index, Relaxed);
+    }
+
+    /// When the gateway began to answer it; the first word counts.
+    pub(crate) fn began(&self, at: Instant) {
+        let began = &self.watch.numbers.began;
+        if began.load(Relaxed) == 0 {
+            let since = at.saturating_duration_since(self.watch.start);
+            began.store(nanos(since), Relaxed);
+        }
+    }
+
+    /// It has a response. The body of one to `HEAD` is not sent, and neither are those of `204` and `304`.
+    pub(crate) fn answered(&self, response: &Response<impl Body>, head: bool) {
+        let numbers = &self.watch.numbers;
+        let status = response.status();
+        numbers.status.store(status.as_u16(), Relaxed);
+        if let Some(&failure) = response.extensions().get() {
+            self.failed(failure);
+        }
+        let length = response.body().size_hint().exact();
+        numbers.length.store(length.unwrap_or(UNKNOWN), Relaxed);
+        let bodiless = head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        numbers.whole.store(bodiless, Relaxed);
+    }
+
+    /// What goes wrong with it, or what was answered for that reason; the first word counts.
+    pub(crate) fn failed(&self, failure: Failure) {
+        let known = &self.watch.numbers.failure;
+        if known.load(Relaxed) == 0 {
+            known.store(failure as u8 + 1, Relaxed);
+        }
+    }
+
+    /// The next frame of the response, or its end, is handed to the connection.
+    pub(crate) fn sends(&self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        let numbers = &self.watch.numbers;
+        match frame {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => add(&numbers.sent, data.len()),
+                // Nothing comes behind trailers.
+                None => numbers.whole.store(true, Relaxed),
+            },
+            Some(Err(error)) => self.failed(error.as_failure().unwrap_or(Failure::Internal)),
+            None => numbers.whole.store(true, Relaxed),
+        }
+    }
+
+    /// It was answered with another protocol.
+    pub(super) fn switched(&self) {
+        let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
+        self.count(status, None, None);
+    }
+
+    /// Counts it. What is dropped before its end says [why](ending::why).
+    pub(super) fn ended(&self, now: Instant) {
+        let numbers = &self.watch.numbers;
+        let (mut status, failure) = (
+            numbers.status.load(Relaxed),
+            numbers.failure.load(Relaxed).checked_sub(1),
+        );
+        let mut failure = failure.and_then(|place| Failure::ALL.get(usize::from(place)).copied());
+        let whole = || {
+            numbers.whole.load(Relaxed)
+                || numbers.sent.load(Relaxed) >= numbers.length.load(Relaxed)
+        };
+        if status == 0 {
+            let why = failure.unwrap_or_else(ending::why);
+            (status, failure) = (why.status().as_u16(), Some(why));
+        } else if failure.is_none() && !whole() {
+            failure = Some(ending::why());
+        }
+        self.count(status, failure, Some(now));
+    }
+
+    fn count(&self, status: u16, failure: Option<Failure>, now: Option<Instant>) {
+        let Some(meter) = &self.watch.meter else {
+            return;
+        };
+        let numbers = &self.watch.numbers;
+        let took = now.map(|now| {
+            let since = now.saturating_duration_since(self.watch.start);
+            match numbers.began.load(Relaxed) {
+                0 => Duration::ZERO,
+                began => since.saturating_sub(Duration::from_nanos(began)),
+            }
+        });
+        let route = numbers.route.load(Relaxed);
+        meter.count(&Ended {
+            route: Some(route).filter(|&route| route != NO_ROUTE),
+            method: numbers.method.load(Relaxed),
+            version: numbers.version.load(Relaxed),
+            status,
+            error: ErrorType::of(status, failure),
+            took,
+            received: numbers.received.load(Relaxed),
+            sent: numbers.sent.load(Relaxed),
+        });
+    }
+}
