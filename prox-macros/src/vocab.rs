@@ -45,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 84] = [
+pub(crate) const WORDS: [Word; 85] = [
     word(
         Slot::Item,
         "env",
@@ -125,6 +125,12 @@ pub(crate) const WORDS: [Word; 84] = [
     ),
     word(Slot::Target, "handler", "handler(hello)", &[]),
     word(Slot::Target, "service", "service(router)", &[]),
+    word(
+        Slot::Target,
+        "gateway",
+        "gateway(orders::Orders)",
+        &["mount", "nest"],
+    ),
     word(Slot::Target, "redirect", "redirect(308, \"/new\")", &[]),
     word(Slot::Target, "respond", "respond(200, \"hello\")", &[]),
     word(

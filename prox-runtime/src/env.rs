@@ -215,6 +215,28 @@ impl Reader {
         self.problems.push(line);
     }
 
+    /// Takes over what was wrong for another gateway; of a variable of both it is said once.
+    pub(crate) fn extend(&mut self, other: Self) {
+        let name = |line: &str| line.split(' ').next().map(str::to_owned);
+        for line in other.problems {
+            if !self.problems.iter().any(|known| name(known) == name(&line)) {
+                self.problems.push(line);
+            }
+        }
+    }
+
+    /// Notes those of the variables that must be set and are not.
+    pub(crate) fn unset(&mut self, variables: &[EnvInfo]) {
+        let mut missing = Self::new(self.env.clone());
+        let required = |info: &&EnvInfo| info.default.is_none() && !info.is_optional();
+        for info in variables.iter().filter(required) {
+            if matches!(self.env.get(info.name), Ok(None)) {
+                missing.report(info, "is not set");
+            }
+        }
+        self.extend(missing);
+    }
+
     /// All that was wrong, in one error.
     pub(crate) fn error(&self) -> Option<Error> {
         if self.problems.is_empty() {

@@ -159,7 +159,20 @@ pub mod __private {
         unreachable!("a gateway with mistakes does not compile")
     }
 
+    /// What is not a gateway with a name has a constructor, too, so that its type alone is what is wrong.
+    pub trait NotNamed: Sized {
+        /// Something of the right type.
+        fn __assembly() -> ::core::result::Result<(Assembly, ()), Box<Assembly>> {
+            unreachable!("this does not compile")
+        }
+    }
+
+    impl<T> NotNamed for T {}
+
     pub use crate::__items as items;
+    pub use crate::__mounted as mounted;
+    pub use crate::__mounted_methods as mounted_methods_of;
+    pub use crate::__mounted_variables as mounted_variables;
     pub use crate::__service_impl as service_impl;
     pub use crate::dsl::places;
 }
@@ -203,6 +216,46 @@ macro_rules! __service_impl {
             }
         }
     };
+}
+
+/// The routes of a gateway and of those that are mounted in it, as one table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mounted {
+    ($own:ident, $mounts:ident) => {{
+        use $crate::__private as p;
+        const SIZE: p::MountedSize = p::mounted_size(&$own, $mounts);
+        const TEXT: [u8; SIZE.text] = p::mounted_text(&$own, $mounts);
+        const LAYERS: [&::core::primitive::str; SIZE.layers] = p::mounted_layers(&$own, $mounts);
+        const ROWS: [$crate::RouteInfo; SIZE.rows] =
+            p::mounted_rows(&$own, $mounts, p::text_of(&TEXT), &LAYERS);
+        $crate::Routes::new(&ROWS)
+    }};
+}
+
+/// The variables of a gateway and of those that are mounted in it, as one table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mounted_variables {
+    ($own:ident, $mounts:ident) => {{
+        use $crate::__private as p;
+        const SIZE: ::core::primitive::usize = p::mounted_env_size($own, $mounts);
+        const ROWS: [$crate::EnvInfo; SIZE] = p::mounted_env($own, $mounts);
+        $crate::Variables::new(&ROWS)
+    }};
+}
+
+/// The methods beyond the nine of a gateway and of those that are mounted in it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mounted_methods {
+    ([$($own:literal),*], $mounts:ident) => {{
+        use $crate::__private as p;
+        const OWN: &[&::core::primitive::str] = &[$($own),*];
+        const SIZE: ::core::primitive::usize = p::mounted_methods_size(OWN, $mounts);
+        const METHODS: [&::core::primitive::str; SIZE] = p::mounted_methods(OWN, $mounts);
+        &METHODS
+    }};
 }
 
 /// Items that stand in a gateway by mistake, apart from the rest of its expansion.

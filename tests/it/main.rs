@@ -67,6 +67,7 @@ mod listeners;
 mod methods;
 mod metrics;
 mod mirroring;
+mod mounts;
 mod options;
 mod pairing;
 mod pairing_lengths;

@@ -7,7 +7,10 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         return;
     }
     let routes = model.routes.iter();
-    for route in routes.filter(|route| route.required && route.layers.is_empty()) {
+    for route in routes.filter(|route| {
+        // The routes of a mounted gateway may have layers.
+        route.required && route.layers.is_empty() && route.mount.is_none()
+    }) {
         diag.error(route.path.span, "no layer says who may enter this route")
             .help("write an authenticator: `with [auth]`")
             .help("to let anybody in, write `with [public]`; where the target decides, `with [upstream_auth]`")

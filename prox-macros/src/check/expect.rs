@@ -243,6 +243,10 @@ fn decision<'m>(
         let Some(route) = model.routes.get(candidate.route) else {
             continue;
         };
+        // Which of its routes takes the request, and whether one does, only a mounted gateway knows.
+        if route.mount.is_some() {
+            return Decision::Taken(route);
+        }
         // Of a request that has nothing but its URL, only the query can make a guard accept it.
         if !route.accepts.accepts_query(&asked.query) {
             continue;
@@ -296,6 +300,18 @@ fn called(word: &str, call: &Call<'_>) -> Vec<String> {
                 Some(TokenTree::Ident(last)) if path => vec![last.to_string()],
                 _ => Vec::new(),
             }
+        }
+        "gateway" => {
+            let args = call.args();
+            let tokens = args.first().map_or(&[][..], |arg| &arg.tokens);
+            let path = tokens
+                .iter()
+                .take_while(|token| !matches!(token, TokenTree::Group(_)));
+            let names = path.filter_map(|token| match token {
+                TokenTree::Ident(name) if name != "new" => Some(name.to_string()),
+                _ => None,
+            });
+            names.last().into_iter().collect()
         }
         "redirect" | "respond" => status(call).iter().map(ToString::to_string).collect(),
         _ => Vec::new(),

@@ -135,7 +135,7 @@ pub(super) fn shown(route: &Route) -> String {
 fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
     let common = earlier.methods.common(later.methods);
     let witness = witness(model, later, common, &later.accepts);
-    let when = if later.accepts.is_opaque() {
+    let when = if later.accepts.is_opaque() && later.mount.is_none() {
         ", if the guard accepts it"
     } else {
         ""

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::Context;
+use super::{Context, mounts};
 use crate::{
     diag::line,
     model::{Model, Route},
@@ -58,6 +58,17 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
         rows = quote_spanned!(Span::mixed_site()=>
             #krate::__private::on_listeners(#rows, &[#(#listeners),*])
         );
+    }
+    if let Some(mounts) = mounts::list(context) {
+        let number = Literal::usize_unsuffixed(mounts.len());
+        let checks = mounts::checks(context);
+        return quote_spanned!(Span::mixed_site()=> {
+            const OWN: [#krate::RouteInfo; #count] = #rows;
+            const MOUNTS: &[#krate::__private::Mount] =
+                &#krate::__private::mounts::<#number>([#(#mounts),*]);
+            #checks
+            #krate::__private::mounted!(OWN, MOUNTS)
+        });
     }
     quote_spanned!(Span::mixed_site()=> {
         const ROWS: [#krate::RouteInfo; #count] = #rows;
@@ -112,6 +123,22 @@ pub(super) fn guard_text(route: &Route) -> String {
 /// The rows of `ENV`.
 pub(super) fn variables(context: &Context<'_>) -> TokenStream {
     let krate = &context.krate;
+    let rows = rows(context);
+    if let Some(mounts) = mounts::list(context) {
+        let number = Literal::usize_unsuffixed(mounts.len());
+        return quote_spanned!(Span::mixed_site()=> {
+            const OWN: &[#krate::EnvInfo] = #rows;
+            const MOUNTS: &[#krate::__private::Mount] =
+                &#krate::__private::mounts::<#number>([#(#mounts),*]);
+            #krate::__private::mounted_variables!(OWN, MOUNTS)
+        });
+    }
+    quote_spanned!(Span::mixed_site()=> #krate::Variables::new(#rows))
+}
+
+/// The rows of the gateway's own variables.
+pub(super) fn rows(context: &Context<'_>) -> TokenStream {
+    let krate = &context.krate;
     let rows = context.model.env.iter().map(|variable| {
         let Env {
             name, ty, default, ..
@@ -134,7 +161,7 @@ pub(super) fn variables(context: &Context<'_>) -> TokenStream {
             needed_by: #needed_by,
         })
     });
-    quote_spanned!(Span::mixed_site()=> #krate::Variables::new(&[#(#rows),*]))
+    quote_spanned!(Span::mixed_site()=> &[#(#rows),*])
 }
 
 /// The documentation comment on a variable.

@@ -15,6 +15,7 @@ use super::{Context, exprs, who};
 use crate::{
     syntax::{
         ast::{Backend, Expr},
+        cursor::tokens_of,
         marks::{HOLE, Mark, Slot},
         source::target_text,
         unfinished::is_unfinished,
@@ -146,6 +147,9 @@ fn value(context: &Context<'_>, slot: Slot, expr: &Expr, out: &mut TokenStream) 
         };
         return word(slot, name, out);
     };
+    if slot == Slot::Target && mounted(context, &tokens, out) {
+        return;
+    }
     // `users wi`, where `with` is about to be typed.
     let end = operand_behind_operand(&tokens).unwrap_or(tokens.len());
     let (value, rest) = tokens.split_at(end);
@@ -210,6 +214,51 @@ fn is_reported(context: &Context<'_>, token: &TokenTree) -> bool {
 /// Whether something was reported of the token as a whole.
 fn is_whole(context: &Context<'_>, token: &TokenTree) -> bool {
     context.untyped.contains(&format!("{:?}", token.span()))
+}
+
+/// A gateway that is mounted: its type, where an expression would be one. Says whether it is one.
+fn mounted(context: &Context<'_>, tokens: &[TokenTree], out: &mut TokenStream) -> bool {
+    let [TokenTree::Ident(name), TokenTree::Group(group)] = tokens else {
+        return false;
+    };
+    let inner = tokens_of(group.stream());
+    let path = path_of(&inner);
+    let named = name == "gateway" && !context.model.names.is_own("gateway");
+    if !named || path < inner.len() {
+        return false;
+    }
+    word(Slot::Target, Some(name), out);
+    if path > 0 {
+        let ty: TokenStream = inner.into_iter().collect();
+        out.extend(quote_spanned!(Span::mixed_site()=> let _: #ty;));
+    }
+    true
+}
+
+/// How many of the tokens are the path of a type.
+fn path_of(tokens: &[TokenTree]) -> usize {
+    let colon = |token: &TokenTree| matches!(token, TokenTree::Punct(colon) if colon.as_char() == ':');
+    let name = |token: &TokenTree| {
+        let TokenTree::Ident(name) = token else {
+            return false;
+        };
+        !is_keyword(name) || ["crate", "self", "super", "Self"].iter().any(|word| name == word)
+    };
+    let mut length = 0;
+    let mut rest = tokens;
+    loop {
+        rest = match rest {
+            [first, behind @ ..] if length == 0 && name(first) => {
+                length = 1;
+                behind
+            }
+            [one, other, next, behind @ ..] if colon(one) && colon(other) && name(next) => {
+                length += 3;
+                behind
+            }
+            _ => return length,
+        };
+    }
 }
 
 /// A name, alone or before braces.

@@ -6,6 +6,7 @@ pub(crate) mod exprs;
 mod listing;
 mod matcher;
 mod mirror;
+mod mounts;
 mod named;
 mod order;
 mod setup;
@@ -154,7 +155,7 @@ fn made(context: &Context<'_>) -> TokenStream {
         table: quote_spanned!(span=> &__TABLE),
         routes: quote_spanned!(span=> __ROUTES),
         variables: quote_spanned!(span=> __ENV),
-        fail: quote_spanned!(span=> break '__prox ::core::result::Result::Err),
+        fail: quote_spanned!(span=> break '__prox ::core::result::Result::Err(__asm.into_error())),
     };
     let body = setup::body(context, &parts);
     let unused = setup::allow_unused(context);

@@ -62,6 +62,13 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
                 ))
             }
         }
+        impl #krate::__private::NamedGateway for #name {
+            const TABLES: #krate::__private::Tables = #krate::__private::Tables::new(
+                Self::__table(),
+                Self::ROUTES,
+                Self::ENV,
+            );
+        }
         #krate::__private::service_impl! { #name }
     )
 }
@@ -115,6 +122,22 @@ fn arguments(named: &Named) -> TokenStream {
         }
     });
     quote_spanned!(Span::mixed_site()=> #(#arguments),*)
+}
+
+/// The names of the arguments, where they are given on. One that is there twice has been reported.
+fn names(named: &Named) -> Vec<TokenStream> {
+    let names = named.fields.iter().enumerate().map(|(place, field)| {
+        let name = &field.name;
+        let mut earlier = named.fields.iter().take(place);
+        if earlier.any(|earlier| earlier.name == *name) {
+            quote_spanned!(Span::mixed_site()=> ::core::unreachable!())
+        } else {
+            let mut name = name.clone();
+            name.set_span(name.span().located_at(Span::mixed_site()));
+            quote_spanned!(Span::mixed_site()=> #name)
+        }
+    });
+    names.collect()
 }
 
 /// A struct with a handle for each backend.
@@ -202,7 +225,7 @@ fn implementation(
                 #krate::__private::explain(Self::__table(), Self::ROUTES, method, url)
             }
 
-            fn __table() -> &'static #krate::__private::Table {
+            const fn __table() -> &'static #krate::__private::Table {
                 static TABLE: #krate::__private::Table = #table;
                 &TABLE
             }
@@ -256,12 +279,13 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
         table: quote_spanned!(span=> Self::__table()),
         routes: quote_spanned!(span=> Self::ROUTES),
         variables: quote_spanned!(span=> Self::ENV),
-        fail: quote_spanned!(span=> return ::core::result::Result::Err),
+        fail: quote_spanned!(span=> return ::core::result::Result::Err(__asm.unmade())),
     };
     let body = setup::body(context, &parts);
     let allow = setup::allow();
     let unused = setup::allow_unused(context);
     let arguments = arguments(named);
+    let names = names(named);
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let mut field = backend.name.clone();
         field.set_span(Span::call_site());
@@ -274,15 +298,32 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
         /// # Errors
         ///
         /// Everything that is wrong with the environment and the configuration, in one error.
+        #[allow(clippy::too_many_arguments)]
+        #[cfg(not(rust_analyzer))]
+        #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
+            match Self::__assembly(#(#names),*) {
+                ::core::result::Result::Ok((assembly, backends)) => {
+                    ::core::result::Result::Ok(Self {
+                        gateway: assembly.finish()?,
+                        backends,
+                    })
+                }
+                ::core::result::Result::Err(assembly) => {
+                    ::core::result::Result::Err(assembly.into_error())
+                }
+            }
+        }
+
+        #[doc(hidden)]
         #allow
         #unused
         #[cfg(not(rust_analyzer))]
-        #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
+        #vis fn __assembly(#arguments) -> ::core::result::Result<
+            (#krate::__private::Assembly, #backends),
+            ::std::boxed::Box<#krate::__private::Assembly>,
+        > {
             #body
-            ::core::result::Result::Ok(Self {
-                gateway: __asm.finish()?,
-                backends: #backends { #(#handles),* },
-            })
+            ::core::result::Result::Ok((__asm, #backends { #(#handles),* }))
         }
     )
 }

@@ -34,8 +34,8 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
             continue;
         }
         required.push(Literal::usize_unsuffixed(number));
-        // Without a layer it has been reported.
-        if !route.layers.is_empty() {
+        // Without a layer it has been reported. The routes of a mounted gateway are looked at when it starts.
+        if !route.layers.is_empty() && route.mount.is_none() {
             let state = placed(numbered("__s", state), route.path.span);
             out.extend(
                 quote_spanned!(at(route.path.span)=> __p::middleware::role::covered(&#state);),

@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use super::{
     Context, called,
     exprs::{self, at},
-    order, warnings, words,
+    mounts, order, warnings, words,
 };
 use crate::syntax::{
     ast::{Backend, Env, Expr, Setup, Target},
@@ -132,11 +132,13 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
     });
     let locals = (0..env.len()).map(|place| numbered("__e", place));
     let fail = &parts.fail;
+    let mounts = mounts::lacks(context);
     quote_spanned!(span=>
         #(#reads)*
         #[allow(unused_variables, clippy::shadow_unrelated)]
         let (#(::core::option::Option::Some(#names),)*) = (#(#locals,)*) else {
-            #fail(__asm.into_error())
+            #mounts
+            #fail
         };
     )
 }
@@ -287,6 +289,10 @@ fn targets(context: &Context<'_>) -> TokenStream {
         let index = number(place);
         if let Some(target) = &route.target {
             let chain = chains.place(&route.layers);
+            if let Some(mount) = &route.mount {
+                calls.extend(mounts::call(context, mount, &index, chain));
+                continue;
+            }
             if !plain.takes(context, place, target, chain) {
                 let value = exprs::target(context, target, &all);
                 let layers = numbered("__c", chain);
@@ -434,6 +440,6 @@ pub(super) fn numbered(prefix: &str, place: usize) -> Ident {
     Ident::new(&format!("{prefix}{place}"), Span::mixed_site())
 }
 
-fn number(place: usize) -> Literal {
+pub(super) fn number(place: usize) -> Literal {
     Literal::usize_unsuffixed(place)
 }

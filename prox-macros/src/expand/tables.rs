@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::{Literal, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, matcher};
+use super::{Context, matcher, mounts};
 use crate::{
     check::slashes,
     model::{
@@ -242,7 +242,15 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     let model = context.model;
     let span = Span::mixed_site();
     let own = &model.own_methods;
-    let own = (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*])));
+    let krate = &context.krate;
+    let mounted = mounted(context);
+    let own = match &mounted {
+        Some(_) => Some(
+            quote_spanned!(span=> .with_methods(#krate::__private::mounted_methods_of!([#(#own),*], MOUNTS))),
+        ),
+        None => (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*]))),
+    };
+    let mounts = mounted.as_ref().map(|_| quote_spanned!(span=> .with_mounts(MOUNTS)));
     let routes = model.routes.iter().enumerate();
     let takes = routes.filter(|(_, route)| {
         let target = route.target.as_ref();
@@ -255,7 +263,7 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     let slashes = (!takes.is_empty()).then(|| quote_spanned!(span=> .with_slashes(&[#list])));
     if model.ons.is_empty() {
         let table = trees(context, &model.hosts, context.forest);
-        return quote_spanned!(span=> #table #own #slashes);
+        return quote_spanned!(span=> { #mounted #table #own #slashes #mounts });
     }
     let mut tables = model.tables().into_iter().map(|hosts| {
         let forest = Forest::of(model, hosts.clone());
@@ -266,12 +274,22 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
     let names = model.ons.iter().map(|on| &on.name.value);
     let listeners = names.zip(tables);
     let listeners = listeners.map(|(name, table)| quote_spanned!(span=> (#name, #table)));
-    let krate = &context.krate;
     let count = Literal::usize_unsuffixed(model.ons.len());
     quote_spanned!(span=> {
+        #mounted
         static LISTENERS: [(&str, #krate::__private::Table); #count] = [#(#listeners),*];
-        #table #own #slashes .with_listeners(&LISTENERS)
+        #table #own #slashes #mounts .with_listeners(&LISTENERS)
     })
+}
+
+/// The constant with the mounts, if there are any.
+fn mounted(context: &Context<'_>) -> Option<TokenStream> {
+    let krate = &context.krate;
+    let mounts = mounts::list(context)?;
+    let count = Literal::usize_unsuffixed(mounts.len());
+    Some(quote_spanned!(Span::mixed_site()=>
+        const MOUNTS: &[#krate::__private::Mount] = &#krate::__private::mounts::<#count>([#(#mounts),*]);
+    ))
 }
 
 /// The table of these hosts, which the forest was made for.
@@ -291,6 +309,13 @@ fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream 
     if !matchers.is_empty() {
         matchers.rotate_left(1);
     }
+    let mounts = mounts::list(context);
+    let mounted = mounted(context);
+    let read = Ident::new(
+        if mounts.is_some() { "mounted_candidates" } else { "candidates" },
+        span,
+    );
+    let list_of_mounts = mounts.map(|_| quote_spanned!(span=> , MOUNTS));
     let kinds = integers(&flat.kinds);
     let kinds = (!flat.kinds.is_empty()).then(|| quote_spanned!(span=> .with_kinds(&[#kinds])));
     let functions = matchers.iter().flatten().map(|(_, function)| function);
@@ -307,8 +332,9 @@ fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream 
         #(#functions)*
         static NODES: [#krate::__private::Node; #node_count] = #krate::__private::nodes(&[#nodes]);
         static EDGES: [#krate::__private::Edge; #edge_count] = #krate::__private::edges(&[#edges]);
+        #mounted
         static CANDIDATES: [#krate::__private::Candidate; #candidate_count] =
-            #krate::__private::candidates(&[#candidates]);
+            #krate::__private::#read(&[#candidates] #list_of_mounts);
         #krate::__private::Table::new(
             #text,
             &NODES,

@@ -9,6 +9,7 @@ use super::{
     guard::{self, Guard},
     is_endpoint,
     meant::Meant,
+    mount::{self, Reading},
     names::Names,
     options::{known_elsewhere, of_backend},
     order::order,
@@ -51,6 +52,10 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
                 backend.target = None;
                 continue;
             }
+            if mount::is_elsewhere(&Target::Expr(expr.clone()), &names, diag) {
+                backend.target = None;
+                continue;
+            }
             let takes_options = |name: &Ident| {
                 let name = name.to_string();
                 backends.contains(&name) || endpoints.contains(&name)
@@ -61,6 +66,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let order = order(&mut setups, &names, diag);
     let mut lowering = Lowering {
         names,
+        own: gateway.named.as_ref().map(|named| named.name.clone()),
         meant,
         diag,
         backends,
@@ -113,6 +119,8 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
 
 struct Lowering<'d> {
     names: Names,
+    /// The name of the gateway.
+    own: Option<Ident>,
     meant: Meant,
     diag: &'d mut Diagnostics,
     /// The names of the backends.
@@ -330,6 +338,15 @@ impl Lowering<'_> {
                 None => hole = true,
             }
         }
+        let reading = route.target.as_ref().map_or(Reading::No, |target| {
+            let (names, own) = (&self.names, self.own.as_ref());
+            mount::read(&route, target, names, own, self.diag)
+        });
+        let mut wrong = matches!(reading, Reading::Wrong);
+        let mount = match reading {
+            Reading::Mount(mount) => Some(mount),
+            Reading::No | Reading::Wrong => None,
+        };
         let guard = route.guard.filter(|guard| {
             // Of a route that is being typed the guard may go on.
             let ambiguous = !hole
@@ -346,8 +363,15 @@ impl Lowering<'_> {
             (Some(own), Scope::Path(scope)) => Some(own.within(scope)),
         };
         let pattern = pattern.filter(|pattern| self.names_are_distinct(pattern, &route.path));
+        let pattern = pattern.filter(|pattern| {
+            wrong |= mount.is_some() && mount::takes_all(&route.path, pattern, self.diag);
+            !wrong
+        });
+        let mount = mount.filter(|_| pattern.is_some());
         let words: Vec<String> = route.methods.into_iter().map(|m| m.name).collect();
-        let target = route.target.filter(|target| !self.is_ambiguous(target));
+        let target = route
+            .target
+            .filter(|target| !wrong && !self.is_ambiguous(target));
         let is_backend = |name: &Ident| self.backends.contains(&name.to_string());
         let mut written = route.layers;
         let target = target.map(|target| {
@@ -359,9 +383,12 @@ impl Lowering<'_> {
         });
         let mut layers = around.layers.clone();
         layers.extend(self.layers(written));
-        let accepts = guard.as_ref().map_or_else(Guard::default, |guard| {
-            guard::read(&guard.tokens, self.diag)
-        });
+        let accepts = match &guard {
+            Some(guard) => guard::read(&guard.tokens, self.diag),
+            // Its routes decide.
+            None if mount.is_some() => Guard::unknown(),
+            None => Guard::default(),
+        };
         self.routes.push(Route {
             allowed: route.allowed,
             host: around.host,
@@ -380,6 +407,7 @@ impl Lowering<'_> {
             },
             guard,
             accepts,
+            mount,
             target: target
                 .filter(|target| !matches!(target, Target::Expr(expr) if self.is_hole(expr))),
             places: layers.iter().map(|used| used.place).collect(),

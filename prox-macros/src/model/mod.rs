@@ -4,6 +4,7 @@ pub(crate) mod guard;
 pub(crate) mod lacking;
 mod lower;
 mod meant;
+pub(crate) mod mount;
 pub(crate) mod names;
 mod options;
 mod order;
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Span, TokenTree};
 
 pub(crate) use self::lower::lower;
-use self::{guard::Guard, names::Names};
+use self::{guard::Guard, mount::Mount, names::Names};
 use crate::around::Declared;
 use crate::syntax::{
     ast::{Env, Expect, Expr, Named, Setup, Target, Text},
@@ -228,6 +229,8 @@ pub(crate) struct Route {
     pub(crate) accepts: Guard,
     /// None if it is missing.
     pub(crate) target: Option<Target>,
+    /// The gateway that it mounts.
+    pub(crate) mount: Option<Mount>,
     /// Outermost first.
     pub(crate) layers: Vec<usize>,
     /// Where each of the layers stands, since a layer that is a name is one wherever it stands.

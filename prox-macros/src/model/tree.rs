@@ -174,7 +174,8 @@ impl Order {
                 order.sorted.push(Candidate {
                     route: place,
                     methods: route.methods.0,
-                    guarded: route.guard.is_some(),
+                    // A mounted gateway may have no route for a request.
+                    guarded: route.guard.is_some() || route.mount.is_some(),
                 });
             }
         }

@@ -43,6 +43,8 @@ pub struct Assembly {
     every: Vec<Layer>,
     /// Whether a layer has to say who may enter a route, for each.
     required: Vec<bool>,
+    /// The layers around what no route of a mounted gateway takes, for each mount.
+    mounted: Vec<Vec<Layer>>,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Assembly {
             parts: routes.iter().map(|_| Part::default()).collect(),
             every: Vec::new(),
             required: vec![false; routes.len()],
+            mounted: vec![Vec::new(); table.mount_count()],
         }
     }
 
@@ -135,10 +138,70 @@ impl Assembly {
     /// Holds these routes of the table to have a layer that says who may enter: `require auth`.
     pub fn require(&mut self, routes: &[u32]) {
         for &index in routes {
-            if let Some(required) = self.required.get_mut(index as usize) {
+            let rows = match self.table.mounted_at(index as usize) {
+                Some((_, rows)) => rows,
+                None => {
+                    let row = self.table.numbered(index as usize);
+                    row..row + 1
+                }
+            };
+            for required in self.required.get_mut(rows).into_iter().flatten() {
                 *required = true;
             }
         }
+    }
+
+    /// Mounts a gateway at the route `index` of the table, within these layers, outermost first. All that it has belongs to this
+    /// gateway from now on, and so does all that is wrong with it.
+    pub fn mount<B>(
+        &mut self,
+        index: usize,
+        gateway: Result<(Self, B), Box<Self>>,
+        layers: &[&Layer],
+    ) {
+        let Some((number, rows)) = self.table.mounted_at(index) else {
+            return;
+        };
+        let inner = match gateway {
+            Ok((inner, _)) => inner,
+            Err(inner) => *inner,
+        };
+        let around = |within: Vec<Layer>| -> Vec<Layer> {
+            let layers = layers.iter().map(|&layer| layer.clone());
+            layers.chain(within).collect()
+        };
+        self.reader.extend(inner.reader);
+        self.problems.extend(inner.problems);
+        self.clusters.extend(inner.clusters);
+        self.inline.extend(inner.inline);
+        for (required, inner) in self.required[rows.clone()].iter_mut().zip(inner.required) {
+            *required |= inner;
+        }
+        for (part, inner) in self.parts[rows].iter_mut().zip(inner.parts) {
+            *part = Part {
+                layers: around(inner.layers),
+                ..inner
+            };
+        }
+        let lists = iter::once(inner.every).chain(inner.mounted);
+        for (list, within) in self.mounted.iter_mut().skip(number).zip(lists) {
+            *list = around(within);
+        }
+    }
+
+    /// Notes those variables of mounted gateways that must be set and are not, where this gateway lacks variables of its own.
+    pub fn unset(&mut self) {
+        self.reader.unset(self.variables.0);
+    }
+
+    /// Notes all that is wrong with a gateway that is to be mounted, where this one lacks variables of its own.
+    pub fn lacks<B>(&mut self, gateway: Result<(Self, B), Box<Self>>) {
+        let inner = match gateway {
+            Ok((inner, _)) => inner,
+            Err(inner) => *inner,
+        };
+        self.reader.extend(inner.reader);
+        self.problems.extend(inner.problems);
     }
 
     /// Sets the targets of routes that are nothing but a backend: for each the numbers of the route, of the backend, and of the layers.
@@ -175,6 +238,7 @@ impl Assembly {
     /// Sets the target of the route `index` of the table, and its layers, outermost first.
     #[inline(never)]
     pub fn route(&mut self, index: usize, target: impl IntoTarget, layers: &[&Layer]) {
+        let index = self.table.numbered(index);
         let target = target.into_target(self.target_name(index));
         self.set(index, target, layers);
     }
@@ -207,6 +271,7 @@ impl Assembly {
     /// Sets the guard of the route `index` of the table.
     #[inline(never)]
     pub fn guard(&mut self, index: usize, guard: impl Guard) {
+        let index = self.table.numbered(index);
         if let Err(problem) = guard.check() {
             let route = self.routes.0.get(index);
             let place = route.map_or(String::new(), |info| format!("route `{info}`: "));
@@ -215,6 +280,12 @@ impl Assembly {
         if let Some(part) = self.parts.get_mut(index) {
             part.guard = Some(Box::new(guard));
         }
+    }
+
+    /// The same where nothing can be made, since a variable could not be read.
+    #[must_use]
+    pub fn unmade(self) -> Box<Self> {
+        Box::new(self)
     }
 
     /// The error for a gateway whose variables could not be read.
@@ -278,7 +349,7 @@ impl Assembly {
         let (guarded, problems) = abouts.guarded();
         self.problems.extend(problems);
         let missing = self.parts.iter().position(|part| part.target.is_none());
-        if self.problems.is_empty()
+        if self.error().is_none()
             && let Some(info) = missing.and_then(|index| self.routes.0.get(index))
         {
             self.problems.push(format!("route `{info}` has no target"));
@@ -312,6 +383,13 @@ impl Assembly {
                 _ => true,
             };
         }
+        let mounted = self.mounted.into_iter().map(|layers| Entry {
+            guard: None,
+            who: Who::default(),
+            slashes: false,
+            end: End::Chain(BoxHandler::new(Refuse)),
+            layers: Layers::new(layers, |layer| abouts.answers_preflights(layer)),
+        });
         let entries = self
             .parts
             .into_iter()
@@ -328,6 +406,7 @@ impl Assembly {
                     layers: Layers::new(part.layers, |layer| abouts.answers_preflights(layer)),
                 })
             })
+            .chain(mounted)
             .collect();
         let refusals = (!self.every.is_empty()).then(|| wrap(BoxHandler::new(Refuse), &self.every));
         Ok(Gateway(Arc::new(Inner {

@@ -58,7 +58,7 @@ pub use self::{
 use self::{
     measures::Measures,
     readiness::Question,
-    refusal::{Layers, Refusal, Refused},
+    refusal::{Layers, Refusal, Refused, Within},
     shared::server_variables,
 };
 use crate::{
@@ -78,8 +78,8 @@ use crate::{
     proxy::{self, Around, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidate, Explanation, Guard, Matched, Methods, OwnMethods, RouteInfo, Routes,
-        Table, Variables, asked_method,
+        Answerable, Candidates, Explanation, Guard, Matched, Methods, OwnMethods, Place as Asked,
+        RouteInfo, Routes, Table, Taken, Variables, asked_method,
     },
     server::{Serve, Server},
     vars::Env,
@@ -102,6 +102,7 @@ struct Inner {
     variables: Variables,
     /// What the variables were read from.
     env: Env,
+    /// The routes, and behind them what answers within a mounted gateway for requests that none of its routes takes.
     entries: Vec<Entry>,
     clusters: Vec<Cluster>,
     /// The clusters that have work beside the requests and are not among `clusters`: those of routes, and of mirrors.
@@ -136,7 +137,7 @@ impl Work {
 }
 
 /// Who may enter a route.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Who {
     entry: role::order::Entry,
     /// Whether `require auth` holds.
@@ -318,15 +319,16 @@ impl Inner {
         let candidates = self.table.find(&host, req.uri().path());
         if let Some((_, own)) = self.table.of_listener(client.listener()) {
             let first = own.find(&host, req.uri().path());
-            return self.among_both(first, candidates, req, client);
+            return self.among_both(first, candidates, &host, req, client);
         }
-        self.among(candidates, req, client)
+        self.among(candidates, &host, req, client)
     }
 
     #[inline]
     fn among(
         &self,
         candidates: &[Candidate],
+        host: &str,
         req: &mut Request,
         client: &Arc<Client>,
     ) -> Result<usize, Refusal> {
@@ -341,7 +343,14 @@ impl Inner {
         {
             return Ok(candidate.route as usize);
         }
-        self.choose(candidates, method, req, client)
+        let place = Asked::new(host, req.uri().path()).on(client.listener());
+        if *req.method() != Method::OPTIONS
+            && let Taken::By(route) = self.table.taken(candidates, place, req.method())
+        {
+            return Ok(route as usize);
+        }
+        let candidates = self.table.with_mounted(candidates, place);
+        self.choose(&candidates, method, req, client)
     }
 
     /// Finds the route among those for one listener, which are asked first, and those for every listener.
@@ -349,26 +358,28 @@ impl Inner {
         &self,
         first: &[Candidate],
         others: &[Candidate],
+        host: &str,
         req: &mut Request,
         client: &Arc<Client>,
     ) -> Result<usize, Refusal> {
         if first.is_empty() {
-            return self.among(others, req, client);
+            return self.among(others, host, req, client);
         }
         if others.is_empty() || Table::is_decided(first) {
-            return self.among(first, req, client);
+            return self.among(first, host, req, client);
         }
-        self.among(&[first, others].concat(), req, client)
+        self.among(&[first, others].concat(), host, req, client)
     }
 
     #[cold]
     fn choose(
         &self,
-        candidates: &[Candidate],
+        Candidates { list, mount }: &Candidates<'_>,
         method: Methods,
         req: &mut Request,
         client: &Arc<Client>,
     ) -> Result<usize, Refusal> {
+        let candidates = &**list;
         req.extensions_mut().insert(Arc::clone(client));
         let (parts, body) = std::mem::take(req).into_parts();
         let asked = asked_method(&parts.method, &parts.headers);
@@ -386,7 +397,10 @@ impl Inner {
             }
             refused.by_method(*candidate);
         }
-        let mut found = chosen.ok_or_else(|| refused.end());
+        let mut found = chosen.ok_or_else(|| {
+            let within = mount.and_then(|mount| self.within_mount(mount));
+            refused.end().within(within)
+        });
         let mut answerable = None;
         if let Some(asks) = asks {
             let (directed, methods) = self.preflight(candidates, asks, found, &parts);
@@ -399,6 +413,15 @@ impl Inner {
             self.name_methods(req);
         }
         found
+    }
+}
+
+impl Inner {
+    /// All layers around a mounted gateway, and those that it has around every request.
+    fn within_mount(&self, mount: usize) -> Option<Within> {
+        let route = self.routes.len() + mount;
+        let depth = self.entries.get(route)?.layers.depth();
+        Some(Within { route, depth })
     }
 }
 

@@ -169,6 +169,11 @@ impl Layers {
         Some((self.list.get(place)?, place + 1))
     }
 
+    /// How many there are.
+    pub(super) fn depth(&self) -> usize {
+        self.list.len()
+    }
+
     /// How many of the outermost are the same.
     fn common(&self, other: &Self) -> usize {
         let pairs = self.list.iter().zip(&other.list);
@@ -199,6 +204,14 @@ impl Refusal {
             within: Some(Within { route, depth }),
             asked: Some(route),
             answerable: Methods::NONE,
+        }
+    }
+
+    /// The same within these layers, if no route has the path.
+    pub(super) fn within(self, within: Option<Within>) -> Self {
+        Self {
+            within: self.within.or(within),
+            ..self
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     Guard as _,
     info::{RouteInfo, Routes},
     methods::Methods,
+    mount::Place,
     read_guard::read,
     table::{Candidate, Table},
 };
@@ -121,13 +122,15 @@ impl Explanation {
         table: &Table,
         known: Known<'_>,
     ) -> Self {
+        let place = Place::new(host, path).on(known.listener);
         let found = table.of_listener(known.listener);
         let first = found.map_or(&[][..], |(_, own)| own.find(host, path));
         let mut candidates = first.to_vec();
         if !Table::is_decided(first) {
             candidates.extend(table.find(host, path));
         }
-        let candidates = candidates.as_slice();
+        let candidates = table.with_mounted(&candidates, place).list;
+        let candidates = candidates.as_ref();
         let own = table.own_methods();
         let considered = considered(table, candidates, routes, methods, known);
         // As in the gateway: what no guard accepts has no method either.

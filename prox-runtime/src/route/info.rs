@@ -43,6 +43,21 @@ impl fmt::Display for RouteInfo {
 }
 
 impl RouteInfo {
+    /// A row that says nothing.
+    pub(super) const NOTHING: Self = Self {
+        listener: "",
+        host: "",
+        path: "",
+        exact: false,
+        methods: "",
+        guard: "",
+        target: "",
+        layers: &[],
+        who: "",
+        file: "",
+        line: 0,
+    };
+
     /// A row of nothing, of which to make others.
     #[cfg(test)]
     pub(crate) const EMPTY: Self = Self {
@@ -188,6 +203,15 @@ pub struct EnvInfo {
 }
 
 impl EnvInfo {
+    /// A row that says nothing.
+    pub(super) const NOTHING: Self = Self {
+        name: "",
+        ty: "",
+        default: None,
+        doc: "",
+        needed_by: "",
+    };
+
     /// Whether it may be missing, by its type.
     pub(crate) fn is_optional(&self) -> bool {
         self.ty.starts_with("Option<") || self.ty.contains("::Option<")

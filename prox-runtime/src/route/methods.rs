@@ -74,6 +74,20 @@ impl Methods {
         place.map_or(Self::OTHER, |place| Self(Self::OTHER.0 << (place + 1)))
     }
 
+    /// The set of a gateway that names these methods beyond the nine, as one that names those has it. Every method is every method.
+    pub(super) fn renamed(self, own: &[&str], others: &[&str]) -> Self {
+        let fixed = Self(Self::OTHER.0 - 1);
+        if self == Self::ALL || fixed.contains(self) {
+            return self;
+        }
+        let has = |place: usize| self.contains(Self(Self::OTHER.0 << (place + 1)));
+        let names = own.iter().enumerate().filter(|(place, _)| has(*place));
+        let places = names.filter_map(|(_, name)| others.iter().position(|other| other == name));
+        places.fold(Self(self.0 & fixed.0), |all, place| {
+            all.union(Self(Self::OTHER.0 << (place + 1)))
+        })
+    }
+
     /// Whether all of `other` is in the set.
     #[inline]
     pub const fn contains(self, other: Self) -> bool {

@@ -11,12 +11,14 @@ mod kind;
 mod manifest;
 mod matched;
 mod methods;
+mod mount;
 mod preflight;
 mod read_guard;
 mod segment;
 mod table;
 
 pub(crate) use self::explain::Known;
+pub(crate) use self::mount::{Candidates, Place, Taken};
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
@@ -25,6 +27,11 @@ pub use self::{
     kind::{class, is_int, is_slug, is_uuid},
     matched::{Matched, RequestExt},
     methods::Methods,
+    mount::{
+        Mount, MountedSize, NamedGateway, Tables, check_mount, mounted_candidates, mounted_env,
+        mounted_env_size, mounted_layers, mounted_methods, mounted_methods_size, mounted_rows, mounted_size,
+        mounted_text, mounts, text_of,
+    },
     segment::{Segments, Step, key},
     table::{Candidate, Edge, Matcher, Node, Table, Tree, candidates, edges, nodes},
 };

@@ -11,6 +11,7 @@ use http::Method;
 use super::{
     kind::{CLASSES, class},
     methods::Methods,
+    mount::Mount,
     segment::{Segments, Step, key_of},
 };
 
@@ -41,6 +42,7 @@ pub struct Table {
     kinds: &'static [u32],
     slashes: &'static [u32],
     listeners: &'static [(&'static str, Table)],
+    mounts: &'static [Mount],
 }
 
 impl Table {
@@ -67,6 +69,7 @@ impl Table {
             kinds: &[],
             slashes: &[],
             listeners: &[],
+            mounts: &[],
         }
     }
 
@@ -101,7 +104,21 @@ impl Table {
 
     /// The names of the listeners that have routes of their own.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = &'static str> {
-        self.listeners.iter().map(|(name, _)| *name)
+        let mut all: Vec<&'static str> = self.listeners.iter().map(|(name, _)| *name).collect();
+        self.listeners_of_mounts(&mut all);
+        all.into_iter()
+    }
+
+    /// Adds the names of listeners that have routes in mounted gateways.
+    fn listeners_of_mounts(&self, all: &mut Vec<&'static str>) {
+        for table in self.mounts.iter().map(Mount::table) {
+            for (name, _) in table.listeners {
+                if !all.contains(name) {
+                    all.push(name);
+                }
+            }
+            table.listeners_of_mounts(all);
+        }
     }
 
     /// The routes for the listener of this name alone, if there are any, with the name.
@@ -114,9 +131,24 @@ impl Table {
         self.listeners.iter().find(|(other, _)| *other == name)
     }
 
+    /// The same table for a gateway in which these are mounted.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_mounts(mut self, mounts: &'static [Mount]) -> Self {
+        self.mounts = mounts;
+        self
+    }
+
+    pub(super) const fn mounts(&self) -> &'static [Mount] {
+        self.mounts
+    }
+
     /// Whether the target of a route takes paths with an encoded slash.
     pub(crate) fn takes_slashes(&self, route: u32) -> bool {
-        self.slashes.contains(&route)
+        match self.owner(route) {
+            (Some(mounted), row) => mounted.takes_slashes(row),
+            (None, row) => self.slashes.contains(&row),
+        }
     }
 
     /// The methods beyond the nine that the gateway names.
@@ -144,6 +176,13 @@ impl Table {
     pub fn find_by_tables(&self, host: &str, path: &str) -> &'static [Candidate] {
         self.tree(host)
             .map_or(&[], |tree| self.list(self.walk(tree.root, path)))
+    }
+
+    /// The routes for the slash behind the prefix that the gateway is mounted at: its prefixes at the root, and no `exact "/"`.
+    pub(super) fn find_slash(&self, host: &str) -> &'static [Candidate] {
+        let root = self.tree(host).map(|tree| tree.root as usize);
+        let root = root.and_then(|root| self.nodes.get(root));
+        root.map_or(&[], |root| self.list(root.end))
     }
 
     #[inline]

@@ -28,7 +28,7 @@ pub use self::{
     health::{grpc, http, tcp},
     layer::{admits, claim, principal, public, upstream_auth},
     policy::{hash, least_conn, p2c, random, rr, weighted},
-    target::{cluster, handler, redirect, respond, service},
+    target::{cluster, gateway, handler, redirect, respond, service},
 };
 
 #[doc(inline)]

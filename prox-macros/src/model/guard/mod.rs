@@ -78,7 +78,7 @@ impl Default for Guard {
 
 impl Guard {
     /// Accepts some requests, and it is not known which.
-    fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self {
             cases: vec![Case::default().opaque()],
             hole: false,

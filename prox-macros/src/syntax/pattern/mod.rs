@@ -31,6 +31,17 @@ pub(crate) enum Segment {
     Param(String, Kind),
 }
 
+impl Segment {
+    /// Whether both take the same texts.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(other)) => one == other,
+            (Self::Param(_, one), Self::Param(_, other)) => one.shape() == other.shape(),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
     /// The path ends here.
