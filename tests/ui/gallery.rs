@@ -20,7 +20,7 @@ run of the tests.
 ";
 
 /// The sections: a title, and the subjects with which the names of its fixtures begin.
-const SECTIONS: [(&str, &[&str]); 17] = [
+const SECTIONS: [(&str, &[&str]); 18] = [
     ("Routes", &["route", "guard_never", "scope"]),
     ("Hosts", &["host"]),
     ("Paths", &["path"]),
@@ -28,6 +28,7 @@ const SECTIONS: [(&str, &[&str]); 17] = [
     ("Methods", &["method"]),
     ("Guards", &["guard"]),
     ("Targets", &["target"]),
+    ("Mounted gateways", &["mount"]),
     (
         "Upstreams",
         &[

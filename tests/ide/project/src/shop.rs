@@ -33,6 +33,7 @@ prox::gateway! {
         GET "/hello" => handler(hello),
         GET "/greeting" => respond(200, greeting),
         "/old"  => redirect(308, "/v1"),
+        "/orders" => gateway(orders::Orders),
     }
     host "*.tenants.example.com" { "/" => "http://tenants:8080" }
 
@@ -48,4 +49,14 @@ async fn hello(_: Request) -> impl IntoResponse {
 /// How many endpoints serve users, which needs the field of the backend.
 pub fn endpoints(shop: &Shop) -> usize {
     shop.backends().users.endpoints().len()
+}
+
+/// What is mounted.
+pub mod orders {
+    prox::gateway! {
+        /// The orders of the shop.
+        pub struct Orders;
+
+        GET "/{id: int}" => "http://10.0.0.4:8080",
+    }
 }
