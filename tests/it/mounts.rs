@@ -126,9 +126,8 @@ fn a_mounted_gateway_is_matched_as_a_scope_with_its_routes() {
 
 #[test]
 fn the_routes_of_a_mounted_gateway_are_rows_as_those_of_a_scope() {
-    let rows = |routes: prox::Routes| -> Vec<String> {
-        routes.iter().map(ToString::to_string).collect()
-    };
+    let rows =
+        |routes: prox::Routes| -> Vec<String> { routes.iter().map(ToString::to_string).collect() };
     assert_eq!(
         rows(parameters::Mounted::ROUTES),
         rows(parameters::Scoped::ROUTES)
@@ -195,7 +194,10 @@ prox::gateway! {
 async fn edge() -> (Origin, Served) {
     let origin = Origin::start(Reply::ok("up")).await;
     let edge = Edge::with_env([("ORDERS_TEXT", "from the whole")], origin.endpoint());
-    (origin, Served::start(edge.expect("the gateway can start")).await)
+    (
+        origin,
+        Served::start(edge.expect("the gateway can start")).await,
+    )
 }
 
 async fn asked(served: &Served, method: &str, target: &str, lines: &str) -> Answer {
@@ -215,27 +217,25 @@ async fn layers_of_the_mount_are_around_those_of_the_gateway() {
     );
     let answer = served.get("/t/acme/7").await.expect(200);
     assert_eq!(answer.text(), "/t/{tenant}/{id: int} acme 7 /t/acme/7");
-    assert_eq!(
-        answer.head.fields.all("x-back"),
-        ["route", "inner", "edge"]
-    );
+    assert_eq!(answer.head.fields.all("x-back"), ["route", "inner", "edge"]);
 }
 
 #[tokio::test]
 async fn what_no_route_of_it_takes_passes_its_layers() {
     let (_origin, served) = edge().await;
     let answer = served.get("/v1/nothing").await.expect(404);
-    assert_eq!(
-        answer.head.fields.all("x-back"),
-        ["inner", "mount", "edge"]
-    );
+    assert_eq!(answer.head.fields.all("x-back"), ["inner", "mount", "edge"]);
     let answer = served.get("/nothing").await.expect(404);
     assert_eq!(answer.head.fields.all("x-back"), ["edge"]);
     // The outer route has the same path, so what is around both sees the refusal.
     let answer = asked(&served, "PUT", "/v1/cache", "").await.expect(405);
     assert_eq!(answer.field("allow"), Some("GET, HEAD, REPORT, PURGE"));
     assert_eq!(answer.head.fields.all("x-back"), ["edge"]);
-    for (method, text) in [("REPORT", "reported"), ("PURGE", "purged"), ("GET", "purged")] {
+    for (method, text) in [
+        ("REPORT", "reported"),
+        ("PURGE", "purged"),
+        ("GET", "purged"),
+    ] {
         let answer = asked(&served, method, "/v1/cache", "").await.expect(200);
         assert_eq!(answer.text(), text, "{method}");
     }
@@ -289,8 +289,15 @@ async fn variables_and_backends_are_those_of_the_whole() {
         "OTHER is given in code, but the gateway has no `env OTHER`: it reads ORDERS_TEXT"
     );
     let rows: Vec<&str> = Edge::ROUTES.iter().map(|route| route.host).collect();
-    assert_eq!(rows.iter().filter(|host| **host == "orders.test").count(), 9);
-    assert!(Edge::ROUTES.iter().all(|row| row.line > 0 && row.file.ends_with("mounts.rs")));
+    assert_eq!(
+        rows.iter().filter(|host| **host == "orders.test").count(),
+        9
+    );
+    assert!(
+        Edge::ROUTES
+            .iter()
+            .all(|row| row.line > 0 && row.file.ends_with("mounts.rs"))
+    );
 }
 
 mod required {
@@ -487,7 +494,9 @@ async fn a_mount_does_not_get_around_require_auth() {
         "/anybody" => gateway(guarded::public::Anybody) with [Word],
     });
     assert!(
-        text.starts_with("route `GET /anybody/one`: `public`: `public` cannot let in who was turned away before"),
+        text.starts_with(
+            "route `GET /anybody/one`: `public`: `public` cannot let in who was turned away before"
+        ),
         "{text}"
     );
     let served = Served::start(prox::gateway! {
@@ -497,13 +506,21 @@ async fn a_mount_does_not_get_around_require_auth() {
         "/anybody" => gateway(guarded::public::Anybody),
     })
     .await;
-    for (target, status) in [("/open/one", 401), ("/closed/one", 401), ("/anybody/one", 200)] {
+    for (target, status) in [
+        ("/open/one", 401),
+        ("/closed/one", 401),
+        ("/anybody/one", 200),
+    ] {
         served.get(target).await.expect(status);
-        asked(&served, "GET", target, "X-Word: x\r\n").await.expect(200);
+        asked(&served, "GET", target, "X-Word: x\r\n")
+            .await
+            .expect(200);
     }
     // A path that is not there tells strangers nothing.
     served.get("/closed/nothing").await.expect(401);
-    asked(&served, "GET", "/closed/nothing", "X-Word: x\r\n").await.expect(404);
+    asked(&served, "GET", "/closed/nothing", "X-Word: x\r\n")
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -519,7 +536,9 @@ async fn what_a_mounted_gateway_guards_is_guarded_everywhere() {
     let public: Vec<String> = gateway.public_routes().map(ToString::to_string).collect();
     assert_eq!(public, ["/"]);
     let served = Served::start(gateway).await;
-    asked(&served, "GET", "/x", "X-Who: root\r\nX-Other: 1\r\n").await.expect(200);
+    asked(&served, "GET", "/x", "X-Who: root\r\nX-Other: 1\r\n")
+        .await
+        .expect(200);
     assert!(origin.last().lacks("x-who"));
     assert_eq!(origin.last().field("x-other"), Some("1"));
 }
@@ -541,12 +560,17 @@ async fn preflights_reach_the_layers_of_a_mounted_gateway() {
     })
     .await;
     let lines = "Origin: https://shop.test\r\nAccess-Control-Request-Method: DELETE\r\n";
-    let answer = asked(&served, "OPTIONS", "/api/items/7", lines).await.expect(204);
+    let answer = asked(&served, "OPTIONS", "/api/items/7", lines)
+        .await
+        .expect(204);
     assert_eq!(
         answer.field("access-control-allow-origin"),
         Some("https://shop.test")
     );
-    assert_eq!(answer.field("access-control-allow-methods"), Some("GET, HEAD, DELETE"));
+    assert_eq!(
+        answer.field("access-control-allow-methods"),
+        Some("GET, HEAD, DELETE")
+    );
     let answer = asked(&served, "OPTIONS", "/api/other", lines).await;
     assert_eq!(answer.field("access-control-allow-origin"), None);
 }
@@ -556,12 +580,17 @@ fn explain_knows_the_routes_of_mounted_gateways() {
     let explained = Edge::explain("PURGE", "/v1/cache");
     let row = explained.route().expect("it is taken");
     assert_eq!((row.path, row.methods), ("/v1/cache", "GET|PURGE"));
-    assert_eq!(row.layers, ["Mark(\"edge\")", "Mark(\"mount\")", "Mark(\"inner\")"]);
+    assert_eq!(
+        row.layers,
+        ["Mark(\"edge\")", "Mark(\"mount\")", "Mark(\"inner\")"]
+    );
     let explained = Edge::explain("GET", "https://orders.test/7");
     assert_eq!(explained.route().map(|row| row.host), Some("orders.test"));
     let explained = Edge::explain("PUT", "/v1/cache");
     assert!(
-        explained.to_string().ends_with("405: the path takes GET, HEAD, REPORT, PURGE\n"),
+        explained
+            .to_string()
+            .ends_with("405: the path takes GET, HEAD, REPORT, PURGE\n"),
         "{explained}"
     );
 }

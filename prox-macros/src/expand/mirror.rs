@@ -237,12 +237,16 @@ fn mounted(context: &Context<'_>, tokens: &[TokenTree], out: &mut TokenStream) -
 
 /// How many of the tokens are the path of a type.
 fn path_of(tokens: &[TokenTree]) -> usize {
-    let colon = |token: &TokenTree| matches!(token, TokenTree::Punct(colon) if colon.as_char() == ':');
+    let colon =
+        |token: &TokenTree| matches!(token, TokenTree::Punct(colon) if colon.as_char() == ':');
     let name = |token: &TokenTree| {
         let TokenTree::Ident(name) = token else {
             return false;
         };
-        !is_keyword(name) || ["crate", "self", "super", "Self"].iter().any(|word| name == word)
+        !is_keyword(name)
+            || ["crate", "self", "super", "Self"]
+                .iter()
+                .any(|word| name == word)
     };
     let mut length = 0;
     let mut rest = tokens;

@@ -55,23 +55,30 @@ pub(super) fn checks(context: &Context<'_>) -> TokenStream {
     }
     let krate = &context.krate;
     let env = listing::rows(context);
-    let checks = mounting(context).enumerate().map(|(place, (_, route, mount))| {
-        let before = before(context, route).map(number);
-        let open = route.required && route.layers.is_empty();
-        let place = number(place);
-        let inner = quote_spanned!(Span::mixed_site()=>
-            &OWN, OWN_ENV, MOUNTS, #place, &[#(#before),*], #open
-        );
-        // An error is at all of the type.
-        let mut arguments = Group::new(Delimiter::Parenthesis, inner);
-        arguments.set_span(mount.ty.last().map_or(at(mount.span()), |last| at(last.span())));
-        let arguments = TokenTree::Group(arguments);
-        let check = Ident::new("check_mount", at(mount.span()));
-        quote_spanned!(Span::mixed_site()=>
-            #[allow(long_running_const_eval)]
-            const _: () = #check #arguments;
-        )
-    });
+    let checks = mounting(context)
+        .enumerate()
+        .map(|(place, (_, route, mount))| {
+            let before = before(context, route).map(number);
+            let open = route.required && route.layers.is_empty();
+            let place = number(place);
+            let inner = quote_spanned!(Span::mixed_site()=>
+                &OWN, OWN_ENV, MOUNTS, #place, &[#(#before),*], #open
+            );
+            // An error is at all of the type.
+            let mut arguments = Group::new(Delimiter::Parenthesis, inner);
+            arguments.set_span(
+                mount
+                    .ty
+                    .last()
+                    .map_or(at(mount.span()), |last| at(last.span())),
+            );
+            let arguments = TokenTree::Group(arguments);
+            let check = Ident::new("check_mount", at(mount.span()));
+            quote_spanned!(Span::mixed_site()=>
+                #[allow(long_running_const_eval)]
+                const _: () = #check #arguments;
+            )
+        });
     quote_spanned!(Span::mixed_site()=>
         use #krate::__private::check_mount;
         const OWN_ENV: &[#krate::EnvInfo] = #env;

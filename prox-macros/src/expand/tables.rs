@@ -250,7 +250,9 @@ pub(super) fn table(context: &Context<'_>) -> TokenStream {
         ),
         None => (!own.is_empty()).then(|| quote_spanned!(span=> .with_methods(&[#(#own),*]))),
     };
-    let mounts = mounted.as_ref().map(|_| quote_spanned!(span=> .with_mounts(MOUNTS)));
+    let mounts = mounted
+        .as_ref()
+        .map(|_| quote_spanned!(span=> .with_mounts(MOUNTS)));
     let routes = model.routes.iter().enumerate();
     let takes = routes.filter(|(_, route)| {
         let target = route.target.as_ref();
@@ -312,7 +314,11 @@ fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream 
     let mounts = mounts::list(context);
     let mounted = mounted(context);
     let read = Ident::new(
-        if mounts.is_some() { "mounted_candidates" } else { "candidates" },
+        if mounts.is_some() {
+            "mounted_candidates"
+        } else {
+            "candidates"
+        },
         span,
     );
     let list_of_mounts = mounts.map(|_| quote_spanned!(span=> , MOUNTS));

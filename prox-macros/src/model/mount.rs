@@ -112,12 +112,7 @@ pub(super) fn is_elsewhere(target: &Target, names: &Names, diag: &mut Diagnostic
 
 /// The word with what it is called with, unless the user has something of this name.
 fn called<'e>(expr: &'e Expr, names: &Names) -> Option<(&'e Ident, &'e Group)> {
-    let [
-        TokenTree::Ident(word),
-        TokenTree::Group(group),
-        ..,
-    ] = expr.tokens.as_slice()
-    else {
+    let [TokenTree::Ident(word), TokenTree::Group(group), ..] = expr.tokens.as_slice() else {
         return None;
     };
     if word != WORD || group.delimiter() != Delimiter::Parenthesis {
@@ -148,12 +143,19 @@ fn mount(word: &Ident, inner: &[TokenTree], diag: &mut Diagnostics) -> Option<Mo
         return None;
     }
     let (path, new) = match *first {
-        [path @ .., colon, other, TokenTree::Ident(new), TokenTree::Group(group)]
-            if is_colon(colon) && is_colon(other) && group.delimiter() == Delimiter::Parenthesis =>
-        {
+        [
+            path @ ..,
+            colon,
+            other,
+            TokenTree::Ident(new),
+            TokenTree::Group(group),
+        ] if is_colon(colon) && is_colon(other) && group.delimiter() == Delimiter::Parenthesis => {
             if new == "with_env" {
-                diag.error(new, "a mounted gateway reads the variables of the gateway around it")
-                    .help("write `new`, without the variables");
+                diag.error(
+                    new,
+                    "a mounted gateway reads the variables of the gateway around it",
+                )
+                .help("write `new`, without the variables");
                 return None;
             }
             if new != "new" {
@@ -199,7 +201,10 @@ fn is_narrowed(route: &ast::Route, diag: &mut Diagnostics) -> bool {
         (
             method.span,
             "a gateway is mounted for all methods",
-            format!("remove `{}`: the routes of the gateway have methods", method.name),
+            format!(
+                "remove `{}`: the routes of the gateway have methods",
+                method.name
+            ),
         )
     } else if let Some(exact) = route.exact {
         let help = "remove `exact`: the routes of the gateway are below the path";

@@ -319,16 +319,15 @@ impl Inner {
         let candidates = self.table.find(&host, req.uri().path());
         if let Some((_, own)) = self.table.of_listener(client.listener()) {
             let first = own.find(&host, req.uri().path());
-            return self.among_both(first, candidates, &host, req, client);
+            return self.among_both(first, candidates, req, client);
         }
-        self.among(candidates, &host, req, client)
+        self.among(candidates, req, client)
     }
 
     #[inline]
     fn among(
         &self,
         candidates: &[Candidate],
-        host: &str,
         req: &mut Request,
         client: &Arc<Client>,
     ) -> Result<usize, Refusal> {
@@ -343,7 +342,11 @@ impl Inner {
         {
             return Ok(candidate.route as usize);
         }
-        let place = Asked::new(host, req.uri().path()).on(client.listener());
+        if !self.table.has_mounts() {
+            return self.choose(&candidates.into(), method, req, client);
+        }
+        let host = host::of(req.uri(), req.headers(), req.version())?;
+        let place = Asked::new(&host, req.uri().path()).on(client.listener());
         if *req.method() != Method::OPTIONS
             && let Taken::By(route) = self.table.taken(candidates, place, req.method())
         {
@@ -358,17 +361,16 @@ impl Inner {
         &self,
         first: &[Candidate],
         others: &[Candidate],
-        host: &str,
         req: &mut Request,
         client: &Arc<Client>,
     ) -> Result<usize, Refusal> {
         if first.is_empty() {
-            return self.among(others, host, req, client);
+            return self.among(others, req, client);
         }
         if others.is_empty() || Table::is_decided(first) {
-            return self.among(first, host, req, client);
+            return self.among(first, req, client);
         }
-        self.among(&[first, others].concat(), host, req, client)
+        self.among(&[first, others].concat(), req, client)
     }
 
     #[cold]

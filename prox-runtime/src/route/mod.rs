@@ -29,8 +29,8 @@ pub use self::{
     methods::Methods,
     mount::{
         Mount, MountedSize, NamedGateway, Tables, check_mount, mounted_candidates, mounted_env,
-        mounted_env_size, mounted_layers, mounted_methods, mounted_methods_size, mounted_rows, mounted_size,
-        mounted_text, mounts, text_of,
+        mounted_env_size, mounted_layers, mounted_methods, mounted_methods_size, mounted_rows,
+        mounted_size, mounted_text, mounts, text_of,
     },
     segment::{Segments, Step, key},
     table::{Candidate, Edge, Matcher, Node, Table, Tree, candidates, edges, nodes},

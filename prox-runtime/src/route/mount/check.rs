@@ -89,7 +89,9 @@ const fn hosts(own: &[RouteInfo], outer: &RouteInfo, rows: &[RouteInfo], inner: 
         text.host(inner.host);
         text.push(", and the mount is for ");
         text.host(outer.host);
-        text.push("\n  help: mount the gateway for the hosts of its blocks, or leave the hosts out of it");
+        text.push(
+            "\n  help: mount the gateway for the hosts of its blocks, or leave the hosts out of it",
+        );
         panic!("{}", text.text());
     }
 }

@@ -14,8 +14,8 @@ use http::Method;
 pub use self::{
     check::check_mount,
     merge::{
-        MountedSize, mounted_env, mounted_env_size, mounted_layers, mounted_methods, mounted_methods_size, mounted_rows,
-        mounted_size, mounted_text, text_of,
+        MountedSize, mounted_env, mounted_env_size, mounted_layers, mounted_methods,
+        mounted_methods_size, mounted_rows, mounted_size, mounted_text, text_of,
     },
 };
 use super::{
@@ -91,7 +91,10 @@ impl Mount {
 }
 
 /// A count of rows, which are far fewer than the numbers that there are.
-#[expect(clippy::cast_possible_truncation, reason = "a table has no such length")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a table has no such length"
+)]
 const fn number(count: usize) -> u32 {
     count as u32
 }
@@ -109,10 +112,7 @@ pub const fn mounts<const N: usize>(mut mounts: [Mount; N]) -> [Mount; N] {
 }
 
 /// [Candidates](candidates) of a table with mounts: routes by their numbers in the table of all routes, and mounts.
-pub const fn mounted_candidates<const N: usize>(
-    flat: &[u32],
-    mounts: &[Mount],
-) -> [Candidate; N] {
+pub const fn mounted_candidates<const N: usize>(flat: &[u32], mounts: &[Mount]) -> [Candidate; N] {
     let mut list = candidates::<N>(flat);
     let mut at = 0;
     while at < N {
@@ -207,7 +207,23 @@ pub(crate) struct Candidates<'a> {
     pub(crate) mount: Option<usize>,
 }
 
+/// Those of a table without mounts.
+impl<'a> From<&'a [Candidate]> for Candidates<'a> {
+    fn from(list: &'a [Candidate]) -> Self {
+        Self {
+            list: Cow::Borrowed(list),
+            mount: None,
+        }
+    }
+}
+
 impl Table {
+    /// Whether gateways are mounted in it.
+    #[inline]
+    pub(crate) fn has_mounts(&self) -> bool {
+        !self.mounts().is_empty()
+    }
+
     /// The number in the table of all routes that a row of the gateway's own has.
     pub(crate) fn numbered(&self, row: usize) -> usize {
         if self.mounts().is_empty() {
@@ -278,8 +294,7 @@ impl Table {
     ) -> Taken {
         for candidate in candidates {
             let Some((_, mount)) = self.mount_of(*candidate) else {
-                let takes =
-                    !candidate.guarded && candidate.methods.contains(self.method(method));
+                let takes = !candidate.guarded && candidate.methods.contains(self.method(method));
                 return if takes {
                     Taken::By(candidate.route)
                 } else {
@@ -305,11 +320,8 @@ impl Table {
         candidates: &'a [Candidate],
         place: Place<'_>,
     ) -> Candidates<'a> {
-        if self.mounts().is_empty() {
-            return Candidates {
-                list: Cow::Borrowed(candidates),
-                mount: None,
-            };
+        if !self.has_mounts() {
+            return candidates.into();
         }
         let mut list = Vec::new();
         let mut mount = None;
