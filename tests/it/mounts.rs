@@ -1,7 +1,7 @@
 //! Gateways that are mounted below a path or for a host of another gateway.
 
 use prox::{
-    Explanation, IntoResponse, Next, Parts, Principal, Request, RequestExt, Response,
+    Describe, Explanation, IntoResponse, Next, Parts, Principal, Request, RequestExt, Response,
     http::{HeaderName, HeaderValue},
     middleware::{About, Authenticate, Cors, Declares, Middleware, Role, Verdict, role},
 };
@@ -619,4 +619,38 @@ async fn hosts_of_a_mounted_gateway_narrow_those_of_the_mount() {
             .await;
         assert_eq!(client.response("GET").await.expect(200).text(), text);
     }
+}
+
+mod lines {
+    prox::gateway! {
+        pub struct Lines;
+
+        on "internal" { "/metrics" => respond(200, "metrics"), }
+        "/" => respond(200, "all"),
+    }
+}
+
+prox::gateway! {
+    struct OnLines;
+
+    "/app" => gateway(lines::Lines),
+    on "internal" { "/inner" => gateway(lines::Lines), }
+}
+
+#[test]
+fn routes_for_one_listener_are_those_of_mounted_gateways_too() {
+    let every = OnLines::describe().expect("it has a name");
+    let internal = every.on("internal").expect("the mounted gateway has it");
+    let target =
+        |on: &prox::Description, url: &str| on.explain("GET", url).route().map(|row| row.target);
+    let (metrics, all) = (
+        Some("respond(200, \"metrics\")"),
+        Some("respond(200, \"all\")"),
+    );
+    assert_eq!(target(&internal, "/app/metrics"), metrics);
+    assert_eq!(target(&every, "/app/metrics"), all);
+    assert_eq!(target(&internal, "/inner/metrics"), metrics);
+    assert_eq!(target(&internal, "/inner/x"), all);
+    assert_eq!(target(&every, "/inner/x"), None);
+    assert_eq!(every.listeners().collect::<Vec<_>>(), ["internal"]);
 }

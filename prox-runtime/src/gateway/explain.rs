@@ -66,7 +66,7 @@ impl Description {
     /// ```
     #[must_use]
     pub fn on(&self, listener: &str) -> Option<Self> {
-        let (name, _) = self.table.of_listener(Some(listener))?;
+        let name = self.table.listeners().find(|name| *name == listener)?;
         Some(Self {
             listener: Some(name),
             ..*self

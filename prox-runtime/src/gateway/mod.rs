@@ -78,8 +78,8 @@ use crate::{
     proxy::{self, Around, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidates, Explanation, Guard, Matched, Methods, OwnMethods, Place as Asked,
-        RouteInfo, Routes, Table, Taken, Variables, asked_method,
+        Answerable, Candidate, Candidates, Explanation, Guard, Matched, Methods, OwnMethods,
+        Place as Asked, RouteInfo, Routes, Table, Taken, Variables, asked_method,
     },
     server::{Serve, Server},
     vars::Env,
