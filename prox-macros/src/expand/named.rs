@@ -125,8 +125,8 @@ fn arguments(named: &Named) -> TokenStream {
 }
 
 /// The names of the arguments, where they are given on. One that is there twice has been reported.
-fn names(named: &Named) -> Vec<TokenStream> {
-    let names = named.fields.iter().enumerate().map(|(place, field)| {
+fn given(named: &Named) -> Vec<TokenStream> {
+    let all = named.fields.iter().enumerate().map(|(place, field)| {
         let name = &field.name;
         let mut earlier = named.fields.iter().take(place);
         if earlier.any(|earlier| earlier.name == *name) {
@@ -137,7 +137,7 @@ fn names(named: &Named) -> Vec<TokenStream> {
             quote_spanned!(Span::mixed_site()=> #name)
         }
     });
-    names.collect()
+    all.collect()
 }
 
 /// A struct with a handle for each backend.
@@ -285,7 +285,7 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
     let allow = setup::allow();
     let unused = setup::allow_unused(context);
     let arguments = arguments(named);
-    let names = names(named);
+    let given = given(named);
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let mut field = backend.name.clone();
         field.set_span(Span::call_site());
@@ -301,7 +301,7 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
         #[allow(clippy::too_many_arguments)]
         #[cfg(not(rust_analyzer))]
         #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
-            match Self::__assembly(#(#names),*) {
+            match Self::__assembly(#(#given),*) {
                 ::core::result::Result::Ok((assembly, backends)) => {
                     ::core::result::Result::Ok(Self {
                         gateway: assembly.finish()?,

@@ -138,13 +138,14 @@ impl Assembly {
     /// Holds these routes of the table to have a layer that says who may enter: `require auth`.
     pub fn require(&mut self, routes: &[u32]) {
         for &index in routes {
-            let rows = match self.table.mounted_at(index as usize) {
-                Some((_, rows)) => rows,
-                None => {
+            let mounted = self.table.mounted_at(index as usize);
+            let rows = mounted.map_or_else(
+                || {
                     let row = self.table.numbered(index as usize);
                     row..row + 1
-                }
-            };
+                },
+                |(_, rows)| rows,
+            );
             for required in self.required.get_mut(rows).into_iter().flatten() {
                 *required = true;
             }
