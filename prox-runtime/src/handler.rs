@@ -2,6 +2,8 @@
 //!
 //! A handler ends a route; [`middleware`](crate::middleware) stands before one.
 
+#[cfg(feature = "cache")]
+use std::sync::Weak;
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
@@ -108,6 +110,47 @@ impl BoxHandler {
             Inner::Shared(handler) => Arc::clone(handler).call_erased(req),
             Inner::Function(function) => function(req),
         }
+    }
+}
+
+/// Tells a handler from all others, as long as it is kept. It does not keep the handler.
+#[cfg(feature = "cache")]
+#[derive(Clone)]
+pub(crate) struct Which(WeakInner);
+
+#[cfg(feature = "cache")]
+#[derive(Clone)]
+enum WeakInner {
+    Shared(Weak<dyn Erased>),
+    Function(Weak<Function>),
+}
+
+#[cfg(feature = "cache")]
+impl BoxHandler {
+    /// What tells this handler, and its clones, from all others.
+    pub(crate) fn which(&self) -> Which {
+        Which(match &self.0 {
+            Inner::Shared(handler) => WeakInner::Shared(Arc::downgrade(handler)),
+            Inner::Function(function) => WeakInner::Function(Arc::downgrade(function)),
+        })
+    }
+}
+
+#[cfg(feature = "cache")]
+impl Which {
+    /// The address of the handler. No other handler gets it as long as this is kept.
+    pub(crate) fn address(&self) -> usize {
+        match &self.0 {
+            WeakInner::Shared(handler) => handler.as_ptr().cast::<()>().addr(),
+            WeakInner::Function(function) => function.as_ptr().cast::<()>().addr(),
+        }
+    }
+}
+
+#[cfg(feature = "cache")]
+impl fmt::Debug for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address())
     }
 }
 

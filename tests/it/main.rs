@@ -8,6 +8,7 @@ mod balancing;
 mod bodies;
 mod broken_bodies;
 mod browsers;
+mod cache;
 mod claims;
 mod cli;
 mod client_limits;

@@ -22,11 +22,12 @@ const fn decides(name: &'static str) -> Middleware {
 }
 
 /// Sorted by name. A test compares them with what the module exports.
-pub(crate) const MIDDLEWARE: [Middleware; 24] = [
+pub(crate) const MIDDLEWARE: [Middleware; 25] = [
     other("AccessLog"),
     decides("ApiKeys"),
     decides("Basic"),
     other("BodyLimit"),
+    other("Cache"),
     decides("ClientCerts"),
     other("Compress"),
     other("Cors"),

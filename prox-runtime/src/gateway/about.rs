@@ -92,6 +92,11 @@ impl Abouts {
                 ));
             }
         }
+        let sets: Vec<_> = sets().cloned().collect();
+        let writes: Vec<_> = abouts().flat_map(About::names_written).cloned().collect();
+        for about in abouts() {
+            about.tell(&sets, &writes);
+        }
         problems.sort_unstable();
         problems.dedup();
         (guarded, problems)

@@ -9,6 +9,7 @@ use crate::route::RouteInfo;
 
 type Check = Arc<dyn Fn(&RouteInfo) -> Result<(), String> + Send + Sync>;
 type Work = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Learn = Arc<dyn Fn(&[HeaderName], &[HeaderName]) + Send + Sync>;
 type Question = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What a layer says of itself, once, when its gateway starts: see [`Middleware::about`](super::Middleware::about).
@@ -39,6 +40,8 @@ pub struct About {
     role: Role,
     sets: Vec<HeaderName>,
     reads: Vec<HeaderName>,
+    writes: Vec<HeaderName>,
+    learns: Vec<Learn>,
     checks: Vec<Check>,
     tasks: Vec<Task>,
     ready: Vec<Ready>,
@@ -156,6 +159,31 @@ impl About {
             question: Arc::new(question),
         });
         self
+    }
+
+    /// Says that the layer writes this field for upstreams. Unlike the fields that it [`sets`](Self::sets), clients may send it.
+    pub(crate) fn writes(&mut self, name: HeaderName) {
+        self.writes.push(name);
+    }
+
+    /// Has the names told that layers of the gateway set, and those that they write.
+    #[cfg(feature = "cache")]
+    pub(crate) fn learn(
+        &mut self,
+        learn: impl Fn(&[HeaderName], &[HeaderName]) + Send + Sync + 'static,
+    ) {
+        self.learns.push(Arc::new(learn));
+    }
+
+    /// Tells the layer the names that all layers of its gateway set, and those that they write.
+    pub(crate) fn tell(&self, sets: &[HeaderName], writes: &[HeaderName]) {
+        for learn in &self.learns {
+            learn(sets, writes);
+        }
+    }
+
+    pub(crate) fn names_written(&self) -> &[HeaderName] {
+        &self.writes
     }
 
     pub(crate) fn problems(&self) -> &[String] {

@@ -6,11 +6,13 @@
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
 //! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`], [`BodyLimit`] and [`Csrf`]; and
-//! [`ErrorPages`], [`Fallback`], [`Headers`] and [`Maintenance`].
+//! [`ErrorPages`], [`Fallback`], [`Headers`] and [`Maintenance`]. `Cache`, with a feature of its own, is the last.
 
 mod about;
 mod access_log;
 mod body_limit;
+#[cfg(feature = "cache")]
+mod cache;
 #[cfg(feature = "compression")]
 mod compress;
 mod cors;
@@ -48,6 +50,8 @@ use crate::{
 };
 
 pub(crate) use self::about::{Ready, Task};
+#[cfg(feature = "cache")]
+pub use self::cache::Cache;
 #[cfg(feature = "compression")]
 pub use self::compress::Compress;
 #[cfg(feature = "redis")]

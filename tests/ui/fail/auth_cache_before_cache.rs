@@ -1,26 +1,13 @@
 //! A cache stands before another one.
 
-use prox::middleware::{ClientCerts};
-
-/// Answers from a store.
-struct Store;
-
-impl prox::Middleware for Store {
-    async fn handle(&self, req: prox::Request, next: prox::Next) -> prox::Response {
-        next.run(req).await
-    }
-}
-
-impl prox::middleware::Declares for Store {
-    type Role = prox::middleware::role::Caches;
-}
+use prox::middleware::{Cache, ClientCerts};
 
 prox::gateway! {
     pub struct Shop;
 
     backend users = "http://10.0.0.1:8080";
 
-    GET "/users" => users with [ClientCerts::any(), Store, Store],
+    GET "/users" => users with [ClientCerts::any(), Cache::new(64MiB), Cache::new(64MiB)],
 }
 
 fn main() -> prox::Result {

@@ -23,7 +23,7 @@ impl prox::middleware::Declares for ByKey {
     type Role = prox::middleware::role::KeyedByClient;
 }
 
-/// Answers from a store.
+/// A cache, under a short name.
 struct Store;
 
 impl prox::Middleware for Store {
@@ -33,7 +33,7 @@ impl prox::Middleware for Store {
 }
 
 impl prox::middleware::Declares for Store {
-    type Role = prox::middleware::role::Caches;
+    type Role = <prox::middleware::Cache as prox::middleware::Declares>::Role;
 }
 
 /// A layer of any type.

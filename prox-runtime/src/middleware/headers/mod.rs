@@ -171,9 +171,11 @@ impl<M> Headers<M> {
             };
             if template.identifies() {
                 about.role(Role::NeedsIdentity);
-                if for_upstreams {
-                    about.sets(name.clone());
-                }
+            }
+            match (for_upstreams, template.identifies()) {
+                (true, true) => _ = about.sets(name.clone()),
+                (true, false) => about.writes(name.clone()),
+                (false, _) => {}
             }
             let template = template.clone();
             about.check(move |route| match template.missing(route) {
