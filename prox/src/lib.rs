@@ -59,6 +59,10 @@ pub mod docs {
     #[doc = include_str!("../docs/limits.md")]
     pub mod limits {}
 
+    #[cfg(all(feature = "cache", feature = "validate"))]
+    #[doc = include_str!("../docs/bodies.md")]
+    pub mod bodies {}
+
     #[cfg(all(feature = "cache", feature = "jwt"))]
     #[doc = include_str!("../docs/caching.md")]
     pub mod caching {}

@@ -104,4 +104,5 @@ mod upgrade_http2_upstream;
 mod upgrade_limits;
 mod upgrade_tls;
 mod upgrades;
+mod validate;
 mod variables;

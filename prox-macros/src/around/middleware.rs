@@ -22,7 +22,7 @@ const fn decides(name: &'static str) -> Middleware {
 }
 
 /// Sorted by name. A test compares them with what the module exports.
-pub(crate) const MIDDLEWARE: [Middleware; 25] = [
+pub(crate) const MIDDLEWARE: [Middleware; 27] = [
     other("AccessLog"),
     decides("ApiKeys"),
     decides("Basic"),
@@ -42,12 +42,14 @@ pub(crate) const MIDDLEWARE: [Middleware; 25] = [
     decides("IpRules"),
     decides("Jwt"),
     other("Maintenance"),
+    other("MapBody"),
     other("OnFailure"),
     other("RateLimit"),
     other("Recover"),
     other("RequestId"),
     other("Require"),
     other("SecurityHeaders"),
+    other("Validate"),
 ];
 
 /// The middleware of this name.

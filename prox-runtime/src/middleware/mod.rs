@@ -6,7 +6,8 @@
 //!
 //! Of the project's own there are, in the order in which they are best written: [`AccessLog`], [`OnFailure`], [`Recover`],
 //! [`RequestId`], [`SecurityHeaders`], [`Cors`], [`IpRules`], [`RateLimit`], [`InFlight`], [`BodyLimit`] and [`Csrf`]; and
-//! [`ErrorPages`], [`Fallback`], [`Headers`] and [`Maintenance`]. `Cache`, with a feature of its own, is the last.
+//! [`ErrorPages`], [`Fallback`], [`Headers`] and [`Maintenance`]. With features of their own: `Compress`,
+//! `Validate` and `MapBody`, and, behind all others, `Cache`.
 
 mod about;
 mod access_log;
@@ -24,6 +25,10 @@ mod headers;
 mod in_flight;
 mod ip_rules;
 mod maintenance;
+#[cfg(feature = "validate")]
+mod map_body;
+#[cfg(any(feature = "compression", feature = "validate"))]
+mod media;
 mod on_failure;
 mod origins;
 mod rate_limit;
@@ -32,6 +37,8 @@ mod request_id;
 pub mod role;
 mod security_headers;
 mod tower;
+#[cfg(feature = "validate")]
+mod validate;
 
 use std::{
     any::TypeId,
@@ -54,10 +61,14 @@ pub(crate) use self::about::{Ready, Task};
 pub use self::cache::Cache;
 #[cfg(feature = "compression")]
 pub use self::compress::Compress;
+#[cfg(feature = "validate")]
+pub use self::map_body::MapBody;
 #[cfg(feature = "redis")]
 pub use self::rate_limit::Shared;
 #[doc(hidden)]
 pub use self::rate_limit::{KeyParts, KeyRole};
+#[cfg(feature = "validate")]
+pub use self::validate::Validate;
 pub use self::{
     about::About,
     access_log::AccessLog,

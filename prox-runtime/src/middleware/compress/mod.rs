@@ -14,7 +14,7 @@ use self::{
     body::Compressed,
     coding::{Coding, choose},
 };
-use super::{About, Middleware, Next, fields};
+use super::{About, Middleware, Next, fields, media::MediaType};
 use crate::{
     body::Body,
     handler::{Request, Response},
@@ -51,7 +51,7 @@ const LEAST: u64 = 1024;
 #[derive(Clone, Debug)]
 pub struct Compress {
     least: u64,
-    types: Option<Arc<[String]>>,
+    types: Option<Arc<[MediaType]>>,
     problems: Vec<String>,
 }
 
@@ -77,22 +77,9 @@ impl Compress {
     pub fn types<T: AsRef<str>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
         let mut list = Vec::new();
         for kind in types {
-            let kind = kind.as_ref().trim().to_ascii_lowercase();
-            let well_formed = kind.split_once('/').is_some_and(|(one, other)| {
-                let token = |text: &str| {
-                    !text.is_empty()
-                        && text.bytes().all(|byte| {
-                            byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte)
-                        })
-                };
-                token(one) && (other == "*" || token(other))
-            });
-            if well_formed {
-                list.push(kind);
-            } else {
-                self.problems.push(format!(
-                    "{kind:?} is not a media type: write one such as \"application/json\" or \"text/*\""
-                ));
+            match MediaType::new(kind.as_ref()) {
+                Ok(kind) => list.push(kind),
+                Err(problem) => self.problems.push(problem),
             }
         }
         self.types = Some(list.into());
@@ -127,10 +114,7 @@ impl Compress {
         }
         match &self.types {
             None => is_text(kind),
-            Some(types) => types.iter().any(|listed| match listed.strip_suffix('*') {
-                Some(start) => kind.starts_with(start),
-                None => kind == listed,
-            }),
+            Some(types) => types.iter().any(|listed| listed.is(kind)),
         }
     }
 }
