@@ -125,7 +125,7 @@ fn cache_has(first: &(u16, String, String)) -> bool {
 fn mirror(seen: &Seen) -> Reply {
     let mut text = format!("{} {}\n", seen.method(), seen.target());
     for (name, value) in &seen.head.fields.0 {
-        text += &format!("{name}: {value}\n");
+        text.extend([name.as_str(), ": ", value, "\n"]);
     }
     Reply::status(200, &[("cache-control", "public, max-age=60")], text)
 }

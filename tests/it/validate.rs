@@ -66,6 +66,9 @@ async fn read(answer: http::Response<hyper::body::Incoming>) -> String {
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// An order as the type has it, with another field.
+const RIGHT: &str = " {\"items\" : [ {\"count\":1,\"x\":2} ]}\n";
+
 #[tokio::test]
 async fn only_bodies_of_the_type_reach_the_upstream_and_byte_by_byte() {
     let origin = Origin::start(Reply::ok("taken")).await;
@@ -74,7 +77,6 @@ async fn only_bodies_of_the_type_reach_the_upstream_and_byte_by_byte() {
         "/" => url with [Validate::json::<Order>().max(100)],
     })
     .await;
-    const RIGHT: &str = " {\"items\" : [ {\"count\":1,\"x\":2} ]}\n";
     for speaks in SPEAKS {
         for length in [true, false] {
             let before = origin.requests().len();
@@ -146,7 +148,7 @@ async fn a_client_that_asks_first_is_told_before_it_sends() {
     assert_eq!(origin.accepted(), 0);
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 struct Euros {
     price: f64,
 }

@@ -171,7 +171,7 @@ async fn mirror(_: usize, head: Head) -> Response {
         .collect();
     for (name, values) in fields {
         for value in values {
-            text += &format!("{name}: {}\n", value.to_str().unwrap());
+            text.extend([name, ": ", value.to_str().unwrap(), "\n"]);
         }
     }
     let fields = [("cache-control", "public, max-age=60")];
@@ -577,13 +577,11 @@ async fn a_304_about_another_response_is_asked_again_without_validators() {
     let upstream = Upstream::new(cache(), |call, head| async move {
         let conditional = head.headers.contains_key("if-none-match");
         assert_eq!(conditional, call == 2, "{call}");
-        match call {
-            2 => response(304, &[("etag", "\"b\"")], ""),
-            _ => {
-                let fields = [("cache-control", "max-age=10"), ("etag", "\"a\"")];
-                response(200, &fields, call.to_string())
-            }
+        if call == 2 {
+            return response(304, &[("etag", "\"b\"")], "");
         }
+        let fields = [("cache-control", "max-age=10"), ("etag", "\"a\"")];
+        response(200, &fields, call.to_string())
     });
     upstream.get("/a").await;
     advance(seconds(11)).await;
@@ -733,12 +731,10 @@ async fn callers_have_their_own_responses_unless_all_share_them() {
             let plan = head.headers.get("x-plan").is_some();
             fresh(format!("{who} {told} {plan}"))
         });
-        upstream
-            .cache
-            .clone()
-            .into_layer()
-            .about()
-            .tell(&[name.clone()], &[HeaderName::from_static("x-plan")]);
+        upstream.cache.clone().into_layer().about().tell(
+            std::slice::from_ref(&name),
+            &[HeaderName::from_static("x-plan")],
+        );
         let ask = async |issuer: &str, subject: &'static str| {
             let mut req = get("/a");
             let who = Principal::new("jwt", subject).with_issuer(issuer);
