@@ -28,8 +28,8 @@ use crate::{
     handler::{Request, Response},
     identity::Principal,
     middleware::Next,
-    observe::Trace,
     route::Matched,
+    watch::Tally,
 };
 
 /// The longest wait for a request that is under way.
@@ -260,7 +260,9 @@ impl Cache {
         let Some(lead) = self.flights.alone(&asked.key, stamp) else {
             return;
         };
-        let request = self.request(req, &asked.lean, Some(entry));
+        let mut request = self.request(req, &asked.lean, Some(entry));
+        // It belongs to no request of a client.
+        request.extensions_mut().remove::<Tally>();
         let authorized = req.headers().contains_key(header::AUTHORIZATION);
         let (cache, next, entry) = (self.clone(), next.clone(), Arc::clone(entry));
         tokio::spawn(timeout(BACKGROUND, async move {
@@ -290,8 +292,8 @@ impl Cache {
         if let Some(matched) = from.get::<Matched>() {
             to.insert(matched.clone());
         }
-        if let Some(trace) = from.get::<Trace>() {
-            to.insert(trace.clone());
+        if let Some(tally) = from.get::<Tally>() {
+            to.insert(tally.clone());
         }
         if let Some(who) = from.get::<Principal>()
             && !self.options.shared_by_all
