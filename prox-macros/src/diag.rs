@@ -230,7 +230,7 @@ impl From<&Ident> for Place {
 /// A character as a message names it.
 pub(crate) fn shown(character: char) -> String {
     if character == ' ' {
-        String::from("a blank")
+        String::from("a space")
     } else {
         format!("`{}`", character.escape_debug())
     }

@@ -10,8 +10,8 @@ use crate::{error::Error, route::EnvInfo, vars::Env};
 /// (`None` when the variable is not set), and [`Duration`] (`250ms`, `5s`, `2m`, `1h`) or an `Option` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from the environment",
-    label = "no way to read this from a text",
-    note = "implement `std::str::FromStr` for it; lists are `Vec<T>`, what may be missing is `Option<T>`"
+    label = "this cannot be parsed from a string",
+    note = "implement `std::str::FromStr` for it; a list is a `Vec<T>`, an optional variable an `Option<T>`"
 )]
 pub trait FromEnv<M>: Sized {
     /// Reads the variable's text.

@@ -201,7 +201,7 @@ pub struct HandlerFn {
 
 /// What an async function returns when it is called, before it is awaited.
 #[diagnostic::on_unimplemented(
-    message = "a handler is an async function, and this one returns `{Self}`",
+    message = "a handler must be an async function; this one returns `{Self}`",
     label = "expected an `async fn`",
     note = "write `async fn` before the function, or give it a closure: `|req| async move {{ .. }}`"
 )]

@@ -326,10 +326,10 @@ fn what_types_do_not_tell_is_found_when_the_gateway_starts() {
     let lines: Vec<&str> = error.lines().collect();
     let starts = [
         "route `/e/{id}`: `Require::claim(..).is_param(\"b\")`: the path has no `{b}`",
-        "route `/a`: `erased(Require::scope(\"a\"))`: nothing before this layer says who the caller is",
-        "route `/b`: `erased(Told(Role::Public))`: `public` cannot let in who was turned away before",
+        "route `/a`: `erased(Require::scope(\"a\"))`: no authenticator before this layer",
+        "route `/b`: `erased(Told(Role::Public))`: `public` has no effect after a layer that rejects callers",
         "route `/b`: `erased(Told(Role::Preflights))`: a preflight carries no credentials",
-        "route `/c`: `erased(Word)`: a cache before this layer would answer those whom it turns away",
+        "route `/c`: `erased(Word)`: a cache before this layer would answer callers that it rejects",
         "route `/d`: `Told(Role::KeyedByClient)`: anyone can send another value with each request",
         "`x-word` carries credentials for one layer, and another writes it for upstreams",
         "a layer cannot write the field `cookie` for upstreams: it carries the credentials of clients",

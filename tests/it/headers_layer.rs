@@ -65,7 +65,7 @@ fn what_is_wrong_with_rules_is_said_at_once_with_the_routes() {
         "`Headers::response`: `connection` frames the message or belongs to the connection",
         "route `/a/{id}`: `Headers::request`: the path has no `{tenant}`",
         "route `/b`: ",
-        "nothing before this layer says who the caller is",
+        "no authenticator before this layer",
     ] {
         assert!(error.contains(part), "{part}\n{error}");
     }

@@ -30,7 +30,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
             && let Some(Target::Split(split)) = &backend.target
         {
             diag.error(split.span, "a backend cannot be a split")
-                .help("make a backend of each arm, and write the split as the target of a route");
+                .help("declare a backend for each arm, and use the split as the target of a route");
         }
     }
 }
@@ -60,22 +60,19 @@ fn code(call: &Call<'_>, diag: &mut Diagnostics) {
         if !matches!(number, Some(301 | 302 | 303 | 307 | 308)) {
             diag.error(
                 literal.span(),
-                format!("`{literal}` is not a status of a redirect"),
+                format!("`{literal}` is not a redirect status"),
             )
             .help(
-                "write 308 for always or 307 for now; 301, 302 and 303 may turn `POST` into `GET`",
+                "write 308 for a permanent redirect or 307 for a temporary one; after 301, 302 and 303 a client may send `GET` instead of `POST`",
             );
         }
     } else if let Some(100..=199) = number {
-        diag.error(
-            literal.span(),
-            format!("`{literal}` is not the last answer to a request"),
-        )
-        .help("write a status from 200 to 599");
+        diag.error(literal.span(), format!("`{literal}` is not a final status"))
+            .help("write a status from 200 to 599");
     } else if !matches!(number, Some(200..=599)) {
         diag.error(
             literal.span(),
-            format!("`{literal}` is not a status of a response"),
+            format!("`{literal}` is not a response status"),
         )
         .help("write a status from 200 to 599");
     }
@@ -97,10 +94,10 @@ fn content(call: &Call<'_>, diag: &mut Diagnostics) {
     if text_of(token).is_some_and(|text| !text.value.is_empty()) {
         diag.error(
             token.span(),
-            format!("a response with the status {status} has no content"),
+            format!("a {status} response cannot have a body"),
         )
         .help(format!(
-            "write `respond({status}, \"\")`, or the status 200 for a text"
+            "write `respond({status}, \"\")`, or use status 200"
         ));
     }
 }
@@ -132,8 +129,11 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
                 };
             }
             Some(0) => {
-                diag.error(arm.weight.span(), "an arm of weight 0 never gets a request")
-                    .help("remove the arm, or write a weight of 1 or more");
+                diag.error(
+                    arm.weight.span(),
+                    "an arm with weight 0 never gets a request",
+                )
+                .help("remove the arm, or write a weight of 1 or more");
             }
             Some(_) => {}
         }

@@ -11,9 +11,9 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         // The routes of a mounted gateway may have layers.
         route.required && route.layers.is_empty() && route.mount.is_none()
     }) {
-        diag.error(route.path.span, "no layer says who may enter this route")
-            .help("write an authenticator: `with [auth]`")
-            .help("to let anybody in, write `with [public]`; where the target decides, `with [upstream_auth]`")
-            .note("`require auth` holds here");
+        diag.error(route.path.span, "this route has no authentication layer")
+            .help("add an authenticator: `with [auth]`")
+            .help("to allow anonymous requests, write `with [public]`; if the upstream authenticates them, write `with [upstream_auth]`")
+            .note("required by `require auth` here");
     }
 }

@@ -29,21 +29,19 @@ pub(crate) fn meant(args: &[Expr]) -> Option<(&'static str, Expr, Expr)> {
         .collect();
     let args = plain.as_slice();
     let message = match args {
-        [_, _] if named => "the arguments of a cluster have no names",
+        [_, _] if named => "unexpected argument names in `cluster(..)`",
         [_, second] if list(second) && looked_up(second).is_some() => {
-            "what DNS finds stands in the place of the list, and not in it"
+            "`dns(..)` and `srv(..)` replace the list of endpoints, and cannot be elements of it"
         }
         [policy, second] if quoted_policy(policy).is_some() && !text(second) => return None,
         [policy, _] if !list(policy) && !text(policy) && !found(policy) => return None,
-        [] => "a cluster has a policy and a list of endpoints",
+        [] => "expected a policy and a list of endpoints",
         [only] if list(only) || endpoint(only) || found(only) => {
-            "a cluster has a policy before its endpoints"
+            "expected a policy before the endpoints"
         }
-        [_] => "a cluster has a list of endpoints behind its policy",
-        [first, _] if list(first) || found(first) => {
-            "the policy of a cluster stands before its endpoints"
-        }
-        _ => "the endpoints of a cluster stand in one list",
+        [_] => "expected a list of endpoints after the policy",
+        [first, _] if list(first) || found(first) => "the policy must come before the endpoints",
+        _ => "expected one list of endpoints",
     };
     let policy = args
         .iter()

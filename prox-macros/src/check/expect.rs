@@ -29,7 +29,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
                 if !good {
                     diag.error(
                         literal.span(),
-                        format!("`{literal}` is not a status of a response"),
+                        format!("`{literal}` is not a response status"),
                     )
                     .help("write a status such as 404, or the name of a backend or a handler");
                 }
@@ -87,13 +87,10 @@ fn known(model: &Model, name: &Ident, diag: &mut Diagnostics) -> bool {
     if all.contains(&word) {
         return true;
     }
-    let error = diag.error(
-        name,
-        format!("no backend and no handler of a route is called `{name}`"),
-    );
+    let error = diag.error(name, format!("no backend or handler is named `{name}`"));
     match nearest(&word, all.iter().map(String::as_str)) {
         Some(near) => error.help(format!("write `{near}`")),
-        None => error.help("write the name of a backend, that of a handler, or a status"),
+        None => error.help("write the name of a backend, the name of a handler, or a status"),
     };
     false
 }
@@ -135,18 +132,19 @@ fn decide(
     match decision {
         Decision::Refused(status) => {
             if wanted != status.to_string() {
-                const REFUSING: &str = "guards on headers, cookies and addresses count as refusing";
+                const REFUSING: &str =
+                    "an `expect` has no headers, cookies or client address for guards";
                 let why = match status {
-                    400 => String::from("the target of its route does not take an encoded slash"),
-                    404 => format!("no route takes its path; {REFUSING}"),
-                    _ => format!("no route of its path takes the method; {REFUSING}"),
+                    400 => String::from("the target of its route does not accept an encoded slash"),
+                    404 => format!("no route matches its path; {REFUSING}"),
+                    _ => format!("no route for its path accepts the method; {REFUSING}"),
                 };
                 diag.error(
                     expect.url.span,
-                    format!("`{request}` is answered with {status}, not by `{wanted}`"),
+                    format!("expected `{request}` to be answered by `{wanted}`, but the answer is {status}"),
                 )
                 .note(why)
-                .help(format!("write `=> {status};`, or a route that takes it"));
+                .help(format!("write `=> {status};`, or add a route that matches it"));
             }
         }
         Decision::Taken(route) => {
@@ -161,16 +159,16 @@ fn decide(
             let error = diag.error(
                 expect.url.span,
                 format!(
-                    "`{request}` is answered by `{}`, not by `{wanted}`",
+                    "expected `{request}` to be answered by `{wanted}`, but it is answered by `{}`",
                     target_text(target)
                 ),
             );
-            error.note(format!("the route that wins is `{}`{there}", route.shown()));
+            error.note(format!("it matches the route `{}`{there}", route.shown()));
             match by {
                 Some(name) => error.help(format!(
-                    "write `=> {name};`, or a more specific route that takes it"
+                    "write `=> {name};`, or add a more specific route that matches it"
                 )),
-                None => error.help("write a more specific route that takes it"),
+                None => error.help("add a more specific route that matches it"),
             };
         }
     }

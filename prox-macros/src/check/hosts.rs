@@ -24,12 +24,12 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         let here = location(text.span);
         diag.error(
             text.span,
-            format!("the host `{host}` is there twice; the first is above{there}"),
+            format!("duplicate host `{host}`; the first is above{there}"),
         )
-        .help("write all routes of a host in one block");
+        .help("put all routes of a host in one block");
         diag.error(
             earlier.span,
-            format!("the host `{host}` is there again below{here}"),
+            format!("the host `{host}` is repeated below{here}"),
         );
     }
 }

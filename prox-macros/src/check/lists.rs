@@ -134,14 +134,14 @@ fn paths(a: &Route, b: &Route) -> Vec<String> {
 
 fn report(model: &Model, a: &Route, b: &Route, tie: &Tie, diag: &mut Diagnostics) {
     let witness = witness_at(model, b, &tie.path, tie.methods, &tie.guard);
-    let witness = format!("{witness} would match both, and neither list is within the other");
+    let witness = format!("{witness} would match both, and neither list contains the other");
     let (first, second) = (shown(a), shown(b));
     diag.error(
         b.path.span,
         format!("`{second}` ties with `{first}` above{}", location(a.path.span)),
     )
     .note(&witness)
-    .help("take the common values out of one of the lists, or write a route for them alone, which goes first");
+    .help("remove the common values from one of the lists, or add a route for only those values, which goes first");
     diag.error(
         a.path.span,
         format!(

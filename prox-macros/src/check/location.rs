@@ -38,7 +38,7 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
         if name.is_empty() {
             return flaw(
                 at.clone(),
-                String::from("the parameter `{}` has no name"),
+                String::from("missing name of the parameter `{}`"),
                 "write `{id}`",
             );
         }
@@ -50,9 +50,9 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
             return flaw(
                 at.clone(),
                 format!(
-                    "`{{{name}}}` stands in the host, so a client could choose where others are sent"
+                    "`{{{name}}}` is not allowed in the host: a client could redirect others to any host"
                 ),
-                "only `{host}`, the host of the request, can stand before the path; write a route for each host",
+                "only `{host}`, the host of the request, is allowed there; write a route for each host",
             );
         }
         let before = location.get(..at.start).unwrap_or_default();
@@ -61,14 +61,14 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
             "scheme" if at.start > 0 || !behind.starts_with("://") => {
                 return flaw(
                     at.clone(),
-                    String::from("`{scheme}` stands at the start, before `://`"),
+                    String::from("`{scheme}` must be at the start, before `://`"),
                     "write `\"{scheme}://{host}{path}{query}\"`",
                 );
             }
             "path" | "below" if before.ends_with('/') && !before.ends_with("//") => {
                 return flaw(
                     at.start - 1..at.end,
-                    format!("`{{{name}}}` starts with a slash, so there would be two"),
+                    format!("duplicate `/`: `{{{name}}}` starts with one"),
                     "remove the slash before it",
                 );
             }
@@ -76,9 +76,9 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
                 return flaw(
                     at.clone(),
                     String::from(
-                        "`{query}` has the `?` and the whole query, so nothing of the query can follow it",
+                        "nothing can follow `{query}`, which includes the `?` and the whole query",
                     ),
-                    "put it at the end",
+                    "move it to the end",
                 );
             }
             _ => {}
@@ -89,11 +89,11 @@ fn parts_flaw(location: &str) -> Option<Flaw> {
             first.clone(),
             if written.is_empty() {
                 String::from(
-                    "a location starts with what is written, so that no client can choose where others are sent",
+                    "a location cannot start with a parameter: a client could redirect others to any host",
                 )
             } else {
                 String::from(
-                    "a location with parameters starts with `/`, `{path}` or a scheme and a host",
+                    "a location with parameters must start with `/`, `{path}`, or a scheme and a host",
                 )
             },
             "write `\"/..\"`, `\"https://{host}{path}{query}\"` or `\"{path}\"`",
@@ -132,7 +132,9 @@ pub(super) fn missing(location: &Text, route: &Route, diag: &mut Diagnostics) ->
         let (own, part) = (params.contains(&name), PARTS.contains(&name));
         let (message, help) = if own && part {
             (
-                format!("`{{{name}}}` is a parameter of this route and a part of the request"),
+                format!(
+                    "`{{{name}}}` is ambiguous: a parameter of this route, and a part of the request"
+                ),
                 format!("give the parameter another name in `{pattern}`"),
             )
         } else if own || part {
@@ -146,11 +148,11 @@ pub(super) fn missing(location: &Text, route: &Route, diag: &mut Diagnostics) ->
                     || name == "request_uri" =>
                 {
                     String::from(
-                        "write `{below}` for the path below this route, `{path}{query}` for all of it",
+                        "write `{below}` for the path below this route, or `{path}{query}` for the whole",
                     )
                 }
                 None => format!(
-                    "a location has the parameters of the path `{pattern}`, and `{{scheme}}`, `{{host}}`, `{{path}}`, `{{below}}`, `{{query}}`"
+                    "the parameters of a location are those of the path `{pattern}`, and `{{scheme}}`, `{{host}}`, `{{path}}`, `{{below}}`, `{{query}}`"
                 ),
             };
             (
@@ -199,7 +201,7 @@ pub(super) fn form(location: &str) -> Option<Flaw> {
     let host = first.contains(['.', ':']);
     flaw(
         0..0,
-        "the location of a redirect starts with `/` or with a scheme",
+        "the location of a redirect must start with `/` or a scheme",
         if host {
             format!("write `\"https://{location}\"`, or `\"/{location}\"`")
         } else {

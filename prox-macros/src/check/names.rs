@@ -33,11 +33,13 @@ fn beside(model: &Model, named: &Named, diag: &mut Diagnostics) {
     let name = &named.name;
     if let Some(twin) = model.twin() {
         let message = match twin.what {
-            What::Gateway => format!("there is a gateway `{name}` already, in line {}", twin.line),
-            _ => format!("the name `{name}` is taken already, in line {}", twin.line),
+            What::Gateway => format!(
+                "duplicate gateway `{name}`; the first is in line {}",
+                twin.line
+            ),
+            _ => format!("the name `{name}` is already used in line {}", twin.line),
         };
-        diag.error(name, message)
-            .help("give one of them another name");
+        diag.error(name, message).help("rename one of them");
         return;
     }
     let backends = crate::model::backends_name(named);
@@ -45,11 +47,11 @@ fn beside(model: &Model, named: &Named, diag: &mut Diagnostics) {
         diag.error(
             name,
             format!(
-                "the gateway makes a struct `{backends}`, and there is one already, in line {}",
+                "the gateway generates a struct `{backends}`, but that name is already used in line {}",
                 found.line
             ),
         )
-        .help("give one of them another name");
+        .help("rename one of them");
     }
 }
 
@@ -64,12 +66,12 @@ fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a Ident>, diag: &mut D
         let there = location(earlier.span());
         diag.error(
             name,
-            format!("the {what} `{name}` is there twice; the first is above{there}"),
+            format!("duplicate {what} `{name}`; the first is above{there}"),
         )
-        .help("give one of them another name");
+        .help("rename one of them");
         diag.error(
             *earlier,
-            format!("the {what} `{name}` is there again below{here}"),
+            format!("the {what} `{name}` is repeated below{here}"),
         );
     }
 }

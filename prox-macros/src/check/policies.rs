@@ -77,7 +77,7 @@ const SYNONYMS: [(&str, &[&str]); 9] = [
     ),
     ("`random`", &["rand", "rnd"]),
     (
-        "`rr`, and `.sticky(cookie(\"session\"))` behind the cluster",
+        "`rr`, and `.sticky(cookie(\"session\"))` after the cluster",
         &[
             "sticky",
             "sticky_session",
@@ -87,7 +87,7 @@ const SYNONYMS: [(&str, &[&str]); 9] = [
         ],
     ),
     (
-        "`rr`, and `.priority(1)` behind each endpoint that stands by",
+        "`rr`, and `.priority(1)` after each standby endpoint",
         &[
             "failover",
             "first_available",
@@ -112,7 +112,7 @@ pub(super) fn check(model: &Model, call: &Call<'_>, diag: &mut Diagnostics) {
         let shown = source(&policy.tokens);
         diag.error(
             policy.span(),
-            format!("`{shown}` is no balancing policy here"),
+            format!("`{shown}` is not a balancing policy"),
         )
         .help(format!("write {meant}"));
         return;
@@ -120,7 +120,7 @@ pub(super) fn check(model: &Model, call: &Call<'_>, diag: &mut Diagnostics) {
     let Some(name) = quoted_policy(&policy) else {
         return;
     };
-    let error = diag.error(&name, format!("`\"{name}\"` is no balancing policy"));
+    let error = diag.error(&name, format!("`\"{name}\"` is not a balancing policy"));
     match word(&name.to_string()) {
         Some(word) => error.help(format!("write {word}, without quotes")),
         None => error.help(format!(

@@ -17,13 +17,15 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
             let name = &named.name;
             let error = diag.error(
                 token.span(),
-                format!("`{word}` cannot be used here: this is evaluated in `{name}::new`"),
+                format!(
+                    "`{word}` is not allowed here: this expression is evaluated in `{name}::new`"
+                ),
             );
             error.untyped();
             if word == "return" {
-                error.help("write the value without leaving the constructor");
+                error.help("write an expression that returns its value");
             } else {
-                error.help("await it before, and hand the result to the gateway as a field of its `struct` line");
+                error.help("await it before, and pass the result as a field of the `struct` line");
             }
         });
     }

@@ -29,26 +29,26 @@ pub(super) fn check(
             continue;
         }
         let what = if route.guard.is_some() {
-            "can never be reached, so its guard is never asked"
+            "can never be reached, so its guard is never tested"
         } else {
             "can never be reached"
         };
         let error = diag.error(
             route.path.span,
             format!(
-                "`{}` {what}: more specific routes take all of its requests",
+                "`{}` {what}: more specific routes match all of its requests",
                 shown(route)
             ),
         );
         if let Some((winner, taken)) = winner(model, forest, place, route) {
             let there = location(winner.path.span);
             error.note(format!(
-                "for example {} is taken by `{}`{there}",
+                "for example, {} matches `{}`{there}",
                 witness(model, route, first(route.methods), &taken),
                 shown(winner)
             ));
         }
-        error.help("take the route away, or narrow the others down");
+        error.help("remove the route, or narrow the others");
     }
 }
 

@@ -97,10 +97,10 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
             .collect();
         diag.error(
             lead.location.span,
-            "this redirect closes a circle, so a client never gets an answer",
+            "this redirect closes a loop, so a client never gets an answer",
         )
-        .note(format!("a client is sent from {}", way.join(" to ")))
-        .help("send one of them somewhere else");
+        .note(format!("a client goes from {}", way.join(" to ")))
+        .help("change the location of one of them");
     }
 }
 
@@ -243,10 +243,7 @@ fn circle(route: &Route, location: &Text, diag: &mut Diagnostics) {
     }
     diag.error(
         location.span,
-        format!(
-            "this redirect leads in a circle: `{shown}` takes `{}` as well",
-            location.value
-        ),
+        format!("redirect loop: `{shown}` also matches `{}`", location.value),
     )
     .help(format!(
         "write `exact \"{path}\"`, or a more specific route for `{target}`"

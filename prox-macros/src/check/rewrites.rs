@@ -126,12 +126,12 @@ fn form(text: &Text, diag: &mut Diagnostics) {
     if !value.starts_with('/') {
         let flaw = Flaw {
             at: 0..0,
-            message: String::from("a rewritten path starts with `/`"),
+            message: String::from("a rewritten path must start with `/`"),
             help: match value.split_once("://") {
                 Some((_, rest)) => {
                     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
                     format!(
-                        "write the path alone, `\"{path}\"`: where the upstream is, its backend says"
+                        "write only the path, `\"{path}\"`: the backend has the address of the upstream"
                     )
                 }
                 None => format!("write `\"/{value}\"`"),
@@ -143,7 +143,7 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         let flaw = Flaw {
             at: at..value.len(),
             message: String::from(
-                "a rewrite is a path alone: the query of the request is kept as it is",
+                "unexpected query in a rewrite: the query of the request is kept",
             ),
             help: format!("write `\"{}\"`", value.get(..at).unwrap_or_default()),
         };
@@ -157,8 +157,8 @@ fn form(text: &Text, diag: &mut Diagnostics) {
         if matches!(segment, "." | "..") {
             let flaw = Flaw {
                 at: at..at + segment.len(),
-                message: format!("a rewritten path has no `{segment}` segment"),
-                help: String::from("write the path that is meant"),
+                message: format!("`{segment}` is not allowed as a segment of a rewritten path"),
+                help: String::from("write the resolved path"),
             };
             diag.flaw(text, flaw);
         }

@@ -24,7 +24,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
         let place = route.map_or_else(proc_macro2::Span::call_site, |route| route.path.span);
         diag.error(
             place,
-            "the parameters of this host's routes overlap in too many ways",
+            "the parameters of the routes of this host overlap in too many ways",
         )
         .help("write literal segments where parameters are not needed");
         return;
@@ -39,9 +39,9 @@ fn methods(model: &Model, diag: &mut Diagnostics) {
         if let Some(twice) = route.label.split('|').find(|method| !seen.insert(*method)) {
             diag.error(
                 route.path.span,
-                format!("the method `{twice}` is there twice on this route"),
+                format!("duplicate method `{twice}` on this route"),
             )
-            .help("take one of them away");
+            .help("remove one of them");
         }
     }
 }
@@ -146,22 +146,22 @@ fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
     let (a, b) = (shown(earlier), shown(later));
     if earlier.methods == later.methods {
         let twice = if a == b {
-            format!("the route `{b}` is there twice; the first is above{there}")
+            format!("duplicate route `{b}`; the first is above{there}")
         } else {
-            format!("`{b}` takes the same requests as `{a}` above{there}")
+            format!("`{b}` matches the same requests as `{a}` above{there}")
         };
         let error = diag.error(later.path.span, twice);
         error.note(witness);
         if earlier.shown_path() != later.shown_path() {
-            error.note("the names of parameters do not tell paths apart");
+            error.note("paths that differ only in parameter names are the same");
         }
         if guard(earlier) != guard(later) {
             error.note("both guards accept the same requests");
         }
-        error.help("take one of them away, or tell them apart with a method or a guard");
+        error.help("remove one of them, or distinguish them by a method or a guard");
         diag.error(
             earlier.path.span,
-            format!("the route `{a}` is there again below{here}"),
+            format!("the route `{a}` is repeated below{here}"),
         );
         return;
     }
@@ -171,7 +171,7 @@ fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
     )
     .note(&witness)
     .help(format!(
-        "take `{}` out of one of them",
+        "remove `{}` from one of them",
         model.example(common)
     ));
     diag.error(
@@ -203,7 +203,7 @@ fn overlap(
     )
     .note(&witness)
     .help(format!(
-        "write a third route for what both accept, which goes first: `if {first}.and({second})`"
+        "add a third route for requests that both accept, which goes first: `if {first}.and({second})`"
     ));
     diag.error(
         earlier.path.span,

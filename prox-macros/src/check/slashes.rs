@@ -21,9 +21,9 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
             continue;
         }
         let help = if is_backend(model, target) {
-            "write `.encoded_slashes()` behind the target, or remove it"
+            "add `.encoded_slashes()` to the target, or remove `%2F`"
         } else {
-            "remove it: only a backend can take it, with `.encoded_slashes()`"
+            "remove it: only a backend accepts it, with `.encoded_slashes()`"
         };
         let message = "a request with `%2F` in its path is answered with 400 here";
         match route.path.value.find("%2F") {

@@ -38,7 +38,7 @@ pub(super) fn characters(template: &str, what: &str) -> Option<Flaw> {
     let character = template.get(at..)?.chars().next()?;
     Some(Flaw {
         at: at..at + character.len_utf8(),
-        message: format!("{what} has no blanks, backslashes or characters outside of ASCII"),
+        message: format!("spaces, backslashes and non-ASCII characters are not allowed in {what}"),
         help: format!("write `\"{}\"`", mended(template)),
     })
 }

@@ -18,17 +18,14 @@ use crate::{
 /// What has to be under the time of a request as a whole, and what it bounds. `idle_timeout` is none: it bounds tunnels, too,
 /// which outlast their requests.
 const PARTS: [(&str, &str); 5] = [
-    ("connect_timeout", "the time until a connection is there"),
+    ("connect_timeout", "the time to connect"),
     ("response_timeout", "the wait for the response"),
-    (
-        OF_RETRIES[0],
-        "the time of one try, after which there is another",
-    ),
+    (OF_RETRIES[0], "the time of one try"),
     (
         OF_RETRIES[1],
-        "the wait before another try that an upstream may ask for",
+        "the wait before another try that an upstream asks for",
     ),
-    ("hedge", "how long the first try is the only one"),
+    ("hedge", "the time of the first try alone"),
 ];
 
 /// The times of `RetryOptions`, inside of `.retry(..)`.
@@ -117,18 +114,15 @@ fn under(part: &Time, total: &Time, bounds: &str, diag: &mut Diagnostics) {
     diag.error(
         part.literal.span(),
         format!(
-            "`.{}({})` never runs out: `.timeout({})`{where_from} ends the request before",
+            "`.{}({})` has no effect: `.timeout({})`{where_from} ends the request first",
             part.name, part.literal, total.literal
         ),
     )
     .note(format!(
-        "`{}` bounds {bounds}, and `timeout` all of the request",
+        "`{}` bounds {bounds}, `timeout` the whole request",
         part.name
     ))
-    .help(format!(
-        "write less than {}, or take it away",
-        total.literal
-    ));
+    .help(format!("write less than {}, or remove it", total.literal));
 }
 
 /// `.health(http("/healthz").every(10s).timeout(3s))`, where the check is ours.
@@ -145,12 +139,12 @@ fn health(call: &Call<'_>, diag: &mut Diagnostics) {
         diag.error(
             timeout.literal.span(),
             format!(
-                "a health check that may take {} cannot start every {}",
+                "a health check with a timeout of {} cannot run every {}",
                 timeout.literal, every.literal
             ),
         )
         .help(format!(
-            "write a `timeout` under {}, or a longer `every`",
+            "write a `timeout` below {}, or a longer `every`",
             every.literal
         ));
     }

@@ -60,9 +60,9 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
     if let (Some((queue, _)), None) = (has("queue"), has("max_connections")) {
         diag.error(
             *queue,
-            "nothing ever waits in this queue: there is no limit",
+            "this queue is never used: the connections have no limit",
         )
-        .help("write `.max_connections(100)` beside it, or remove it");
+        .help("add `.max_connections(100)`, or remove it");
     }
     let inner = tokens_of(cluster.stream());
     if let Some([TokenTree::Ident(_), TokenTree::Group(_), dns @ ..]) = arguments(&inner).get(1) {
@@ -75,9 +75,9 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
     {
         diag.error(
             grpc,
-            "`grpc()` checks over HTTP/2, which this cluster does not speak",
+            "`grpc()` needs HTTP/2, which this cluster does not use",
         )
-        .help("write `.http2()` before `.health(..)`");
+        .help("add `.http2()` before `.health(..)`");
     }
     for option in [
         "allow_equal_lengths",
@@ -93,11 +93,8 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
         }
     }
     if let (Some((tls, _)), Some(false)) = (has("tls"), any_https(cluster)) {
-        diag.error(
-            *tls,
-            "`.tls(..)` changes nothing: no endpoint is `https://`",
-        )
-        .help("write `https://` in the URLs of the endpoints, or remove it");
+        diag.error(*tls, "`.tls(..)` has no effect: no endpoint is `https://`")
+            .help("write `https://` in the URLs of the endpoints, or remove it");
     }
 }
 
@@ -126,9 +123,9 @@ fn cookie(sticky: &[TokenTree], diag: &mut Diagnostics) {
     {
         diag.error(
             Place::of(&value, last.span()),
-            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+            "browsers reject a `SameSite=None` cookie without `Secure`",
         )
-        .help("write `.secure(true)` beside it");
+        .help("add `.secure(true)`");
     }
     let name = chain.first().and_then(|arguments| match arguments {
         TokenTree::Group(group) => text_of(tokens_of(group.stream()).first()?),
@@ -145,9 +142,12 @@ fn cookie(sticky: &[TokenTree], diag: &mut Diagnostics) {
     {
         diag.error(
             *option,
-            format!("browsers drop the cookie `{}` without `Secure`", name.value),
+            format!(
+                "browsers reject the cookie `{}` without `Secure`",
+                name.value
+            ),
         )
-        .help("remove it, or choose another name");
+        .help("remove it, or rename the cookie");
     }
     let root = argument("path").is_none_or(|path| {
         let text = path.first().and_then(text_of);
@@ -158,11 +158,11 @@ fn cookie(sticky: &[TokenTree], diag: &mut Diagnostics) {
         diag.error(
             *option,
             format!(
-                "browsers drop the cookie `{}` with a domain or with another path than `/`",
+                "browsers reject the cookie `{}` with a domain, or with a path other than `/`",
                 name.value
             ),
         )
-        .help("remove it, or choose another name");
+        .help("remove it, or rename the cookie");
     }
 }
 
@@ -220,7 +220,7 @@ fn turned_round(call: &Call<'_>, diag: &mut Diagnostics) {
         let (name, both) = (call.name, Place::of(&inner, call.group.span()));
         diag.error(
             both,
-            format!("`{name}` takes the first time, then the longest, which is shorter here"),
+            format!("`{name}` expects the initial time, then the maximum, which is shorter here"),
         )
         .help(format!("write `.{name}({longest}, {first})`"));
     }

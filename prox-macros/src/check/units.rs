@@ -33,7 +33,7 @@ fn negatives(tokens: &[TokenTree], diag: &mut Diagnostics) {
             let both = [token.clone(), TokenTree::Literal(literal.clone())];
             diag.error(
                 Place::of(&both, token.span()),
-                format!("`-{literal}` is less than 0"),
+                format!("`-{literal}` is negative"),
             )
             .help(format!("write `{literal}`"));
         }

@@ -114,7 +114,7 @@ fn looked_up(word: &Ident, group: &Group, enabled: bool, diag: &mut Diagnostics)
             };
             diag.error(
                 group.span(),
-                format!("`{word}(..)` needs the URL that is looked up"),
+                format!("`{word}(..)` expects the URL to look up"),
             )
             .help(format!("write `{word}(\"http://{example}\")`"));
         }
@@ -125,11 +125,8 @@ fn looked_up(word: &Ident, group: &Group, enabled: bool, diag: &mut Diagnostics)
 fn endpoints(list: &Group, diag: &mut Diagnostics) {
     let elements = expr_list(&tokens_of(list.stream()), list.span_close());
     if elements.is_empty() {
-        diag.error(
-            list.span(),
-            "a cluster without endpoints can answer nothing",
-        )
-        .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
+        diag.error(list.span(), "a cluster needs at least one endpoint")
+            .help("write `cluster(rr, [\"http://10.0.0.1:8080\"])`");
     }
     if let Some(pair) = elements
         .iter()
@@ -140,7 +137,7 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
             None => source(&element.tokens),
         });
         let shown: Vec<String> = shown.collect();
-        diag.error(pair.span(), "the weight of an endpoint stands behind it")
+        diag.error(pair.span(), "the weight of an endpoint comes after it")
             .help(format!("write `[{}]`", shown.join(", ")));
     }
     let alone = elements.len() == 1;
@@ -174,11 +171,11 @@ fn endpoints(list: &Group, diag: &mut Diagnostics) {
                 diag.error(
                     text.span,
                     format!(
-                        "duplicate endpoint `{}`: it is in this cluster already{other}{there}",
+                        "duplicate endpoint `{}`: it is already in this cluster{other}{there}",
                         text.value
                     ),
                 )
-                .help("remove one of them; for a larger share, write `.weight(2)` behind it");
+                .help("remove one of them; for a larger share, add `.weight(2)`");
             }
         }
     }
@@ -211,8 +208,8 @@ fn weight(call: &Call<'_>, alone: bool, diag: &mut Diagnostics) {
     if alone && !zero {
         diag.error(
             call.name,
-            "the only endpoint of a cluster gets every request, whatever its weight",
+            "the weight has no effect: a cluster's only endpoint gets every request",
         )
-        .help("remove the weight, or write the endpoints that it is a share against");
+        .help("remove the weight, or add the other endpoints");
     }
 }

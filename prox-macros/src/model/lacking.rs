@@ -65,23 +65,29 @@ pub(super) fn is_bare_target(tokens: &[TokenTree], names: &Names, diag: &mut Dia
         return false;
     }
     if let Some(word) = vocab::find(Slot::Target, &text) {
-        diag.error(name, format!("`{text}` has no arguments here"))
+        diag.error(name, format!("expected `(` after `{text}`"))
             .help(format!("write `{}`", word.example));
         return true;
     }
     if let Some(word) = vocab::find(Slot::KeyedPolicy, &text) {
-        diag.error(name, format!("`{text}` is a policy, and not a target"))
-            .help(format!(
-                "write `cluster({}, [\"http://10.0.0.1:8080\"])`",
-                word.example
-            ));
+        diag.error(
+            name,
+            format!("expected a target, found the policy `{text}`"),
+        )
+        .help(format!(
+            "write `cluster({}, [\"http://10.0.0.1:8080\"])`",
+            word.example
+        ));
         return true;
     }
     if vocab::is(Slot::Policy, &text) {
-        diag.error(name, format!("`{text}` is a policy, and not a target"))
-            .help(format!(
-                "write `cluster({text}, [\"http://10.0.0.1:8080\"])`"
-            ));
+        diag.error(
+            name,
+            format!("expected a target, found the policy `{text}`"),
+        )
+        .help(format!(
+            "write `cluster({text}, [\"http://10.0.0.1:8080\"])`"
+        ));
         return true;
     }
     false
@@ -104,7 +110,7 @@ pub(super) fn is_foreign_guard(
         let Some(word) = vocab::find(Slot::Key, &text).filter(|_| tokens.len() == 1) else {
             return false;
         };
-        diag.error(name, format!("`{text}` has no arguments here"))
+        diag.error(name, format!("expected `(` after `{text}`"))
             .help(format!("write `{}`", word.example));
         return true;
     };
@@ -118,7 +124,7 @@ pub(super) fn is_foreign_guard(
             } else {
                 "GET"
             };
-            format!("a method stands before the path: `{method} \"/users\" => target,`")
+            format!("a method comes before the path: `{method} \"/users\" => target,`")
         }
         "host" | "hostname" | "authority" => {
             let host = if argument.is_empty() {
@@ -144,7 +150,7 @@ pub(super) fn is_foreign_guard(
         }
         _ => return false,
     };
-    diag.error(name, format!("there is no guard `{text}`"))
+    diag.error(name, format!("unknown guard `{text}`"))
         .help(help);
     true
 }

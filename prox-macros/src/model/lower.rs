@@ -262,15 +262,15 @@ impl Lowering<'_> {
             && !matches!(rest.get(1), Some(TokenTree::Punct(_)));
         let called = matches!(rest.first(), Some(TokenTree::Group(_)));
         let what = if method && self.backends.contains(&name) {
-            format!("the backend `{name}` is no layer")
+            format!("expected a layer, found the backend `{name}`")
         } else if called && vocab::is(Slot::Target, &name) {
-            format!("`{name}(..)` is a target, and no layer")
+            format!("expected a layer, found the target `{name}(..)`")
         } else {
             return false;
         };
         self.diag
             .error(first, what)
-            .help("what answers stands behind `=>`: `\"/users\" => users with [auth],`");
+            .help("a target comes after `=>`: `\"/users\" => users with [auth],`");
         true
     }
 
@@ -291,9 +291,9 @@ impl Lowering<'_> {
                 self.diag
                     .error(
                         scope.path.span,
-                        "a scope cannot end with `{*..}`, which leaves nothing for its routes",
+                        "`{*..}` is not allowed in a scope: nothing would be left for its routes",
                     )
-                    .help("leave it out of the scope, and write it on a route inside");
+                    .help("remove it from the scope, and write it on a route inside");
                 None
             }
             Ok(pattern) => Some(pattern),
@@ -430,12 +430,12 @@ impl Lowering<'_> {
                 .error(
                     method,
                     format!(
-                        "a gateway names at most {} methods beyond {}",
+                        "too many methods: a gateway can name {} methods besides {}",
                         Methods::MOST_OWN,
                         METHODS.join(", ")
                     ),
                 )
-                .help("leave the methods out: a route without a method takes every method");
+                .help("remove the methods: a route without a method accepts every method");
             return None;
         }
         self.own_methods.push(method.name.clone());
@@ -461,10 +461,10 @@ impl Lowering<'_> {
                 .error(
                     path.span,
                     format!(
-                        "the parameter `{name}` is there twice: also in a scope around this route"
+                        "duplicate parameter `{name}`: it is also in a scope around this route"
                     ),
                 )
-                .help("give one of them another name");
+                .help("rename one of them");
         }
         twice.is_none()
     }

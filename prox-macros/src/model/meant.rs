@@ -144,9 +144,9 @@ impl Reader<'_> {
                 self.diag
                     .error(
                         name,
-                        format!("`{text}` can mean a word of the language and {other}"),
+                        format!("`{text}` is ambiguous: a word of the language, and {other}"),
                     )
-                    .help("give yours another name");
+                    .help("rename yours");
             }
         }
         Some((name, group))

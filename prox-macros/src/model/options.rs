@@ -86,7 +86,7 @@ pub(super) fn known_elsewhere(
     without_feature(&mut expr, diag);
     while let Some((at, option, group, ours)) = option(&expr) {
         let inner = tokens_of(group.stream());
-        let error = diag.error(&option, format!("there is no option `{option}`"));
+        let error = diag.error(&option, format!("unknown option `{option}`"));
         error.untyped();
         match (ours, inner.as_slice()) {
             (None, policy) => {
@@ -99,7 +99,9 @@ pub(super) fn known_elsewhere(
                     both.set_span(arguments.span());
                     *arguments = both;
                 }
-                error.help("the policy stands in the cluster, before its endpoints: `cluster(least_conn, [..])`")
+                error.help(
+                    "the policy is the first argument of a cluster: `cluster(least_conn, [..])`",
+                )
             }
             (Some("retry" | "max_connections"), [TokenTree::Literal(number)]) => {
                 error.help(format!("write `.{}({number})`", ours.unwrap_or_default()))
@@ -158,7 +160,7 @@ fn settings(expr: &mut Expr, diag: &mut Diagnostics) {
         let arguments = source(&inner);
         diag.error(
             Place::of(&inner, group.span()),
-            format!("`{option}` does not take `{arguments}`"),
+            format!("`{option}` does not accept `{arguments}`"),
         )
         .help(help)
         .untyped();
@@ -253,9 +255,12 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
         let (target, rest) = expr.tokens.split_at(at);
         let value = source(rest.get(1..).unwrap_or_default());
         if let Some(equals) = rest.first() {
-            diag.error(equals.span(), "the value of an option stands in `(..)`")
-                .help(format!("write `{}({value})`", source(target)))
-                .untyped();
+            diag.error(
+                equals.span(),
+                "expected `(..)` around the value of an option",
+            )
+            .help(format!("write `{}({value})`", source(target)))
+            .untyped();
         }
         expr.tokens.truncate(at - 2);
         return expr;
@@ -268,7 +273,7 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
         ) {
             diag.error(
                 option,
-                format!("`{option}` is for the backend as a whole, and not for one of its routes"),
+                format!("`{option}` is not allowed on a route: it applies to the whole backend"),
             )
             .help(format!(
                 "write `.{option}{}` on the line `backend {name} = ..`",
@@ -282,16 +287,13 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
         let (target, rest) = expr.tokens.split_at(at);
         if let [_, with, TokenTree::Group(group), ..] = rest {
             let inner = inner_list(&tokens_of(group.stream()));
-            diag.error(
-                with.span(),
-                "`with` stands behind the target, without a `.`",
-            )
-            .help(format!(
-                "write `{} with [{}]`",
-                source(target),
-                source(&inner)
-            ))
-            .untyped();
+            diag.error(with.span(), "unexpected `.` before `with`")
+                .help(format!(
+                    "write `{} with [{}]`",
+                    source(target),
+                    source(&inner)
+                ))
+                .untyped();
             layers.extend(expr_list(&inner, group.span_close()));
         }
         expr.tokens.drain(at..at + 3);
@@ -301,14 +303,17 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
     };
     let inner = tokens_of(group.stream());
     if group.delimiter() == Delimiter::Bracket {
-        diag.error(group.span(), "layers stand behind the word `with`")
+        diag.error(group.span(), "expected `with` before the layers")
             .help(format!("write `{name} with [{}]`", source(&inner)))
             .untyped();
         layers.extend(expr_list(&inner, group.span_close()));
     } else if inner.is_empty() {
-        diag.error(group.span(), "a backend is named, and not called")
-            .help(format!("write `{name}`"))
-            .untyped();
+        diag.error(
+            group.span(),
+            "unexpected arguments: a backend is not a function",
+        )
+        .help(format!("write `{name}`"))
+        .untyped();
     } else {
         let told = options(&inner);
         let told = if told.is_empty() {
@@ -316,7 +321,7 @@ fn chain(mut expr: Expr, layers: &mut Vec<Expr>, diag: &mut Diagnostics) -> Expr
         } else {
             told
         };
-        diag.error(group.span(), "the options of a backend stand behind a `.`")
+        diag.error(group.span(), "expected `.` before the options of a backend")
             .help(format!("write `{name}{told}`"))
             .untyped();
     }

@@ -74,7 +74,7 @@ impl Sorter<'_> {
                     if let Some(value) = self.value_between(needed, turn, place) {
                         Some((
                             format!(
-                                "the backend `{name}` is declared below, and needs `{value}`, which is declared below as well"
+                                "the backend `{name}` is declared below, and needs `{value}`, which is also declared below"
                             ),
                             format!("move both lines up, above the first use of `{name}`"),
                         ))
@@ -85,10 +85,8 @@ impl Sorter<'_> {
                 }
                 // Of a backend that is its own mirror something else is said.
                 Some(State::Open) if needed != place => Some((
-                    format!(
-                        "the backend `{name}` needs this one as well, and neither can be made first"
-                    ),
-                    String::from("name another backend here"),
+                    format!("the backends need each other: `{name}` also needs this one"),
+                    String::from("use another backend here"),
                 )),
                 _ => None,
             };

@@ -38,10 +38,7 @@ impl Parser<'_> {
         c.bump();
         if c.is_punct(0, ':') && !path.value.starts_with('/') {
             self.diag
-                .error(
-                    path.span,
-                    "this is JSON, and a gateway is written in lines of its own",
-                )
+                .error(path.span, "expected a route, found JSON")
                 .help("write `\"/users\" => \"http://127.0.0.1:8080\",`");
             while !c.is_end() && !starts_line(c) {
                 c.bump();
@@ -76,12 +73,12 @@ impl Parser<'_> {
         let (methods, unknown_method) = self.methods(c);
         if let (Some(early), Some(method)) = (early, methods.first()) {
             self.diag
-                .error(early, "`exact` stands between the method and the path")
+                .error(early, "`exact` must come between the method and the path")
                 .help(format!("write `{method} exact \"/path\" => target,`"));
         }
         if c.is_punct(0, ':') && c.is_string(1) && !methods.is_empty() {
             self.diag
-                .error(c.span(), "the path follows the method at once")
+                .error(c.span(), "unexpected `:` between the method and the path")
                 .help("write `GET \"/users\" => target,`");
             c.bump();
         }
@@ -119,7 +116,7 @@ impl Parser<'_> {
                 if (c.is_string(0) && quoted(c).is_none()) || c.is_word(0, "exact") {
                     let shown: Vec<String> = methods.iter().map(ToString::to_string).collect();
                     self.diag
-                        .error(place, "expected a method behind this `|`")
+                        .error(place, "expected a method after this `|`")
                         .help(format!("write `{}`, or another method", shown.join(" | ")));
                 }
             } else if c.is_punct(0, ',')
@@ -191,7 +188,7 @@ impl Parser<'_> {
             let place = c.span();
             if let Some(exact) = self.exact(c) {
                 self.diag
-                    .error(exact, "`exact` stands before the path")
+                    .error(exact, "`exact` must come before the path")
                     .help(format!("write `exact {path} => target,`"));
                 head.exact = head.exact.or(Some(exact));
                 continue;
@@ -199,7 +196,7 @@ impl Parser<'_> {
             let (methods, unknown) = self.methods(c);
             let shown: Vec<String> = methods.iter().map(ToString::to_string).collect();
             self.diag
-                .error(place, "a method stands before the path")
+                .error(place, "the method must come before the path")
                 .help(format!("write `{} {path} => target,`", shown.join(" | ")));
             head.unknown_method |= unknown;
             head.methods.extend(methods);
@@ -227,12 +224,12 @@ impl Parser<'_> {
                 error.help(format!("methods are written in upper case: `{method}`"))
             }
             Some(method) => error.help(format!("write `{method}`")),
-            None if every => error.help("a route without a method takes every method"),
+            None if every => error.help("a route without a method accepts every method"),
             None if matches!(&*word.to_ascii_lowercase(), "ws" | "wss" | "websocket") => {
-                error.help("a WebSocket starts with `GET`, and needs nothing else")
+                error.help("a WebSocket starts with `GET`; write a plain route")
             }
             None => error.help(format!(
-                "a method that is not registered with IANA stands in quotes: `\"{}\" \"/path\" => target,`",
+                "a method that is not registered with IANA needs quotes: `\"{}\" \"/path\" => target,`",
                 word.to_ascii_uppercase()
             )),
         };
@@ -242,16 +239,16 @@ impl Parser<'_> {
     fn scope(&mut self, c: &mut Cursor<'_>, head: &Head, path: Text, layers: Vec<Expr>) -> Scope {
         if let Some(method) = head.methods.first() {
             self.diag
-                .error(method, "a scope has no methods")
-                .help("write the method on the routes inside of the braces");
+                .error(method, "methods are not allowed on a scope")
+                .help("write the method on the routes inside the braces");
         }
         if let Some(exact) = head.exact {
             self.diag
                 .error(
                     exact,
-                    "a scope cannot be `exact`: it is a prefix shared by its routes",
+                    "`exact` is not allowed on a scope, which is the common prefix of its routes",
                 )
-                .help("write `exact` on the routes inside of the braces");
+                .help("write `exact` on the routes inside the braces");
         }
         let mut scope = Scope {
             path,
@@ -266,7 +263,7 @@ impl Parser<'_> {
             if block.entries.is_empty() && self.diag.len() == errors {
                 self.diag
                     .error(scope.path.span, "this scope has no routes")
-                    .help("write its routes, or take it away");
+                    .help("add routes, or remove it");
             }
             scope.layers.extend(block.layers);
             scope.required = block.required;
@@ -288,7 +285,7 @@ impl Parser<'_> {
             self.diag
                 .error(
                     layer.span(),
-                    "the layers of a route stand behind its target",
+                    "the layers of a route must come after its target",
                 )
                 .help("write `\"/path\" => target with [..],`");
         }
@@ -300,10 +297,7 @@ impl Parser<'_> {
         });
         if let Some(other) = other {
             self.diag
-                .error(
-                    other,
-                    format!("a guard starts with `if`, and not with `{other}`"),
-                )
+                .error(other, format!("expected `if`, found `{other}`"))
                 .help("write `if header(\"x-beta\").is(\"1\")`");
         }
         if c.is_word(0, "if") || other.is_some() {
@@ -326,7 +320,7 @@ impl Parser<'_> {
                 }
                 None => {
                     self.diag
-                        .error(place, "the guard is missing")
+                        .error(place, "expected a guard after `if`")
                         .help("write `if header(\"x-beta\").is(\"1\")`");
                 }
             }
@@ -426,7 +420,7 @@ impl Parser<'_> {
             return None;
         }
         self.diag
-            .error(c.span_before(), "a scope has no `=>`")
+            .error(c.span_before(), "unexpected `=>` before a scope")
             .help("write `\"/path\" { .. }`");
         let scope = self.scope(c, head, path.clone(), Vec::new());
         Some(Entry::Scope(scope))
@@ -446,8 +440,8 @@ impl Parser<'_> {
         let place = c.span_before();
         if c.is_arrow(0) {
             self.diag
-                .error(c.span(), "a route has only one `=>`")
-                .help("put a `,` between this route and the next");
+                .error(c.span(), "unexpected second `=>` in a route")
+                .help("add a `,` between this route and the next");
             skip_line(c);
             return;
         }

@@ -25,35 +25,35 @@ pub(super) fn foreign(word: &str) -> Option<Foreign> {
         }
         "Host" | "HostRegexp" | "PathPrefix" | "Path" | "Method" => return Some(Foreign::Matcher),
         "proxy_pass" | "reverse_proxy" | "proxy" | "forward" | "to" => {
-            "what answers stands behind the path: `\"/api\" => \"http://127.0.0.1:8080\",`"
+            "a target comes after the path: `\"/api\" => \"http://127.0.0.1:8080\",`"
         }
         "listen" | "bind" | "port" | "address" | "entrypoints" => {
-            "the listening address is set on the server: `HOST` and `PORT` of the environment, or `prox::Server`; routes for one listener are in `on \"internal\" { .. }`"
+            "the listening address is set on the server: `HOST` and `PORT` in the environment, or `prox::Server`; routes for one listener are in `on \"internal\" { .. }`"
         }
         "tls" | "ssl" | "cert" | "certificate" | "ssl_certificate" | "acme" => {
-            "certificates are given to what serves: `prox::Server`, with the feature `tls`"
+            "certificates are set on the server: `prox::Server`, with the feature `tls`"
         }
         "timeout" | "retry" | "retries" | "health" | "connect_timeout" | "proxy_read_timeout" => {
-            "options stand behind a target: `users.timeout(5s)`"
+            "options come after a target: `users.timeout(5s)`"
         }
         "rewrite" | "strip_prefix" => {
-            "a rewrite stands behind a target: `\"/users/{id}\" => users.rewrite(\"/people/{id}\")`"
+            "a rewrite is an option of a target: `\"/users/{id}\" => users.rewrite(\"/people/{id}\")`"
         }
         "redirect" | "respond" | "return" => {
-            "an answer stands behind its path: `\"/old\" => redirect(308, \"/new\"),`"
+            "an answer comes after its path: `\"/old\" => redirect(308, \"/new\"),`"
         }
         "default" | "default_service" | "fallback" | "not_found" | "otherwise" | "else" | "_" => {
-            "write `\"/\" => target,`, which takes every path that no other route takes"
+            "write `\"/\" => target,`, which matches every path that no other route matches"
         }
         "log" | "access_log" | "cors" | "auth" | "rate_limit" | "limit_req" => {
-            "layers stand in `with [..]`: `with [AccessLog::json()];`"
+            "layers go in `with [..]`: `with [AccessLog::json()];`"
         }
         "if" | "when" | "match" => {
-            "a guard stands behind its path: `\"/users\" if header(\"x-beta\").is(\"1\") => target,`"
+            "a guard comes after its path: `\"/users\" if header(\"x-beta\").is(\"1\") => target,`"
         }
         "split" => "a split is a target: `\"/users\" => split { 95 => users, 5 => canary },`",
         "import" | "include" => "write `use ..;` above `prox::gateway!`",
-        "name" | "gateway" => "the name of a gateway stands in its first line: `pub struct Edge;`",
+        "name" | "gateway" => "the name of a gateway is in its first line: `pub struct Edge;`",
         _ => return None,
     };
     Some(Foreign::Other(help))

@@ -25,7 +25,7 @@ impl Parser<'_> {
                 if list.delimiter() == Delimiter::Bracket && is_option(rest) =>
             {
                 self.diag
-                    .error(list.span(), "a list of URLs is no target")
+                    .error(list.span(), "expected a target, found a list of URLs")
                     .help(format!("write `cluster(rr, {shown})`"))
                     .untyped();
                 let mut meant = cluster(&TokenTree::Group(list.clone()).into());
@@ -38,7 +38,10 @@ impl Parser<'_> {
                 let url = first.to_string();
                 let options = shown.strip_prefix(&url).unwrap_or_default();
                 self.diag
-                    .error(option, format!("a URL has no `{option}`; a cluster has"))
+                    .error(
+                        option,
+                        format!("`{option}` is an option of a cluster, found a URL"),
+                    )
                     .help(format!("write `cluster(rr, [{url}]){options}`"))
                     .untyped();
                 let mut meant = cluster(&quote_spanned!(Span::mixed_site()=> [#first]));
@@ -55,7 +58,7 @@ impl Parser<'_> {
                         .error(
                             &request,
                             format!(
-                                "there is no request yet: the gateway calls `{function}` for each"
+                                "expected a function, found a call: the gateway calls `{function}` for each request"
                             ),
                         )
                         .help(format!("write `handler({function})`"));
@@ -65,7 +68,10 @@ impl Parser<'_> {
                     return Some(expr);
                 };
                 self.diag
-                    .error(literal.span(), format!("`{literal}` is no function"))
+                    .error(
+                        literal.span(),
+                        format!("expected a function, found `{literal}`"),
+                    )
                     .help(format!(
                         "write `respond(200, {literal})`, or the name of an `async fn`"
                     ));
@@ -84,10 +90,10 @@ impl Parser<'_> {
                 let parts = if word == "redirect" {
                     "a location"
                 } else {
-                    "a text"
+                    "a string"
                 };
                 self.diag
-                    .error(word, format!("`{word}` takes a status and {parts}"))
+                    .error(word, format!("`{word}` expects a status and {parts}"))
                     .help(format!("write `{meant}`"))
                     .untyped();
                 None
@@ -97,7 +103,7 @@ impl Parser<'_> {
             {
                 let fields = in_fields(group);
                 self.diag
-                    .error(word, "a cluster stands in round brackets")
+                    .error(word, "expected `(..)` after `cluster`")
                     .help(format!("write `cluster({fields})`"))
                     .untyped();
                 None
@@ -111,14 +117,14 @@ impl Parser<'_> {
                     ("a closure", "")
                 };
                 self.diag
-                    .error(expr.span(), format!("{what} is no target by itself"))
+                    .error(expr.span(), format!("expected a target, found {what}"))
                     .help(format!("write `handler({start}{shown})`"));
                 None
             }
             [TokenTree::Ident(word)] if word == "None" => {
                 self.diag
-                    .error(word, "`None` is no target")
-                    .help("write `respond(404, \"\")`, or take the route away: what no route takes is answered with 404");
+                    .error(word, "expected a target, found `None`")
+                    .help("write `respond(404, \"\")`, or remove the route: a request that no route matches is answered with 404");
                 None
             }
             [TokenTree::Ident(word), rest @ ..] if word == "return" && rest.len() < 2 => {
@@ -129,7 +135,7 @@ impl Parser<'_> {
                 }
                 let status = if known { &*status } else { "404" };
                 self.diag
-                    .error(word, "`return` is no target")
+                    .error(word, "expected a target, found `return`")
                     .help(format!("write `respond({status}, \"\")`"))
                     .untyped();
                 None
@@ -142,17 +148,17 @@ impl Parser<'_> {
                 let all: String = expr.tokens.iter().map(ToString::to_string).collect();
                 if status {
                     self.diag
-                        .error(first.span(), format!("`{first}` is no target"))
+                        .error(first.span(), format!("expected a target, found `{first}`"))
                         .help(format!("write `respond({first}, \"\")`"));
                 } else if port {
                     self.diag
-                        .error(first.span(), format!("`{first}` is no target"))
+                        .error(first.span(), format!("expected a target, found `{first}`"))
                         .help(format!("write `\"http://127.0.0.1:{first}\"`"));
                 } else {
                     self.diag
                         .error(
                             Place::of(&expr.tokens, first.span()),
-                            "an upstream is a URL in quotes",
+                            "expected a URL in quotes",
                         )
                         .help(format!("write `\"http://{all}\"`"));
                 }
@@ -163,10 +169,7 @@ impl Parser<'_> {
             {
                 let all: String = tokens.iter().map(ToString::to_string).collect();
                 self.diag
-                    .error(
-                        Place::of(tokens, host.span()),
-                        "an upstream is a URL in quotes",
-                    )
+                    .error(Place::of(tokens, host.span()), "expected a URL in quotes")
                     .help(format!("write `\"http://{all}\"`"));
                 None
             }

@@ -32,7 +32,7 @@ impl Parser<'_> {
         if let Some(tilde) = expr.tokens.iter().find(|token| is(token, '~')) {
             let key = source(expr.tokens.get(..2).unwrap_or_default());
             self.diag
-                .error(tilde.span(), "a guard has no `~`")
+                .error(tilde.span(), "unexpected `~` in a guard")
                 .help(format!(
                     "write `{key}.starts_with(\"..\")`, or a closure: `|req: &prox::Parts| ..`"
                 ));
@@ -129,7 +129,7 @@ impl Parser<'_> {
             } else {
                 "GET"
             };
-            format!("a method stands before the path: `{method} \"/users\" => target,`")
+            format!("a method comes before the path: `{method} \"/users\" => target,`")
         } else if about(&["host", "hostname", "authority"]) {
             let host = if value.is_empty() {
                 "api.example.com"
@@ -149,7 +149,7 @@ impl Parser<'_> {
             .get(at)
             .map_or_else(|| expr.span(), TokenTree::span);
         self.diag
-            .error(place, "a comparison is no guard")
+            .error(place, "expected a guard, found a comparison")
             .help(help)
             .untyped();
         None
@@ -227,7 +227,7 @@ impl Parser<'_> {
         } else if !key && tests.chain(&["within"]).any(|test| *test == name) {
             format!("`.{name}(..)` cannot follow a whole guard")
         } else {
-            format!("a guard has no `{name}`")
+            format!("unknown guard method `{name}`")
         };
         self.diag.error(method, message).help(help).untyped();
         false
@@ -247,7 +247,7 @@ impl Parser<'_> {
         self.diag
             .error(
                 key,
-                format!("`{key}` takes a name, and its value stands behind it"),
+                format!("`{key}` expects only a name; its value is tested by a method"),
             )
             .help(format!(
                 "write `{key}({}).is({})`",
@@ -281,7 +281,7 @@ impl Parser<'_> {
         self.diag
             .error(
                 place.map_or_else(|| word.span(), TokenTree::span),
-                "a guard has no `==`",
+                "unexpected `==` in a guard",
             )
             .help(help)
             .untyped();
@@ -333,11 +333,11 @@ fn help_of_key(key: &str, name: &str, argument: &str) -> Option<String> {
             format!("write `{key}.starts_with({argument})`")
         }
         "contains" | "includes" | "has" | "ends_with" | "suffix" | "endsWith" => format!(
-            "a guard compares whole values and their starts: write `.is(..)`, `.one_of([..])`, `.starts_with(..)`, or {CLOSURE}"
+            "a guard compares whole values and prefixes: use `.is(..)`, `.one_of([..])`, `.starts_with(..)`, or {CLOSURE}"
         ),
         "matches" | "regex" | "regexp" | "matches_regex" | "is_match" | "pattern" | "glob"
         | "like" => format!(
-            "a guard has no regular expressions: write `.is(..)`, `.one_of([..])`, `.starts_with(..)`, or {CLOSURE}"
+            "regular expressions are not supported in guards: use `.is(..)`, `.one_of([..])`, `.starts_with(..)`, or {CLOSURE}"
         ),
         "eq_ignore_ascii_case" | "is_ignore_case" | "equals_ignore_case" => format!(
             "values are compared exactly: write `.one_of([..])` with each form, or {CLOSURE}"

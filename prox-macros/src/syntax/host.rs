@@ -23,15 +23,15 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     if value.is_empty() {
         return flaw(
             0..0,
-            "the name of the host is empty",
-            String::from("write `host _` for every other host"),
+            "the name of empty host",
+            String::from("write `host _` for all other hosts"),
         );
     }
     if let Some((scheme, rest)) = value.split_once("://") {
         let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
         return flaw(
             0..scheme.len() + 3,
-            "a host has no scheme",
+            "unexpected scheme in a host",
             format!("write `\"{host}\"`"),
         );
     }
@@ -40,7 +40,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
         let path = value.get(at..).unwrap_or_default();
         return flaw(
             at..value.len(),
-            "a host has no path",
+            "unexpected path in a host",
             format!("write `host \"{host}\" {{ \"{path}\" => .. }}`"),
         );
     }
@@ -50,7 +50,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     if let Some((host, port)) = value.split_once(':') {
         return flaw(
             host.len()..value.len(),
-            "a host has no port: it is matched whatever the port is",
+            "unexpected port in a host: hosts match on every port",
             format!(
                 "write `\"{host}\"`{}",
                 if port.is_empty() {
@@ -64,22 +64,22 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     if value == "_" {
         return flaw(
             0..1,
-            "`_` in quotes is the name of a host",
-            String::from("write `host _` for every other host"),
+            "unexpected quotes around `_`",
+            String::from("write `host _` for all other hosts"),
         );
     }
     if let Some(name) = value.strip_prefix('.') {
         return flaw(
             0..1,
-            "a host starts with no dot",
-            format!("write `\"*.{name}\"` for the hosts below it, or `\"{name}\"`"),
+            "unexpected `.` at the start of a host",
+            format!("write `\"*.{name}\"` for its subdomains, or `\"{name}\"`"),
         );
     }
     if value == "*" {
         return flaw(
             0..1,
-            "`*` alone is no host",
-            String::from("write `host _` for every other host, or `\"*.example.com\"`"),
+            "`*` alone is not a host",
+            String::from("write `host _` for all other hosts, or `\"*.example.com\"`"),
         );
     }
     let (name, suffix) = match value.strip_prefix("*.") {
@@ -90,7 +90,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
         let at = at + value.len() - name.len();
         return flaw(
             at..at + 1,
-            "`*` stands for the first labels of a host only",
+            "`*` is allowed only as the first label of a host",
             String::from("write `\"*.example.com\"`"),
         );
     }
@@ -98,7 +98,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     if let Some((at, help)) = super::url::no_address(value) {
         return Err(Flaw {
             at,
-            message: format!("`{value}` is no IP address"),
+            message: format!("`{value}` is not an IP address"),
             help,
         });
     }
@@ -121,14 +121,14 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
             .map_or(end, |c| end + c.len_utf8());
         return flaw(
             at..end,
-            String::from("an international name is matched in its encoded form"),
+            String::from("an international host name must be punycode-encoded"),
             format!("write `\"{}\"`", super::punycode::encoded_host(value)),
         );
     }
     if let Some((Some(host), _)) = super::pattern::rule(value) {
         return flaw(
             all,
-            String::from("a host is a name alone, and no rule"),
+            String::from("expected a host name, found a rule"),
             format!("write `\"{host}\"`"),
         );
     }
@@ -139,30 +139,31 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
     if names.len() > 1 && names.iter().all(|name| name.contains('.')) {
         return flaw(
             all,
-            String::from("each host stands in quotes of its own"),
+            String::from("expected separate quotes around each host"),
             format!("write `host \"{}\"`", names.join("\" | \"")),
         );
     }
     if let Some(at) = value.find(|c: char| c.is_ascii_uppercase()) {
         return flaw(
             at..at + 1,
-            String::from(
-                "a host is written in lower case, and matched whatever the client's case is",
-            ),
+            String::from("a host must be in lower case; matching ignores case"),
             format!("write `\"{}\"`", value.to_ascii_lowercase()),
         );
     }
     if value.ends_with('.') {
         return flaw(
             value.len() - 1..value.len(),
-            String::from("a host has no dot at its end: it is matched with or without"),
+            String::from("unexpected `.` at the end of a host: hosts match with and without it"),
             format!("write `\"{}\"`", value.trim_end_matches('.')),
         );
     }
     if value.len() > 253 {
         return flaw(
             all,
-            format!("a host has at most 253 bytes, this has {}", value.len()),
+            format!(
+                "host too long: expected at most 253 bytes, found {}",
+                value.len()
+            ),
             String::new(),
         );
     }
@@ -173,7 +174,7 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
         if label.is_empty() {
             return flaw(
                 place.start.saturating_sub(1)..place.start + 1,
-                String::from("a host has no empty label"),
+                String::from("empty label in a host"),
                 String::from("write one `.` between two labels"),
             );
         }
@@ -181,7 +182,7 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
             return flaw(
                 place,
                 format!(
-                    "a label of a host has at most 63 bytes, this has {}",
+                    "label too long: expected at most 63 bytes, found {}",
                     label.len()
                 ),
                 String::new(),
@@ -192,20 +193,20 @@ fn name_flaws(value: &str, start: usize) -> Result<(), Flaw> {
             return flaw(
                 place.start + offset..place.start + offset + 1,
                 format!(
-                    "`{}` cannot be in a host",
+                    "`{}` is not allowed in a host",
                     label
                         .get(offset..)
                         .and_then(|s| s.chars().next())
                         .unwrap_or(' ')
                 ),
-                String::from("a host has letters, digits, `-`, `_` and `.`"),
+                String::from("a host consists of letters, digits, `-`, `_` and `.`"),
             );
         }
         if label.starts_with('-') || label.ends_with('-') {
             return flaw(
                 place,
-                String::from("a label of a host neither starts nor ends with `-`"),
-                String::from("take it away"),
+                String::from("`-` is not allowed at the start or end of a label"),
+                String::from("remove it"),
             );
         }
     }
@@ -223,12 +224,12 @@ fn address(value: &str) -> Result<HostName, Flaw> {
         }
         Some(Ok(address)) => Err(Flaw {
             at: 0..value.len(),
-            message: String::from("an address is written in its shortest form"),
+            message: String::from("an IP address must be in its shortest form"),
             help: format!("write `\"[{address}]\"`"),
         }),
         _ => Err(Flaw {
             at: 0..value.len(),
-            message: String::from("this is no IPv6 address in brackets"),
+            message: String::from("malformed IPv6 address"),
             help: String::from("write `\"[2001:db8::1]\"`, without a port"),
         }),
     }
@@ -251,45 +252,49 @@ mod tests {
     #[test]
     fn each_flaw_has_the_form_to_write() {
         let cases = [
-            ("https://a.b/c", "a host has no scheme", "write `\"a.b\"`"),
+            (
+                "https://a.b/c",
+                "unexpected scheme in a host",
+                "write `\"a.b\"`",
+            ),
             (
                 "a.b/c",
-                "a host has no path",
+                "unexpected path in a host",
                 "write `host \"a.b\" { \"/c\" => .. }`",
             ),
             (
                 "Api.example.com",
-                "a host is written in lower case, and matched whatever the client's case is",
+                "a host must be in lower case; matching ignores case",
                 "write `\"api.example.com\"`",
             ),
             (
                 "a.*.b",
-                "`*` stands for the first labels of a host only",
+                "`*` is allowed only as the first label of a host",
                 "write `\"*.example.com\"`",
             ),
             (
                 "a..b",
-                "a host has no empty label",
+                "empty label in a host",
                 "write one `.` between two labels",
             ),
             (
                 "bücher.example",
-                "an international name is matched in its encoded form",
+                "an international host name must be punycode-encoded",
                 "write `\"xn--bcher-kva.example\"`",
             ),
             (
                 "a b",
                 "` ` cannot be in a host",
-                "a host has letters, digits, `-`, `_` and `.`",
+                "a host consists of letters, digits, `-`, `_` and `.`",
             ),
             (
                 "a.b.",
-                "a host has no dot at its end: it is matched with or without",
+                "unexpected `.` at the end of a host: hosts match with and without it",
                 "write `\"a.b\"`",
             ),
             (
                 "[0::1]",
-                "an address is written in its shortest form",
+                "an IP address must be in its shortest form",
                 "write `\"[::1]\"`",
             ),
         ];

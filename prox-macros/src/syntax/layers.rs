@@ -68,18 +68,18 @@ impl Parser<'_> {
     pub(super) fn end_of_layers(&mut self, c: &mut Cursor<'_>, word: Span, behind: Option<bool>) {
         if behind == Some(true) && line(word) > 0 || behind.is_some() && !c.is_punct(0, ';') {
             self.diag
-                .error(word, "the layers of a host or a scope stand before its `{`")
+                .error(word, "the layers of a host or a scope must come before its `{`")
                 .help("write `host \"api.example.com\" with [..] { .. }`, or `\"/v1\" with [..] { .. }`")
-                .help("layers of the gateway are a line of their own: `with [..];`");
+                .help("for layers of the whole gateway, write a line `with [..];`");
             let _ = c.eat_punct(';') || c.eat_punct(',');
             return;
         }
         let same_line = line(c.span()) == line(c.span_before());
         if same_line && !c.is_end() && starts_line(c) && !c.is_word(0, "with") {
             self.diag
-                .error(word, "the layers of a route stand behind its target")
+                .error(word, "the layers of a route must come after its target")
                 .help("write `\"/path\" => target with [..],`")
-                .help("layers of all routes around are a line of their own: `with [..];`");
+                .help("for layers of all routes here, write a line `with [..];`");
             return;
         }
         self.semicolon(c, "the layers");
@@ -96,7 +96,7 @@ impl Parser<'_> {
                 .map(|layer| source(&layer.tokens))
                 .collect();
             self.diag
-                .error(again, "the word `with` is there twice")
+                .error(again, "duplicate `with`")
                 .help(format!("write `with [{}]`", all.join(", ")));
             layers.extend(more);
         }

@@ -22,7 +22,7 @@ impl Parser<'_> {
         let word = ident.to_string();
         if matches!(&*word, "const" | "static") && !c.is_word(1, "fn") {
             self.diag
-                .error(ident, format!("`{word}` stands outside of the gateway"))
+                .error(ident, format!("`{word}` is not allowed inside a gateway"))
                 .help("write `let name = value;`, or move it above `prox::gateway!`");
             return Some(String::from("let"));
         }
@@ -45,11 +45,13 @@ impl Parser<'_> {
             return Some(String::from("GET"));
         }
         if c.is_punct(1, ':') && c.text(2).is_some_and(|text| text.value.starts_with('/')) {
-            self.diag.error(ident, "a route has no name").help(format!(
-                "write {} => target,`",
-                c.text(2)
-                    .map_or_else(String::new, |text| format!("`{}", text.token))
-            ));
+            self.diag
+                .error(ident, "unexpected name of a route")
+                .help(format!(
+                    "write {} => target,`",
+                    c.text(2)
+                        .map_or_else(String::new, |text| format!("`{}", text.token))
+                ));
             c.skip(2);
             return Some(String::from("GET"));
         }
@@ -90,7 +92,7 @@ impl Parser<'_> {
         let help = match (foreign(&word), meant) {
             (None, Some("host")) if !c.is_string(1) && c.group(1, Delimiter::Brace).is_none() => {
                 String::from(
-                    "the endpoints of a backend stand in its list: `backend users = cluster(rr, [\"http://10.0.0.1:8080\"]);`",
+                    "the endpoints of a backend are in its list: `backend users = cluster(rr, [\"http://10.0.0.1:8080\"]);`",
                 )
             }
             (Some(Foreign::Route), _) => route(c),
@@ -113,7 +115,7 @@ impl Parser<'_> {
             }
             (None, Some(meant)) => format!("write `{}`", form(meant)),
             (None, None) => String::from(
-                "a line starts with a path, a method, `env`, `let`, `backend`, `with`, `host`, `on` or `expect`",
+                "a line must start with a path, a method, `env`, `let`, `backend`, `with`, `host`, `on` or `expect`",
             ),
         };
         self.unknown(ident).help(help);
@@ -153,8 +155,8 @@ impl Parser<'_> {
                 return;
             }
             self.diag
-                .error(again, format!("the word `{word}` is there twice"))
-                .help("take one of them away");
+                .error(again, format!("duplicate `{word}`"))
+                .help("remove one of them");
             c.bump();
         }
     }
@@ -175,7 +177,7 @@ impl Parser<'_> {
         }
         let error = self.diag.error(
             place,
-            format!("`{name}` stands outside of the gateway, as everything of Rust but `let`"),
+            format!("`{name}` is not allowed inside a gateway: of Rust, only `let` is"),
         );
         match name {
             "const" | "static" => {
@@ -191,14 +193,14 @@ impl Parser<'_> {
 
     /// What is no word at the start of a line.
     pub(super) fn unexpected(&mut self, c: &mut Cursor<'_>) {
-        const WORDS: &str = "a line starts with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host` or `expect`";
+        const WORDS: &str = "a line must start with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host` or `expect`";
         let Some(token) = c.peek(0) else {
             if self.is_cut_off(c) {
                 return;
             }
             self.diag
-                .error(c.span_before(), "nothing follows the attribute")
-                .help("write an item below it, or take it away");
+                .error(c.span_before(), "expected an item after the attribute")
+                .help("write an item below it, or remove it");
             return;
         };
         let place = c.span();
@@ -209,7 +211,7 @@ impl Parser<'_> {
             self.diag
                 .error(
                     call,
-                    format!("a gateway has no `.{call}(..)`, it has lines"),
+                    format!("unexpected `.{call}(..)`: a gateway consists of lines"),
                 )
                 .help(help);
             c.skip(3);
@@ -219,10 +221,7 @@ impl Parser<'_> {
             let path = c.rest().iter().find_map(path_in);
             let path = path.unwrap_or_else(|| String::from("\"/users\""));
             self.diag
-                .error(
-                    place,
-                    "this is YAML, and a gateway is written in lines of its own",
-                )
+                .error(place, "expected a route, found YAML")
                 .help(format!("write `{path} => \"http://127.0.0.1:8080\",`"));
             c.bump();
             while !c.is_end() && !starts_line(c) {
@@ -232,17 +231,14 @@ impl Parser<'_> {
         }
         if let (true, true, Some(option)) = (separated, c.is_punct(0, '.'), c.ident(1)) {
             self.diag
-                .error(
-                    option,
-                    format!("`.{option}` belongs to the target before it"),
-                )
-                .help("take the separator before it away");
+                .error(option, format!("unexpected separator before `.{option}`"))
+                .help("remove the separator before it");
             return skip_line(c);
         }
         if c.is_punct(0, '/') {
             let path = bare_path(c, 0);
             self.diag
-                .error(place, "a path stands in quotes")
+                .error(place, "expected quotes around the path")
                 .help(format!("write `\"{path}\" => target,`"));
             return skip_line(c);
         }
@@ -257,18 +253,18 @@ impl Parser<'_> {
             && let Some(methods) = methods_in(group)
         {
             self.diag
-                .error(place, "methods stand without brackets")
+                .error(place, "unexpected brackets around methods")
                 .help(format!("write `{methods} {} => target,`", path.token));
             return skip_line(c);
         }
         let help = if c.is_punct(0, '*') && c.is_string(1) {
-            "take it away: a route without a method takes every method"
+            "remove it: a route without a method accepts every method"
         } else if c.is_punct(0, '*') && c.is_arrow(1) {
-            "write `\"/\" => target,`, which takes every path that no other route takes"
+            "write `\"/\" => target,`, which matches every path that no other route matches"
         } else if c.is_punct(0, '#') {
             "a comment starts with `//`"
         } else if alone {
-            "take it away"
+            "remove it"
         } else {
             WORDS
         };

@@ -105,9 +105,9 @@ impl Parser<'_> {
                 self.diag
                     .error(
                         attr.span(),
-                        format!("{what} takes no attribute but `#[allow(..)]`"),
+                        format!("only `#[allow(..)]` is allowed on {what}"),
                     )
-                    .help("take it away; comments with `///` are fine");
+                    .help("remove it; doc comments are allowed");
             }
         }
     }
@@ -123,9 +123,9 @@ impl Parser<'_> {
             for name in names.unwrap_or_default() {
                 if !OF_ROUTES.contains(&name.as_str()) {
                     self.diag
-                        .error(attr.span(), format!("`{name}` is no warning of a route"))
+                        .error(attr.span(), format!("unknown lint `{name}` for a route"))
                         .help(format!(
-                            "take it away; what can be allowed is `{}`",
+                            "remove it; the lints of a route are `{}`",
                             OF_ROUTES.join("` and `")
                         ));
                 }

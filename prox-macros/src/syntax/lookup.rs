@@ -41,7 +41,7 @@ pub(crate) fn flaw(word: &str, value: &str, tls: bool) -> Option<Flaw> {
         return Some(told(
             value,
             value,
-            "a Unix socket has no address to look up",
+            "a Unix socket cannot be looked up in DNS",
             format!("write `cluster(rr, [\"{value}\"])`"),
         ));
     }
@@ -58,8 +58,8 @@ pub(crate) fn flaw(word: &str, value: &str, tls: bool) -> Option<Flaw> {
         return Some(told(
             value,
             authority,
-            format!("`{authority}` is an address, which nobody has to look up"),
-            format!("write `cluster(rr, [\"{value}\"])`, or the name that DNS knows"),
+            format!("`{authority}` is an address, which needs no DNS"),
+            format!("write `cluster(rr, [\"{value}\"])`, or a DNS name"),
         ));
     }
     let bare = host.strip_suffix('.').unwrap_or(host);
@@ -70,7 +70,7 @@ pub(crate) fn flaw(word: &str, value: &str, tls: bool) -> Option<Flaw> {
         return Some(told(
             value,
             if label.is_empty() { host } else { label },
-            format!("`{host}` is no name of DNS"),
+            format!("`{host}` is not a DNS name"),
             "each part between the dots has 1 to 63 letters, digits, `-` or `_`",
         ));
     }
@@ -79,13 +79,13 @@ pub(crate) fn flaw(word: &str, value: &str, tls: bool) -> Option<Flaw> {
         ("dns", true, _) => Some(told(
             value,
             host,
-            format!("`{host}` is the name of a service, which has SRV records and no addresses"),
+            format!("`{host}` is a service name, which has SRV records, not addresses"),
             format!("write `srv(\"{scheme}://{host}{path}\")`"),
         )),
         ("srv", false, _) => Some(told(
             value,
             host,
-            format!("`{host}` is not the name of a service"),
+            format!("`{host}` is not a service name"),
             format!(
                 "write `srv(\"{scheme}://_http._tcp.{host}{path}\")`, or `dns(\"{value}\")` for all addresses of the name"
             ),
@@ -93,7 +93,7 @@ pub(crate) fn flaw(word: &str, value: &str, tls: bool) -> Option<Flaw> {
         ("srv", true, Some(port)) => Some(told(
             value,
             &value[scheme.len() + 3 + host.len()..][..=port.len()],
-            "the ports of a service come from DNS",
+            "unexpected port: the ports of a service come from DNS",
             format!("write `srv(\"{scheme}://{host}{path}\")`"),
         )),
         _ => None,

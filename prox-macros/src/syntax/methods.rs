@@ -111,7 +111,7 @@ impl Parser<'_> {
         if name == PREFACE {
             let error = self
                 .diag
-                .error(place, format!("`{name}` is not a method of a request"));
+                .error(place, format!("`{name}` is not a request method"));
             error.help("HTTP/2 starts with it; remove it");
         }
         name == PREFACE
@@ -121,9 +121,10 @@ impl Parser<'_> {
     pub(super) fn quoted_method(&mut self, text: &Text) -> Method {
         let name = text.value.to_ascii_uppercase();
         if is_method(&name) {
-            let error = self
-                .diag
-                .error(text.span, "this method is a word, without quotes");
+            let error = self.diag.error(
+                text.span,
+                format!("unexpected quotes around the method `{name}`"),
+            );
             error.help(format!("write `{name}`"));
         } else {
             self.is_preface(&name, text.span);

@@ -73,7 +73,7 @@ struct Parser<'d> {
     late_layers: Vec<Expr>,
     /// Whether the end of the line was lost in a comment.
     commented: bool,
-    /// Whether it was said that a gateway has no generics.
+    /// Whether it was said that generics are not allowed on a gateway.
     generic: bool,
     /// How many errors there were when the line began.
     line_errors: usize,
@@ -159,10 +159,7 @@ impl Parser<'_> {
                     route.layers.extend(layers);
                     c.bump();
                     self.diag
-                        .error(
-                            place,
-                            "the layers of a route stand before the `,` at its end",
-                        )
+                        .error(place, "the layers of a route must come before its `,`")
                         .help("write `\"/path\" => target with [..],`");
                     return;
                 }
@@ -178,9 +175,9 @@ impl Parser<'_> {
                     self.diag
                         .error(
                             place,
-                            format!("`{item}` stands at the top level of the gateway"),
+                            format!("`{item}` is allowed only at the top level of a gateway"),
                         )
-                        .help(format!("move the line with `{item}` out of the braces"));
+                        .help(format!("move the line out of the braces"));
                 }
                 match item {
                     "env" => self.env(c, attrs),
@@ -235,7 +232,7 @@ impl Parser<'_> {
                 attrs.push(Attr { tokens, doc });
             } else {
                 self.diag
-                    .error(group.span(), "this is no attribute of an item")
+                    .error(group.span(), "malformed attribute")
                     .help("write `/// text` or `#[name]`");
             }
             c.skip(2 + bang);
@@ -251,8 +248,8 @@ impl Parser<'_> {
                 .first()
                 .map_or_else(Span::call_site, TokenTree::span);
             self.diag
-                .error(span, format!("{what} takes no attribute"))
-                .help("take it away; comments with `///` are fine");
+                .error(span, format!("attributes are not allowed on {what}"))
+                .help("remove it; doc comments are allowed");
         }
     }
 
@@ -275,14 +272,14 @@ impl Parser<'_> {
             self.diag.unfinished(
                 place,
                 format!("expected `;` after {what}"),
-                "a line that is no route ends with `;`",
+                "a line that is not a route ends with `;`",
             );
             return;
         }
         let found = if c.eat_punct(',') { ", found `,`" } else { "" };
         self.diag
             .error(place, format!("expected `;` after {what}{found}"))
-            .help("a line that is no route ends with `;`");
+            .help("a line that is not a route ends with `;`");
     }
 }
 

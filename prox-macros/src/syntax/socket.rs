@@ -34,7 +34,7 @@ pub(super) fn elsewhere(value: &str) -> Option<Flaw> {
     };
     Some(told(
         0..value.len(),
-        "a Unix socket is written `unix:`, and its whole path behind it",
+        "a Unix socket is written as `unix:` and its absolute path",
         format!("write `\"unix:/{rest}\"`"),
     ))
 }
@@ -52,7 +52,7 @@ pub(super) fn flaw(place: &str) -> Option<Flaw> {
         let name = if name.is_empty() { "app.sock" } else { name };
         return Some(told(
             all,
-            "the whole path of the Unix socket is missing",
+            "expected the absolute path of a Unix socket",
             format!("write `\"unix:/run/{name}\"`"),
         ));
     }
@@ -60,7 +60,7 @@ pub(super) fn flaw(place: &str) -> Option<Flaw> {
         return Some(told(
             all,
             "the path of a Unix socket is too long",
-            format!("it has at most {MAX} bytes"),
+            format!("expected at most {MAX} bytes"),
         ));
     }
     let bad = |c: char| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '\\' | '{' | '}');
@@ -69,10 +69,10 @@ pub(super) fn flaw(place: &str) -> Option<Flaw> {
         return Some(told(
             start + at..start + at + character.len_utf8(),
             format!(
-                "{} cannot be in the path of a Unix socket here",
+                "{} is not allowed in the path of a Unix socket here",
                 shown(character)
             ),
-            String::from("give the socket another name"),
+            String::from("rename the socket"),
         ));
     }
     let base = base?;
@@ -80,7 +80,7 @@ pub(super) fn flaw(place: &str) -> Option<Flaw> {
     if !base.starts_with('/') {
         return Some(told(
             start..start + base.len(),
-            "behind the second colon stands a base path",
+            "expected a base path after the second colon",
             format!("write `\"unix:{path}:/{base}\"`, or `\"unix:{path}\"`"),
         ));
     }

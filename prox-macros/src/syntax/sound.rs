@@ -45,7 +45,7 @@ impl Parser<'_> {
                     self.diag
                         .error(
                             found.token.span(),
-                            "the weight of an endpoint stands behind it",
+                            "the weight of an endpoint comes after it",
                         )
                         .help(format!("write `{url}.weight({weight})`"));
                     return None;
@@ -53,20 +53,20 @@ impl Parser<'_> {
                 if let TokenTree::Group(json) = &found.token {
                     let text = source(std::slice::from_ref(&found.token));
                     self.diag
-                        .error(json.span(), "this is JSON, and no value of Rust")
-                        .help(format!("write it as a text: `r#\"{text}\"#`"));
+                        .error(json.span(), "expected a value, found JSON")
+                        .help(format!("write it as a string: `r#\"{text}\"#`"));
                     return None;
                 }
                 if found.nested && is(&found.token, '=') {
                     self.diag
                         .error(found.token.span(), "unexpected `=>` in an expression")
-                        .help("`=>` stands between a path and its target, and in `split { .. }`");
+                        .help("`=>` comes between a path and its target, and in `split { .. }`");
                     return None;
                 }
                 if found.nested && is(&found.token, ':') {
                     self.diag
-                        .error(found.token.span(), "an argument has no name before it")
-                        .help("write the value alone");
+                        .error(found.token.span(), "unexpected argument name")
+                        .help("write only the value");
                     return None;
                 }
                 self.diag
@@ -88,7 +88,7 @@ impl Parser<'_> {
                 (option, &found.token, found.nested)
             {
                 self.diag
-                    .error(value.span(), format!("expected `(..)` behind `{option}`"))
+                    .error(value.span(), format!("expected `(..)` after `{option}`"))
                     .help(format!("write `{}.{option}({value})`", source(target)));
                 expr.tokens.truncate(target.len());
                 continue;
@@ -98,7 +98,7 @@ impl Parser<'_> {
                 && let Some(meant) = apart(number, unit)
             {
                 (
-                    "a number and its unit stand together".to_owned(),
+                    "unexpected space between a number and its unit".to_owned(),
                     format!("write `{meant}`"),
                 )
             } else if found.nested {
@@ -174,17 +174,17 @@ fn beside_each_other(before: &[TokenTree], rest: &[TokenTree], what: Use) -> (St
     if option && matches!(what, Use::Target | Use::Backend) {
         return (
             format!("expected `.` before `{shown}`"),
-            format!("options stand behind a target: `{value}.{shown}(..)`"),
+            format!("options come after a target: `{value}.{shown}(..)`"),
         );
     }
     let help = match what {
-        Use::Target => "a route ends with `,`; its layers stand in `with [..]`",
+        Use::Target => "a route ends with `,`; its layers go in `with [..]`",
         Use::Guard => "guards are joined by `.and(..)` and `.or(..)`",
-        Use::Layer => "put a `,` between two layers",
-        Use::Backend | Use::Value => "a line that is no route ends with `;`",
+        Use::Layer => "add a `,` between two layers",
+        Use::Backend | Use::Value => "a line that is not a route ends with `;`",
     };
     (
-        format!("`{shown}` cannot stand behind `{value}`"),
+        format!("unexpected `{shown}` after `{value}`"),
         help.to_owned(),
     )
 }

@@ -23,12 +23,12 @@ impl Parser<'_> {
             self.diag
                 .error(
                     word,
-                    format!("unknown word `{word}` before the shares of targets"),
+                    format!("unknown word `{word}` before the arms of a split"),
                 )
                 .help("write `split`");
         } else if c.group(1, Delimiter::Brace).is_none() {
             self.diag
-                .error(span, "the arms of a split stand in braces")
+                .error(span, "expected braces around the arms of a split")
                 .help(FORM);
         }
         c.bump();
@@ -37,7 +37,7 @@ impl Parser<'_> {
             let tokens = tokens_of(group.stream());
             if tokens.is_empty() {
                 self.diag
-                    .error(span, "a split without arms can answer nothing")
+                    .error(span, "a split needs at least one arm")
                     .help(FORM);
             }
             let mut inner = Cursor::new(&tokens, group.span_close());
@@ -78,15 +78,15 @@ impl Parser<'_> {
             };
             let sticky = name == "sticky";
             let problem = if sticky {
-                String::from("`sticky` has a cookie")
+                String::from("`sticky` expects a cookie")
             } else {
-                format!("a split has no `{name}`")
+                format!("unknown option `{name}` of a split")
             };
             let error = self.diag.error(name, problem);
             if sticky || part.len() < 3 {
                 error.help("write `split { .. }.sticky(cookie(\"variant\"))`");
             } else {
-                error.help(format!("write `.{name}(..)` behind each of its targets"));
+                error.help(format!("write `.{name}(..)` after each of its targets"));
             }
             return None;
         }
@@ -111,7 +111,7 @@ impl Parser<'_> {
                 self.diag
                     .error(
                         c.span(),
-                        "a weight has no `%`: it is relative to the others",
+                        "unexpected `%`: weights are relative to each other",
                     )
                     .help(format!("write `{literal} =>`"));
                 literal
@@ -174,7 +174,7 @@ impl Parser<'_> {
         self.diag
             .error(
                 target.span(),
-                "the weight of an arm stands before its target",
+                "the weight of an arm must come before its target",
             )
             .help(format!("write `{weight} => {target}`"));
         let weight = weight.clone();

@@ -26,8 +26,8 @@ impl Parser<'_> {
         }
         if let Some(scheme) = commented(c) {
             self.diag
-                .error(c.span(), "an upstream is a URL in quotes")
-                .note("without quotes `//` starts a comment, which ends with the line")
+                .error(c.span(), "expected a URL in quotes")
+                .note("without quotes, `//` starts a comment")
                 .help(format!("write `\"{scheme}://127.0.0.1:8080\"`"));
             c.skip(2);
             self.commented = true;
@@ -36,7 +36,7 @@ impl Parser<'_> {
         }
         let Some(mut expr) = Self::expr(c, stop) else {
             if !self.is_cut_off(c) {
-                self.diag.error(place, "the target is missing").help(
+                self.diag.error(place, "expected a target after `=>`").help(
                     "write a URL in quotes, a backend, `cluster(..)`, `handler(..)`, `service(..)`, `redirect(..)` or \
                      `respond(..)`",
                 );
@@ -47,7 +47,7 @@ impl Parser<'_> {
         if let Some(at) = late_guard(&expr) {
             if let Some(word) = expr.tokens.get(at) {
                 self.diag
-                    .error(word.span(), "a guard stands before `=>`, behind the path")
+                    .error(word.span(), "a guard must come after the path, before `=>`")
                     .help("write `\"/path\" if header(\"x-beta\").is(\"1\") => users`");
             }
             let tokens: Vec<TokenTree> = expr.tokens.split_off(at).into_iter().skip(1).collect();
@@ -63,7 +63,10 @@ impl Parser<'_> {
             && !starts_line(c)
         {
             self.diag
-                .error(status.span(), format!("`{status}` is no target"))
+                .error(
+                    status.span(),
+                    format!("expected a target, found `{status}`"),
+                )
                 .help(format!("write `redirect({status}, {})`", location.token));
             c.bump();
             return None;
@@ -94,7 +97,7 @@ impl Parser<'_> {
         let rest = expr.tokens.split_off(at + 1);
         if let [TokenTree::Ident(word), TokenTree::Group(group), ..] = rest.as_slice() {
             self.diag
-                .error(word, format!("unknown word `{word}` behind a target"))
+                .error(word, format!("unknown word `{word}` after a target"))
                 .help("write `with`");
             let layers = list(&tokens_of(group.stream()), group.span_close());
             let layers = self.layers(layers);
@@ -117,7 +120,10 @@ impl Parser<'_> {
         let shown: Vec<String> = urls.iter().map(ToString::to_string).collect();
         let list = shown.join(", ");
         self.diag
-            .error(second, "a target has one URL; several are a cluster")
+            .error(
+                second,
+                "unexpected second URL: several endpoints are a cluster",
+            )
             .help(format!("write `cluster(rr, [{list}])`"));
         let urls = urls.iter();
         Target::Expr(cluster(&quote_spanned!(Span::mixed_site()=> [#(#urls),*])))

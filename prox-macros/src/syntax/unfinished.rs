@@ -84,7 +84,7 @@ fn inside(tokens: &[TokenTree]) -> Option<(TokenTree, String)> {
     })
 }
 
-/// Whether the tokens are a number of percent as it is written elsewhere.
+/// Whether the tokens are a percentage as it is written elsewhere.
 fn is_percent(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [TokenTree::Literal(_), sign] if is(sign, '%'))
 }

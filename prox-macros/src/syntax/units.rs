@@ -75,9 +75,9 @@ fn unknown(text: &str) -> Option<String> {
         "k" | "kb" | "kib" => "KiB",
         "mb" | "mib" => "MiB",
         "g" | "gb" | "gib" => "GiB",
-        _ => return Some(format!("`{suffix}` is no unit")),
+        _ => return Some(format!("`{suffix}` is not a unit")),
     };
-    Some(format!("`{suffix}` is no unit; write `{number}{meant}`"))
+    Some(format!("`{suffix}` is not a unit; write `{number}{meant}`"))
 }
 
 /// The number times the factor, if that is a whole number.

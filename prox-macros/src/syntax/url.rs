@@ -15,14 +15,14 @@ pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
     if let Some(at) = value.find("${") {
         return Some(flaw(
             at..value.len(),
-            "nothing is put into the text of a URL",
+            "variables are not inserted into a URL",
             String::from("declare `env UPSTREAM: Endpoint;`, and write `cluster(rr, [UPSTREAM])`"),
         ));
     }
     if let Some((url, weight)) = value.split_once(" weight=") {
         return Some(flaw(
             url.len()..value.len(),
-            "the weight of an endpoint stands behind its quotes",
+            "the weight of an endpoint comes after its quotes",
             format!("write `\"{url}\".weight({weight})`"),
         ));
     }
@@ -43,7 +43,7 @@ pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
         if all.iter().all(|url| url.contains("://")) {
             return Some(flaw(
                 at..value.len(),
-                "one text holds one URL; several are a cluster",
+                "unexpected second URL in one string: several endpoints are a cluster",
                 format!("write `cluster(rr, [{}])`", all.join(", ")),
             ));
         }
@@ -81,7 +81,7 @@ pub(crate) fn upstream(value: &str, tls: bool) -> Option<Flaw> {
         };
         return Some(flaw(
             start + at..value.len(),
-            format!("the URL of an upstream has no {what}"),
+            format!("unexpected {what} in the URL of an upstream"),
             format!(
                 "write `\"{scheme}://{}\"`",
                 rest.get(..at).unwrap_or_default()
@@ -106,12 +106,12 @@ fn no_scheme(value: &str) -> Flaw {
     };
     Flaw {
         at: 0..scheme.map_or(0, str::len),
-        message: String::from("the URL of an upstream starts with `http://`"),
+        message: String::from("the URL of an upstream must start with `http://`"),
         help: if scheme.is_none()
             && value.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ')
             && !value.is_empty()
         {
-            format!("write `\"http://{rest}\"`, or `respond(200, \"{value}\")` for a text")
+            format!("write `\"http://{rest}\"`, or `respond(200, \"{value}\")` for a fixed answer")
         } else {
             format!("write `\"http://{rest}\"`")
         },
@@ -123,7 +123,7 @@ fn authority_flaw(scheme: &str, authority: &str, path: &str, start: usize) -> Op
     if let Some((user, host)) = authority.rsplit_once('@') {
         return Some(flaw(
             start..start + user.len() + 1,
-            "the URL of an upstream has no user and password",
+            "user and password are not allowed in the URL of an upstream",
             format!("write `\"{scheme}://{host}{path}\"`"),
         ));
     }
@@ -140,7 +140,7 @@ fn authority_flaw(scheme: &str, authority: &str, path: &str, start: usize) -> Op
     if host.is_empty() {
         return Some(flaw(
             all,
-            "the host of the upstream is missing",
+            "missing host in the URL of an upstream",
             String::from("write `\"http://127.0.0.1:8080\"`"),
         ));
     }
@@ -154,7 +154,7 @@ fn authority_flaw(scheme: &str, authority: &str, path: &str, start: usize) -> Op
             Ok(0) => {
                 return Some(flaw(
                     at,
-                    "nothing can be reached at port 0",
+                    "port 0 cannot be reached",
                     String::from("write the port on which the upstream listens"),
                 ));
             }
@@ -162,7 +162,7 @@ fn authority_flaw(scheme: &str, authority: &str, path: &str, start: usize) -> Op
             _ => {
                 return Some(flaw(
                     at,
-                    format!("`{port}` is no port"),
+                    format!("`{port}` is not a port"),
                     String::from("a port is a number from 1 to 65535"),
                 ));
             }
@@ -179,7 +179,7 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
             Ok(_) => None,
             Err(_) => Some(flaw(
                 at,
-                "this is no IPv6 address in brackets",
+                "malformed IPv6 address",
                 String::from("write `\"http://[2001:db8::1]:8080\"`"),
             )),
         };
@@ -187,7 +187,7 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
     if let Some((part, help)) = no_address(host) {
         return Some(flaw(
             start + part.start..start + part.end,
-            format!("`{host}` is no IP address"),
+            format!("`{host}` is not an IP address"),
             help,
         ));
     }
@@ -197,14 +197,14 @@ fn host_flaw(host: &str, start: usize) -> Option<Flaw> {
     if !character.is_ascii() {
         return Some(flaw(
             at,
-            "an international name is written in its encoded form",
+            "an international host name must be punycode-encoded",
             format!("write `{}`", super::punycode::encoded_host(host)),
         ));
     }
     Some(flaw(
         start + bad..start + bad + 1,
-        format!("`{character}` cannot be in a host"),
-        String::from("a host has letters, digits, `-`, `_` and `.`"),
+        format!("`{character}` is not allowed in a host"),
+        String::from("a host consists of letters, digits, `-`, `_` and `.`"),
     ))
 }
 
@@ -221,17 +221,20 @@ pub(crate) fn no_address(host: &str) -> Option<(Range<usize>, String)> {
         if number.len() > 1 && number.starts_with('0') {
             let plain = number.trim_start_matches('0');
             let plain = if plain.is_empty() { "0" } else { plain };
-            return Some((at, format!("write `{plain}`, without zeros before it")));
+            return Some((at, format!("write `{plain}`, without leading zeros")));
         }
         if !number.is_empty() && number.parse::<u8>().is_err() {
             return Some((
                 at,
-                String::from("each number of an address is from 0 to 255"),
+                String::from("each number of an IPv4 address is from 0 to 255"),
             ));
         }
     }
     let all = 0..host.len();
-    Some((all, String::from("an address has four numbers: `10.0.0.1`")))
+    Some((
+        all,
+        String::from("an IPv4 address has four numbers: `10.0.0.1`"),
+    ))
 }
 
 pub(super) fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
@@ -240,8 +243,8 @@ pub(super) fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
         if matches!(segment, "." | "..") {
             return Some(flaw(
                 at..at + segment.len(),
-                format!("the URL of an upstream has no `{segment}` segment"),
-                String::from("write the path that is meant"),
+                format!("`{segment}` is not allowed as a segment in the URL of an upstream"),
+                String::from("write the resolved path"),
             ));
         }
         at += segment.len() + 1;
@@ -252,14 +255,14 @@ pub(super) fn path_flaw(path: &str, start: usize) -> Option<Flaw> {
     if matches!(character, '{' | '}') {
         return Some(flaw(
             at,
-            "the URL of an upstream has no parameters",
+            "parameters are not allowed in the URL of an upstream",
             String::from("write `cluster(rr, [\"http://..\"]).rewrite(\"/path/{name}\")`"),
         ));
     }
     Some(flaw(
         at,
-        format!("{} cannot be in a URL as it is", shown(character)),
-        String::from("write it percent-encoded"),
+        format!("{} is not allowed unencoded in a URL", shown(character)),
+        String::from("percent-encode it"),
     ))
 }
 
@@ -334,8 +337,7 @@ pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
             .message
             .replace("the URL of an upstream", "the URL of a request");
         if flaw.help.contains(".rewrite") {
-            flaw.help =
-                String::from("write a value in its place, as a request has one: `\"/users/7\"`");
+            flaw.help = String::from("write a value instead, as in a request: `\"/users/7\"`");
         }
         return Err(flaw);
     }
@@ -388,18 +390,18 @@ mod tests {
         let cases = [
             (
                 "10.0.0.1:80",
-                "the URL of an upstream starts with `http://`",
+                "the URL of an upstream must start with `http://`",
                 "write `\"http://10.0.0.1:80\"`",
             ),
             (
                 "http:/a",
-                "the URL of an upstream starts with `http://`",
+                "the URL of an upstream must start with `http://`",
                 "write `\"http://a\"`",
             ),
             ("ftp://a", "unknown scheme `ftp`", "write `\"http://a\"`"),
             (
                 "http://u:p@a/b",
-                "the URL of an upstream has no user and password",
+                "user and password are not allowed in the URL of an upstream",
                 "write `\"http://a/b\"`",
             ),
             (
@@ -409,7 +411,7 @@ mod tests {
             ),
             (
                 "http://a:0",
-                "nothing can be reached at port 0",
+                "port 0 cannot be reached",
                 "write the port on which the upstream listens",
             ),
             (
@@ -419,13 +421,13 @@ mod tests {
             ),
             (
                 "http://",
-                "the host of the upstream is missing",
+                "missing host in the URL of an upstream",
                 "write `\"http://127.0.0.1:8080\"`",
             ),
             (
                 "http://a/../b",
                 "the URL of an upstream has no `..` segment",
-                "write the path that is meant",
+                "write the resolved path",
             ),
         ];
         for (url, message, help) in cases {

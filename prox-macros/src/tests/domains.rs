@@ -69,21 +69,21 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".timeout(5)",
-            "`timeout` takes a duration, and `5` has no unit",
+            "`timeout` expects a duration, but `5` has no unit",
         ),
         (
             ".timeout(16KiB)",
-            "`timeout` takes a duration, and `16KiB` is a size",
+            "`timeout` expects a duration, but `16KiB` is a size",
         ),
-        (".timeout(-5s)", "`-5s` is less than 0"),
-        (".timeout(5sec)", "`sec` is no unit; write `5s`"),
+        (".timeout(-5s)", "`-5s` is negative"),
+        (".timeout(5sec)", "`sec` is not a unit; write `5s`"),
         (
             ".max_connections(-1)",
-            "`max_connections` takes a whole number, and `-1` is less than 0",
+            "`max_connections` expects a whole number, but `-1` is negative",
         ),
         (
             ".max_connections(1.5)",
-            "`max_connections` takes a whole number, and `1.5` is a fraction",
+            "`max_connections` expects a whole number, but `1.5` is a fraction",
         ),
         (
             ".max_response_header_size(0KiB)",
@@ -96,18 +96,18 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         (".mirror(m, 1.5)", "`1.5` is not a share of the requests"),
         (".mirror(m, -0.5)", "`-0.5` is not a share of the requests"),
         (".mirror(m, 10)", "`10` is not a share of the requests"),
-        (".mirror(m, 10%)", "unexpected `%` behind `10`"),
+        (".mirror(m, 10%)", "unexpected `%` after `10`"),
         (
             ".mirror(m, MirrorOptions::new(2.0))",
             "`2.0` is not a share of the requests",
         ),
         (
             ".retry(RetryOptions::new(\"2\"))",
-            "`RetryOptions::new` takes a whole number, and `\"2\"` is a string",
+            "`RetryOptions::new` expects a whole number, but `\"2\"` is a string",
         ),
         (
             ".breaker(BreakerOptions::new().share(50, 0, 1s))",
-            "`share` of 0 judges nothing by no tries at all",
+            "`share` of 0 needs at least one request to judge an endpoint",
         ),
         (
             ".breaker(prox::BreakerOptions::new().share(50, 1, 0s))",
@@ -123,23 +123,23 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".health(http(\"x\"))",
-            "the path of a health check starts with `/`",
+            "the path of a health check must start with `/`",
         ),
         (
             ".health(http(\"http://a/x\"))",
-            "a health check has a path: its endpoints are those of the cluster",
+            "expected a path, found a URL: a health check uses the endpoints of the cluster",
         ),
         (
             ".health(http(\"/x\").expect(300..200))",
-            "no status is in `300..200`, which is empty",
+            "the range `300..200` is empty",
         ),
         (
             ".health(http(\"/x\").expect(600..))",
-            "no status of a response is in `600..`",
+            "`600..` contains no response status",
         ),
         (
             ".health(http(\"/x\").every(9ms))",
-            "`every` of `9ms` is less than 10 ms, the shortest that there is",
+            "`every` of `9ms` is less than the minimum of 10 ms",
         ),
         (
             ".health(tcp().timeout(0s))",
@@ -151,55 +151,55 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".health(http(\"/x\").host(\"http://a\"))",
-            "a host has no scheme",
+            "unexpected scheme in a host",
         ),
         (".health(http(\"/x\").host(\"a:b\"))", "`b` is not a port"),
         (
             ".health(grpc())",
-            "`grpc()` checks over HTTP/2, which this cluster does not speak",
+            "`grpc()` needs HTTP/2, which this cluster does not use",
         ),
-        (".sticky(cookie(\"\"))", "the name of a cookie is not empty"),
+        (".sticky(cookie(\"\"))", "the name of a cookie is empty"),
         (
             ".sticky(Sticky::cookie(\"a;b\"))",
-            "`;` cannot be in the name of a cookie",
+            "`;` is not allowed in the name of a cookie",
         ),
         (
             ".preserve_host_if(\"yes\")",
-            "`preserve_host_if` takes `true` or `false`, and `\"yes\"` is a string",
+            "`preserve_host_if` expects `true` or `false`, but `\"yes\"` is a string",
         ),
-        (".http2_if(-5s)", "`-5s` is less than 0"),
+        (".http2_if(-5s)", "`-5s` is negative"),
         (
             ".allow_folded_fields_if(1)",
-            "`allow_folded_fields_if` takes `true` or `false`, and `1` is a number",
+            "`allow_folded_fields_if` expects `true` or `false`, but `1` is a number",
         ),
         (
             ".http2().allow_bare_line_feeds()",
             "`allow_bare_line_feeds` changes nothing: it is about lines of HTTP/1.1, and this cluster speaks HTTP/2",
         ),
-        (".http2_if()", "`http2_if` takes `true` or `false`"),
+        (".http2_if()", "`http2_if` expects `true` or `false`"),
         (
             ".sticky(Sticky::cookie(\"a\").secure(1))",
-            "`secure` takes `true` or `false`, and `1` is a number",
+            "`secure` expects `true` or `false`, but `1` is a number",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").domain(\".a.example\"))",
-            "the domain of a cookie has no dot at its start: it is for all hosts below it anyway",
+            "unexpected `.` at the start of the domain of a cookie: it always includes subdomains",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").domain(\"a b\"))",
-            "a blank cannot be in the domain of a cookie",
+            "a space is not allowed in the domain of a cookie",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").domain(\"a..b\"))",
-            "a label of this domain is empty",
+            "empty label in the domain",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").path(\"x\"))",
-            "the path of a cookie starts with `/`",
+            "the path of a cookie must start with `/`",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").path(\"/;x\"))",
-            "`;` cannot be in the path of a cookie",
+            "`;` is not allowed in the path of a cookie",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").max_age(0s))",
@@ -207,29 +207,29 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".sticky(Sticky::cookie(\"a\").max_age(3600))",
-            "`max_age` takes a duration, and `3600` has no unit",
+            "`max_age` expects a duration, but `3600` has no unit",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").same_site(SameSite::None))",
-            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+            "browsers reject a `SameSite=None` cookie without `Secure`",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").same_site(prox::SameSite::None).secure(false))",
-            "browsers drop a cookie with `SameSite=None` and without `Secure`",
+            "browsers reject a `SameSite=None` cookie without `Secure`",
         ),
         (
             ".sticky(Sticky::cookie(\"__Host-a\").domain(\"a.example\"))",
-            "browsers drop the cookie `__Host-a` with a domain or with another path than `/`",
+            "browsers reject the cookie `__Host-a` with a domain, or with a path other than `/`",
         ),
         (
             ".sticky(Sticky::cookie(\"__Secure-a\").secure(false))",
-            "browsers drop the cookie `__Secure-a` without `Secure`",
+            "browsers reject the cookie `__Secure-a` without `Secure`",
         ),
         (
             ".sticky(Sticky::cookie(\"a\").path(\"/x\").path(\"/y\"))",
             "duplicate `.path(..)`: it replaces the one before",
         ),
-        (".host_header(\"http://a\")", "a host has no scheme"),
+        (".host_header(\"http://a\")", "unexpected scheme in a host"),
         (
             ".preserve_host().preserve_host_if(true)",
             "duplicate `.preserve_host_if(..)`: it replaces the one before",
@@ -240,11 +240,11 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".sticky(cookie(5))",
-            "`cookie` takes a string, and `5` is a number",
+            "`cookie` expects a string, but `5` is a number",
         ),
         (
             ".tls(UpstreamTls::new())",
-            "`.tls(..)` changes nothing: no endpoint is `https://`",
+            "`.tls(..)` has no effect: no endpoint is `https://`",
         ),
     ] {
         assert_eq!(told(options), [wanted], "{options}");
@@ -269,13 +269,13 @@ fn options_of_a_variable_are_judged_as_those_of_a_cluster() {
         ),
         (
             "API.timeout(5)",
-            "`timeout` takes a duration, and `5` has no unit",
+            "`timeout` expects a duration, but `5` has no unit",
         ),
         (
             "API.timeout(1s).timeout(2s)",
             "duplicate `.timeout(..)`: it replaces the one before",
         ),
-        ("API.retries(2)", "there is no option `retries`"),
+        ("API.retries(2)", "unknown option `retries`"),
         (
             "split { 1 => API.timeout(0s), 2 => API }",
             "`timeout` of `0s` ends every request at once",

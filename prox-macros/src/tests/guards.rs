@@ -60,7 +60,7 @@ fn guards_that_overlap_tie_until_a_route_takes_what_both_accept() {
         [
             r#"`GET|POST /u/{name} if cookie("group").starts_with("b")` ties with `GET /u/{id} if header("x-beta").is("1")` above"#,
             witness,
-            r#"help: write a third route for what both accept, which goes first: `if header("x-beta").is("1").and(cookie("group").starts_with("b"))`"#,
+            r#"help: add a third route for requests that both accept, which goes first: `if header("x-beta").is("1").and(cookie("group").starts_with("b"))`"#,
         ]
         .join("\n")
     );
@@ -101,10 +101,10 @@ fn the_same_guard_in_other_words_is_a_duplicate() {
     );
     assert_eq!(
         messages[0],
-        "`GET /a if header(\"x-beta\").is(\"1\")` takes the same requests as `GET /a if header(\"X-Beta\").is(\"1\")` above\n\
+        "`GET /a if header(\"x-beta\").is(\"1\")` matches the same requests as `GET /a if header(\"X-Beta\").is(\"1\")` above\n\
          note: `GET /a` with `x-beta: 1` would match both\n\
          note: both guards accept the same requests\n\
-         help: take one of them away, or tell them apart with a method or a guard"
+         help: remove one of them, or distinguish them by a method or a guard"
     );
     assert_eq!(messages.len(), 2);
 }
@@ -113,7 +113,7 @@ fn the_same_guard_in_other_words_is_a_duplicate() {
 fn a_guard_that_is_never_asked_is_in_vain() {
     let vain = |route: &str| {
         format!(
-            "`{route}` can never be reached, so its guard is never asked: more specific routes take all of its requests"
+            "`{route}` can never be reached, so its guard is never tested: more specific routes match all of its requests"
         )
     };
     assert_eq!(
@@ -122,8 +122,8 @@ fn a_guard_that_is_never_asked_is_in_vain() {
                "/a/{*r}" if header("x").exists() => x, "/a" if header("x").is("1") => y"#
         ),
         [format!(
-            "{}\nnote: for example `GET /a` with `x: 1` is taken by `exact /a if header(\"x\").exists()`\n\
-             help: take the route away, or narrow the others down",
+            "{}\nnote: for example, `GET /a` with `x: 1` matches `exact /a if header(\"x\").exists()`\n\
+             help: remove the route, or narrow the others",
             vain(r#"/a if header("x").is("1")"#)
         )]
     );
@@ -150,7 +150,7 @@ fn a_flaw_in_a_guard_is_all_that_is_told() {
             r#""/" if client_ip().within("10.0.0.1/8") => x, "/" if cookie("y").exists() => y, expect GET "/" => x;"#
         ),
         [
-            "`10.0.0.1/8` has bits set behind its prefix\n  \"10.0.0.1/8\"\n   ^^^^^^^^^^\n\
+            "`10.0.0.1/8` has bits set after its prefix\n  \"10.0.0.1/8\"\n   ^^^^^^^^^^\n\
           help: write `\"10.0.0.0/8\"` for the network, or `\"10.0.0.1\"` for the one address"
         ]
     );
@@ -243,10 +243,7 @@ fn absence_and_lists_are_decided_exactly() {
 fn what_is_wrong_with_a_list_of_values_is_said_at_the_value() {
     let cases = [
         (r#"header("a").one_of([])"#, "this guard has no value"),
-        (
-            r#"header("a").one_of(["1", "1"])"#,
-            "this value is there twice",
-        ),
+        (r#"header("a").one_of(["1", "1"])"#, "duplicate value"),
         (
             r#"header("a").one_of(["1", "2 "])"#,
             "the blanks around the value",

@@ -20,15 +20,15 @@ fn routes_that_tie_or_are_never_reached_are_named() {
         (
             r#""/a" => x, "/a" => y,"#,
             &[
-                "the route `/a` is there twice; the first is above",
-                "the route `/a` is there again below",
+                "duplicate route `/a`; the first is above",
+                "the route `/a` is repeated below",
             ],
         ),
         (
             r#"host "a.b" { GET "/u/{id}" => x, GET "/u/{name}" => y, }"#,
             &[
-                "`GET /u/{name}` takes the same requests as `GET /u/{id}` above",
-                "the route `GET /u/{id}` is there again below",
+                "`GET /u/{name}` matches the same requests as `GET /u/{id}` above",
+                "the route `GET /u/{id}` is repeated below",
             ],
         ),
         (
@@ -41,19 +41,19 @@ fn routes_that_tie_or_are_never_reached_are_named() {
         (
             r#"GET "/a" if header("x").is("1") => x, GET "/a" if header("x").is("1") => y, GET "/a" => z, "/a" => q,"#,
             &[
-                r#"the route `GET /a if header("x").is("1")` is there twice; the first is above"#,
-                r#"the route `GET /a if header("x").is("1")` is there again below"#,
+                r#"duplicate route `GET /a if header("x").is("1")`; the first is above"#,
+                r#"the route `GET /a if header("x").is("1")` is repeated below"#,
             ],
         ),
         (
             r#""/a" if g => x, exact "/a" => y, exact "/a/" => q, "/a/{*r}" => z,"#,
             &[
-                "`/a if g` can never be reached, so its guard is never asked: more specific routes take all of its requests",
+                "`/a if g` can never be reached, so its guard is never tested: more specific routes match all of its requests",
             ],
         ),
         (
             r#"exact "/" => x, "/{*r}" => z, "/" => y"#,
-            &["`/` can never be reached: more specific routes take all of its requests"],
+            &["`/` can never be reached: more specific routes match all of its requests"],
         ),
     ]);
 }
@@ -92,10 +92,10 @@ fn unknown_words_are_told_the_nearest_right_one() {
 #[test]
 fn reading_goes_on_after_a_missing_or_wrong_separator() {
     told(&[
-        (r#""/a" => , "/b" => y,"#, &["the target is missing"]),
+        (r#""/a" => , "/b" => y,"#, &["expected a target after `=>`"]),
         (
             r#""/a" => "/b" => y, "/c" => z"#,
-            &["the target is missing"],
+            &["expected a target after `=>`"],
         ),
         (
             r#""/a" => users "/b" => y"#,
@@ -126,7 +126,7 @@ fn reading_goes_on_after_a_missing_or_wrong_separator() {
         ),
         (
             r#""/a" with [x] => users"#,
-            &["the layers of a route stand behind its target"],
+            &["the layers of a route must come after its target"],
         ),
         (
             r#"with auth; host "a.b" with cors { "/" => x }"#,
@@ -135,7 +135,10 @@ fn reading_goes_on_after_a_missing_or_wrong_separator() {
                 "expected a list of layers in `[..]` after `with`",
             ],
         ),
-        (r#""/a" => { GET "/b" => x, }"#, &["a scope has no `=>`"]),
+        (
+            r#""/a" => { GET "/b" => x, }"#,
+            &["unexpected `=>` before a scope"],
+        ),
     ]);
 }
 
@@ -145,8 +148,8 @@ fn scopes_and_hosts_are_told_their_form() {
         (
             r#"GET "/a" { "/b" => x } exact "/c" { "/d" => y }"#,
             &[
-                "a scope has no methods",
-                "a scope cannot be `exact`: it is a prefix shared by its routes",
+                "methods are not allowed on a scope",
+                "`exact` is not allowed on a scope, which is the common prefix of its routes",
             ],
         ),
         (
@@ -159,18 +162,18 @@ fn scopes_and_hosts_are_told_their_form() {
         ),
         (
             r#"host "https://a.b" { "/" => x } expect GET "https://a.b/" => 404;"#,
-            &["a host has no scheme"],
+            &["unexpected scheme in a host"],
         ),
         (
             r#"host "a.b" { "/" => x } host "c.d" | "a.b" { "/" => y }"#,
             &[
-                "the host `a.b` is there twice; the first is above",
-                "the host `a.b` is there again below",
+                "duplicate host `a.b`; the first is above",
+                "the host `a.b` is repeated below",
             ],
         ),
         (
             r#"host "a.b" { backend x = "http://a"; "/" => x }"#,
-            &["`backend` stands at the top level of the gateway"],
+            &["`backend` is allowed only at the top level of a gateway"],
         ),
     ]);
 }
@@ -194,9 +197,10 @@ fn lookups_need_the_feature_and_no_more() {
 
 #[test]
 fn lookups_stand_where_a_list_does() {
-    let lookup = "what DNS finds stands in the place of the list, and not in it";
-    let list = "a cluster has a policy before its endpoints";
-    let turned = "the policy of a cluster stands before its endpoints";
+    let lookup =
+        "`dns(..)` and `srv(..)` replace the list of endpoints, and cannot be elements of it";
+    let list = "expected a policy before the endpoints";
+    let turned = "the policy must come before the endpoints";
     for (source, wanted) in [
         (
             r#""/" => cluster(rr, [dns("http://a"), "http://b"])"#,
@@ -227,16 +231,16 @@ fn targets_are_checked_where_they_are_literal() {
         (
             r#""/a" => "10.0.0.1:80", "/b" => cluster(rr, []), "/c" => cluster(rr, ["ftp://x", "http://a", "http://a/", "http://b".weight(0)])"#,
             &[
-                "the URL of an upstream starts with `http://`",
-                "a cluster without endpoints can answer nothing",
+                "the URL of an upstream must start with `http://`",
+                "a cluster needs at least one endpoint",
                 "unknown scheme `ftp`",
-                "duplicate endpoint `http://a/`: it is in this cluster already as `http://a`",
+                "duplicate endpoint `http://a/`: it is already in this cluster as `http://a`",
                 "`weight` of 0 gives this endpoint no requests",
             ],
         ),
         (
             r#"backend users = "http://u"; "/a" => users.timeout(5).retry(2),"#,
-            &["`timeout` takes a duration, and `5` has no unit"],
+            &["`timeout` expects a duration, but `5` has no unit"],
         ),
         (
             r#"backend users = cluster(rr, ["http://u"]).passive(p()).health(http("/a").every(5s).every(6s)).without_passive(); "/a" => users.timeout(5s).retry(2).timeout(6s), "/b" => users.retry(RetryOptions::new(1).patience(1s).patience(2s)),"#,
@@ -265,17 +269,17 @@ fn targets_are_checked_where_they_are_literal() {
         (
             r#""/a" => redirect(200, "/b"), "/b" => respond(99, ""), "/c" => respond(101, "")"#,
             &[
-                "`200` is not a status of a redirect",
-                "`99` is not a status of a response",
-                "`101` is not the last answer to a request",
+                "`200` is not a redirect status",
+                "`99` is not a response status",
+                "`101` is not a final status",
             ],
         ),
         (
             r#""/a" => split { 0 => a, x => b, 1.5 => c }, "/b" => split {}"#,
             &[
                 "expected a weight and `=>`",
-                "a split without arms can answer nothing",
-                "an arm of weight 0 never gets a request",
+                "a split needs at least one arm",
+                "an arm with weight 0 never gets a request",
                 "`1.5` is not a weight",
             ],
         ),
@@ -285,7 +289,10 @@ fn targets_are_checked_where_they_are_literal() {
         ),
         (
             r#""/a" => split { 1 => "http://a" }.sticky(cookie("v")) with [log], "/b" => split { 1 => a }.timeout(3s), "/c" => split { 1 => a }.sticky"#,
-            &["a split has no `timeout`", "`sticky` has a cookie"],
+            &[
+                "unknown option `timeout` of a split",
+                "`sticky` expects a cookie",
+            ],
         ),
         (
             r#"backend a = cluster(rr, ["http://a"]); backend b = cluster(rr, ["http://b"]).mirror(a, 1.5); "/a" => b.mirror(a, 10), "/b" => b.mirror(b, 0.1), "/c" => b.mirror(a, -0.5), "/d" => b.mirror(a, 5%), "/e" => b.mirror(a, 0.0), "/f" => b.mirror(a, SHARE)"#,
@@ -293,7 +300,7 @@ fn targets_are_checked_where_they_are_literal() {
                 "`1.5` is not a share of the requests",
                 "`10` is not a share of the requests",
                 "`-0.5` is not a share of the requests",
-                "unexpected `%` behind `5`",
+                "unexpected `%` after `5`",
                 "`b` cannot be its own mirror",
             ],
         ),
@@ -306,8 +313,8 @@ fn items_that_lack_a_part_say_which() {
         (
             r#"env A; env B: u32 = ; env : x; "/" => f(A, B)"#,
             &[
-                "the variable `A` has no type",
-                "the default is missing",
+                "missing type for the variable `A`",
+                "expected a default after `=`",
                 "expected a name after this word",
             ],
         ),
@@ -315,7 +322,7 @@ fn items_that_lack_a_part_say_which() {
             r#"let = 5; let x = ; let y 5; "/" => f(x)"#,
             &[
                 "expected `let name = value;`",
-                "the value is missing",
+                "expected a value after `=`",
                 "expected `let name = value;`",
             ],
         ),
@@ -329,19 +336,19 @@ fn expectations_name_what_really_wins() {
             r#""/v1/{id}" => users, GET "/v1/x" => canary, expect GET "/v1/x" => users; expect POST "/v1/x" => canary; expect GET "/v2" => users; expect GET "/v1/7" => usres; expect GET "/v1/x" => 700; expect GIT "/v1/x" => users; expect GET => users;"#,
             &[
                 "unknown method `GIT`",
-                "expected a method, a URL, `=>` and what answers",
-                "`GET /v1/x` is answered by `canary`, not by `users`",
-                "`POST /v1/x` is answered by `users`, not by `canary`",
-                "`GET /v2` is answered with 404, not by `users`",
-                "no backend and no handler of a route is called `usres`",
-                "`700` is not a status of a response",
+                "expected a method, a URL, `=>`, and a name or a status",
+                "expected `GET /v1/x` to be answered by `users`, but it is answered by `canary`",
+                "expected `POST /v1/x` to be answered by `canary`, but it is answered by `users`",
+                "expected `GET /v2` to be answered by `users`, but the answer is 404",
+                "no backend or handler is named `usres`",
+                "`700` is not a response status",
             ],
         ),
         (
             r#"GET "/x" if query("a").is("1") => one, GET "/x" => two, expect GET "/x?a=1" => one; expect GET "/x" => two; expect GET "/x?a=2" => one; expect POST "/x" => 405; expect POST "/x" => 404;"#,
             &[
-                "`GET /x?a=2` is answered by `two`, not by `one`",
-                "`POST /x` is answered with 405, not by `404`",
+                "expected `GET /x?a=2` to be answered by `one`, but it is answered by `two`",
+                "expected `POST /x` to be answered by `404`, but the answer is 405",
             ],
         ),
     ]);
@@ -355,52 +362,52 @@ fn paths_names_and_attributes_are_told_their_form() {
             &[
                 "a parameter is written `{id}`",
                 "`*` is not a wildcard in a path",
-                "a prefix has no `/` at its end",
-                "a path has no empty segment",
-                "a path cannot contain a space as it is",
-                "a path starts with `/`",
+                "unexpected `/` at the end of a prefix",
+                "empty path segment",
+                "a space is not allowed unencoded in a path",
+                "a path must start with `/`",
             ],
         ),
         (
             r#""/a/{id}" { "/{id}" => x } "/b/{*r}" { "/" => y }"#,
             &[
-                "the parameter `id` is there twice: also in a scope around this route",
-                "a scope cannot end with `{*..}`, which leaves nothing for its routes",
+                "duplicate parameter `id`: it is also in a scope around this route",
+                "`{*..}` is not allowed in a scope: nothing would be left for its routes",
             ],
         ),
         (
             r#"GET | GET "/a" => x"#,
-            &["the method `GET` is there twice on this route"],
+            &["duplicate method `GET` on this route"],
         ),
         (
             r#"backend a = "http://a"; backend a = "http://b"; env X: u8; env X: u8; "/" => a"#,
             &[
-                "the backend `a` is there twice; the first is above",
-                "the backend `a` is there again below",
-                "the variable `X` is there twice; the first is above",
-                "the variable `X` is there again below",
+                "duplicate backend `a`; the first is above",
+                "the backend `a` is repeated below",
+                "duplicate variable `X`; the first is above",
+                "the variable `X` is repeated below",
             ],
         ),
         (
             r#""/" => x, pub struct Late;"#,
-            &["the `struct` line stands before everything else"],
+            &["the `struct` line must come first"],
         ),
-        (
-            "pub struct A; pub struct B;",
-            &["a gateway has only one `struct` line"],
-        ),
+        ("pub struct A; pub struct B;", &["duplicate `struct` line"]),
         (
             "pub struct A<T>; struct B(u8);",
             &[
-                "a gateway has no generics",
-                "the fields of a gateway have names",
-                "a gateway has only one `struct` line",
+                "generics are not allowed on a gateway",
+                "expected named fields",
+                "duplicate `struct` line",
             ],
         ),
-        (r#"#[cfg(x)] "/" => y"#, &["a route takes no attribute"]),
+        (
+            r#"#[cfg(x)] "/" => y"#,
+            &["attributes are not allowed on a route"],
+        ),
         (
             r#""/a" => x => y, "/b" => z"#,
-            &["a route has only one `=>`"],
+            &["unexpected second `=>` in a route"],
         ),
         (
             r#""/" => f(0.5ms, 99999999999999999h)"#,
@@ -416,10 +423,10 @@ fn paths_names_and_attributes_are_told_their_form() {
 fn messages_have_the_text_to_write() {
     assert_eq!(
         messages(r#"host "a.b" { GET "/u/{id}" => x, GET "/u/{name}" => y }"#)[0],
-        "`GET /u/{name}` takes the same requests as `GET /u/{id}` above\n\
+        "`GET /u/{name}` matches the same requests as `GET /u/{id}` above\n\
          note: `GET https://a.b/u/7` would match both\n\
-         note: the names of parameters do not tell paths apart\n\
-         help: take one of them away, or tell them apart with a method or a guard"
+         note: paths that differ only in parameter names are the same\n\
+         help: remove one of them, or distinguish them by a method or a guard"
     );
     assert_eq!(
         messages(r#""/a/{id}" => users.rewrite("/x/{ident}")"#),
@@ -442,8 +449,8 @@ fn a_named_gateway_cannot_be_left_or_awaited_while_it_is_made() {
         (
             r#"pub struct A; let x = connect().await; let y = return 5; "/" => f(x, y)"#,
             &[
-                "`.await` cannot be used here: this is evaluated in `A::new`",
-                "`return` cannot be used here: this is evaluated in `A::new`",
+                "`.await` is not allowed here: this expression is evaluated in `A::new`",
+                "`return` is not allowed here: this expression is evaluated in `A::new`",
             ],
         ),
         (
@@ -474,15 +481,15 @@ fn what_other_gateways_have_is_told_its_form_here() {
                 "unknown word `default` at the start of a line",
                 "unknown word `_` at the start of a line",
                 "unexpected `*` at the start of a line",
-                "a path stands in quotes",
+                "expected quotes around the path",
             ],
         ),
         (
             r#"use a::{b, c}; async fn f() {} pub mod m { x } let y = 5; "/" => handler(f)"#,
             &[
-                "`use` stands outside of the gateway, as everything of Rust but `let`",
-                "`async fn` stands outside of the gateway, as everything of Rust but `let`",
-                "`mod` stands outside of the gateway, as everything of Rust but `let`",
+                "`use` is not allowed inside a gateway: of Rust, only `let` is",
+                "`async fn` is not allowed inside a gateway: of Rust, only `let` is",
+                "`mod` is not allowed inside a gateway: of Rust, only `let` is",
             ],
         ),
     ]);
@@ -495,24 +502,20 @@ fn what_stands_in_the_wrong_order_is_still_understood() {
             r#"GET POST "/a" => x, exact PUT "/a" => y, "/b" GET => z, "/c" exact => q, "/d" if g => r"#,
             &[
                 "expected `|` between two methods",
-                "`exact` stands between the method and the path",
-                "a method stands before the path",
-                "`exact` stands before the path",
+                "`exact` must come between the method and the path",
+                "the method must come before the path",
+                "`exact` must come before the path",
             ],
         ),
         (
             r#"with with [a]; "/a" => x with [b] with [c], expect expect GET "/a" => x;"#,
-            &[
-                "the word `with` is there twice",
-                "the word `with` is there twice",
-                "the word `expect` is there twice",
-            ],
+            &["duplicate `with`", "duplicate `with`", "duplicate `expect`"],
         ),
         (
             r#"host("a.b") { "/" => x } host: "c.d" | "e.f" "g.h" { "/" => x } host "i.j" {} "/k" {}"#,
             &[
-                "the name of a host stands without brackets",
-                "the name of a host follows the word at once",
+                "unexpected brackets around a host",
+                "expected the host right after `host`",
                 "expected `|` between two hosts",
                 "this host has no routes, so every request for it is answered with 404",
                 "this scope has no routes",
@@ -527,14 +530,14 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
         (
             r#""/a" => "http://a", "http://b", "/b" => ["http://c"], "/c" => "http://d".timeout(5s), "/d" => 10.0.0.1:80, "/e" => localhost:80, "/f" => 404, "/g" => return 404, "/h" => 301 "/i""#,
             &[
-                "a target has one URL; several are a cluster",
-                "a list of URLs is no target",
-                "a URL has no `timeout`; a cluster has",
-                "an upstream is a URL in quotes",
-                "an upstream is a URL in quotes",
-                "`404` is no target",
-                "`return` is no target",
-                "`301` is no target",
+                "unexpected second URL: several endpoints are a cluster",
+                "expected a target, found a list of URLs",
+                "`timeout` is an option of a cluster, found a URL",
+                "expected a URL in quotes",
+                "expected a URL in quotes",
+                "expected a target, found `404`",
+                "expected a target, found `return`",
+                "expected a target, found `301`",
             ],
         ),
         (
@@ -542,7 +545,7 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
             &[
                 "unexpected `~`",
                 "expected `.` before `timeout`",
-                "expected `(..)` behind `timeout`",
+                "expected `(..)` after `timeout`",
                 "expected `,` or an operator before `b`",
                 "expected `,` between two layers",
             ],
@@ -550,47 +553,47 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
         (
             r#""/a" => cluster(), "/b" => cluster(rr), "/c" => cluster(["http://a"]), "/d" => cluster(["http://a"], rr), "/e" => cluster(rr, "http://a", "http://b"), "/f" => cluster(ip_hash, A), "/g" => cluster("random", A)"#,
             &[
-                "a cluster has a policy and a list of endpoints",
-                "a cluster has a list of endpoints behind its policy",
-                "a cluster has a policy before its endpoints",
-                "the policy of a cluster stands before its endpoints",
-                "the endpoints of a cluster stand in one list",
+                "expected a policy and a list of endpoints",
+                "expected a list of endpoints after the policy",
+                "expected a policy before the endpoints",
+                "the policy must come before the endpoints",
+                "expected one list of endpoints",
                 "`\"random\"` is no balancing policy",
             ],
         ),
         (
             r#"backend x = "http://u"; "/a" => x.timeout("5s"), "/b" => x.timeout(-5s), "/c" => x.idle_timeout(-5)"#,
             &[
-                "`-5s` is less than 0",
-                "`timeout` takes a duration, and `\"5s\"` is a string",
-                "`-5` is less than 0, and has no unit",
+                "`-5s` is negative",
+                "`timeout` expects a duration, but `\"5s\"` is a string",
+                "`-5` is negative, and has no unit",
             ],
         ),
         (
             r#""/a" => redirect(308, "/a/b"), "/c" => redirect(308, "d"), "/e" => redirect("/f"), "/g" => redirect(308, "/h/{i}"), exact "/j" => redirect(308, "/j/k")"#,
             &[
-                "`redirect` takes a status and a location",
-                "the location of a redirect starts with `/` or with a scheme",
+                "`redirect` expects a status and a location",
+                "the location of a redirect must start with `/` or a scheme",
                 "the path of this route has no parameter `i`",
-                "this redirect leads in a circle: `/a` takes `/a/b` as well",
+                "redirect loop: `/a` also matches `/a/b`",
             ],
         ),
         (
             r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend with = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
             &[
-                "`with` is a word of the language, and cannot be a name",
+                "expected a name, found the word `with`",
                 "a name stands without quotes",
-                "a name has no `-`",
-                "the backend `b` is no layer",
-                "`cluster(..)` is a target, and no layer",
+                "`-` is not allowed in a name",
+                "expected a layer, found the backend `b`",
+                "expected a layer, found the target `cluster(..)`",
             ],
         ),
         (
             r#"GET "/a" if header("x") == "1" && query("v").is("2") => x, GET "/a" when cookie("c").exists() => y, "/a" => z"#,
             &[
-                "a guard has no `==`",
+                "unknown guard method `==`",
                 "guards are joined by `.and(..)`",
-                "a guard starts with `if`, and not with `when`",
+                "expected `if`, found `when`",
             ],
         ),
     ]);
@@ -619,23 +622,23 @@ fn what_a_backend_cannot_be_followed_by_is_told_its_form() {
     for (target, wanted) in [
         (
             "users [auth, log()]",
-            "layers stand behind the word `with`\nhelp: write `users with [auth, log()]`",
+            "expected `with` before the layers\nhelp: write `users with [auth, log()]`",
         ),
         (
             "users.retry(2).with([auth])",
-            "`with` stands behind the target, without a `.`\nhelp: write `users.retry(2) with [auth]`",
+            "unexpected `.` before `with`\nhelp: write `users.retry(2) with [auth]`",
         ),
         (
             "users.retry(2).timeout = 5s",
-            "the value of an option stands in `(..)`\nhelp: write `users.retry(2).timeout(5s)`",
+            "expected `(..)` around the value of an option\nhelp: write `users.retry(2).timeout(5s)`",
         ),
         (
             "users { timeout: 5s, retry: 2 }",
-            "the options of a backend stand behind a `.`\nhelp: write `users.timeout(5s).retry(2)`",
+            "expected `.` before the options of a backend\nhelp: write `users.timeout(5s).retry(2)`",
         ),
         (
             "split { 1 => users(timeout = 5s) }",
-            "the options of a backend stand behind a `.`\nhelp: write `users.timeout(5s)`",
+            "expected `.` before the options of a backend\nhelp: write `users.timeout(5s)`",
         ),
     ] {
         assert_eq!(

@@ -72,41 +72,41 @@ fn each_slip_is_an_error_with_what_to_write() {
         (
             r#"ALL "/x" => a,"#,
             "unknown method `ALL`",
-            "a route without a method takes every method",
+            "a route without a method accepts every method",
         ),
         (
             r#""GET" "/x" => a,"#,
-            "this method is a word, without quotes",
+            "unexpected quotes around the method `GET`",
             "write `GET`",
         ),
         (
             r#""get" | POST "/x" => a,"#,
-            "this method is a word, without quotes",
+            "unexpected quotes around the method `GET`",
             "write `GET`",
         ),
         (
             r#""PROPFIND" exact "/x" => a,"#,
-            "this method is a word, without quotes",
+            "unexpected quotes around the method `PROPFIND`",
             "write `PROPFIND`",
         ),
         (
             r#""PRI" "/x" => a,"#,
-            "`PRI` is not a method of a request",
+            "`PRI` is not a request method",
             "remove it",
         ),
         (
             r#"PRI "/x" => a,"#,
-            "`PRI` is not a method of a request",
+            "`PRI` is not a request method",
             "remove it",
         ),
         (
             r#"expect "get" "/x" => 404;"#,
-            "this method is a word, without quotes",
+            "unexpected quotes around the method `GET`",
             "write `GET`",
         ),
         (
             r#"GET | "BREW" | "BREW" "/x" => a,"#,
-            "the method `BREW` is there twice on this route",
+            "duplicate method `BREW` on this route",
             "",
         ),
     ];
@@ -127,7 +127,7 @@ fn conflicts_are_exact_over_methods_beyond_the_nine() {
     let twice = messages(r#"PURGE "/x" => "http://a", PURGE | REPORT "/x" => "http://b""#);
     assert_eq!(twice.len(), 2, "{twice:?}");
     assert!(
-        twice[0].contains("take `PURGE` out of one of them"),
+        twice[0].contains("remove `PURGE` from one of them"),
         "{twice:?}"
     );
     assert!(

@@ -76,9 +76,13 @@ fn each_mistake_in_a_location_is_one_error() {
         (
             "/new{query}&a=b",
             "nothing of the query can follow it",
-            "put it at the end",
+            "move it to the end",
         ),
-        ("/new/{}", "the parameter `{}` has no name", "write `{id}`"),
+        (
+            "/new/{}",
+            "missing name of the parameter `{}`",
+            "write `{id}`",
+        ),
         ("/new/{id", "unclosed `{`", "write a parameter as `{name}`"),
         ("/a\\b", "a location has no blanks, backslashes", "write"),
     ];

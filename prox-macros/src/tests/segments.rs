@@ -69,7 +69,7 @@ fn kinds_that_are_apart_never_tie_and_lists_that_cross_do() {
     );
     assert_eq!(tie.len(), 2, "{tie:?}");
     assert!(
-        tie[0].contains("`GET /b/x` would match both, and neither list is within the other"),
+        tie[0].contains("`GET /b/x` would match both, and neither list contains the other"),
         "{tie:?}"
     );
     // Within in one segment, and around in the other.
@@ -77,7 +77,7 @@ fn kinds_that_are_apart_never_tie_and_lists_that_cross_do() {
     assert!(tie[0].contains("`GET /a/y`"), "{tie:?}");
     let same = two("/{id: int}", "/{n:int}");
     assert!(
-        same[0].contains("`/{n: int}` takes the same requests as `/{id: int}`"),
+        same[0].contains("`/{n: int}` matches the same requests as `/{id: int}`"),
         "{same:?}"
     );
     assert!(same[0].contains("`GET /7` would match both"), "{same:?}");

@@ -7,24 +7,24 @@ fn a_part_is_under_the_whole() {
     let cases: [(&str, &[&str]); 12] = [
         (
             r#""/" => cluster(rr, [A]).timeout(1s).hedge(2s)"#,
-            &["`.hedge(2s)` never runs out: `.timeout(1s)` ends the request before"],
+            &["`.hedge(2s)` has no effect: `.timeout(1s)` ends the request first"],
         ),
         (
             r#"backend users = "http://u"; "/" => users.response_timeout(5s).timeout(3s)"#,
-            &["`.response_timeout(5s)` never runs out: `.timeout(3s)` ends the request before"],
+            &["`.response_timeout(5s)` has no effect: `.timeout(3s)` ends the request first"],
         ),
         (
             r#""/" => cluster(rr, [A]).timeout(2m).response_timeout(120s)"#,
-            &["`.response_timeout(120s)` never runs out: `.timeout(2m)` ends the request before"],
+            &["`.response_timeout(120s)` has no effect: `.timeout(2m)` ends the request first"],
         ),
         (
             r#"backend a = cluster(rr, ["http://a"]).retry(RetryOptions::new(2).per_try_timeout(1s)).timeout(1s); "/" => a"#,
-            &["`.per_try_timeout(1s)` never runs out: `.timeout(1s)` ends the request before"],
+            &["`.per_try_timeout(1s)` has no effect: `.timeout(1s)` ends the request first"],
         ),
         (
             r#"backend a = cluster(rr, ["http://a"]).timeout(1s); "/" => split { 1 => a.retry(RetryOptions::new(1).per_try_timeout(2s)), 2 => a }"#,
             &[
-                "`.per_try_timeout(2s)` never runs out: `.timeout(1s)` of its backend ends the request before",
+                "`.per_try_timeout(2s)` has no effect: `.timeout(1s)` of its backend ends the request first",
             ],
         ),
         // A route in a hurry leaves the others their time.
@@ -53,7 +53,7 @@ fn a_part_is_under_the_whole() {
         ),
         (
             r#""/" => cluster(rr, [A]).retry(prox::RetryOptions::new(2).patience(2s)).timeout(1s)"#,
-            &["`.patience(2s)` never runs out: `.timeout(1s)` ends the request before"],
+            &["`.patience(2s)` has no effect: `.timeout(1s)` ends the request first"],
         ),
         // Nobody knows, or it is something else's.
         (
@@ -71,11 +71,11 @@ fn a_health_check_ends_before_the_next() {
     let cases: [(&str, &[&str]); 5] = [
         (
             r#"backend a = cluster(rr, ["http://a"]).health(http("/healthz").every(3s).timeout(3s)); "/" => a"#,
-            &["a health check that may take 3s cannot start every 3s"],
+            &["a health check with a timeout of 3s cannot run every 3s"],
         ),
         (
             r#""/" => cluster(rr, ["http://a"]).health(tcp().timeout(1m).every(10s)).timeout(5s)"#,
-            &["a health check that may take 1m cannot start every 10s"],
+            &["a health check with a timeout of 1m cannot run every 10s"],
         ),
         (
             r#"backend a = cluster(rr, ["http://a"]).health(http("/healthz").every(10s).timeout(3s)); "/" => a"#,
@@ -103,9 +103,9 @@ fn a_time_that_never_runs_out_is_told_what_to_write() {
             r#"backend users = "http://u"; "/" => users.retry(RetryOptions::new(2).per_try_timeout(5s)).timeout(3s)"#
         ),
         [
-            "`.per_try_timeout(5s)` never runs out: `.timeout(3s)` ends the request before\n\
-             note: `per_try_timeout` bounds the time of one try, after which there is another, and `timeout` all of the request\n\
-             help: write less than 3s, or take it away"
+            "`.per_try_timeout(5s)` has no effect: `.timeout(3s)` ends the request first\n\
+             note: `per_try_timeout` bounds the time of one try, `timeout` the whole request\n\
+             help: write less than 3s, or remove it"
         ]
     );
 }
@@ -119,7 +119,7 @@ fn limits_let_something_through_and_are_reached() {
         ),
         (
             r#""/" => cluster(rr, [A]).queue(QueueOptions::new())"#,
-            &["nothing ever waits in this queue: there is no limit"],
+            &["this queue is never used: the connections have no limit"],
         ),
         (
             r#""/" => cluster(rr, [A]).queue(QueueOptions::new()).max_connections(9)"#,
@@ -127,11 +127,11 @@ fn limits_let_something_through_and_are_reached() {
         ),
         (
             r#""/" => cluster(rr, [A]).retry(RetryOptions::new(1).back_off(1s, 25ms))"#,
-            &["`back_off` takes the first time, then the longest, which is shorter here"],
+            &["`back_off` expects the initial time, then the maximum, which is shorter here"],
         ),
         (
             r#""/" => cluster(rr, [A]).passive(PassiveOptions::new().eject_for(5m, 5s)).retry(RetryOptions::new(1).back_off(25ms, 1s))"#,
-            &["`eject_for` takes the first time, then the longest, which is shorter here"],
+            &["`eject_for` expects the initial time, then the maximum, which is shorter here"],
         ),
         (
             r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(150, 20, 10s))"#,
@@ -140,8 +140,8 @@ fn limits_let_something_through_and_are_reached() {
         (
             r#""/" => cluster(rr, [A]).breaker(BreakerOptions::new().share(100, 20, 10).open_for(5))"#,
             &[
-                "`share` takes a duration, and `10` has no unit",
-                "`open_for` takes a duration, and `5` has no unit",
+                "`share` expects a duration, but `10` has no unit",
+                "`open_for` expects a duration, but `5` has no unit",
             ],
         ),
         // What another crate has is its own.

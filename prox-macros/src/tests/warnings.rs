@@ -29,7 +29,7 @@ fn what_nothing_uses_is_named() {
             &[
                 "the variable `A` is never used",
                 "the variable `B` is never used",
-                "backend `c` is never used by a route",
+                "backend `c` is never used",
             ],
         ),
         // Its own target does not use it, nor does the default of another variable, which is evaluated before.
@@ -37,13 +37,13 @@ fn what_nothing_uses_is_named() {
             r#"backend a = cluster(rr, [url(a)]); env B: u8; env C: u8 = B; "/" => f(C)"#,
             &[
                 "the variable `B` is never used",
-                "backend `a` is never used by a route",
+                "backend `a` is never used",
             ],
         ),
         // A method, a field, and a text that no macro formats.
         (
             r#"backend a = "http://a"; "/" => X.a().a, "/b" => f("{a}"), "/c" => format!("{{a}}")"#,
-            &["backend `a` is never used by a route"],
+            &["backend `a` is never used"],
         ),
     ]);
 }
@@ -93,7 +93,7 @@ fn a_slip_in_a_name_does_not_make_it_unused() {
         (r#"env RATE: u32; "/" => f(RTAE)"#, &[]),
         (
             r#"backend users = "http://a"; "/" => Mine"#,
-            &["backend `users` is never used by a route"],
+            &["backend `users` is never used"],
         ),
     ]);
 }
@@ -117,7 +117,7 @@ fn what_is_unused_on_purpose_is_not_named() {
         ),
         (
             r#"#[allow(deprecated)] backend a = "http://a"; "/" => f(1)"#,
-            &["backend `a` is never used by a route"],
+            &["backend `a` is never used"],
         ),
         (
             r#"#[allow(reason = "unused")] env A: u8; "/" => f(1)"#,
@@ -131,35 +131,35 @@ fn guards_that_look_like_all_there_is_are_told_what_they_leave() {
     told(&[
         (
             r#"host "a.b" { GET "/x" if header("x-beta").is("1") => a, GET "/x" if header("X-Beta").is("0") => b }"#,
-            &["`GET https://a.b/x` without the header `x-beta` is taken by no route"],
+            &["no route matches `GET https://a.b/x` without the header `x-beta`"],
         ),
         (
             r#""/{id}" if query("new").is("TRUE") => a, "/{name}" if query("new").is("false") => b"#,
-            &["`GET /7` without the parameter `new` in its query is taken by no route"],
+            &["no route matches `GET /7` without the parameter `new` in its query"],
         ),
         (
             r#""/" if cookie("beta").is("on") => a, "/" if cookie("beta").is("off") => b, POST "/" => c"#,
-            &["`GET /` without the cookie `beta` is taken by no route"],
+            &["no route matches `GET /` without the cookie `beta`"],
         ),
         (
             r#""/" if header("a").is("1").and(query("v").is("2")) => a, "/" if header("a").is("0").and(query("v").is("2")) => b"#,
-            &["`GET /?v=2` without the header `a` is taken by no route"],
+            &["no route matches `GET /?v=2` without the header `a`"],
         ),
         (
             r#""/" if header("a").exists() => a, "/" if header("a").is("") => b"#,
-            &["`GET /` without the header `a` is taken by no route"],
+            &["no route matches `GET /` without the header `a`"],
         ),
         (
             r#""/" if client_ip().within("0.0.0.0/0") => a"#,
-            &["`GET /` from an IPv6 address is taken by no route"],
+            &["no route matches `GET /` from an IPv6 address"],
         ),
     ]);
     assert_eq!(
         warned(r#"GET "/x" if header("b").is("1") => a, GET "/x" if header("b").is("0") => b"#),
-        ["`GET /x` without the header `b` is taken by no route\n\
-             note: `GET /x if header(\"b\").is(\"1\")` and `GET /x if header(\"b\").is(\"0\")` take only what has it, \
+        ["no route matches `GET /x` without the header `b`\n\
+             note: `GET /x if header(\"b\").is(\"1\")` and `GET /x if header(\"b\").is(\"0\")` match only requests that have it, \
              and every route for this path has such a guard\n\
-             help: write a route without a guard for the rest, or `#[allow(no_fallback)]` above this one"]
+             help: add a route without a guard for the rest, or `#[allow(no_fallback)]` above this one"]
     );
 }
 
@@ -214,28 +214,31 @@ fn attributes_that_would_be_lost_are_refused() {
     let cases = [
         (
             r#"#[cfg(x)] backend a = "http://a"; "/" => a"#,
-            "a backend takes no attribute but `#[allow(..)]`",
+            "only `#[allow(..)]` is allowed on a backend",
         ),
         (
             r#"#[deprecated] env A: u8; "/" => f(A)"#,
-            "a variable takes no attribute but `#[allow(..)]`",
+            "only `#[allow(..)]` is allowed on a variable",
         ),
         (
             r#"#[cfg(x)] let a = 5; "/" => f(a)"#,
-            "`let` takes no attribute but `#[allow(..)]`",
+            "only `#[allow(..)]` is allowed on `let`",
         ),
-        (r#"#[inline] "/" => a"#, "a route takes no attribute"),
+        (
+            r#"#[inline] "/" => a"#,
+            "attributes are not allowed on a route",
+        ),
         (
             r#"#[allow(dead_code)] "/" => a"#,
-            "`dead_code` is no warning of a route",
+            "unknown lint `dead_code` for a route",
         ),
         (
             r#"#[allow(no_fallback)] "/a" { "/" => a }"#,
-            "a scope takes no attribute",
+            "attributes are not allowed on a scope",
         ),
         (
             r#"#[allow(unused)] host "a.b" { "/" => a }"#,
-            "`host` takes no attribute",
+            "attributes are not allowed on `host`",
         ),
     ];
     for (source, wanted) in cases {
@@ -264,7 +267,7 @@ fn nothing_is_warned_of_beside_an_error() {
 
 #[test]
 fn what_is_sent_once_is_not_asked_for_again() {
-    const NONE: &str = "nothing is tried again here but a connection that failed";
+    const NONE: &str = "only failed connections are retried here";
     told(&[
         (
             r#"backend a = cluster(rr, ["http://a"]); POST "/" => a.retry(2)"#,

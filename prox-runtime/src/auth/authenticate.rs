@@ -43,7 +43,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an authenticator",
     label = "this does not say who the caller is",
-    note = "implement `prox::middleware::Authenticate` for it; for a function that turns callers away, write `admits(check_session)`"
+    note = "implement `prox::middleware::Authenticate` for it; for a function that rejects callers, write `admits(check_session)`"
 )]
 pub trait Authenticate: Send + Sync + 'static {
     /// Looks at the head of a request. What only the gateway should see of the credentials is removed from it.

@@ -34,7 +34,7 @@ impl Endpoints {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an endpoint",
     label = "expected a URL or a `prox::Endpoint`",
-    note = "write \"http://host:port\", with `.weight(3)` behind it if need be, or declare `env NAME: Endpoint;`"
+    note = "write \"http://host:port\", with `.weight(3)` after it if needed, or declare `env NAME: Endpoint;`"
 )]
 pub trait IntoEndpoint {
     /// Makes the endpoint, or says why there is none.
@@ -79,7 +79,7 @@ impl IntoEndpoint for Result<Endpoint, NoEndpoint> {
 /// [finds](Discover) endpoints.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of endpoints",
-    label = "expected a list, or what finds endpoints",
+    label = "expected a list, or a type that finds endpoints",
     note = "write `[\"http://10.0.0.1:8080\", ..]`, or declare `env URLS: Vec<Endpoint>;` and write `URLS`",
     note = "endpoints are found by `dns(\"http://users:8080\")`, or by a type that implements `prox::Discover`"
 )]

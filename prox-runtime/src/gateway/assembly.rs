@@ -327,7 +327,7 @@ impl Assembly {
             self.problems.extend(problems);
             if required && !state.entry.is_covered() {
                 self.problems.push(format!(
-                    "route `{info}`: no layer says who may enter this route: write an authenticator around it, or `public` to let anybody in"
+                    "route `{info}`: this route has no authentication layer: add an authenticator around it, or `public` to allow anonymous requests"
                 ));
             }
             all.push(Who {

@@ -150,8 +150,8 @@ pub trait TakesRequests {}
 /// What nothing is.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "this function takes arguments, and is called without any",
-    label = "write its name alone",
+    message = "this function expects arguments, but is called without any",
+    label = "write only its name",
     note = "a handler is named, and the gateway calls it: `handler(hello)`, not `handler(hello())`"
 )]
 pub trait HandlerByName {}
@@ -159,8 +159,8 @@ pub trait HandlerByName {}
 /// What nothing is.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "this function takes arguments, and is called without any",
-    label = "write its name alone, or give it what it takes",
+    message = "this function expects arguments, but is called without any",
+    label = "write only its name, or pass its arguments",
     note = "an async function is a layer by its name, and the gateway calls it: `with [auth]`, not `with [auth()]`"
 )]
 pub trait LayerByName {}
@@ -168,7 +168,7 @@ pub trait LayerByName {}
 /// What nothing is.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "what this call returns does not answer requests",
+    message = "expected a handler, found the value of a call",
     label = "this is `{Self}`",
     note = "a handler is named, and the gateway calls it: `handler(hello)`, not `handler(hello())`",
     note = "it is an `async fn hello(req: prox::Request) -> impl prox::IntoResponse`, or a call that returns such a function",

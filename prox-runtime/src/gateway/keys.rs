@@ -16,7 +16,7 @@ use crate::{
 /// function that makes a `u64` of a request, or an `Option<u64>` when some requests have no key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a request",
-    label = "requests cannot be told apart by this",
+    label = "this does not distinguish requests",
     note = "a key is `header(\"name\")`, `cookie(\"name\")`, `query(\"name\")`, `client_ip()`, or a `Fn(&prox::Parts) -> u64`"
 )]
 pub trait HashKey {

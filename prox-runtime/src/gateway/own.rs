@@ -41,7 +41,7 @@ impl<T> NoPolicy for &OwnPolicy<T> {
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a balancing policy",
-    label = "this is your own, and not the policy of the language",
-    note = "a name that you declare comes before a word of the language: give it another name, and this is the word"
+    label = "this is your own name, not the policy of the language",
+    note = "your names take precedence over words of the language: rename yours to use the word"
 )]
 pub trait ChoosesEndpoints {}

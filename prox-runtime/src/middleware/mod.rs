@@ -114,7 +114,7 @@ pub use crate::limits::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, Wh
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not middleware",
-    label = "this cannot stand before a handler",
+    label = "this cannot wrap a handler",
     note = "implement `prox::Middleware` for it: `async fn handle(&self, req: prox::Request, next: prox::Next) -> prox::Response`"
 )]
 pub trait Middleware: Send + Sync + 'static {
@@ -295,7 +295,7 @@ impl Wrap for WithRole {
 /// Whatever may stand in `with [..]`; the marker `M` tells the forms apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
-    label = "this cannot stand in `with [..]`",
+    label = "this is not allowed in `with [..]`",
     note = "a layer is a `prox::Middleware`, a `tower::Layer` whose service is `Clone + Send + Sync`, or an `async fn(prox::Request, prox::Next) -> impl prox::IntoResponse`"
 )]
 pub trait IntoLayer<M> {

@@ -158,7 +158,7 @@ fn chain(tokens: &[TokenTree], owner: Owner, names: &Owners<'_>, diag: &mut Diag
             && let Some(domain) = domain(owner, &name.to_string(), 0)
         {
             let (what, example) = domain.described();
-            diag.error(name, format!("`{shown}` takes {what}"))
+            diag.error(name, format!("`{shown}` expects {what}"))
                 .help(format!("write `{shown}({example})`"))
                 .untyped();
             continue;

@@ -70,12 +70,12 @@ pub(super) fn problem(domain: &Domain, option: &str, argument: &[TokenTree]) -> 
                 &written,
                 (*least, u128::from(u32::MAX)),
                 less,
-                "write a number of percent from 1 to 100",
+                "write a percentage from 1 to 100",
             );
             problem.or_else(|| match written.value {
                 Value::Whole(percent @ 101..) => whole(
                     format!("`{option}` of {percent} % {more}"),
-                    format!("write a number of percent from {least} to 100"),
+                    format!("write a percentage from {least} to 100"),
                 ),
                 _ => None,
             })
@@ -126,7 +126,7 @@ fn percent(domain: &Domain, written: &Written<'_>) -> Option<Problem> {
     };
     untyped(
         domain.stand_in(),
-        format!("unexpected `%` behind `{literal}`"),
+        format!("unexpected `%` after `{literal}`"),
         help,
     )
 }
@@ -145,7 +145,7 @@ fn time(
     let unlike = |what: &str, help: String| {
         untyped(
             StandIn::Duration,
-            format!("`{option}` takes a duration, and `{literal}` {what}"),
+            format!("`{option}` expects a duration, but `{literal}` {what}"),
             help,
         )
     };
@@ -155,9 +155,7 @@ fn time(
             whole(format!("`{option}` of `{literal}` {zero}"), instead)
         }
         Value::Millis(millis) if *millis < least => whole(
-            format!(
-                "`{option}` of `{literal}` is less than {least} ms, the shortest that there is"
-            ),
+            format!("`{option}` of `{literal}` is less than the minimum of {least} ms"),
             format!("write `{least}ms` or more"),
         ),
         Value::Millis(millis) if *millis > YEAR => whole(
@@ -170,7 +168,7 @@ fn time(
         Value::Size(_) => unlike("is a size", in_units("")),
         Value::Whole(_) | Value::Fraction(_) if written.negative => untyped(
             StandIn::Duration,
-            format!("`-{literal}` is less than 0, and has no unit"),
+            format!("`-{literal}` is negative, and has no unit"),
             units(literal),
         ),
         Value::Whole(_) | Value::Fraction(_) => unlike("has no unit", units(literal)),
@@ -201,7 +199,7 @@ fn count(
     let unlike = |what: &str, help: String| {
         untyped(
             StandIn::Whole,
-            format!("`{option}` takes a whole number, and `{literal}` {what}"),
+            format!("`{option}` expects a whole number, but `{literal}` {what}"),
             help,
         )
     };
@@ -210,7 +208,7 @@ fn count(
         Value::Millis(_) if written.negative => None,
         Value::Whole(_) if written.negative => untyped(
             StandIn::Whole,
-            format!("`{option}` takes a whole number, and `-{literal}` is less than 0"),
+            format!("`{option}` expects a whole number, but `-{literal}` is negative"),
             range(),
         ),
         Value::Whole(number) if *number < least => {
@@ -266,18 +264,18 @@ fn factor(option: &str, written: &Written<'_>, least: f64) -> Option<Problem> {
         Value::Malformed => None,
         Value::Fraction(number) if *number >= least && !written.negative => None,
         Value::Fraction(_) => whole(
-            format!("`{option}` of {literal} is less than {least}, the smallest that there is"),
+            format!("`{option}` of {literal} is less than the minimum of {least}"),
             format!("write {least} or more"),
         ),
         Value::Whole(number) if *number > 1 && !written.negative => untyped(
             StandIn::Fraction,
-            format!("`{option}` takes a number with a point, and `{literal}` has none"),
+            format!("`{option}` expects a number with a decimal point, but `{literal}` has none"),
             format!("write `{number}.0`"),
         ),
         Value::Millis(_) if written.negative => None,
         _ => untyped(
             StandIn::Fraction,
-            format!("`{option}` takes a number of {least} or more, and not `{literal}`"),
+            format!("`{option}` expects a number of {least} or more, found `{literal}`"),
             "write a number such as `1.25`",
         ),
     }
@@ -297,7 +295,7 @@ fn text(option: &str, written: &Written<'_>, form: fn(&str) -> Option<Flaw>) -> 
     let literal = written.literal;
     untyped(
         StandIn::Text,
-        format!("`{option}` takes a string, and `{literal}` is {what}"),
+        format!("`{option}` expects a string, but `{literal}` is {what}"),
         format!("write `{option}(\"..\")`"),
     )
 }
@@ -308,7 +306,7 @@ fn flag(option: &str, written: &Written<'_>) -> Option<Problem> {
     let literal = written.literal;
     untyped(
         StandIn::Flag,
-        format!("`{option}` takes `true` or `false`, and `{literal}` is {what}"),
+        format!("`{option}` expects `true` or `false`, but `{literal}` is {what}"),
         format!("write `{option}(true)`, or a variable of the type `bool`"),
     )
 }
@@ -336,14 +334,14 @@ fn statuses(option: &str, argument: &[TokenTree]) -> Option<Problem> {
     {
         return untyped(
             StandIn::Range,
-            format!("`{option}` takes a range of statuses, and `{literal}` is a number"),
+            format!("`{option}` expects a range of statuses, but `{literal}` is a number"),
             format!("write `.{option}({number}..={number})` for this status alone"),
         );
     }
     if let [TokenTree::Group(_)] = argument {
         return untyped(
             StandIn::Range,
-            format!("`{option}` takes a range of statuses, and not a list"),
+            format!("`{option}` expects a range of statuses, found a list"),
             "write a range such as `200..300`, or `200..=204`",
         );
     }
@@ -356,11 +354,11 @@ fn statuses(option: &str, argument: &[TokenTree]) -> Option<Problem> {
         } else {
             format!("write `{last}{dots}{first}`")
         };
-        return whole(format!("no status is in `{shown}`, which is empty"), help);
+        return whole(format!("the range `{shown}` is empty"), help);
     }
     if first > 599 || behind <= 200 {
         return whole(
-            format!("no status of a response is in `{shown}`"),
+            format!("`{shown}` contains no response status"),
             "write a range from 200 to 599, such as `200..300`",
         );
     }

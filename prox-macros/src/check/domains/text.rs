@@ -19,21 +19,21 @@ pub(super) fn path_of_check(path: &str) -> Option<Flaw> {
         let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
         return flaw(
             0..0,
-            "a health check has a path: its endpoints are those of the cluster",
+            "expected a path, found a URL: a health check uses the endpoints of the cluster",
             format!("write `http(\"{path}\")`"),
         );
     }
     if !path.starts_with('/') {
         return flaw(
             0..0,
-            "the path of a health check starts with `/`",
+            "the path of a health check must start with `/`",
             format!("write `http(\"/{path}\")`"),
         );
     }
     if let Some(at) = path.find('#') {
         return flaw(
             at..path.len(),
-            "a health check has no fragment",
+            "unexpected fragment in the path of a health check",
             format!("write `http(\"{}\")`", path.get(..at).unwrap_or_default()),
         );
     }
@@ -42,7 +42,7 @@ pub(super) fn path_of_check(path: &str) -> Option<Flaw> {
     let character = path.get(at..)?.chars().next()?;
     flaw(
         at..at + character.len_utf8(),
-        &format!("{} cannot be in a path", shown(character)),
+        &format!("{} is not allowed in a path", shown(character)),
         format!("write `http(\"{}\")`", encoded(path, also)),
     )
 }
@@ -59,13 +59,13 @@ pub(super) fn authority(value: &str) -> Option<Flaw> {
         })
     };
     if value.is_empty() {
-        return flaw(0..0, "the host is empty", example());
+        return flaw(0..0, "empty host", example());
     }
     if let Some((scheme, rest)) = value.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
         return flaw(
             0..scheme.len() + 3,
-            "a host has no scheme",
+            "unexpected scheme in a host",
             format!("write `\"{host}\"`"),
         );
     }
@@ -77,7 +77,7 @@ pub(super) fn authority(value: &str) -> Option<Flaw> {
         let character = value.get(at..)?.chars().next()?;
         return flaw(
             at..at + character.len_utf8(),
-            &format!("{} cannot be in a host", shown(character)),
+            &format!("{} is not allowed in a host", shown(character)),
             example(),
         );
     }
@@ -112,7 +112,7 @@ pub(super) fn query_name(name: &str) -> Option<Flaw> {
 pub(super) fn secret(secret: &str) -> Option<Flaw> {
     secret.is_empty().then(|| Flaw {
         at: 0..0,
-        message: String::from("this secret is empty, so every client can compute the cookies"),
+        message: String::from("empty secret: every client could forge the cookies"),
         help: String::from("read it from the environment: `env STICKY_SECRET: String;`"),
     })
 }
@@ -127,7 +127,7 @@ pub(super) fn server_name(name: &str) -> Option<Flaw> {
     if name.is_empty() {
         return Some(Flaw {
             at: 0..0,
-            message: String::from("the name in the certificate is empty"),
+            message: String::from("empty certificate name"),
             help: help(),
         });
     }
@@ -138,7 +138,7 @@ pub(super) fn server_name(name: &str) -> Option<Flaw> {
     let character = name.get(at..)?.chars().next()?;
     Some(Flaw {
         at: at..at + character.len_utf8(),
-        message: format!("{} cannot be in the name of a host", shown(character)),
+        message: format!("{} is not allowed in a host name", shown(character)),
         help: help(),
     })
 }
@@ -154,12 +154,12 @@ pub(super) fn cookie_domain(domain: &str) -> Option<Flaw> {
     };
     let example = || String::from("write the name of a host, such as `\"shop.example\"`");
     if domain.is_empty() {
-        return flaw(0..0, "the domain is empty", example());
+        return flaw(0..0, "empty domain", example());
     }
     if let Some(rest) = domain.strip_prefix('.') {
         return flaw(
             0..1,
-            "the domain of a cookie has no dot at its start: it is for all hosts below it anyway",
+            "unexpected `.` at the start of the domain of a cookie: it always includes subdomains",
             format!("write `\"{rest}\"`"),
         );
     }
@@ -167,14 +167,17 @@ pub(super) fn cookie_domain(domain: &str) -> Option<Flaw> {
         let character = domain.get(at..)?.chars().next()?;
         return flaw(
             at..at + character.len_utf8(),
-            &format!("{} cannot be in the domain of a cookie", shown(character)),
+            &format!(
+                "{} is not allowed in the domain of a cookie",
+                shown(character)
+            ),
             example(),
         );
     }
     let at = domain
         .find("..")
         .or_else(|| domain.ends_with('.').then(|| domain.len() - 1))?;
-    flaw(at..at + 1, "a label of this domain is empty", example())
+    flaw(at..at + 1, "empty label in the domain", example())
 }
 
 /// The paths that get a cookie.
@@ -189,7 +192,7 @@ pub(super) fn cookie_path(path: &str) -> Option<Flaw> {
     if !path.starts_with('/') {
         return flaw(
             0..0,
-            "the path of a cookie starts with `/`",
+            "the path of a cookie must start with `/`",
             format!("write `\"/{path}\"`"),
         );
     }
@@ -197,7 +200,10 @@ pub(super) fn cookie_path(path: &str) -> Option<Flaw> {
     let character = path.get(at..)?.chars().next()?;
     flaw(
         at..at + character.len_utf8(),
-        &format!("{} cannot be in the path of a cookie", shown(character)),
-        String::from("remove it, or encode it in percent"),
+        &format!(
+            "{} is not allowed in the path of a cookie",
+            shown(character)
+        ),
+        String::from("remove it, or percent-encode it"),
     )
 }

@@ -97,19 +97,19 @@ fn warning(
     let request = witness(model, side, method, &open.rest);
     let routes = match other {
         Some(other) => format!(
-            "`{}` and `{}` take only what has it",
+            "`{}` and `{}` match only requests that have it",
             shown(side),
             shown(other)
         ),
-        None => format!("`{}` takes only addresses of its own kind", shown(side)),
+        None => format!("`{}` matches only addresses of one family", shown(side)),
     };
     Warning {
         at: side.path.span,
         lint: NO_FALLBACK,
         text: format!(
-            "{request} {lacks} is taken by no route\n\
+            "no route matches {request} {lacks}\n\
              note: {routes}, and every route for this path has such a guard\n\
-             help: write a route without a guard for the rest, or `#[allow({NO_FALLBACK})]` above this one"
+             help: add a route without a guard for the rest, or `#[allow({NO_FALLBACK})]` above this one"
         ),
     }
 }

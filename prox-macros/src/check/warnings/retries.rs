@@ -177,17 +177,17 @@ fn exprs(route: &Route) -> Vec<&Expr> {
 
 fn warning(word: &Ident, retries: &str, route: &str, line: &str) -> Warning {
     let subject = if line == "the route" {
-        format!("`{route}` takes")
+        format!("`{route}` accepts")
     } else {
-        format!("all routes of the backend, such as `{route}`, take")
+        format!("all routes of the backend, such as `{route}`, accept")
     };
     Warning {
         at: word.span(),
         lint: NOT_RETRIED,
         text: format!(
-            "nothing is tried again here but a connection that failed\n\
-             note: {subject} only methods that are not idempotent, and such a request is sent once\n\
-             help: write `.retry(prox::RetryOptions::new({retries}).any_method())` if it may arrive twice, else take it away, or write \
+            "only failed connections are retried here\n\
+             note: {subject} only methods that are not idempotent, and such a request is not sent twice\n\
+             help: write `.retry(prox::RetryOptions::new({retries}).any_method())` if a request may arrive twice; else remove it, or write \
              `#[allow({NOT_RETRIED})]` above {line}"
         ),
     }

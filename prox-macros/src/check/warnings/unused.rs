@@ -37,16 +37,16 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
         let name = &variable.name;
         if is_unused(name, &variable.attrs) {
             let read = if variable.default.is_some() {
-                "it is read when the gateway starts, for nothing"
+                "it is read at startup, but not used"
             } else {
-                "the gateway does not start without it, for nothing"
+                "it is required at startup, but not used"
             };
             found.push(Warning {
                 at: name.span(),
                 lint: "unused_env",
                 text: format!(
                     "the variable `{name}` is never used\nnote: {read}\n\
-                     help: take the line away, or write `#[allow(unused)]` above it"
+                     help: remove the line, or write `#[allow(unused)]` above it"
                 ),
             });
         }
@@ -61,8 +61,8 @@ pub(super) fn check(model: &Model, found: &mut Vec<Warning>) {
                 at: name.span(),
                 lint: "unused_backend",
                 text: format!(
-                    "backend `{name}` is never used by a route\n\
-                     help: name it behind the `=>` of a route, or write `#[allow(unused)]` above its line"
+                    "backend `{name}` is never used\n\
+                     help: use it after the `=>` of a route, or write `#[allow(unused)]` above its line"
                 ),
             });
         }

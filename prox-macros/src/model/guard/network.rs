@@ -20,12 +20,12 @@ impl Network {
         };
         let flaw = |at, message: String, help: String| Err(Flaw { at, message, help });
         if let Some((at, help)) = no_address(address) {
-            return flaw(at, format!("`{address}` is no IP address"), help);
+            return flaw(at, format!("`{address}` is not an IP address"), help);
         }
         let Ok(base) = address.parse::<IpAddr>() else {
             return flaw(
                 0..address.len(),
-                format!("`{address}` is no IP address"),
+                format!("`{address}` is not an IP address"),
                 String::from(
                     "write a network such as `\"10.0.0.0/8\"` or `\"2001:db8::/32\"`, or one address",
                 ),
@@ -41,8 +41,8 @@ impl Network {
                     None => {
                         return flaw(
                             address.len() + 1..text.len(),
-                            format!("`{digits}` is no length of a prefix"),
-                            format!("write how many bits all addresses share, from 0 to {most}"),
+                            format!("`{digits}` is not a prefix length"),
+                            format!("write a number of bits from 0 to {most}"),
                         );
                     }
                 }
@@ -52,9 +52,9 @@ impl Network {
         if network.base != base {
             return flaw(
                 0..text.len(),
-                format!("`{text}` has bits set behind its prefix"),
+                format!("`{text}` has bits set after its prefix"),
                 format!(
-                    "write `\"{}/{bits}\"` for the network, or `\"{base}\"` for the one address",
+                    "write `\"{}/{bits}\"` for the network, or `\"{base}\"` for one address",
                     network.base
                 ),
             );
@@ -66,7 +66,7 @@ impl Network {
                     .map_or_else(String::new, |ip| ip.to_string());
                 flaw(
                     0..text.len(),
-                    String::from("a client's IPv4 address is never seen in its IPv6 form"),
+                    String::from("IPv4 clients never have an IPv4-mapped IPv6 address here"),
                     format!("write `\"{v4}/{}\"`", bits - 96),
                 )
             }

@@ -102,7 +102,7 @@ impl Reader<'_> {
                         self.flaw(
                             at,
                             "this guard and what comes before it never accept the same request",
-                            "remove one of them; of what a request repeats the first counts",
+                            "remove one of them; if a request repeats a key, the first value counts",
                         )
                     })
                 }
@@ -194,7 +194,7 @@ impl Reader<'_> {
         {
             let flaw = Flaw {
                 at: 0..0,
-                message: String::from("every value starts with an empty string"),
+                message: String::from("every value starts with the empty string"),
                 help: format!("write `{word}({}).exists()`", name.token),
             };
             self.refuse(text, Some(flaw))?;
@@ -206,7 +206,7 @@ impl Reader<'_> {
                 self.diag
                     .error(
                         text.span,
-                        "the header `cookie` has all cookies of a request in one text",
+                        "the `cookie` header contains all cookies of a request",
                     )
                     .help("write `cookie(\"name\").is(\"value\")`");
                 return None;
@@ -224,7 +224,7 @@ impl Reader<'_> {
             if seen.contains(&text.value.as_str()) {
                 let flaw = Flaw {
                     at: 0..text.value.len(),
-                    message: String::from("this value is there twice"),
+                    message: String::from("duplicate value"),
                     help: String::from("remove one of them"),
                 };
                 self.refuse(text, Some(flaw))?;
@@ -236,7 +236,7 @@ impl Reader<'_> {
             self.diag
                 .error(
                     name.span,
-                    "this guard has no value, so it accepts no request",
+                    "empty list of values: this guard never accepts a request",
                 )
                 .help("write `.one_of([\"a\", \"b\"])`");
             return None;
@@ -246,7 +246,7 @@ impl Reader<'_> {
             self.diag
                 .error(
                     first.span,
-                    "the header `cookie` has all cookies of a request in one text",
+                    "the `cookie` header contains all cookies of a request",
                 )
                 .help("write `cookie(\"name\").one_of([..])`");
             return None;
@@ -349,7 +349,7 @@ impl Kind {
         if name.is_empty() {
             return Some(Flaw {
                 at: 0..0,
-                message: format!("the name of {what} is not empty"),
+                message: format!("the name of {what} is empty"),
                 help: format!("write `{example}`"),
             });
         }
@@ -361,10 +361,12 @@ impl Kind {
         let character = name.get(at..)?.chars().next()?;
         Some(Flaw {
             at: at..at + character.len_utf8(),
-            message: format!("{} cannot be in the name of {what}", shown(character)),
+            message: format!("{} is not allowed in the name of {what}", shown(character)),
             help: match self {
                 Self::Query => format!("write it as clients send it: `{}`", in_query(name, true)),
-                _ => String::from("a name has letters, digits, `-`, `_` and the like"),
+                _ => String::from(
+                    "a name consists of letters, digits, `-`, `_` and a few other characters",
+                ),
             },
         })
     }
@@ -385,7 +387,7 @@ impl Kind {
             let character = value.get(at..)?.chars().next()?;
             return Some(Flaw {
                 at: at..at + character.len_utf8(),
-                message: format!("{} cannot be in the value of {what}", shown(character)),
+                message: format!("{} is not allowed in the value of {what}", shown(character)),
                 help: match self {
                     Self::Query => {
                         format!("write it as clients send it: `{}`", in_query(value, false))
@@ -406,7 +408,7 @@ impl Kind {
         };
         (trimmed != value).then(|| Flaw {
             at: blank,
-            message: format!("the blanks around the value of {what} are not part of it"),
+            message: format!("spaces around the value of {what} are not part of it"),
             help: format!("write `\"{trimmed}\"`"),
         })
     }

@@ -35,7 +35,7 @@ impl Parser<'_> {
         if let (Some(meant), Some(equals)) = (turned, c.peek(0)) {
             ty = Vec::from(meant);
             self.diag
-                .error(equals.span(), "the type of a variable stands behind a `:`")
+                .error(equals.span(), "expected `:` before the type of a variable")
                 .help(format!("write `env {name}: {};`", source(&ty)));
             c.skip(ty.len() + 1);
         }
@@ -54,7 +54,7 @@ impl Parser<'_> {
         {
             let element = source(&tokens_of(list.stream()));
             self.diag
-                .error(list.span(), "a list of a variable is a `Vec`")
+                .error(list.span(), "expected `Vec` for a list")
                 .help(format!("write `env {name}: Vec<{element}>;`"));
             let element = list.stream();
             ty = quote_spanned!(Span::mixed_site()=> ::std::vec::Vec<#element>)
@@ -73,8 +73,8 @@ impl Parser<'_> {
                     .and_then(|default| self.default_form(&ty, default));
             } else {
                 self.diag
-                    .error(place, "the default is missing")
-                    .help("write it, or leave `=` out for a variable that must be set");
+                    .error(place, "expected a default after `=`")
+                    .help("write it, or remove `=` for a required variable");
             }
         }
         self.semicolon(c, "the variable");
@@ -97,13 +97,13 @@ impl Parser<'_> {
         let ty = told.unwrap_or("String");
         let error = self
             .diag
-            .error(name, format!("the variable `{name}` has no type"));
+            .error(name, format!("missing type for the variable `{name}`"));
         let end = if c.is_punct(0, '=') { " = .." } else { "" };
         if told.is_some() {
             error.help(format!("write `env {name}: {ty}{end};`"));
         } else {
             error.help(format!(
-                "write `env {name}: {ty}{end};`, or any other type that can be parsed from a text"
+                "write `env {name}: {ty}{end};`, or another type that implements `FromStr`"
             ));
         }
         let tokens: TokenStream = ty.parse().unwrap_or_default();

@@ -35,13 +35,13 @@ impl Parser<'_> {
         let sound = self.diag.len() == errors;
         let ends = c.is_end() || c.is_punct(0, ';') || c.is_punct(0, ',') || starts_line(c);
         if outcome.is_some() && ends {
-            self.semicolon(c, "the expectation");
+            self.semicolon(c, "the `expect`");
         } else {
             if let (true, Some(token)) = (sound, c.peek(0)) {
                 let place = c.span();
                 let shown = source(std::slice::from_ref(token));
                 self.diag
-                    .error(place, format!("unexpected `{shown}` in an expectation"))
+                    .error(place, format!("unexpected `{shown}` in an `expect`"))
                     .help(FORMS);
             }
             if !std::mem::take(&mut self.commented) {
@@ -66,15 +66,18 @@ impl Parser<'_> {
         let (what, why) = if c.is_word(0, "if") {
             (
                 "guard",
-                "it asks for a URL alone, without headers and cookies",
+                "it is decided by the URL, without headers and cookies",
             )
         } else if layers {
-            ("layers", "it asks which route answers")
+            ("layers", "it is about which route answers")
         } else {
             return false;
         };
         self.diag
-            .error(c.span(), format!("an expectation has no {what}: {why}"))
+            .error(
+                c.span(),
+                format!("{what} is not allowed in an `expect`: {why}"),
+            )
             .help(FORMS);
         c.skip(if layers { 2 } else { 1 });
         true
@@ -128,8 +131,8 @@ impl Parser<'_> {
             let place = c.span();
             if method.is_some() {
                 self.diag
-                    .error(place, "an expectation has one method")
-                    .help("write an expectation for each method");
+                    .error(place, "unexpected second method in an `expect`")
+                    .help("write an `expect` for each method");
             }
             while c.ident(0).is_some() || c.is_punct(0, '|') || c.is_punct(0, ',') {
                 c.bump();
@@ -142,7 +145,7 @@ impl Parser<'_> {
         self.diag
             .error(
                 c.span(),
-                "an expectation has no `exact`: it is about one URL",
+                "`exact` is not allowed in an `expect`, which is about one URL",
             )
             .help("remove `exact`");
         c.bump();
@@ -155,7 +158,7 @@ impl Parser<'_> {
         let parts = parts.filter(|(method, _)| nearest_method(method).is_some());
         if let Some((method, path)) = parts {
             self.diag
-                .error(text.span, "the method stands before the quotes")
+                .error(text.span, "the method must come before the quotes")
                 .help(format!(
                     "write `expect {} \"{}\" => ..;`",
                     nearest_method(method).unwrap_or("GET"),
@@ -163,7 +166,7 @@ impl Parser<'_> {
                 ));
         } else {
             self.diag
-                .error(word, "expected a method behind `expect`")
+                .error(word, "expected a method after `expect`")
                 .help(format!("write `expect GET {} => ..;`", text.token));
         }
         None
@@ -184,7 +187,7 @@ impl Parser<'_> {
         let method = if is_method(&method) { &*method } else { "GET" };
         if let Some(text) = in_brackets(c) {
             self.diag
-                .error(place, "a URL stands without brackets")
+                .error(place, "unexpected brackets around a URL")
                 .help(format!("write `expect {method} {} => ..;`", text.token));
         } else if c
             .ident(0)
@@ -192,8 +195,8 @@ impl Parser<'_> {
             && c.is_punct(1, ':')
         {
             self.diag
-                .error(place, "a URL stands in quotes")
-                .note("without quotes `//` starts a comment, which ends with the line")
+                .error(place, "expected quotes around the URL")
+                .note("without quotes, `//` starts a comment")
                 .help(format!(
                     "write `expect {method} \"https://api.example.com/v1\" => ..;`"
                 ));
@@ -205,12 +208,15 @@ impl Parser<'_> {
             });
             let path: String = written.map(ToString::to_string).collect();
             self.diag
-                .error(place, "a URL stands in quotes")
+                .error(place, "expected quotes around the URL")
                 .help(format!("write `expect {method} \"{path}\" => ..;`"));
         } else {
             let place = c.previous().map_or(word, TokenTree::span);
             self.diag
-                .error(place, "expected a method, a URL, `=>` and what answers")
+                .error(
+                    place,
+                    "expected a method, a URL, `=>`, and a name or a status",
+                )
                 .help(FORMS);
         }
         None
@@ -223,8 +229,8 @@ impl Parser<'_> {
         }
         if c.is_punct(0, '|') {
             self.diag
-                .error(c.span(), "an expectation has one URL")
-                .help("write an expectation for each URL");
+                .error(c.span(), "unexpected second URL in an `expect`")
+                .help("write an `expect` for each URL");
             while c.is_punct(0, '|') || c.is_string(0) {
                 c.bump();
             }
@@ -237,7 +243,7 @@ impl Parser<'_> {
         if ends {
             if self.diag.len() == errors {
                 self.diag
-                    .error(c.span_before(), "what answers is missing")
+                    .error(c.span_before(), "expected a name or a status after `=>`")
                     .help("write the name of a backend or a handler, or a status: `=> users;`, `=> 404;`");
             }
             return None;
@@ -272,7 +278,7 @@ impl Parser<'_> {
             self.diag
                 .error(
                     place,
-                    format!("expected `=>` and what answers after the URL{found}"),
+                    format!("expected `=>` and a name or a status after the URL{found}"),
                 )
                 .help("write `.. => users;`, or `.. => 404;`");
         }
@@ -297,7 +303,7 @@ impl Parser<'_> {
                 };
                 let error = self.diag.error(
                     literal.span(),
-                    "what answers is a name or a status, and not a text",
+                    "expected a name or a status, found a string",
                 );
                 if text.value.contains("://") {
                     error.help(format!(
@@ -314,7 +320,7 @@ impl Parser<'_> {
             }
             [TokenTree::Ident(word), TokenTree::Group(group), ..] => {
                 let meant = meant(word, group);
-                let error = self.diag.error(place, "what answers is a name or a status");
+                let error = self.diag.error(place, "expected a name or a status");
                 match &meant {
                     Some(Outcome::Name(name)) => error.help(format!("write `=> {name};`")),
                     Some(Outcome::Status(status)) => error.help(format!("write `=> {status};`")),
@@ -338,7 +344,7 @@ impl Parser<'_> {
             }
             [TokenTree::Ident(name), TokenTree::Punct(dot), ..] if dot.as_char() == '.' => {
                 self.diag
-                    .error(place, "an expectation names a backend without options")
+                    .error(place, "unexpected options in an `expect`")
                     .help(format!("write `=> {name};`"));
                 c.skip(end);
                 Some(Outcome::Name(name.clone()))
@@ -349,8 +355,8 @@ impl Parser<'_> {
                     .any(|nothing| name == nothing) =>
             {
                 self.diag
-                    .error(name, "what answers is a name or a status")
-                    .help("write `=> 404;`: what no route takes is answered with 404");
+                    .error(name, "expected a name or a status")
+                    .help("write `=> 404;`: a request that no route matches is answered with 404");
                 c.bump();
                 None
             }

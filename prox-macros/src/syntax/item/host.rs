@@ -59,7 +59,7 @@ impl Parser<'_> {
                     "this host has no routes, so every request for it is answered with 404",
                 )
                 .help(format!(
-                    "write `host {shown} {{ \"/\" => target }}`, or take it away"
+                    "write `host {shown} {{ \"/\" => target }}`, or remove it"
                 ));
         }
         layers.extend(block.layers);
@@ -88,7 +88,7 @@ impl Parser<'_> {
     fn host_names(&mut self, c: &mut Cursor<'_>, word: Span) -> Vec<Text> {
         if (c.is_punct(0, ':') || c.is_punct(0, '=')) && c.is_string(1) {
             self.diag
-                .error(c.span(), "the name of a host follows the word at once")
+                .error(c.span(), "expected the host right after `host`")
                 .help("write `host \"api.example.com\" { .. }`");
             c.bump();
         }
@@ -101,7 +101,7 @@ impl Parser<'_> {
             if !names.is_empty() {
                 let shown: Vec<String> = names.iter().map(|name| name.token.to_string()).collect();
                 self.diag
-                    .error(group.span(), "the name of a host stands without brackets")
+                    .error(group.span(), "unexpected brackets around a host")
                     .help(format!("write `host {}`", shown.join(" | ")));
                 c.bump();
                 return names;
@@ -154,10 +154,7 @@ impl Parser<'_> {
             };
             if let Some(name) = variable {
                 self.diag
-                    .error(
-                        name,
-                        "a host is a text, since routes are decided while compiling",
-                    )
+                    .error(name, "a host must be a string literal")
                     .help("write `host \"api.example.com\"`, and `|` between several");
                 return names;
             }

@@ -29,7 +29,7 @@ impl Parser<'_> {
         self.diag
             .error(
                 keyword.span(),
-                format!("`{keyword}` is a keyword of Rust, and cannot be a name"),
+                format!("expected a name, found the keyword `{keyword}`"),
             )
             .help(format!("write `{form}`"));
         true
@@ -50,11 +50,8 @@ impl Parser<'_> {
             // Behind a target it starts the layers.
             if declared && text == "with" {
                 self.diag
-                    .error(
-                        *ident,
-                        "`with` is a word of the language, and cannot be a name",
-                    )
-                    .help(format!("write another: `{form}`"));
+                    .error(*ident, "expected a name, found the word `with`")
+                    .help(format!("choose another name: `{form}`"));
             }
             declared || !word
         });
@@ -62,7 +59,10 @@ impl Parser<'_> {
         if let Some(text) = quoted.filter(|text| is_name(&text.value)) {
             let meant = ident(&text.value, text.span);
             self.diag
-                .error(text.span, "a name stands without quotes")
+                .error(
+                    text.span,
+                    format!("unexpected quotes around the name `{}`", text.value),
+                )
                 .help(format!("write `{meant}`"));
             c.bump();
             return Some(meant);
@@ -97,7 +97,10 @@ impl Parser<'_> {
         }
         let meant = ident(&parts.join("_"), first.span());
         self.diag
-            .error(Place::of(&tokens, first.span()), "a name has no `-`")
+            .error(
+                Place::of(&tokens, first.span()),
+                "`-` is not allowed in a name",
+            )
             .help(format!("write `{meant}`"));
         meant
     }
@@ -162,9 +165,7 @@ impl Parser<'_> {
                         self.diag
                             .error(
                                 name,
-                                format!(
-                                    "there is no lifetime `'{name}`: a gateway has no generics"
-                                ),
+                                format!("unknown lifetime `'{name}`: a gateway is not generic"),
                             )
                             .help(
                                 "write `'static`, or a type that owns its value, such as `String`",

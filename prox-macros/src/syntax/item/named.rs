@@ -42,15 +42,15 @@ impl Parser<'_> {
         c.skip(2);
         if c.is_punct(0, '<') {
             self.diag
-                .error(c.span(), "a gateway has no generics")
-                .help("take them away; what differs from one gateway to the next is a field or a variable of the environment");
+                .error(c.span(), "generics are not allowed on a gateway")
+                .help("remove them; use a field or an `env` variable for what differs");
             skip_to_fields(c);
             self.generic = true;
         }
         if c.is_word(0, "where") {
             if !self.generic {
                 self.diag
-                    .error(c.span(), "a gateway has no generics, and so no `where`")
+                    .error(c.span(), "`where` is not allowed: a gateway is not generic")
                     .help("remove it");
             }
             skip_to_fields(c);
@@ -59,12 +59,12 @@ impl Parser<'_> {
         let first = !self.started && level == Level::Top;
         if self.gateway.named.is_some() {
             self.diag
-                .error(start, "a gateway has only one `struct` line")
-                .help("take one of them away");
+                .error(start, "duplicate `struct` line")
+                .help("remove one of them");
         } else if let Some(name) = name {
             if !first {
                 self.diag
-                    .error(start, "the `struct` line stands before everything else")
+                    .error(start, "the `struct` line must come first")
                     .help("move it to the top of the gateway");
             }
             self.gateway.without_name = false;
@@ -92,10 +92,7 @@ impl Parser<'_> {
         let vis = Vec::from(c.rest().get(..at).unwrap_or_default());
         let shown = if public == 1 { "pub " } else { "" };
         self.diag
-            .error(
-                word,
-                format!("a gateway is a `struct`, and not an `{word}`"),
-            )
+            .error(word, format!("expected `struct`, found `{word}`"))
             .help(format!("write `{shown}struct {name};`"));
         self.gateway.named = Some(Named {
             attrs: Vec::new(),
@@ -111,7 +108,7 @@ impl Parser<'_> {
         let Some(group) = c.group(0, Delimiter::Brace) else {
             if c.group(0, Delimiter::Parenthesis).is_some() {
                 self.diag
-                    .error(c.span(), "the fields of a gateway have names")
+                    .error(c.span(), "expected named fields")
                     .help("write `struct Edge { db: Pool }`");
                 c.bump();
             }
@@ -159,7 +156,7 @@ impl Parser<'_> {
             self.diag
                 .error(
                     c.span(),
-                    "a field has no default: its value is an argument of `new`",
+                    "unexpected default: the value of a field is an argument of `new`",
                 )
                 .help("write `name: Type`, or a line of its own: `let name = value;`");
             while !c.is_end() && !c.is_punct(0, ',') {
@@ -170,7 +167,7 @@ impl Parser<'_> {
         c.eat_punct(',');
         if ty.is_empty() {
             self.diag
-                .error(c.span_before(), "the type of the field is missing")
+                .error(c.span_before(), "missing type of a field")
                 .help("write `name: Type`");
             return None;
         }

@@ -54,7 +54,7 @@ impl Parser<'_> {
         });
         if value.is_none() {
             self.diag
-                .error(place, "the value is missing")
+                .error(place, "expected a value after `=`")
                 .help("write `let name = value;`");
         }
         if let Some(value) = value.and_then(|value| self.sound(value, Use::Value)) {
@@ -126,7 +126,7 @@ impl Parser<'_> {
         }
         self.with(c);
         self.diag
-            .error(place, "a backend has no layers")
+            .error(place, "layers are not allowed on a backend")
             .help("write them on the routes that use it: `\"/users\" => users with [auth],`");
     }
 }

@@ -213,7 +213,7 @@ pub(super) fn kind(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
     };
     if trimmed.is_empty() {
         return flaw(
-            format!("the kind of the parameter `{name}` is missing"),
+            format!("expected a kind after `:` for the parameter `{name}`"),
             format!("write `{{{name}}}` for any segment, or `{{{name}: int}}`"),
         );
     }
@@ -230,7 +230,7 @@ pub(super) fn kind(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
     };
     if let Some(meant) = meant {
         return flaw(
-            format!("`{trimmed}` is not a kind of segment"),
+            format!("`{trimmed}` is not a parameter kind"),
             format!("write `{{{name}: {meant}}}`"),
         );
     }
@@ -239,13 +239,13 @@ pub(super) fn kind(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
         "str" | "string" | "String" | "&str" | "text" | "any" | "[^/]+" | ".+" | "*"
     ) {
         return flaw(
-            format!("`{trimmed}` is not a kind of segment"),
-            format!("write `{{{name}}}`, which takes any segment"),
+            format!("`{trimmed}` is not a parameter kind"),
+            format!("write `{{{name}}}`, which matches any segment"),
         );
     }
     if trimmed == "path" || trimmed == ".*" {
         return flaw(
-            format!("`{trimmed}` is not a kind of segment"),
+            format!("`{trimmed}` is not a parameter kind"),
             format!("write `{{*{name}}}` for the rest of the path"),
         );
     }
@@ -261,26 +261,26 @@ pub(super) fn kind(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
     {
         let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
         return flaw(
-            String::from("the values of a list stand in quotes"),
+            String::from("expected quotes around the values of a list"),
             format!("write `{{{name}: {}}}`", words.join(" | ")),
         );
     }
     if trimmed.contains(['[', '\\', '+', '*', '(', '^', '$', '.']) {
         return flaw(
-            String::from("a path has no regular expressions"),
+            String::from("regular expressions are not supported in paths"),
             String::from(FORMS),
         );
     }
     if is_name(trimmed) {
         return flaw(
-            format!("`{trimmed}` is not a kind of segment"),
+            format!("`{trimmed}` is not a parameter kind"),
             format!(
-                "the kinds are `int`, `uuid` and `slug`; a value stands in quotes: `{{{name}: '{trimmed}'}}`"
+                "the kinds are `int`, `uuid` and `slug`; a value needs quotes: `{{{name}: '{trimmed}'}}`"
             ),
         );
     }
     flaw(
-        format!("`{trimmed}` is not a kind of segment"),
+        format!("`{trimmed}` is not a parameter kind"),
         String::from(FORMS),
     )
 }
@@ -309,7 +309,7 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
         let Some(inner) = inner else {
             if value.is_empty() {
                 return flaw(
-                    String::from("a value is missing in this list"),
+                    String::from("expected a value in this list"),
                     format!("write `{{{name}: 'v1' | 'v2'}}`"),
                 );
             }
@@ -317,9 +317,9 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
             let kind = Kind::NAMES.contains(&plain.as_str());
             return flaw(
                 if kind {
-                    format!("a parameter is of the kind `{plain}` or one of a list, not both")
+                    format!("a parameter cannot have both the kind `{plain}` and a list of values")
                 } else {
-                    String::from("the values of a list stand in quotes, with `|` between them")
+                    String::from("write the values of a list in quotes, with `|` between them")
                 },
                 if kind {
                     String::from("write a route for each")
@@ -330,7 +330,7 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
         };
         if inner.is_empty() || matches!(inner, "." | "..") {
             return flaw(
-                format!("no segment of a path is `{inner}`"),
+                format!("`{inner}` is not a path segment"),
                 String::from("remove it"),
             );
         }
@@ -339,7 +339,7 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
         if let Some(character) = inner.chars().find(bad) {
             return flaw(
                 format!(
-                    "a segment of a path cannot contain {} as it is",
+                    "{} is not allowed unencoded in a path segment",
                     crate::diag::shown(character)
                 ),
                 if inner.chars().any(is_answered) {
@@ -352,7 +352,7 @@ fn list(name: &str, text: &str, start: usize) -> Result<Kind, Flaw> {
         let inner = literal(inner, place + 1)?;
         if values.contains(&inner) {
             return flaw(
-                format!("the value `{inner}` is there twice"),
+                format!("duplicate value `{inner}`"),
                 String::from("remove one of them"),
             );
         }

@@ -13,30 +13,31 @@ pub(super) fn literal(piece: &str, start: usize) -> Result<String, Flaw> {
         else {
             return Err(Flaw {
                 at: place,
-                message: String::from("`%` without two hexadecimal digits behind it"),
+                message: String::from("`%` without two hexadecimal digits after it"),
                 help: String::from("write `%25` for a percent sign"),
             });
         };
         if matches!(byte, b'\\' | 0) {
             return Err(Flaw {
                 at: place,
-                message: format!(
-                    "no request with `%{digits}` in its path reaches a route: it is answered with 400"
-                ),
-                help: String::from("leave it out"),
+                message: format!("a request with `%{digits}` in its path is answered with 400"),
+                help: String::from("remove it"),
             });
         }
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             return Err(Flaw {
                 at: place,
-                message: format!("`{}` is matched without percent-encoding", char::from(byte)),
+                message: format!(
+                    "unexpected percent-encoding: paths match `{}`",
+                    char::from(byte)
+                ),
                 help: format!("write `{}`", char::from(byte)),
             });
         }
         if digits.bytes().any(|digit| digit.is_ascii_lowercase()) {
             return Err(Flaw {
                 at: place,
-                message: String::from("percent-encoding is matched in upper case"),
+                message: String::from("percent-encoding must be in upper case"),
                 help: format!("write `%{}`", digits.to_ascii_uppercase()),
             });
         }
@@ -47,7 +48,7 @@ pub(super) fn literal(piece: &str, start: usize) -> Result<String, Flaw> {
         return Err(Flaw {
             at: at..at + dots.len(),
             message: format!(
-                "a request with `{dots}` beside an encoded slash is answered with 400"
+                "a request with `{dots}` next to an encoded slash is answered with 400"
             ),
             help: String::from("remove it"),
         });
@@ -67,7 +68,7 @@ pub(super) fn characters(value: &str, mask: &str, flaws: &mut Vec<Flaw>) {
         let behind = value.get(at + 1..).unwrap_or_default();
         flaws.push(Flaw {
             at: at..value.len(),
-            message: format!("a path has no {what}"),
+            message: format!("unexpected {what} in a path"),
             help: if what == "query" {
                 format!("write `\"{path}\" if {}`", guards(behind))
             } else {
@@ -92,7 +93,7 @@ pub(super) fn characters(value: &str, mask: &str, flaws: &mut Vec<Flaw>) {
         _ => "a character that is not ASCII",
     };
     let help = if run.chars().any(is_answered) {
-        String::from("leave it out: such requests are answered with 400")
+        String::from("remove it: such requests are answered with 400")
     } else {
         let parts = value.char_indices().map(|(at, character)| {
             let masked = mask.get(at..).unwrap_or_default().chars().next();
@@ -106,7 +107,7 @@ pub(super) fn characters(value: &str, mask: &str, flaws: &mut Vec<Flaw>) {
     };
     flaws.push(Flaw {
         at: at..at + run.len(),
-        message: format!("a path cannot contain {what} as it is"),
+        message: format!("{what} is not allowed unencoded in a path"),
         help,
     });
 }

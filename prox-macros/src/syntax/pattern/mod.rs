@@ -121,7 +121,7 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
                 (true, false) => flaws.push(trailing_slash(value)),
                 (false, _) => flaws.push(Flaw {
                     at: at.start - 1..at.start + 1,
-                    message: String::from("a path has no empty segment"),
+                    message: String::from("empty path segment"),
                     help: String::from("write one `/`"),
                 }),
             }
@@ -133,16 +133,16 @@ pub(crate) fn parse(value: &str, exact: bool) -> Result<Pattern, Vec<Flaw>> {
             Ok(Piece::Rest(_)) if last => flaws.push(Flaw {
                 at,
                 message: String::from(
-                    "`exact` has nothing to add to `{*..}`, which takes the whole rest of the path",
+                    "`exact` has no effect with `{*..}`, which matches the whole rest of the path",
                 ),
-                help: String::from("leave `exact` out"),
+                help: String::from("remove `exact`"),
             }),
             Ok(Piece::Rest(_)) => flaws.push(Flaw {
                 at,
                 message: String::from(
-                    "`{*..}` takes the whole rest of the path, so nothing can follow it",
+                    "nothing can follow `{*..}`, which matches the whole rest of the path",
                 ),
-                help: String::from("put it at the end, or write `{name}` for one segment"),
+                help: String::from("move it to the end, or write `{name}` for one segment"),
             }),
             Err(flaw) => flaws.push(flaw),
         }
@@ -193,7 +193,7 @@ fn elsewhere(value: &str) -> Option<Flaw> {
             "/"
         };
         return flaw(
-            "a path is a text alone, and no rule",
+            "expected a path, found a rule",
             match host {
                 Some(host) => format!("write `host \"{host}\" {{ \"{path}\" => target }}`"),
                 None => format!("write `\"{path}\"`"),
@@ -203,20 +203,20 @@ fn elsewhere(value: &str) -> Option<Flaw> {
     if matches!(value, "*" | "**") {
         return flaw(
             "`*` is not a wildcard in a path",
-            String::from("write `\"/\"`, which takes all below it"),
+            String::from("write `\"/\"`, which matches everything below it"),
         );
     }
     if let Some((method, path)) = value.split_once(' ')
         && is_method(method)
     {
         return flaw(
-            "the method of a route stands before the quotes",
+            "the method must come before the quotes",
             format!("write `{method} \"{}\"`", path.trim_start()),
         );
     }
     if let Some(path) = value.strip_prefix('=').map(str::trim_start) {
         return flaw(
-            "a path for itself alone has the word `exact` before it",
+            "unexpected `=`: an exact path is written with `exact`",
             format!("write `exact \"{path}\"`"),
         );
     }
@@ -229,9 +229,9 @@ fn elsewhere(value: &str) -> Option<Flaw> {
         );
         let prefix = plain.unwrap_or_default().trim_end_matches('/');
         return flaw(
-            "a path has no regular expressions",
+            "regular expressions are not supported in paths",
             format!(
-                "write `\"{prefix}/{{name}}\"` for any one segment, or `\"{}\"` for all below",
+                "write `\"{prefix}/{{name}}\"` for any one segment, or `\"{}\"` for everything below",
                 if prefix.is_empty() { "/" } else { prefix }
             ),
         );
@@ -264,13 +264,13 @@ fn no_slash(value: &str) -> Flaw {
         let path = if path.is_empty() { "/" } else { path };
         return Flaw {
             at: 0..value.len() - plain.len() + host.len(),
-            message: String::from("a path has no host: it starts with `/`"),
+            message: String::from("unexpected host in a path, which starts with `/`"),
             help: format!("write `host \"{host}\" {{ \"{path}\" => target }}`"),
         };
     }
     Flaw {
         at: 0..0,
-        message: String::from("a path starts with `/`"),
+        message: String::from("a path must start with `/`"),
         help: format!("write `\"/{value}\"`"),
     }
 }
@@ -279,9 +279,9 @@ fn trailing_slash(value: &str) -> Flaw {
     let plain = value.trim_end_matches('/');
     Flaw {
         at: value.len() - 1..value.len(),
-        message: String::from("a prefix has no `/` at its end"),
+        message: String::from("unexpected `/` at the end of a prefix"),
         help: format!(
-            "write `\"{plain}\"`, which takes `{plain}`, `{plain}/` and all below, or `exact \"{plain}/\"` for that path alone"
+            "write `\"{plain}\"`, which matches `{plain}`, `{plain}/` and everything below, or `exact \"{plain}/\"` for that path alone"
         ),
     }
 }
@@ -292,8 +292,8 @@ fn repeated(value: &str, pattern: &Pattern, flaws: &mut Vec<Flaw>) {
         if names.iter().take(place).any(|other| other == name) {
             flaws.push(Flaw {
                 at: last_of(value, name),
-                message: format!("the parameter `{name}` is there twice"),
-                help: String::from("give one of them another name"),
+                message: format!("duplicate parameter `{name}`"),
+                help: String::from("rename one of them"),
             });
             return;
         }

@@ -45,7 +45,7 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
                 let prefix = value.get(..start.saturating_sub(1)).unwrap_or_default();
                 let prefix = if prefix.is_empty() { "/" } else { prefix };
                 format!(
-                    "write `\"{prefix}\"`, which takes all below it, or `{{*{name}}}` to name the rest; the sign itself is `%2A`"
+                    "write `\"{prefix}\"`, which matches everything below it, or `{{*{name}}}` to name the rest; a literal star is `%2A`"
                 )
             } else {
                 replaced("{name}")
@@ -59,9 +59,9 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
         return Err(Flaw {
             at: whole,
             message: format!(
-                "a path has no `{dot}` segment: requests are matched after it is resolved"
+                "`{dot}` is not allowed as a path segment: requests are matched after it is resolved"
             ),
-            help: String::from("write the path that is meant"),
+            help: String::from("write the resolved path"),
         });
     }
     match (piece.find('{'), piece.find('}')) {
@@ -88,9 +88,7 @@ pub(super) fn segment(value: &str, piece: &str, start: usize) -> Result<Piece, F
             if open > 0 || close + 1 < piece.len() {
                 return Err(Flaw {
                     at: whole,
-                    message: String::from(
-                        "a parameter takes a whole segment, with no text beside it",
-                    ),
+                    message: String::from("a parameter must be a whole path segment"),
                     help: replaced(piece.get(open..=close).unwrap_or_default()),
                 });
             }
@@ -115,7 +113,7 @@ fn foreign(piece: &str, whole: &Range<usize>, replaced: impl Fn(&str) -> String)
         return flaw(
             "`*` is not a wildcard in a path",
             format!(
-                "write `{}` for the sign itself; `{{name}}` takes a whole segment, of which a guard sees the rest: `if |req: &prox::Parts| ..`",
+                "write `{}` for the literal character; `{{name}}` matches a whole segment, and a guard can test it: `if |req: &prox::Parts| ..`",
                 piece.replace('*', "%2A")
             ),
         );
@@ -131,7 +129,10 @@ fn foreign(piece: &str, whole: &Range<usize>, replaced: impl Fn(&str) -> String)
                 replaced(&format!("{{{name}}}")),
             )
         } else {
-            flaw("a path has no regular expressions", replaced("{name}"))
+            flaw(
+                "regular expressions are not supported in paths",
+                replaced("{name}"),
+            )
         };
     }
     None
@@ -169,19 +170,21 @@ fn param(inner: &str, start: usize) -> Result<Piece, Flaw> {
             ("{}", "{id}")
         };
         return flaw(
-            format!("the parameter `{form}` has no name"),
+            format!("missing name of the parameter `{form}`"),
             format!("write `{example}`"),
         );
     }
     if !is_name(name) {
         return flaw(
-            format!("`{name}` is no name for a parameter"),
-            String::from("a name has letters, digits and `_`, and starts with no digit"),
+            format!("`{name}` is not a parameter name"),
+            String::from(
+                "a name consists of letters, digits and `_`, and does not start with a digit",
+            ),
         );
     }
     if let (true, Some(_)) = (rest, what) {
         return flaw(
-            String::from("the rest of a path has no kind: it is any number of segments"),
+            String::from("unexpected kind: `{*..}` matches any number of segments"),
             format!("write `{{*{name}}}`"),
         );
     }

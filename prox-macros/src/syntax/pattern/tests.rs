@@ -78,8 +78,8 @@ fn the_root_of_a_scope_is_the_scope() {
 #[test]
 fn each_flaw_has_the_form_to_write() {
     let cases = [
-        ("api", "a path starts with `/`", "write `\"/api\"`"),
-        ("/a//b", "a path has no empty segment", "write one `/`"),
+        ("api", "a path must start with `/`", "write `\"/api\"`"),
+        ("/a//b", "empty path segment", "write one `/`"),
         (
             "/users/:id",
             "a parameter is written `{id}`",
@@ -88,94 +88,90 @@ fn each_flaw_has_the_form_to_write() {
         (
             "/x/*",
             "`*` is not a wildcard in a path",
-            "write `\"/x\"`, which takes all below it, or `{*rest}` to name the rest; the sign itself is `%2A`",
+            "write `\"/x\"`, which matches everything below it, or `{*rest}` to name the rest; a literal star is `%2A`",
         ),
         (
             "/a b",
-            "a path cannot contain a space as it is",
+            "a space is not allowed unencoded in a path",
             "write `\"/a%20b\"`",
         ),
         (
             "/ä",
-            "a path cannot contain a character that is not ASCII as it is",
+            "a character that is not ASCII is not allowed unencoded in a path",
             "write `\"/%C3%A4\"`",
         ),
         ("/{id", "unclosed `{`", "write a parameter as `{name}`"),
-        ("/{}", "the parameter `{}` has no name", "write `{id}`"),
+        ("/{}", "missing name of the parameter `{}`", "write `{id}`"),
         (
             "/{a}.json",
-            "a parameter takes a whole segment, with no text beside it",
+            "a parameter must be a whole path segment",
             "write `\"/{a}\"`",
         ),
-        (
-            "/{a}/{a}",
-            "the parameter `a` is there twice",
-            "give one of them another name",
-        ),
+        ("/{a}/{a}", "duplicate parameter `a`", "rename one of them"),
         (
             "/%7Euser",
-            "`~` is matched without percent-encoding",
+            "unexpected percent-encoding: paths match `~`",
             "write `~`",
         ),
         (
             "/%e2",
-            "percent-encoding is matched in upper case",
+            "percent-encoding must be in upper case",
             "write `%E2`",
         ),
         (
             "/{id:integer}",
-            "`integer` is not a kind of segment",
+            "`integer` is not a parameter kind",
             "write `{id: int}`",
         ),
         (
             "/{id: [0-9]+}",
-            "`[0-9]+` is not a kind of segment",
+            "`[0-9]+` is not a parameter kind",
             "write `{id: int}`",
         ),
         (
             "/{id: string}",
-            "`string` is not a kind of segment",
-            "write `{id}`, which takes any segment",
+            "`string` is not a parameter kind",
+            "write `{id}`, which matches any segment",
         ),
         (
             "/{id: [a-f]?x}",
-            "a path has no regular expressions",
+            "regular expressions are not supported in paths",
             "a parameter is `{name}`, `{id: int}`, `{id: uuid}`, `{name: slug}` or a list, `{v: 'v1' | 'v2'}`",
         ),
         (
             "/{id:}",
-            "the kind of the parameter `id` is missing",
+            "expected a kind after `:` for the parameter `id`",
             "write `{id}` for any segment, or `{id: int}`",
         ),
         (
             "/{v: v1|v2}",
-            "the values of a list stand in quotes",
+            "expected quotes around the values of a list",
             "write `{v: 'v1' | 'v2'}`",
         ),
         (
             "/{v: 'v1' | 'v1'}",
-            "the value `v1` is there twice",
+            "duplicate value `v1`",
             "remove one of them",
         ),
         (
             "/{v: 'v1' |}",
-            "a value is missing in this list",
+            "expected a value in this list",
             "write `{v: 'v1' | 'v2'}`",
         ),
         (
             "/{v: 'v1' | int}",
-            "a parameter is of the kind `int` or one of a list, not both",
+            "a parameter cannot have both the kind `int` and a list of values",
             "write a route for each",
         ),
-        ("/{v: ''}", "no segment of a path is ``", "remove it"),
+        ("/{v: ''}", "`` is not a path segment", "remove it"),
         (
             "/{v: 'a b'}",
-            "a segment of a path cannot contain a blank as it is",
+            "a space is not allowed unencoded in a path segment",
             "write `'a%20b'`",
         ),
         (
             "/{*rest: slug}",
-            "the rest of a path has no kind: it is any number of segments",
+            "unexpected kind: `{*..}` matches any number of segments",
             "write `{*rest}`",
         ),
     ];

@@ -64,7 +64,7 @@ use super::{Core, Endpoint};
 /// then they get `503`. The gateway starts without it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of endpoints",
-    label = "expected a list, or what finds endpoints",
+    label = "expected a list, or a type that finds endpoints",
     note = "write `[\"http://10.0.0.1:8080\", ..]`, or declare `env URLS: Vec<Endpoint>;` and write `URLS`",
     note = "endpoints are found by `dns(\"http://users:8080\")`, or by a type that implements `prox::Discover`"
 )]

@@ -36,7 +36,7 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a health check",
-    label = "this cannot tell whether an endpoint is well",
+    label = "this cannot check an endpoint",
     note = "a check is `http(\"/healthz\")`, `tcp()`, `grpc()`, or a type that implements `prox::HealthCheck`"
 )]
 pub trait HealthCheck: Send + Sync + fmt::Debug + 'static {

@@ -35,7 +35,7 @@ const NETWORK: u8 = 64;
 /// Requests without the part share a bucket. So a client that leaves it out gains nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a limit",
-    label = "requests cannot be told apart by this",
+    label = "this does not distinguish requests",
     note = "a key is `client_ip()`, `principal()`, `claim(\"name\")`, `param(\"name\")`, `route()`, `header(\"name\")`, `cookie(\"name\")`, `query(\"name\")`, a `Fn(&prox::Parts) -> Option<String>`, or a tuple of these"
 )]
 pub trait LimitKey: Send + Sync + 'static {

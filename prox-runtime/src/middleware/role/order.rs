@@ -65,19 +65,19 @@ impl Fault {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::NobodySaysWho => {
-                "nothing before this layer says who the caller is: write an authenticator before it"
+                "no authenticator before this layer: add an authenticator before it"
             }
             Self::AnybodyChooses => {
-                "anyone can send another value with each request, and so has no limit: write an authenticator before it"
+                "a client can avoid this limit by sending a different value with each request: add an authenticator before it"
             }
             Self::PreflightTurnedAway => {
-                "a preflight carries no credentials, so the layers before this one turn it away: write it before them"
+                "the layers before this one reject preflights, which carry no credentials: write it before them"
             }
             Self::CacheBefore => {
-                "a cache before this layer would answer those whom it turns away: write it before the cache"
+                "a cache before this layer would answer callers that it rejects: write it before the cache"
             }
             Self::PublicBehind => {
-                "`public` cannot let in who was turned away before: remove it, or the layers before it"
+                "`public` has no effect after a layer that rejects callers: remove it, or the layers before it"
             }
         }
     }

@@ -169,24 +169,24 @@ macro_rules! rules {
 rules! {
     /// Whether a layer has asked who the caller is.
     #[diagnostic::on_unimplemented(
-        message = "nothing before this layer says who the caller is",
-        label = "this layer needs to know who the caller is",
-        note = "write an authenticator before it, in the same list or around it: `with [auth, Require::scope(\"orders\")]`",
-        note = "for a function of your own that turns callers away, write `admits(check_session)`"
+        message = "no authenticator before this layer",
+        label = "this layer needs to know the caller",
+        note = "add an authenticator before it, in the same list or around it: `with [auth, Require::scope(\"orders\")]`",
+        note = "for your own function that rejects callers, write `admits(check_session)`"
     )]
     SaysWho: Yes No, No No, Yes Yes;
 
     /// Whether those who get here are known.
     #[diagnostic::on_unimplemented(
-        message = "anyone can send another value with each request, and so has no limit",
+        message = "a client can avoid this limit by sending a different value with each request",
         label = "the client chooses this key",
-        note = "write an authenticator before this layer, or a key that the client cannot choose, such as `client_ip()`"
+        note = "add an authenticator before this layer, or a key that the client cannot choose, such as `client_ip()`"
     )]
     Reaches: Open No, LetIn No, Admitted No, Known No, Known Yes;
 
     /// Whether a preflight gets here.
     #[diagnostic::on_unimplemented(
-        message = "a preflight carries no credentials, so the layers before this one turn it away",
+        message = "the layers before this one reject preflights, which carry no credentials",
         label = "no preflight reaches this layer",
         note = "write it before the authenticator: `with [Cors::origins([\"https://shop.example.com\"]), auth]`"
     )]
@@ -194,28 +194,28 @@ rules! {
 
     /// Whether anybody can get here.
     #[diagnostic::on_unimplemented(
-        message = "`public` cannot let in who was turned away before",
-        label = "a layer before this one turns callers away",
-        note = "remove `public`, or write the authenticator on the other routes alone"
+        message = "`public` has no effect after a layer that rejects callers",
+        label = "a layer before this one rejects callers",
+        note = "remove `public`, or add the authenticator only to the other routes"
     )]
     LetsAnybody: Open No, LetIn No, Admitted No, Known No, Open Yes, LetIn Yes, Admitted Yes;
 
     /// Whether no cache answers before this place.
     #[diagnostic::on_unimplemented(
-        message = "a cache before this layer would answer those whom it turns away",
-        label = "this layer is behind a cache",
-        note = "write the cache behind it"
+        message = "a cache before this layer would answer callers that it rejects",
+        label = "this layer comes after a cache",
+        note = "move the cache after it"
     )]
     Uncached: Yes No, No No, No Yes;
 }
 
 /// A state in which a layer has said who may enter.
 #[diagnostic::on_unimplemented(
-    message = "no layer says who may enter this route",
-    label = "`require auth` holds here",
-    note = "write an authenticator around it: `with [auth]`",
-    note = "to let anybody in, write `with [public]`; where the target decides, `with [upstream_auth]`",
-    note = "for a function of your own that turns callers away, write `with [admits(check_session)]`"
+    message = "this route has no authentication layer",
+    label = "required by `require auth` here",
+    note = "add an authenticator: `with [auth]`",
+    note = "to allow anonymous requests, write `with [public]`; if the upstream authenticates them, write `with [upstream_auth]`",
+    note = "for your own function that rejects callers, write `with [admits(check_session)]`"
 )]
 pub trait Covers {}
 
