@@ -9,6 +9,7 @@ mod around;
 mod check;
 mod diag;
 mod expand;
+mod features;
 mod model;
 mod pipeline;
 mod reader;

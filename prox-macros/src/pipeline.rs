@@ -37,6 +37,9 @@ pub(crate) fn expand_with(input: TokenStream, adjust: fn(&mut model::Model)) -> 
     let mut model = model::lower(gateway, &mut diag);
     let forest = Forest::new(&model);
     check::check(&model, &forest, &mut diag);
+    if reader == Reader::Editor {
+        check::live::check(&model, &mut diag);
+    }
     diag.finish();
     if model.twin().is_some() {
         // Reported; the items would be there twice.

@@ -237,7 +237,7 @@ fn everything_wrong_is_said_at_once_and_each_with_its_route() {
     assert_eq!(
         error.to_string().lines().collect::<Vec<_>>(),
         [
-            "route `/c if header(format!(\"x{}y\", \" \")).exists()`: `x y` is no name of a header",
+            "route `/c if header(format!(\"x{}y\", \" \")).exists()`: `x y` is not a header name",
             "`Cors`: methods have upper case, write \"GET\" for \"get\"",
             "route `/a` and 1 more: `Cors`: \"shop.test\" is not an origin: its scheme is missing, write \"https://shop.test\"",
             "route `/b`: `Cors`: \"https://b.test/\" is not an origin: it ends after the host and the port, write \"https://b.test\"",

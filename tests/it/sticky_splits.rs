@@ -94,5 +94,5 @@ fn a_name_that_no_cookie_can_have_is_told_at_the_start() {
         "/" => split { 1 => respond(200, "a"), 1 => respond(200, "b") }.sticky(cookie(name)),
     };
     let error = gateway.unwrap_err().to_string();
-    assert!(error.contains("`a b` is no name of a cookie"), "{error}");
+    assert!(error.contains("`a b` is not a cookie name"), "{error}");
 }

@@ -21,9 +21,11 @@ use std::{
 use proc_macro2::{Span, TokenStream};
 
 use self::lex::{Kind, Token};
+#[cfg(test)]
+pub(crate) use self::middleware::MIDDLEWARE;
 pub(crate) use self::{
     called::{Calls, Function},
-    middleware::{MIDDLEWARE, middleware},
+    middleware::{exported, middleware},
 };
 
 /// The names around a gateway.
@@ -533,8 +535,8 @@ impl Reader<'_> {
             .map(|token| &*token.text)
             .collect();
         let known = match path.as_str() {
-            "prox::middleware::*" => &MIDDLEWARE[..],
-            path if path.starts_with("std::") || path.starts_with("core::") => &[],
+            "prox::middleware::*" => middleware::names(),
+            path if path.starts_with("std::") || path.starts_with("core::") => Vec::new(),
             _ => {
                 self.around.open = true;
                 return;
@@ -542,7 +544,7 @@ impl Reader<'_> {
         };
         let at = tokens.get(at).map_or(0, |token| token.at);
         for known in known {
-            self.declare(known.name, at, What::Import, local, beside);
+            self.declare(known, at, What::Import, local, beside);
         }
     }
 
@@ -758,4 +760,4 @@ fn read(file: PathBuf) -> Option<File> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

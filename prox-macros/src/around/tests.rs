@@ -1,7 +1,7 @@
 use super::*;
 
 /// What stands around the `@` of a text.
-fn around(text: &str) -> Around {
+pub(crate) fn around(text: &str) -> Around {
     let offset = text.find('@').expect("a place");
     let text = text.replacen('@', " ", 1);
     Around::at(&text, &lex::of_text(&text), offset)

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenTree;
+use proc_macro2::{Ident, TokenTree};
 
 use crate::{
     diag::Diagnostics,
+    features,
     model::{
         Model,
-        lacking::{import, unimported},
+        lacking::{import, missing_feature, unimported},
+        names::Names,
     },
     syntax::cursor::tokens_of,
 };
@@ -25,6 +27,12 @@ fn each(model: &Model, tokens: &[TokenTree], seen: &mut HashSet<String>, diag: &
         match token {
             TokenTree::Group(group) => each(model, &tokens_of(group.stream()), seen, diag),
             TokenTree::Ident(name) => {
+                if let Some(feature) = missing_feature(&model.names, tokens, place) {
+                    if seen.insert(feature.to_owned()) {
+                        needs_feature(&model.names, tokens, place, name, feature, diag);
+                    }
+                    continue;
+                }
                 let found = unimported(&model.names, tokens, place);
                 if let Some(found) = found.filter(|_| seen.insert(name.to_string())) {
                     diag.error(name, format!("`{name}` is not in scope"))
@@ -37,4 +45,28 @@ fn each(model: &Model, tokens: &[TokenTree], seen: &mut HashSet<String>, diag: &
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
+}
+
+/// Reports the first use of what a feature brings that is off.
+fn needs_feature(
+    names: &Names,
+    tokens: &[TokenTree],
+    place: usize,
+    name: &Ident,
+    feature: &str,
+    diag: &mut Diagnostics,
+) {
+    let found = unimported(names, tokens, place);
+    let import = found.map(|found| import(name, &found));
+    let what = match import {
+        Some(_) => name.to_string(),
+        None => format!(".{name}(..)"),
+    };
+    let mut help = features::help(feature);
+    if let Some(import) = import {
+        help = format!("{help}, and `use {import};` above the gateway");
+    }
+    diag.error(name, format!("`{what}` needs the feature `{feature}`"))
+        .help(help)
+        .untyped();
 }

@@ -25,7 +25,7 @@ pub(super) fn check(model: &Model, diag: &mut Diagnostics) {
         .help("write all routes of a listener in one block");
         diag.error(
             earlier.span,
-            format!("`on \"{name}\"` is there again below{here}"),
+            format!("`on \"{name}\"` is repeated below{here}"),
         );
     }
 }

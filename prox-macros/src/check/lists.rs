@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     reach::left,
-    routes::{guard, shown},
+    routes::{self, guard},
     witness::{path_with, witness_at},
 };
 use crate::{
-    diag::{Diagnostics, location},
+    diag::Diagnostics,
     model::{
         Methods, Model, Route,
         guard::Guard,
@@ -132,22 +132,9 @@ fn paths(a: &Route, b: &Route) -> Vec<String> {
         .collect()
 }
 
-fn report(model: &Model, a: &Route, b: &Route, tie: &Tie, diag: &mut Diagnostics) {
-    let witness = witness_at(model, b, &tie.path, tie.methods, &tie.guard);
-    let witness = format!("{witness} would match both, and neither list contains the other");
-    let (first, second) = (shown(a), shown(b));
-    diag.error(
-        b.path.span,
-        format!("`{second}` ties with `{first}` above{}", location(a.path.span)),
-    )
-    .note(&witness)
-    .help("remove the common values from one of the lists, or add a route for only those values, which goes first");
-    diag.error(
-        a.path.span,
-        format!(
-            "`{first}` ties with `{second}` below{}",
-            location(b.path.span)
-        ),
-    )
-    .note(witness);
+fn report(model: &Model, earlier: &Route, later: &Route, tie: &Tie, diag: &mut Diagnostics) {
+    const HELP: &str = "remove the common values from one of the lists, or add a route for only those values, which goes first";
+    let witness = witness_at(model, later, &tie.path, tie.methods, &tie.guard);
+    let note = format!("{witness} would match both, and neither list contains the other");
+    routes::tie((earlier, later), &note, HELP, diag);
 }

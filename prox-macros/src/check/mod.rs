@@ -9,6 +9,7 @@ mod hosts;
 mod imports;
 mod listeners;
 mod lists;
+pub(crate) mod live;
 mod location;
 pub(crate) mod mirrors;
 mod names;

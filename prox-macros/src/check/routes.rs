@@ -165,20 +165,8 @@ fn same(model: &Model, earlier: &Route, later: &Route, diag: &mut Diagnostics) {
         );
         return;
     }
-    diag.error(
-        later.path.span,
-        format!("`{b}` ties with `{a}` above{there}"),
-    )
-    .note(&witness)
-    .help(format!(
-        "remove `{}` from one of them",
-        model.example(common)
-    ));
-    diag.error(
-        earlier.path.span,
-        format!("`{a}` ties with `{b}` below{here}"),
-    )
-    .note(witness);
+    let help = format!("remove `{}` from one of them", model.example(common));
+    tie((earlier, later), &witness, &help, diag);
 }
 
 fn overlap(
@@ -190,24 +178,35 @@ fn overlap(
 ) {
     let witness = witness(model, later, methods, both);
     let witness = format!("{witness} would match both, and neither guard is more specific");
-    let there = location(earlier.path.span);
-    let here = location(later.path.span);
-    let (a, b) = (shown(earlier), shown(later));
     let (first, second) = (
         guard(earlier).unwrap_or_default(),
         guard(later).unwrap_or_default(),
     );
+    let help = format!(
+        "add a third route for requests that both accept, which goes first: `if {first}.and({second})`"
+    );
+    tie((earlier, later), &witness, &help, diag);
+}
+
+/// Reports at both routes that nothing says which of them takes the request of the note.
+pub(super) fn tie(
+    (earlier, later): (&Route, &Route),
+    note: &str,
+    help: &str,
+    diag: &mut Diagnostics,
+) {
+    let (a, b) = (shown(earlier), shown(later));
+    let there = location(earlier.path.span);
     diag.error(
         later.path.span,
         format!("`{b}` ties with `{a}` above{there}"),
     )
-    .note(&witness)
-    .help(format!(
-        "add a third route for requests that both accept, which goes first: `if {first}.and({second})`"
-    ));
+    .note(note)
+    .help(help);
+    let here = location(later.path.span);
     diag.error(
         earlier.path.span,
         format!("`{a}` ties with `{b}` below{here}"),
     )
-    .note(witness);
+    .note(note);
 }

@@ -87,7 +87,7 @@ fn lonely(cluster: &Group, options: &[Written<'_>], diag: &mut Diagnostics) {
         if let (Some((lenient, _)), Some(_)) = (has(option), has("http2")) {
             diag.error(
                 *lenient,
-                format!("`{option}` changes nothing: it is about lines of HTTP/1.1, and this cluster speaks HTTP/2"),
+                format!("`{option}` has no effect: it is about lines of HTTP/1.1, and this cluster uses HTTP/2"),
             )
             .help("remove it");
         }

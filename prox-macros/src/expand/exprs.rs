@@ -75,6 +75,10 @@ fn is_closure(tokens: &[TokenTree]) -> bool {
 }
 
 fn written_out(context: &Context<'_>, expr: &Expr, place: Place) -> TokenStream {
+    if place == Place::Value && lacking::has_no_value(&context.model.names, &expr.tokens) {
+        // Reported; a layer that is always there stands in for it.
+        return quote_spanned!(at(expr.span())=> __p::middleware::Recover::new());
+    }
     let rewriting = Rewriting {
         context,
         options: place == Place::Target && has_options(context, &expr.tokens),

@@ -1,12 +1,13 @@
 //! Names that nothing around the gateway has, as far as its file tells: words without their arguments, the words of other
 //! gateways, and types that are not imported.
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenTree};
 
 use super::names::Names;
 use crate::{
-    around,
+    around::{self, Calls, What},
     diag::Diagnostics,
+    features,
     syntax::{
         calls::{is_in_path, is_method},
         cursor::{text_of, tokens_of},
@@ -36,6 +37,8 @@ const OPTIONS: [&str; 13] = [
 pub(crate) struct Unimported {
     /// Whether it is in `prox::middleware`, and not in `prox`.
     pub(crate) middleware: bool,
+    /// The feature that it needs and that is off.
+    pub(crate) feature: Option<&'static str>,
 }
 
 /// Whether the name at this place is such a type, as in `Recover::new()`.
@@ -50,9 +53,37 @@ pub(crate) fn unimported(names: &Names, tokens: &[TokenTree], place: usize) -> O
         return None;
     }
     let text = name.to_string();
-    let middleware = around::middleware(&text).is_some();
-    let known = middleware || OPTIONS.contains(&&*text);
-    (known && lacks(names, &text)).then_some(Unimported { middleware })
+    let exported = around::exported(&text);
+    let known = exported.is_some() || OPTIONS.contains(&&*text);
+    (known && lacks(names, &text)).then_some(Unimported {
+        middleware: exported.is_some(),
+        feature: exported.flatten(),
+    })
+}
+
+/// The feature without which the name at this place is missing, be it a type or `.shared(..)` of a limit.
+pub(crate) fn missing_feature(
+    names: &Names,
+    tokens: &[TokenTree],
+    place: usize,
+) -> Option<&'static str> {
+    let limit = matches!(tokens.first(), Some(TokenTree::Ident(first)) if first == "RateLimit");
+    let before = tokens.get(..place).unwrap_or_default();
+    match tokens.get(place)? {
+        TokenTree::Ident(method) if limit && method == "shared" && is_method(before) => {
+            (!features::is_on("redis")).then_some("redis")
+        }
+        TokenTree::Ident(_) => unimported(names, tokens, place)?.feature,
+        _ => None,
+    }
+}
+
+/// Whether something in the expression needs a feature that is off. It has no value then.
+pub(crate) fn has_no_value(names: &Names, tokens: &[TokenTree]) -> bool {
+    tokens.iter().enumerate().any(|(place, token)| match token {
+        TokenTree::Group(group) => has_no_value(names, &tokens_of(group.stream())),
+        _ => missing_feature(names, tokens, place).is_some(),
+    })
 }
 
 /// Reports a word that stands as a target without its arguments; says whether it is one.
@@ -91,6 +122,75 @@ pub(super) fn is_bare_target(tokens: &[TokenTree], names: &Names, diag: &mut Dia
         return true;
     }
     false
+}
+
+/// Reports a function that is not a guard, or one that is called instead of named; says whether it is one.
+pub(super) fn is_wrong_function(
+    tokens: &[TokenTree],
+    names: &Names,
+    diag: &mut Diagnostics,
+) -> bool {
+    let (name, group) = match tokens {
+        [TokenTree::Ident(name)] => (name, None),
+        [TokenTree::Ident(name), TokenTree::Group(group)] => (name, Some(group)),
+        _ => return false,
+    };
+    let text = name.to_string();
+    if names.is_own(&text) || vocab::is(Slot::Key, &text) {
+        return false;
+    }
+    // A variable that is nearer than the function has the name.
+    let local = names.around().local(&text).map(|found| found.what);
+    let is_value =
+        local.is_some_and(|what| !matches!(what, What::Function(_) | What::Variable(Calls::As(_))));
+    let Some((function, _)) = names.around().function(&text).filter(|_| !is_value) else {
+        return false;
+    };
+    if let Some(group) = group {
+        let inner = tokens_of(group.stream());
+        let request = match inner.as_slice() {
+            [] => true,
+            [TokenTree::Ident(request)] => {
+                let request = request.to_string();
+                ["req", "request", "parts", "_"].contains(&&*request)
+                    && !names.is_own(&request)
+                    && names.around().local(&request).is_none()
+            }
+            _ => false,
+        };
+        let called = group.delimiter() == Delimiter::Parenthesis && request;
+        if called && function.arguments == 1 && !function.is_async {
+            diag.error(
+                name,
+                format!(
+                    "expected a function, found a call: the gateway calls `{text}` for each request"
+                ),
+            )
+            .help(format!("write `if {text}`"))
+            .untyped();
+        }
+        return called && function.arguments == 1 && !function.is_async;
+    }
+    if function.is_async {
+        diag.error(name, "a guard cannot be an `async fn`")
+            .help(format!(
+                "write a `fn` that decides at once, or use it as a layer: `with [{text}]`"
+            ))
+            .untyped();
+    } else if function.arguments != 1 {
+        diag.error(
+            name,
+            format!(
+                "a guard must take exactly one argument, a `&prox::Parts`; `{text}` takes {}",
+                function.arguments
+            ),
+        )
+        .help(format!("write `fn {text}(req: &prox::Parts) -> bool`"))
+        .untyped();
+    } else {
+        return false;
+    }
+    true
 }
 
 /// Reports a guard that starts with a word of other gateways, or with one of ours without its arguments; says whether it does.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::{Group, Ident, TokenTree};
 
 use super::{
-    lacking::{is_bare_target, is_foreign_guard},
+    lacking::{is_bare_target, is_foreign_guard, is_wrong_function},
     names::{Names, Whose},
 };
 use crate::{
@@ -55,7 +55,7 @@ impl Meant {
         names: &Names,
         diag: &mut Diagnostics,
     ) -> bool {
-        if is_foreign_guard(guard, names, diag) {
+        if is_foreign_guard(guard, names, diag) || is_wrong_function(guard, names, diag) {
             return true;
         }
         let mut reader = self.reader(names, diag);

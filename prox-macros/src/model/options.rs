@@ -6,6 +6,7 @@ use quote::quote;
 
 use crate::{
     diag::{Diagnostics, Place},
+    features,
     syntax::{
         ast::{Expr, Target},
         calls::has_options,
@@ -115,29 +116,26 @@ pub(super) fn known_elsewhere(
 
 /// Options that are there with a feature of `prox` alone, taken away; the feature of `prox` sets this crate's own.
 fn without_feature(expr: &mut Expr, diag: &mut Diagnostics) {
-    const OFF: [(&str, &str, bool); 3] = [
-        ("tls", "tls", !cfg!(any(test, feature = "tls"))),
-        ("http2", "http2", !cfg!(any(test, feature = "http2"))),
-        ("http2_if", "http2", !cfg!(any(test, feature = "http2"))),
-    ];
+    const OPTIONS: [(&str, &str); 3] = [("tls", "tls"), ("http2", "http2"), ("http2_if", "http2")];
     let mut at = 0;
     while let Some(part) = expr.tokens.get(at..at + 3) {
         let off = match part {
-            [dot, TokenTree::Ident(option), TokenTree::Group(_)] if is(dot, '.') => OFF
+            [dot, TokenTree::Ident(option), TokenTree::Group(_)] if is(dot, '.') => OPTIONS
                 .iter()
-                .find(|(name, _, off)| *off && option == name)
-                .map(|(_, feature, _)| (option, feature)),
+                .find(|(name, feature)| option == name && !features::is_on(feature))
+                .map(|(_, feature)| (option, feature)),
             _ => None,
         };
         let Some((option, feature)) = off else {
             at += 1;
             continue;
         };
-        diag.error(option, format!("`.{option}(..)` needs the feature `{feature}`"))
-            .help(format!(
-                "write `prox = {{ .., features = [\"{feature}\"] }}` in Cargo.toml (`cargo add prox --features {feature}`)"
-            ))
-            .untyped();
+        diag.error(
+            option,
+            format!("`.{option}(..)` needs the feature `{feature}`"),
+        )
+        .help(features::help(feature))
+        .untyped();
         expr.tokens.drain(at..at + 3);
     }
 }

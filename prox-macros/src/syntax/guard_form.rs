@@ -26,6 +26,9 @@ impl Parser<'_> {
     ///
     /// None for what no guard says, so that it is not known what the route takes.
     pub(super) fn guard_form(&mut self, expr: Expr) -> Option<Expr> {
+        if self.is_wrong_closure(&expr.tokens) {
+            return None;
+        }
         if !starts(&expr.tokens) {
             return self.no_comparison(expr);
         }
@@ -44,6 +47,69 @@ impl Parser<'_> {
         }
         let tokens = self.joined(&expr.tokens, "or");
         Some(Expr { tokens })
+    }
+
+    /// Reports a closure that is not a guard, whatever its names mean; says whether it is one.
+    fn is_wrong_closure(&mut self, tokens: &[TokenTree]) -> bool {
+        const HELP: &str = "write `|req: &prox::Parts| ..`";
+        let word = |at: usize, word: &str| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == word);
+        let is_async = word(0, "async");
+        let start = usize::from(is_async) + usize::from(word(usize::from(is_async), "move"));
+        let bar = tokens.get(start).filter(|token| is(token, '|'));
+        let block = is_async && matches!(tokens.get(start), Some(TokenTree::Group(_)));
+        if is_async && (bar.is_some() || block) {
+            self.diag
+                .error(
+                    Place::of(tokens.get(..1).unwrap_or_default(), Span::call_site()),
+                    "a guard cannot be `async`",
+                )
+                .help("write a closure that decides at once, or a layer that waits: `with [check]`")
+                .untyped();
+            return true;
+        }
+        let Some(bar) = bar else {
+            return false;
+        };
+        let rest = tokens.get(start + 1..).unwrap_or_default();
+        let Some(end) = rest.iter().position(|token| is(token, '|')) else {
+            return false;
+        };
+        let written = rest.get(..end).unwrap_or_default();
+        let parameters = list(written, bar.span());
+        let [parameter] = parameters.as_slice() else {
+            self.diag
+                .error(
+                    Place::of(written, bar.span()),
+                    format!(
+                        "a guard closure must take exactly one argument, found {}",
+                        parameters.len()
+                    ),
+                )
+                .help(HELP)
+                .untyped();
+            return true;
+        };
+        let tokens = &parameter.tokens;
+        let colon = tokens.iter().position(|token| is(token, ':'));
+        let Some(ty) = colon.and_then(|colon| tokens.get(colon + 1..)) else {
+            return false;
+        };
+        if !is_not_parts(ty) {
+            return false;
+        }
+        self.diag
+            .error(
+                Place::of(ty, bar.span()),
+                format!(
+                    "a guard closure expects `&prox::Parts`, found `{}`",
+                    source(ty)
+                ),
+            )
+            .help(
+                "write `|req: &prox::Parts| ..`: it has `req.headers`, `req.uri` and `req.method`",
+            )
+            .untyped();
+        true
     }
 
     /// The guard with methods in place of `||`, then of `&&`, then of `!` and `==`.
@@ -172,11 +238,11 @@ impl Parser<'_> {
                     }
                 }
                 TokenTree::Ident(method) if before.last().is_some_and(|dot| is(dot, '.')) => {
+                    let guard = before.get(head..place - 1).unwrap_or_default();
                     let Some(TokenTree::Group(group)) = tokens.get(place + 1) else {
-                        continue;
+                        return self.is_begun_test(guard, method);
                     };
                     let inner = tokens_of(group.stream());
-                    let guard = before.get(head..place - 1).unwrap_or_default();
                     if !self.is_known_test(guard, method, &inner) {
                         return false;
                     }
@@ -191,19 +257,43 @@ impl Parser<'_> {
         true
     }
 
+    /// Reports a method whose arguments are missing, as while it is typed; there is no test then.
+    fn is_begun_test(&mut self, guard: &[TokenTree], method: &Ident) -> bool {
+        let (key, address) = kind(guard);
+        let known = known(key, address);
+        let name = method.to_string();
+        let begun = known.iter().find(|known| known.starts_with(&name));
+        let (message, help) = match begun
+            .copied()
+            .or_else(|| nearest(&name, known.iter().copied()))
+        {
+            Some(meant) if meant == name => {
+                let arguments = if ["exists", "absent", "not"].contains(&meant) {
+                    "()"
+                } else {
+                    "(..)"
+                };
+                (
+                    format!("expected `{arguments}` after `{name}`"),
+                    format!("write `.{name}{arguments}`"),
+                )
+            }
+            Some(meant) => (
+                format!("unknown guard method `{name}`"),
+                format!("write `.{meant}(..)`"),
+            ),
+            // An editor puts a name of its own where a name can be completed.
+            None => return true,
+        };
+        self.diag.error(method, message).help(help).untyped();
+        false
+    }
+
     /// Whether the method can follow these tokens of a guard; reports that it cannot.
     fn is_known_test(&mut self, guard: &[TokenTree], method: &Ident, inner: &[TokenTree]) -> bool {
-        let (address, key) = match guard {
-            [TokenTree::Ident(word), TokenTree::Group(_)] => (word == "client_ip", true),
-            [TokenTree::Ident(word), ..] => (word == "client_ip", false),
-            _ => (false, false),
-        };
+        let (key, address) = kind(guard);
         let name = method.to_string();
-        let known = match (key, address) {
-            (false, _) => &JOINS[..],
-            (true, true) => &OF_ADDRESSES[..],
-            (true, false) => &TESTS[..],
-        };
+        let known = known(key, address);
         if known.contains(&name.as_str()) {
             return true;
         }
@@ -300,6 +390,59 @@ fn starts(tokens: &[TokenTree]) -> bool {
         [not, rest @ ..] => is(not, '!') && starts(rest),
         [] => false,
     }
+}
+
+/// Whether the tokens are a key alone, without a test, and whether they are about the address of the client.
+fn kind(guard: &[TokenTree]) -> (bool, bool) {
+    match guard {
+        [TokenTree::Ident(word), TokenTree::Group(_)] => (true, word == "client_ip"),
+        [TokenTree::Ident(word), ..] => (false, word == "client_ip"),
+        _ => (false, false),
+    }
+}
+
+/// The methods of such tokens.
+fn known(key: bool, address: bool) -> &'static [&'static str] {
+    match (key, address) {
+        (false, _) => &JOINS,
+        (true, true) => &OF_ADDRESSES,
+        (true, false) => &TESTS,
+    }
+}
+
+/// The methods that can follow these tokens of a guard, if they are known.
+pub(super) fn methods_after(guard: &[TokenTree]) -> Option<&'static [&'static str]> {
+    let after = guard.iter().rposition(
+        |token| matches!(token, TokenTree::Punct(sign) if "|&!=".contains(sign.as_char())),
+    );
+    let guard = guard.get(after.map_or(0, |at| at + 1)..)?;
+    starts(guard).then(|| {
+        let (key, address) = kind(guard);
+        known(key, address)
+    })
+}
+
+/// Whether the type is surely not `&prox::Parts`: another type that a request has, or `Parts` in another form.
+fn is_not_parts(ty: &[TokenTree]) -> bool {
+    const OTHERS: [&str; 9] = [
+        "Request",
+        "HttpRequest",
+        "HeaderMap",
+        "Uri",
+        "Method",
+        "Body",
+        "Client",
+        "str",
+        "String",
+    ];
+    let path = ty.split(|token| is(token, '<')).next().unwrap_or_default();
+    let Some(TokenTree::Ident(last)) = path.last() else {
+        return false;
+    };
+    let by_reference = ty.first().is_some_and(|first| is(first, '&'));
+    let is_mut = matches!(ty.get(1), Some(TokenTree::Ident(word)) if word == "mut");
+    let others = OTHERS.iter().any(|other| last == other);
+    others || last == "Parts" && (!by_reference || is_mut)
 }
 
 /// What to write instead of a method that a key of a request does not have.

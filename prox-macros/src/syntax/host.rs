@@ -23,7 +23,7 @@ pub(crate) fn parse(value: &str) -> Result<HostName, Flaw> {
     if value.is_empty() {
         return flaw(
             0..0,
-            "the name of empty host",
+            "empty host name",
             String::from("write `host _` for all other hosts"),
         );
     }
@@ -284,7 +284,7 @@ mod tests {
             ),
             (
                 "a b",
-                "` ` cannot be in a host",
+                "` ` is not allowed in a host",
                 "a host consists of letters, digits, `-`, `_` and `.`",
             ),
             (
@@ -306,7 +306,12 @@ mod tests {
                 "{host}"
             );
         }
-        assert!(parse("a.b:80").unwrap_err().message.contains("no port"));
+        assert!(
+            parse("a.b:80")
+                .unwrap_err()
+                .message
+                .contains("unexpected port")
+        );
         assert!(parse(&"a".repeat(64)).unwrap_err().message.contains("63"));
         assert!(parse(&"a.".repeat(130)).is_err());
         assert!(parse("*").unwrap_err().help.contains("host _"));

@@ -193,7 +193,7 @@ impl Parser<'_> {
 
     /// What is no word at the start of a line.
     pub(super) fn unexpected(&mut self, c: &mut Cursor<'_>) {
-        const WORDS: &str = "a line must start with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host` or `expect`";
+        const WORDS: &str = "a line must start with a path in quotes, a method, `env`, `let`, `backend`, `with`, `host`, `on` or `expect`";
         let Some(token) = c.peek(0) else {
             if self.is_cut_off(c) {
                 return;

@@ -144,7 +144,7 @@ mod tests {
             ),
             ("dns", "ftp://users", "ftp", "write `\"http://users\"`"),
             ("dns", "https://users", "https", "tls"),
-            ("dns", "http://users/../x", "..", "the path that is meant"),
+            ("dns", "http://users/../x", "..", "the resolved path"),
             (
                 "dns",
                 "unix:/run/a.sock",

@@ -37,7 +37,7 @@ struct Break {
 impl Parser<'_> {
     /// What of the expression can be one, if anything; where it breaks is reported.
     pub(super) fn sound(&mut self, expr: Expr, what: Use) -> Option<Expr> {
-        let mut expr = self.finished(expr)?;
+        let mut expr = self.finished(expr, what)?;
         while let Some(found) = broken(&expr.tokens) {
             let (before, rest) = expr.tokens.split_at(found.at);
             let Some(beside) = &found.beside else {

@@ -4,13 +4,21 @@
 
 use proc_macro2::{Delimiter, TokenTree};
 
-use super::{Parser, ast::Expr, cursor::tokens_of, target::is};
+use super::{
+    Parser,
+    ast::Expr,
+    cursor::tokens_of,
+    guard_form::methods_after,
+    sound::Use,
+    target::is,
+    words::{OF_CLUSTERS, OPTIONS},
+};
 
 impl Parser<'_> {
     /// The expression up to where it is finished, if anything is; where it is not is reported.
-    pub(super) fn finished(&mut self, mut expr: Expr) -> Option<Expr> {
+    pub(super) fn finished(&mut self, mut expr: Expr, what: Use) -> Option<Expr> {
         if let Some(at) = inside(&expr.tokens) {
-            self.report_unfinished(&at);
+            self.report_unfinished(&at, None);
             return None;
         }
         let mut said = false;
@@ -19,7 +27,8 @@ impl Parser<'_> {
         {
             if !said {
                 let shown = shown(&expr.tokens);
-                self.report_unfinished(&(last.clone(), shown));
+                let names = names_after(&expr.tokens, what);
+                self.report_unfinished(&(last.clone(), shown), names);
                 said = true;
             }
             expr.tokens.pop();
@@ -27,7 +36,7 @@ impl Parser<'_> {
         (!expr.tokens.is_empty()).then_some(expr)
     }
 
-    fn report_unfinished(&mut self, (token, shown): &(TokenTree, String)) {
+    fn report_unfinished(&mut self, (token, shown): &(TokenTree, String), names: Option<String>) {
         let message = match shown.as_str() {
             "." | "::" => format!("expected a name after `{shown}`"),
             "|" => String::from("expected the body of the closure after `|`"),
@@ -35,7 +44,27 @@ impl Parser<'_> {
         };
         self.diag
             .error(token.span(), message)
-            .help(format!("write it, or remove `{shown}`"));
+            .help(names.unwrap_or_else(|| format!("write it, or remove `{shown}`")));
+    }
+}
+
+/// What can follow the `.` at the end, if it is known.
+fn names_after(tokens: &[TokenTree], what: Use) -> Option<String> {
+    let (dot, before) = tokens.split_last()?;
+    if !is(dot, '.') {
+        return None;
+    }
+    let calls = |names: &[&str]| format!("write one of `{}`", names.join("`, `"));
+    match (what, before) {
+        (Use::Guard, _) => methods_after(before).map(calls),
+        (Use::Target | Use::Backend, [TokenTree::Ident(word), TokenTree::Group(_), ..])
+            if word == "cluster" =>
+        {
+            let all: Vec<&str> = OPTIONS.iter().chain(&OF_CLUSTERS).copied().collect();
+            Some(calls(&all))
+        }
+        (Use::Target | Use::Backend, [TokenTree::Ident(_)]) => Some(calls(&OPTIONS)),
+        _ => None,
     }
 }
 

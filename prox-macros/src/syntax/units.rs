@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn what_is_no_unit_is_told_the_nearest() {
         for (text, told) in [
-            ("5sec", "`sec` is no unit; write `5s`"),
-            ("16KB", "`KB` is no unit; write `16KiB`"),
-            ("1d", "`d` is no unit"),
+            ("5sec", "`sec` is not a unit; write `5s`"),
+            ("16KB", "`KB` is not a unit; write `16KiB`"),
+            ("1d", "`d` is not a unit"),
         ] {
             assert_eq!(value(text), Some(Err(String::from(told))), "{text}");
         }

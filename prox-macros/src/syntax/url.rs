@@ -406,7 +406,7 @@ mod tests {
             ),
             (
                 "http://a?b",
-                "the URL of an upstream has no query",
+                "unexpected query in the URL of an upstream",
                 "write `\"http://a\"`",
             ),
             (
@@ -416,7 +416,7 @@ mod tests {
             ),
             (
                 "http://a:99999",
-                "`99999` is no port",
+                "`99999` is not a port",
                 "a port is a number from 1 to 65535",
             ),
             (
@@ -426,7 +426,7 @@ mod tests {
             ),
             (
                 "http://a/../b",
-                "the URL of an upstream has no `..` segment",
+                "`..` is not allowed as a segment in the URL of an upstream",
                 "write the resolved path",
             ),
         ];

@@ -174,7 +174,7 @@ fn literals_outside_of_their_domain_are_told_so_once() {
         ),
         (
             ".http2().allow_bare_line_feeds()",
-            "`allow_bare_line_feeds` changes nothing: it is about lines of HTTP/1.1, and this cluster speaks HTTP/2",
+            "`allow_bare_line_feeds` has no effect: it is about lines of HTTP/1.1, and this cluster uses HTTP/2",
         ),
         (".http2_if()", "`http2_if` expects `true` or `false`"),
         (

@@ -151,7 +151,7 @@ fn a_flaw_in_a_guard_is_all_that_is_told() {
         ),
         [
             "`10.0.0.1/8` has bits set after its prefix\n  \"10.0.0.1/8\"\n   ^^^^^^^^^^\n\
-          help: write `\"10.0.0.0/8\"` for the network, or `\"10.0.0.1\"` for the one address"
+          help: write `\"10.0.0.0/8\"` for the network, or `\"10.0.0.1\"` for one address"
         ]
     );
 }
@@ -242,15 +242,15 @@ fn absence_and_lists_are_decided_exactly() {
 #[test]
 fn what_is_wrong_with_a_list_of_values_is_said_at_the_value() {
     let cases = [
-        (r#"header("a").one_of([])"#, "this guard has no value"),
+        (r#"header("a").one_of([])"#, "empty list of values"),
         (r#"header("a").one_of(["1", "1"])"#, "duplicate value"),
         (
             r#"header("a").one_of(["1", "2 "])"#,
-            "the blanks around the value",
+            "spaces around the value",
         ),
         (
             r#"header("cookie").one_of(["1", "2"])"#,
-            "the header `cookie` has all cookies",
+            "the `cookie` header contains all cookies",
         ),
         (
             r#"header("a").absent().and(header("a").is("1"))"#,

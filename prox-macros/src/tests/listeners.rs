@@ -56,26 +56,26 @@ fn within_a_listener_conflicts_are_exact() {
         (
             r#"on "i" { "/a" => x, "/a" => y, }"#,
             &[
-                "the route `/a` is there twice; the first is above",
-                "the route `/a` is there again below",
+                "duplicate route `/a`; the first is above",
+                "the route `/a` is repeated below",
             ][..],
         ),
         (
             r#"on "i" { "/a" => x, exact "/a" => y, "/a/{*r}" => z, exact "/a/" => q, }"#,
-            &["`/a` can never be reached: more specific routes take all of its requests"],
+            &["`/a` can never be reached: more specific routes match all of its requests"],
         ),
         (
             r#"on "i" { host "a.b" { "/" => x } host "a.b" { "/c" => x } }"#,
             &[
-                "the host `a.b` is there twice; the first is above",
-                "the host `a.b` is there again below",
+                "duplicate host `a.b`; the first is above",
+                "the host `a.b` is repeated below",
             ],
         ),
         (
             r#"on "i" { "/" => x } on "i" { "/a" => x }"#,
             &[
                 "duplicate `on \"i\"`; the first is above",
-                "`on \"i\"` is there again below",
+                "`on \"i\"` is repeated below",
             ],
         ),
         // A listener's own routes go first, but others do not have them.
@@ -166,17 +166,17 @@ fn each_mistake_is_one_error_with_what_to_write() {
         ),
         (
             r#"host "a.b" { on "i" { "/" => x } "/" => y }"#,
-            "`on` stands at the top level of the gateway",
-            "move the line with `on` out of the braces",
+            "`on` is allowed only at the top level of a gateway",
+            "move the line out of the braces",
         ),
         (
             r#"on "i" { on "j" { "/" => x } "/" => y }"#,
-            "`on` stands at the top level of the gateway",
+            "`on` is allowed only at the top level of a gateway",
             "move the line",
         ),
         (
             r#"on "i" { backend b = "http://a"; "/" => b }"#,
-            "`backend` stands at the top level of the gateway",
+            "`backend` is allowed only at the top level of a gateway",
             "move the line",
         ),
         (

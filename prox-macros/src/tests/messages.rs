@@ -558,7 +558,7 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
                 "expected a policy before the endpoints",
                 "the policy must come before the endpoints",
                 "expected one list of endpoints",
-                "`\"random\"` is no balancing policy",
+                "`\"random\"` is not a balancing policy",
             ],
         ),
         (
@@ -582,7 +582,7 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
             r#"backend b = "http://a"; with [b, cluster(rr, A), c]; backend with = "http://d"; backend "e" = "http://f"; backend g-h = "http://i"; "/" => g_h"#,
             &[
                 "expected a name, found the word `with`",
-                "a name stands without quotes",
+                "unexpected quotes around the name `e`",
                 "`-` is not allowed in a name",
                 "expected a layer, found the backend `b`",
                 "expected a layer, found the target `cluster(..)`",
@@ -591,7 +591,7 @@ fn targets_in_other_forms_are_told_that_of_the_language() {
         (
             r#"GET "/a" if header("x") == "1" && query("v").is("2") => x, GET "/a" when cookie("c").exists() => y, "/a" => z"#,
             &[
-                "unknown guard method `==`",
+                "unexpected `==` in a guard",
                 "guards are joined by `.and(..)`",
                 "expected `if`, found `when`",
             ],

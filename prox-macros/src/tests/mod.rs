@@ -2,6 +2,7 @@
 
 mod domains;
 mod expectations;
+mod features;
 mod guard_order;
 mod guards;
 mod harness;

@@ -27,6 +27,12 @@ fn is_internal(req: &Parts) -> bool {
     req.headers.contains_key("x-internal")
 }
 
+/// A variable with this name is nearer.
+#[allow(dead_code)]
+fn either() -> bool {
+    true
+}
+
 fn main() -> prox::Result {
     let either = header("x-a").exists().or(header("x-b").exists().not());
     let _ = prox::gateway! { "/" if either => respond(200, "either"), "/" => respond(200, "rest") }?;

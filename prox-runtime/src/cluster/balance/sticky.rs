@@ -131,7 +131,7 @@ impl Sticky {
             |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(is_token) {
             return Err(format!(
-                "`{}` is no name of a cookie: write letters, digits, `-` or `_`",
+                "`{}` is not a cookie name: write letters, digits, `-` or `_`",
                 self.name
             ));
         }
