@@ -70,7 +70,7 @@ use crate::{
 /// | no keys yet | the gateway is [not ready](crate::Gateway::is_ready). A token waits 2 s at most for the fetch under way, then `503` (`auth_unavailable`) with `Retry-After` |
 /// | failures | the keys before stay for 24 h ([`max_stale`](Self::max_stale)). The next try comes after 1 s, then 2, 4 .. up to 60 s |
 ///
-/// An event of the target `prox` tells of each failure, of the first success after it, and of other keys than before.
+/// An event of the target `prox` tells of each failure, of the first success after it, and of keys that have changed.
 /// [`key_fetches`](Self::key_fetches) counts them.
 ///
 /// # Claims

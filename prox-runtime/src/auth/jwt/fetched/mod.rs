@@ -277,8 +277,14 @@ impl State {
         let Fetched { keys, text, lasts } = fetched;
         self.counts.fetched += 1;
         // The same keys leave the tokens that they have verified.
-        if self.keys.is_none() || self.text != text {
-            tracing::info!(target: "prox", issuer, keys = keys.len(), "other keys than before");
+        let is_first = self.keys.is_none();
+        if is_first || self.text != text {
+            let count = keys.len();
+            if is_first {
+                tracing::info!(target: "prox", issuer, keys = count, "keys fetched");
+            } else {
+                tracing::info!(target: "prox", issuer, keys = count, "keys changed");
+            }
             self.counts.changed += 1;
             self.keys = Some(Arc::new(keys));
             self.text = text;
