@@ -66,6 +66,36 @@ async fn who(req: Request) -> String {
     format!("{} of {:?}", who.subject(), who.issuer())
 }
 
+#[derive(serde::Deserialize)]
+struct Claims {
+    sub: String,
+    tenant: String,
+}
+
+#[tokio::test]
+async fn a_handler_reads_the_claims_as_a_type_of_its_own() {
+    async fn tenant(req: Request) -> String {
+        let claims: &Claims = req.claims().expect("an authenticator is before it");
+        format!("{} of {}", claims.sub, claims.tenant)
+    }
+    let issuer = prox::testing::Issuer::start().await.expect("a free port");
+    let auth = Jwt::issuer(issuer.url())
+        .audience("shop")
+        .claims::<Claims>();
+    let gateway = Served::start(prox::gateway! { "/" => handler(tenant) with [auth] }).await;
+    let token = issuer.token("ada").audience("shop");
+    let lacks = format!("Bearer {}", token.clone().sign());
+    let right = format!("Bearer {}", token.claim("tenant", "acme").sign());
+    for speaks in SPEAKS {
+        let answer = send(speaks, &gateway, "GET", "/", &[("authorization", &lacks)]).await;
+        assert_eq!(answer.status(), 401);
+        let answer = send(speaks, &gateway, "GET", "/", &[("authorization", &right)]).await;
+        assert_eq!(answer.status(), 200);
+        let body = http_body_util::BodyExt::collect(answer.into_body()).await;
+        assert_eq!(body.expect("a body").to_bytes(), "ada of acme");
+    }
+}
+
 fn write(path: &Path, keys: &[String]) {
     fs::write(path, format!("{{\"keys\":[{}]}}", keys.join(","))).expect("its own folder");
 }

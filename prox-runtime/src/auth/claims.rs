@@ -1,8 +1,9 @@
 //! What a token says, once it is known who says it: its claims, and the rules that they have to fulfil.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
+use serde_core::de::DeserializeOwned;
 
 use crate::identity::{Claim, Principal};
 
@@ -20,6 +21,27 @@ pub(super) struct Rules {
     pub(super) subjects: &'static [&'static str],
     /// Whether a token may have no end.
     pub(super) unbounded: bool,
+    /// The type that the claims are read as, besides.
+    pub(super) typed: Option<Typed>,
+}
+
+/// Reads claims as a value of the user's type.
+#[derive(Clone)]
+pub(super) struct Typed(Arc<dyn Fn(&[u8], Principal) -> Option<Principal> + Send + Sync>);
+
+impl Typed {
+    pub(super) fn of<T: DeserializeOwned + Send + Sync + 'static>() -> Self {
+        Self(Arc::new(|json, who| {
+            let claims: T = serde_json::from_slice(json).ok()?;
+            Some(who.with_typed(claims))
+        }))
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed")
+    }
 }
 
 /// A token whose signature and claims are right; its times are judged each time that it is used.
@@ -47,6 +69,7 @@ impl Default for Rules {
             token_type: None,
             subjects: &["sub", "client_id", "azp"],
             unbounded: false,
+            typed: None,
         }
     }
 }
@@ -94,10 +117,12 @@ pub(super) fn bearer(error: Option<&str>, metadata: Option<&HeaderValue>) -> Hea
     value.unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
-/// Reads the claims of a token whose origin is known. Nothing if they are not right; the times are judged later.
+/// Reads the claims of a token whose origin is known, and which are this JSON. Nothing if they are not right; the times are judged
+/// later.
 pub(super) fn read(
     scheme: &'static str,
     claims: BTreeMap<String, Claim>,
+    json: &[u8],
     rules: &Rules,
 ) -> Option<Verified> {
     let issuer = match claims.get("iss") {
@@ -150,6 +175,9 @@ pub(super) fn read(
     }
     for (name, claim) in claims {
         principal = principal.with_claim(name, claim);
+    }
+    if let Some(Typed(read)) = &rules.typed {
+        principal = read(json, principal)?;
     }
     Some(Verified { principal, times })
 }

@@ -48,7 +48,7 @@ const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 ///         admitted.headers_mut().insert("remote-user", "ada".parse().unwrap());
 ///         admitted
 ///     }
-///     _ => prox::http::StatusCode::UNAUTHORIZED.into_response(),
+///     _ => http::StatusCode::UNAUTHORIZED.into_response(),
 /// });
 /// let auth = ForwardAuth::new(service).uri("/api/authz/forward-auth").copy(["remote-user"]).subject("remote-user");
 ///

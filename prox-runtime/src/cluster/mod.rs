@@ -35,6 +35,8 @@ mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "jwt")]
+pub(crate) use self::rng::Rng;
 pub(crate) use self::{
     background::Background,
     balance::sticky::{Affinity, Belongs},

@@ -76,6 +76,11 @@ pub trait RequestExt {
     /// What becomes of the request, for layers; `None` where no gateway has routed it, and where there are no layers.
     fn tally(&self) -> Option<&Tally>;
 
+    /// All that is known of the caller, as the type that the authenticator was told to read: `Jwt::claims`, `Introspect::claims`.
+    fn claims<T: 'static>(&self) -> Option<&T> {
+        self.principal().and_then(Principal::typed)
+    }
+
     /// The address of the client.
     fn client_ip(&self) -> Option<IpAddr> {
         self.client().and_then(Client::ip)

@@ -13,12 +13,13 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
+use serde_core::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use self::kept::Kept;
 use super::{
     Authenticate, Denied, IntoRemote, Remote, Verdict,
-    claims::{self, Rules, Verified, bearer},
+    claims::{self, Rules, Typed, Verified, bearer},
     credentials::Place,
     json,
     jwt::{Audience, NoAudience},
@@ -235,6 +236,28 @@ impl<A> Introspect<A> {
         })
     }
 
+    /// Reads the claims as a value of this type too, which [`RequestExt::claims`](crate::RequestExt::claims) gives. A token whose claims are
+    /// not one is `401`.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+    /// use std::collections::HashMap;
+    /// use prox::{Request, RequestExt, middleware::Introspect};
+    ///
+    /// // As a rule a struct with `#[derive(serde::Deserialize)]`.
+    /// type Mine = HashMap<String, serde_json::Value>;
+    ///
+    /// async fn tenant(req: Request) -> String {
+    ///     let claims: Option<&Mine> = req.claims();
+    ///     claims.map(|claims| claims["tenant"].to_string()).unwrap_or_default()
+    /// }
+    ///
+    /// let auth = Introspect::new("http://127.0.0.1:9").audience("shop").claims::<Mine>();
+    /// ```
+    pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(self) -> Self {
+        self.change(|inner| inner.rules.typed = Some(Typed::of::<T>()))
+    }
+
     /// The field that carries the token, in place of `Authorization`.
     pub fn header(self, name: impl AsRef<str>) -> Self {
         let name = name.as_ref();
@@ -360,7 +383,10 @@ impl Inner {
         let object = json::object(answer.body());
         let object = object.ok_or("the answer is not a JSON object without duplicate names")?;
         match object.get("active") {
-            Some(Claim::Bool(true)) => Ok(claims::read("introspect", object, &self.rules)),
+            Some(Claim::Bool(true)) => {
+                let answer = answer.body();
+                Ok(claims::read("introspect", object, answer, &self.rules))
+            }
             Some(Claim::Bool(false)) => Ok(None),
             _ => Err("the answer does not say whether the token is `active`".to_owned()),
         }

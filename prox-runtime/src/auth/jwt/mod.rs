@@ -17,6 +17,7 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue};
+use serde_core::de::DeserializeOwned;
 
 pub use self::fetched::KeyFetches;
 use self::{
@@ -27,7 +28,7 @@ use self::{
 };
 use super::{
     Authenticate, Denied, IntoRemote, Verdict,
-    claims::{Rules, Verified, bearer},
+    claims::{Rules, Typed, Verified, bearer},
     credentials::Place,
     watched::Source,
 };
@@ -304,6 +305,28 @@ impl<A> Jwt<A> {
     /// Takes tokens without `exp`, which count forever.
     pub fn allow_unbounded(self) -> Self {
         self.change(|inner| inner.rules.unbounded = true)
+    }
+
+    /// Reads the claims as a value of this type too, which [`RequestExt::claims`](crate::RequestExt::claims) gives. A token whose claims are
+    /// not one is `401`.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+    /// use std::collections::HashMap;
+    /// use prox::{Request, RequestExt, middleware::Jwt};
+    ///
+    /// // As a rule a struct with `#[derive(serde::Deserialize)]`.
+    /// type Mine = HashMap<String, serde_json::Value>;
+    ///
+    /// async fn tenant(req: Request) -> String {
+    ///     let claims: Option<&Mine> = req.claims();
+    ///     claims.map(|claims| claims["tenant"].to_string()).unwrap_or_default()
+    /// }
+    ///
+    /// let auth = Jwt::jwks_file("jwks.json").audience("shop").claims::<Mine>();
+    /// ```
+    pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(self) -> Self {
+        self.change(|inner| inner.rules.typed = Some(Typed::of::<T>()))
     }
 
     /// The field that carries the token, in place of `Authorization`.

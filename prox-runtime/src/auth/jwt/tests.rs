@@ -571,3 +571,15 @@ fn what_no_token_fulfils_is_a_problem() {
     assert!(problems(auth()).is_empty());
     assert!(!format!("{:?}", Jwt::secret(SECRET.parse().unwrap())).contains(SECRET));
 }
+
+#[test]
+fn claims_are_read_as_the_type_that_is_wanted() {
+    type Mine = std::collections::HashMap<String, serde_json::Value>;
+    let token = good();
+    let typed = auth().claims::<Mine>();
+    let known = who(&typed, &token, NOW).unwrap();
+    assert_eq!(known.typed::<Mine>().unwrap()["sub"], "ada");
+    assert!(known.typed::<String>().is_none());
+    assert!(who(&auth(), &token, NOW).unwrap().typed::<Mine>().is_none());
+    assert!(!takes(&auth().claims::<Vec<String>>(), &token));
+}
