@@ -25,9 +25,12 @@ pub(super) struct Rules {
     pub(super) typed: Option<Typed>,
 }
 
+/// Puts claims, which are JSON, into a caller as a value of the user's type; nothing if they are not one.
+type Read = dyn Fn(&[u8], Principal) -> Option<Principal> + Send + Sync;
+
 /// Reads claims as a value of the user's type.
 #[derive(Clone)]
-pub(super) struct Typed(Arc<dyn Fn(&[u8], Principal) -> Option<Principal> + Send + Sync>);
+pub(super) struct Typed(Arc<Read>);
 
 impl Typed {
     pub(super) fn of<T: DeserializeOwned + Send + Sync + 'static>() -> Self {

@@ -620,9 +620,10 @@ mod tests {
         }
     }
 
+    fn authenticates<L: Declares<Role = role::Authenticates>>(_: &L) {}
+
     #[test]
     fn names_that_cannot_be_are_problems_and_the_others_are_guarded() {
-        fn authenticates<L: Declares<Role = role::Authenticates>>(_: &L) {}
         let about = |auth: ForwardAuth| auth.into_layer().about();
         let service = || ForwardAuth::new("http://127.0.0.1:9");
         authenticates(&service());

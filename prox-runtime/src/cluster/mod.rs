@@ -35,8 +35,6 @@ mod window;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-#[cfg(feature = "jwt")]
-pub(crate) use self::rng::Rng;
 pub(crate) use self::{
     background::Background,
     balance::sticky::{Affinity, Belongs},

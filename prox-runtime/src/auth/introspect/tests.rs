@@ -350,9 +350,10 @@ async fn made_up_tokens_do_not_push_active_ones_out() {
     assert_eq!(issuer.count(), 1);
 }
 
+fn authenticates<L: Declares<Role = role::Authenticates>>(_: &L) {}
+
 #[test]
 fn what_cannot_be_is_a_problem() {
-    fn authenticates<L: Declares<Role = role::Authenticates>>(_: &L) {}
     let problems = |auth: Introspect| auth.into_layer().about().problems().len();
     let auth = || Issuer::default().auth();
     authenticates(&auth().audience("shop"));

@@ -2,7 +2,7 @@
 
 mod fetch;
 mod pace;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 mod url;
 

@@ -1,4 +1,5 @@
 //! Fetching against an issuer that is slow, down and lying, in virtual time.
+#![cfg(feature = "testing")]
 
 use http::{HeaderValue, StatusCode, header};
 
