@@ -84,14 +84,28 @@ pub(crate) fn middleware(name: &str) -> Option<&'static Middleware> {
     MIDDLEWARE.iter().find(|known| known.name == name)
 }
 
-/// Whether the module has such a type, and the feature that it needs and that is off.
-pub(crate) fn exported(name: &str) -> Option<Option<&'static str>> {
-    if let Some(known) = middleware(name) {
-        return Some(known.lacks());
-    }
-    let (_, feature) = ARGUMENTS.iter().find(|(known, _)| *known == name)?;
-    let off = !feature.is_empty() && !features::is_on(feature);
-    Some(off.then_some(*feature))
+/// Whether the module has a type of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exported {
+    /// It has.
+    Here,
+    /// It has with this feature, which is off.
+    Lacks(&'static str),
+    /// It has not.
+    Unknown,
+}
+
+/// Whether the module has a type of this name.
+pub(crate) fn exported(name: &str) -> Exported {
+    let lacks = if let Some(known) = middleware(name) {
+        known.lacks()
+    } else if let Some((_, feature)) = ARGUMENTS.iter().find(|(known, _)| *known == name) {
+        let off = !feature.is_empty() && !features::is_on(feature);
+        off.then_some(*feature)
+    } else {
+        return Exported::Unknown;
+    };
+    lacks.map_or(Exported::Here, Exported::Lacks)
 }
 
 /// The types that a `*` brings with the features that are on.
@@ -100,6 +114,6 @@ pub(crate) fn names() -> Vec<&'static str> {
     let arguments = ARGUMENTS.iter().map(|(name, _)| *name);
     layers
         .chain(arguments)
-        .filter(|name| exported(name) == Some(None))
+        .filter(|name| exported(name) == Exported::Here)
         .collect()
 }

@@ -25,7 +25,7 @@ use self::lex::{Kind, Token};
 pub(crate) use self::middleware::MIDDLEWARE;
 pub(crate) use self::{
     called::{Calls, Function},
-    middleware::{exported, middleware},
+    middleware::{Exported, exported, middleware},
 };
 
 /// The names around a gateway.

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Ident, TokenTree};
 
 use super::names::Names;
 use crate::{
-    around::{self, Calls, What},
+    around::{self, Calls, Exported, What},
     diag::Diagnostics,
     features,
     syntax::{
@@ -54,10 +54,14 @@ pub(crate) fn unimported(names: &Names, tokens: &[TokenTree], place: usize) -> O
     }
     let text = name.to_string();
     let exported = around::exported(&text);
-    let known = exported.is_some() || OPTIONS.contains(&&*text);
+    let middleware = exported != Exported::Unknown;
+    let known = middleware || OPTIONS.contains(&&*text);
     (known && lacks(names, &text)).then_some(Unimported {
-        middleware: exported.is_some(),
-        feature: exported.flatten(),
+        middleware,
+        feature: match exported {
+            Exported::Lacks(feature) => Some(feature),
+            Exported::Here | Exported::Unknown => None,
+        },
     })
 }
 

@@ -177,7 +177,7 @@ impl Parser<'_> {
                             place,
                             format!("`{item}` is allowed only at the top level of a gateway"),
                         )
-                        .help(format!("move the line out of the braces"));
+                        .help("move the line out of the braces");
                 }
                 match item {
                     "env" => self.env(c, attrs),
