@@ -239,7 +239,7 @@ fn expectations_name_the_listener() {
         let messages = messages(&format!("{gateway} {expect}"));
         assert_eq!(messages.is_empty(), holds, "{expect}: {messages:?}");
         if !holds && expect.contains("on \"") {
-            assert!(messages[0].starts_with("`on \""), "{messages:?}");
+            assert!(messages[0].starts_with("expected `on \""), "{messages:?}");
         }
     }
 }
