@@ -2,22 +2,22 @@
 
 /// Whether the feature is on. In tests all are, but for one that a test turns off.
 pub(crate) fn is_on(feature: &str) -> bool {
+    const ON: [(&str, bool); 8] = [
+        ("auth", cfg!(feature = "auth")),
+        ("cache", cfg!(feature = "cache")),
+        ("compression", cfg!(feature = "compression")),
+        ("http2", cfg!(feature = "http2")),
+        ("jwt", cfg!(feature = "jwt")),
+        ("redis", cfg!(feature = "redis")),
+        ("tls", cfg!(feature = "tls")),
+        ("validate", cfg!(feature = "validate")),
+    ];
     #[cfg(test)]
     if OFF.with(std::cell::Cell::get) == Some(feature) {
         return false;
     }
-    cfg!(test)
-        || match feature {
-            "auth" => cfg!(feature = "auth"),
-            "cache" => cfg!(feature = "cache"),
-            "compression" => cfg!(feature = "compression"),
-            "http2" => cfg!(feature = "http2"),
-            "jwt" => cfg!(feature = "jwt"),
-            "redis" => cfg!(feature = "redis"),
-            "tls" => cfg!(feature = "tls"),
-            "validate" => cfg!(feature = "validate"),
-            _ => true,
-        }
+    let known = ON.iter().find(|(name, _)| *name == feature);
+    cfg!(test) || known.is_none_or(|(_, on)| *on)
 }
 
 /// How the feature is turned on.
