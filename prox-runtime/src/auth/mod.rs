@@ -25,6 +25,8 @@ mod jwt;
 #[cfg(feature = "auth")]
 mod keys;
 mod keys_of_callers;
+#[cfg(feature = "auth")]
+mod lines;
 mod outage;
 mod remote;
 mod require;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use super::lines::each_line;
 use crate::{middleware::About, reread, sync::lock};
 
 /// How long a file is not read again.
@@ -134,30 +135,6 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
             let watched = Arc::clone(&watched);
             reread::every(PAUSE, "a file of credentials", move || watched.again())
         });
-    }
-}
-
-/// Reads the lines of a file, each without white space around it. Blank lines and comments, which begin with `#`, are left out.
-///
-/// # Errors
-///
-/// What is wrong with each malformed line, behind its number.
-pub(super) fn each_line(
-    text: &str,
-    mut read: impl FnMut(&str) -> Result<(), String>,
-) -> Result<(), Vec<String>> {
-    let lines = (1..).zip(text.lines().map(str::trim));
-    let problems: Vec<String> = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .filter_map(|(number, line): (u32, _)| {
-            let problem = read(line).err()?;
-            Some(format!("line {number}: {problem}"))
-        })
-        .collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
     }
 }
 
