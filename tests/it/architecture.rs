@@ -157,12 +157,19 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// The last of each are against the direction: small functions on tokens that two stages share.
 const MACROS: &[(&str, &[&str])] = &[
     ("vocab", &[]),
-    ("around", &[]),
+    ("features", &[]),
+    ("around", &["features"]),
     ("reader", &[]),
     ("diag", &["syntax"]),
     ("syntax", &["around", "diag", "vocab"]),
-    ("model", &["around", "diag", "syntax", "vocab"]),
-    ("check", &["around", "diag", "model", "syntax"]),
+    (
+        "model",
+        &["around", "diag", "features", "syntax", "vocab"],
+    ),
+    (
+        "check",
+        &["around", "diag", "features", "model", "syntax"],
+    ),
     (
         "expand",
         &[

@@ -328,9 +328,9 @@ fn what_types_do_not_tell_is_found_when_the_gateway_starts() {
         "route `/e/{id}`: `Require::claim(..).is_param(\"b\")`: the path has no `{b}`",
         "route `/a`: `erased(Require::scope(\"a\"))`: no authenticator before this layer",
         "route `/b`: `erased(Told(Role::Public))`: `public` has no effect after a layer that rejects callers",
-        "route `/b`: `erased(Told(Role::Preflights))`: a preflight carries no credentials",
+        "route `/b`: `erased(Told(Role::Preflights))`: the layers before this one reject preflights",
         "route `/c`: `erased(Word)`: a cache before this layer would answer callers that it rejects",
-        "route `/d`: `Told(Role::KeyedByClient)`: anyone can send another value with each request",
+        "route `/d`: `Told(Role::KeyedByClient)`: a client can avoid this limit by sending a different value with each request",
         "`x-word` carries credentials for one layer, and another writes it for upstreams",
         "a layer cannot write the field `cookie` for upstreams: it carries the credentials of clients",
     ];

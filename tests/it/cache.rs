@@ -448,7 +448,7 @@ fn mistakes_keep_a_gateway_from_starting() {
     for part in [
         "route `/a`: `Cache::new(1000)` has no room for 8 bodies of 1048576 bytes",
         "route `/b`: `Cache::key`: \"a b\" is not the name of a field",
-        "a cache before this layer would answer those whom it turns away",
+        "a cache before this layer would answer callers that it rejects",
     ] {
         assert!(error.contains(part), "{part}\n{error}");
     }

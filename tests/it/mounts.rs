@@ -487,7 +487,7 @@ async fn a_mount_does_not_get_around_require_auth() {
     });
     assert_eq!(
         text,
-        "route `GET /open/one`: no layer says who may enter this route: write an authenticator around it, or `public` to let anybody in"
+        "route `GET /open/one`: this route has no authentication layer: add an authenticator around it, or `public` to allow anonymous requests"
     );
     let text = problem(prox::gateway! {
         require auth;

@@ -158,6 +158,7 @@ fn made(context: &Context<'_>) -> TokenStream {
         fail: quote_spanned!(span=> break '__prox ::core::result::Result::Err(__asm.into_error())),
     };
     let body = setup::body(context, &parts);
+    let warnings = warnings::statements(context);
     let unused = setup::allow_unused(context);
     quote_spanned!(span=>
         #unused
@@ -166,6 +167,7 @@ fn made(context: &Context<'_>) -> TokenStream {
             static __TABLE: #krate::__private::Table = #table;
             const __ROUTES: #krate::Routes = #routes;
             const __ENV: #krate::__private::Variables = #variables;
+            #warnings
             #body
             __asm.finish()
         };

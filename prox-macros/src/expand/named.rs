@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, docs, listing, mirror, setup, tables};
+use super::{Context, docs, listing, mirror, setup, tables, warnings};
 use crate::{
     reader::Reader,
     syntax::ast::{Attr, Named},
@@ -282,6 +282,7 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
         fail: quote_spanned!(span=> return ::core::result::Result::Err(__asm.unmade())),
     };
     let body = setup::body(context, &parts);
+    let warnings = warnings::statements(context);
     let allow = setup::allow();
     let unused = setup::allow_unused(context);
     let arguments = arguments(named);
@@ -298,9 +299,10 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
         /// # Errors
         ///
         /// Everything that is wrong with the environment and the configuration, in one error.
-        #[allow(clippy::too_many_arguments)]
+        #allow
         #[cfg(not(rust_analyzer))]
         #vis fn new(#arguments) -> ::core::result::Result<Self, #krate::Error> {
+            #warnings
             match Self::__assembly(#(#given),*) {
                 ::core::result::Result::Ok((assembly, backends)) => {
                     ::core::result::Result::Ok(Self {

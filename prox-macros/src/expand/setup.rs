@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use super::{
     Context, called,
     exprs::{self, at},
-    mounts, order, warnings, words,
+    mounts, order, words,
 };
 use crate::syntax::{
     ast::{Backend, Env, Expr, Setup, Target},
@@ -67,7 +67,6 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         variables,
         ..
     } = parts;
-    let warnings = warnings::statements(context);
     // Apart, so that what is wrong inside of one stays there.
     let strays = (!context.model.strays.is_empty()).then(|| {
         let strays = &context.model.strays;
@@ -85,7 +84,6 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         #types
         #policies
         #strays
-        #warnings
         let mut __asm = __p::Assembly::new(#table, #routes, #variables);
         #env
         #setup

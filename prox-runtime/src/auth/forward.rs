@@ -37,8 +37,8 @@ const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 /// Asks a service about each request, such as oauth2-proxy, Authelia or authentik: what it answers decides.
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
-/// use prox::{Body, BoxHandler, IntoResponse, Request, RequestExt, handler, middleware::{ForwardAuth, IntoLayer}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{Body, BoxHandler, IntoResponse, Request, RequestExt, dsl::handler, middleware::{ForwardAuth, IntoLayer}};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// // A test plays the service by a function. In a gateway this is a backend, or a URL such as "http://authelia:9091".

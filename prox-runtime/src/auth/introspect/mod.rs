@@ -45,8 +45,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Lets in callers with an opaque token that its issuer says is active (RFC 7662).
 ///
 /// ```
-/// # mod prox { pub use prox_runtime::*; pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
-/// use prox::{Body, BoxHandler, Request, Secret, handler, middleware::{IntoLayer, Introspect}};
+/// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } pub mod middleware { pub use prox_runtime::{auth::*, middleware::*}; } }
+/// use prox::{Body, BoxHandler, Request, Secret, dsl::handler, middleware::{IntoLayer, Introspect}};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// // A test plays the issuer by a function. In a gateway this is a backend, or a URL such as "https://id.example.com".
