@@ -162,14 +162,8 @@ const MACROS: &[(&str, &[&str])] = &[
     ("reader", &[]),
     ("diag", &["syntax"]),
     ("syntax", &["around", "diag", "vocab"]),
-    (
-        "model",
-        &["around", "diag", "features", "syntax", "vocab"],
-    ),
-    (
-        "check",
-        &["around", "diag", "features", "model", "syntax"],
-    ),
+    ("model", &["around", "diag", "features", "syntax", "vocab"]),
+    ("check", &["around", "diag", "features", "model", "syntax"]),
     (
         "expand",
         &[
