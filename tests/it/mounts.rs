@@ -495,7 +495,7 @@ async fn a_mount_does_not_get_around_require_auth() {
     });
     assert!(
         text.starts_with(
-            "route `GET /anybody/one`: `public`: `public` cannot let in who was turned away before"
+            "route `GET /anybody/one`: `public`: `public` has no effect after a layer that rejects callers"
         ),
         "{text}"
     );

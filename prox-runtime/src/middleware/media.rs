@@ -1,5 +1,6 @@
 //! Media types: those of messages, and lists of them in options.
 
+#[cfg(feature = "validate")]
 use http::{HeaderMap, header};
 
 /// A media type, or all of one kind.
@@ -42,6 +43,7 @@ impl MediaType {
 }
 
 /// The type of a message in lower case, without its parameters. There is none if there are several.
+#[cfg(feature = "validate")]
 pub(super) fn of(headers: &HeaderMap) -> Option<String> {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
     let kind = kinds.next()?;
