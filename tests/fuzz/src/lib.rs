@@ -15,6 +15,8 @@ mod check;
 mod diag;
 #[path = "../../../prox-macros/src/expand/mod.rs"]
 mod expand;
+#[path = "../../../prox-macros/src/features.rs"]
+mod features;
 #[path = "../../../prox-macros/src/tests/harness.rs"]
 mod harness;
 #[path = "../../../prox-macros/src/model/mod.rs"]
