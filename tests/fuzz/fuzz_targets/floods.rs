@@ -1,7 +1,11 @@
 //! The frames of HTTP/2, as they are counted and changed on their way to h2: neither depends on how the bytes arrive.
 
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "of what is included not all is used")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "of what is included not all is used"
+)]
 
 #[path = "../../../prox-runtime/src/frames/mod.rs"]
 mod frames;
@@ -25,7 +29,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         return;
     };
     // So that a few frames can be many.
-    let all = [PREFACE, b"\0\0\0\x04\0\0\0\0\0", &bytes.repeat(usize::from(*repeat) + 1)].concat();
+    let all = [
+        PREFACE,
+        b"\0\0\0\x04\0\0\0\0\0",
+        &bytes.repeat(usize::from(*repeat) + 1),
+    ]
+    .concat();
     // The clock stands still.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -12,7 +12,11 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match verdict {
         Ok(Header::Whole { length, .. }) => {
             assert!(length <= bytes.len() && length <= MAX);
-            assert_eq!(read(&bytes[..length]), verdict, "what follows does not matter");
+            assert_eq!(
+                read(&bytes[..length]),
+                verdict,
+                "what follows does not matter"
+            );
             assert_eq!(read(&bytes[..length - 1]), Ok(Header::Partial));
         }
         Ok(Header::Partial) => assert!(bytes.len() < MAX),

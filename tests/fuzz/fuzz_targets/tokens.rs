@@ -71,7 +71,7 @@ fn run(bytes: &[u8]) {
     if let Some(object) = json::object(rest) {
         for audiences in [None, Some(vec![String::from("shop")])] {
             let rules = rules(audiences);
-            let Some(verified) = claims::read("jwt", object.clone(), &rules) else {
+            let Some(verified) = claims::read("jwt", object.clone(), rest, &rules) else {
                 continue;
             };
             assert!(!verified.principal.subject().is_empty());
