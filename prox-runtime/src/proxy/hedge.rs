@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Around, Asked, Proxy, again::head, caller, tunnel};
 use crate::{
     body::Body,
-    cluster::{Endpoint, Hedge, HedgeOptions, Hedging, NoHedge},
+    cluster::{Hedge, HedgeOptions, Hedging, NoHedge, Upstream},
     error::Error,
     forward::headers::Present,
     handler::{Request, Response},
@@ -32,7 +32,7 @@ pub(super) struct Race {
     pub(super) started: Instant,
     /// The endpoint that the other try is at; none for the first.
     pub(super) avoid: Option<usize>,
-    at: Mutex<Option<(usize, Endpoint)>>,
+    at: Mutex<Option<Arc<Upstream>>>,
 }
 
 impl Race {
@@ -45,11 +45,11 @@ impl Race {
     }
 
     /// Says where this try is now.
-    pub(super) fn is_at(&self, index: usize, endpoint: &Endpoint) {
-        *lock(&self.at) = Some((index, endpoint.clone()));
+    pub(super) fn is_at(&self, upstream: &Arc<Upstream>) {
+        *lock(&self.at) = Some(Arc::clone(upstream));
     }
 
-    fn at(&self) -> Option<(usize, Endpoint)> {
+    fn at(&self) -> Option<Arc<Upstream>> {
         lock(&self.at).clone()
     }
 }
@@ -95,19 +95,19 @@ async fn run(
         return answer;
     }
     let now = Instant::now();
-    let (Some((index, slow)), Some(body)) = (one.at(), whole(kept.as_ref())) else {
+    let (Some(slow), Some(body)) = (one.at(), whole(kept.as_ref())) else {
         core.not_hedged(NoHedge::Body);
         return first.await;
     };
-    let another = core.has_another(&[index]);
+    let another = core.has_another(&[slow.index()]);
     if let Hedge::No(reason) = HedgeOptions::decide(another, end, &hedging.budget, now) {
         core.not_hedged(reason);
         return first.await;
     }
-    core.hedged(&slow);
+    core.hedged(&slow.endpoint);
     *spare.body_mut() = body;
     let present = Present::of(spare.headers());
-    let two = Race::new(started, Some(index));
+    let two = Race::new(started, Some(slow.index()));
     let second: Exchange<'_> =
         Box::pin(proxy.exchange(&mut spare, present, grpc, around, Some(&two)));
     let (answer, was_second) = faster(first, second).await;
@@ -115,8 +115,8 @@ async fn run(
         core.hedge_won();
     }
     let winner = if was_second { two.at() } else { one.at() };
-    if let (Some(tally), Some((_, endpoint))) = (around.tally, winner) {
-        tally.is_at(core.label(), &endpoint.to_string().into());
+    if let (Some(tally), Some(upstream)) = (around.tally, winner) {
+        tally.is_at(core.label(), upstream.label());
     }
     answer
 }

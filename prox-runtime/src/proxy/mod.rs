@@ -292,7 +292,7 @@ impl Proxy {
             };
             let index = lease.index();
             if let Some(race) = race {
-                race.is_at(index, &lease.upstream().endpoint);
+                race.is_at(lease.upstream());
             }
             if let Some(tally) = tally {
                 tally.tries_at(core.label(), lease.upstream().label());
