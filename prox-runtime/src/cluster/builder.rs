@@ -409,7 +409,6 @@ impl ClusterBuilder {
         let view = core::survey(&members, &*self.balancer, &slow_start, None, now);
         Ok(Cluster {
             core: Arc::new(Core {
-                name: name.to_owned(),
                 balancer: self.balancer,
                 views: Views::new(view),
                 discovery: source.map(Discovery::new),

@@ -6,8 +6,8 @@ use http::request::Parts;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Attempt, Balancer, Caller, Endpoint, Lease, Outcome, Pick, RetryOptions, SlowStart,
-    Unavailable, Upstream, Verdict,
+    Attempt, Balancer, Caller, Endpoint, EndpointState, Lease, Outcome, Pick, RetryOptions,
+    SlowStart, Unavailable, Upstream, Verdict,
     balance::{
         FULL, Roster, Seat,
         sticky::{Affinity, Belongs},
@@ -33,7 +33,6 @@ use crate::{client::Client, error::Failure, metrics::Tries};
 /// What all the handles of a cluster share.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(super) name: String,
     pub(super) balancer: Box<dyn Balancer>,
     pub(super) views: Views,
     /// Whether there is, or may be, more than one endpoint.
@@ -253,17 +252,6 @@ impl Core {
             let mut seats = view.roster.seats().iter();
             seats.any(|seat| !tried.contains(&seat.index())) || gone(view, tried).is_some()
         })
-    }
-
-    /// A try has ended with this status, or with this failure, so long after it was sent.
-    pub(super) fn tried(
-        &self,
-        upstream: &Upstream,
-        status: u16,
-        failure: Option<Failure>,
-        took: Duration,
-    ) {
-        self.tries.count(&upstream.tries, status, failure, took);
     }
 
     /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it, and it is not silent.
@@ -537,8 +525,14 @@ impl Core {
         self.views.with(|view| Arc::clone(&view.members))
     }
 
+    /// These endpoints as they stand.
+    pub(super) fn states(&self, members: &Members) -> Vec<EndpointState> {
+        let state = |upstream: &Arc<Upstream>| EndpointState::of(upstream, &self.slow_start);
+        members.iter().map(state).collect()
+    }
+
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.blueprint.backend
     }
 
     /// The name, for who keeps it.

@@ -478,7 +478,8 @@ impl Blueprint {
             None => pool,
         };
         let queue = |limit| Arc::new(Queue::new(limit, self.queue.clone()));
-        let cookie = |affinity: &Affinity| affinity.value(&endpoint.to_string());
+        let label: Arc<str> = endpoint.to_string().into();
+        let cookie = |affinity: &Affinity| affinity.value(&label);
         Upstream {
             state: State::new(&endpoint, self.ejections.as_ref(), now),
             pool: Arc::new(pool),
@@ -491,7 +492,7 @@ impl Blueprint {
                 .filter(|_| endpoint.is_secure())
                 .cloned(),
             cookie: self.affinity.as_ref().map(cookie),
-            label: endpoint.to_string().into(),
+            label,
             tries: EndpointTries::default(),
             endpoint,
         }
@@ -531,7 +532,7 @@ impl Upstream {
 
     /// What a balancer sees of it; the weight is in thousandths.
     pub(super) fn seat(&self, weight: u64) -> Seat {
-        let identity = key_of(self.endpoint.to_string().as_bytes());
+        let identity = key_of(self.label.as_bytes());
         Seat::new(self.index, weight, identity, Arc::clone(&self.load))
     }
 

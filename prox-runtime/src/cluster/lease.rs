@@ -185,10 +185,15 @@ impl Lease {
                 Outcome::Failed(failure) => (0, Some(failure)),
                 Outcome::Left => (0, Some(Failure::ClientGone)),
             };
-            let took = self.began.elapsed();
-            self.core.tried(self.upstream(), status, failure, took);
+            self.count(status, failure, self.began.elapsed());
         }
         self.close(outcome);
+    }
+
+    /// Counts the try, which has ended with this status or with this failure.
+    fn count(&self, status: u16, failure: Option<Failure>, took: Duration) {
+        let tries = &self.upstream().tries;
+        self.core.tries.count(tries, status, failure, took);
     }
 
     /// The same for a try that is counted.
@@ -265,8 +270,7 @@ impl Lease {
         self.waits_no_more();
         let now = Instant::now();
         let took = now.saturating_duration_since(sent);
-        self.core
-            .tried(self.upstream(), status.as_u16(), None, took);
+        self.count(status.as_u16(), None, took);
         let outcome = Outcome::Status(status);
         if outcome.verdict() == health::Outcome::Bad {
             return self.close(outcome);

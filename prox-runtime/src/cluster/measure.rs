@@ -1,6 +1,6 @@
 //! The metrics of a cluster.
 
-use super::{Cluster, Condition, EndpointState};
+use super::{Cluster, Condition};
 use crate::metrics::{
     BACKEND_READY, ENDPOINT_ACTIVE, ENDPOINT_UP, ENDPOINT_WAITING, ENDPOINTS, Samples,
 };
@@ -8,24 +8,13 @@ use crate::metrics::{
 /// The most endpoints of one backend that have samples of their own. A backend counts the tries on all of them.
 const MOST: usize = 256;
 
-const CONDITIONS: [Condition; 5] = [
-    Condition::Healthy,
-    Condition::Warming,
-    Condition::Ejected,
-    Condition::Unhealthy,
-    Condition::Draining,
-];
-
 impl Cluster {
     /// Adds what is counted of it, and how its endpoints are now.
     pub(crate) fn measure(&self, samples: &mut Samples) {
         let (core, backend) = (self.core(), self.name());
         core.tries.write(backend, samples);
         let members = core.members();
-        let states: Vec<EndpointState> = members
-            .iter()
-            .map(|upstream| EndpointState::of(upstream, &core.slow_start))
-            .collect();
+        let states = core.states(&members);
         for (upstream, state) in members.iter().zip(&states).take(MOST) {
             let endpoint = &**upstream.label();
             let labels = [("backend", backend), ("endpoint", endpoint)];
@@ -35,7 +24,7 @@ impl Cluster {
             let is_up = matches!(state.condition(), Condition::Healthy | Condition::Warming);
             samples.add(&ENDPOINT_UP, &labels, is_up);
         }
-        for condition in CONDITIONS {
+        for condition in Condition::ALL {
             let labels = [("backend", backend), ("condition", condition.name())];
             let count = states.iter().filter(|state| state.condition() == condition);
             samples.add(&ENDPOINTS, &labels, count.count());

@@ -311,7 +311,7 @@ impl Cluster {
 
     /// The name of the `backend`, or the text of the target when it has none.
     pub fn name(&self) -> &str {
-        &self.core.name
+        self.core.name()
     }
 
     /// What is wrong with the options of this handle, whatever its route.
@@ -380,7 +380,7 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
-            .field("name", &self.core.name)
+            .field("name", &self.core.name())
             .field("endpoints", &self.endpoints().collect::<Vec<_>>())
             .field("policy", &self.policy)
             .finish()

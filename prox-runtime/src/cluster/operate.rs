@@ -35,12 +35,7 @@ impl Cluster {
     /// while the gateway runs keep their order too, but a new one may stand where one was that is gone.
     pub fn endpoints(&self) -> impl ExactSizeIterator<Item = EndpointState> {
         let core = self.core();
-        let states = core.members();
-        let states: Vec<EndpointState> = states
-            .iter()
-            .map(|upstream| EndpointState::of(upstream, &core.slow_start))
-            .collect();
-        states.into_iter()
+        core.states(&core.members()).into_iter()
     }
 
     /// How often this cluster has decided what, since the start.

@@ -166,6 +166,14 @@ pub enum Condition {
 }
 
 impl Condition {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Healthy,
+        Self::Warming,
+        Self::Ejected,
+        Self::Unhealthy,
+        Self::Draining,
+    ];
+
     /// The word for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
