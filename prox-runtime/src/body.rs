@@ -100,6 +100,17 @@ impl Body {
         Self::boxed(Followed { body: self, follow })
     }
 
+    /// Tells `count` how many bytes each frame has.
+    pub(crate) fn counted(self, mut count: impl FnMut(usize) + Send + 'static) -> Self {
+        self.followed(move |next, _| {
+            if let Some(Ok(frame)) = next
+                && let Some(data) = frame.data_ref()
+            {
+                count(data.len());
+            }
+        })
+    }
+
     /// Ties the end of an exchange to the end of this body, and tells its tally of each frame.
     pub(crate) fn ends(mut self, exchange: Exchange) -> Self {
         if self.exchange.is_some() {

@@ -171,8 +171,7 @@ where
         self.gateway.start();
         let (gateway, inner) = (self.gateway.clone(), Arc::clone(&self.inner));
         let (req, known) = inner.identify(req.map(Body::new));
-        let watch = self.gateway.watch();
-        answered(req, &watch, |mut req, tally| async move {
+        answered(req, self.gateway.watch(), |mut req, tally| async move {
             let is_trusted = known.as_deref().is_some_and(|client| inner.trusts(client));
             let client = known.unwrap_or_else(|| Arc::new(Client::new(None)));
             let client = inner.placed(client);

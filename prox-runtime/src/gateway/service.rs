@@ -49,19 +49,22 @@ where
     fn call(&mut self, req: http::Request<B>) -> GatewayFuture {
         self.start();
         let gateway = self.clone();
-        let watch = self.watch();
-        answered(req.map(Body::new), &watch, |mut req, tally| async move {
-            let client = req.extensions().get::<Arc<Client>>().cloned();
-            let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
-            gateway.dispatch(&mut req, &client, &tally).await
-        })
+        answered(
+            req.map(Body::new),
+            self.watch(),
+            |mut req, tally| async move {
+                let client = req.extensions().get::<Arc<Client>>().cloned();
+                let client = client.unwrap_or_else(|| Arc::new(Client::new(None)));
+                gateway.dispatch(&mut req, &client, &tally).await
+            },
+        )
     }
 }
 
 /// Gives an answer the form that a server of somebody else's takes: a tunnel is joined, and `HEAD` has no body.
 pub(super) fn answered<F>(
     mut req: Request,
-    watch: &Arc<Watch>,
+    watch: Arc<Watch>,
     answer: impl FnOnce(Request, Tally) -> F,
 ) -> GatewayFuture
 where
@@ -69,7 +72,6 @@ where
 {
     let mut exchange = watch.request(req.method(), req.version());
     let joint = Joint::of(&mut req);
-    let watch = Arc::clone(watch);
     let req = req.map(|body| counted(admit::body(body), watch));
     let head = *req.method() == Method::HEAD;
     let old = req.version() < Version::HTTP_2;
@@ -96,13 +98,7 @@ fn counted(body: Body, watch: Arc<Watch>) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    body.followed(move |next, _| {
-        if let Some(Ok(frame)) = next
-            && let Some(data) = frame.data_ref()
-        {
-            watch.received(data.len());
-        }
-    })
+    body.counted(move |bytes| watch.received(bytes))
 }
 
 /// The future of a [`Gateway`] as a service.

@@ -1,11 +1,7 @@
-//! The two bodies of a request, counted.
+//! The body of a response, counted and followed to its end.
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
     task::{Context, Poll, ready},
 };
 
@@ -19,17 +15,6 @@ use crate::{
 };
 
 type Next = Option<Result<Frame<Bytes>, Error>>;
-
-/// The body of a request, whose bytes are counted.
-pub(super) fn received(body: Body, count: Arc<AtomicU64>) -> Body {
-    body.followed(move |next, _| {
-        if let Some(Ok(frame)) = next
-            && let Some(data) = frame.data_ref()
-        {
-            count.fetch_add(data.len() as u64, Relaxed);
-        }
-    })
-}
 
 /// The body of a response; the entry is gone, and so its line written, as soon as the body has ended.
 pub(super) struct Sent {

@@ -262,7 +262,9 @@ impl Entry {
         let req = if req.body().is_end_stream() {
             req
         } else {
-            req.map(|body| body::received(body, Arc::clone(&received)))
+            let count = Arc::clone(&received);
+            let add = move |bytes: usize| _ = count.fetch_add(bytes as u64, Relaxed);
+            req.map(|body| body.counted(add))
         };
         let entry = Self {
             log: log.clone(),
