@@ -18,6 +18,7 @@ pub(crate) use self::{
     error_type::ErrorType,
     exposition::{Format, Samples},
     family::*,
+    process::descriptors,
     requests::{Ended, Requests, method, version},
     tries::{EndpointTries, Tries},
 };
@@ -50,13 +51,11 @@ pub(crate) struct Sources(Mutex<Vec<Weak<dyn Measured>>>);
 
 impl Sources {
     pub(crate) fn attach(&self, source: &Arc<dyn Measured>) {
+        let source = Arc::downgrade(source);
         let mut sources = lock(&self.0);
         sources.retain(|known| known.strong_count() > 0);
-        if !sources
-            .iter()
-            .any(|known| known.ptr_eq(&Arc::downgrade(source)))
-        {
-            sources.push(Arc::downgrade(source));
+        if !sources.iter().any(|known| known.ptr_eq(&source)) {
+            sources.push(source);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn write(samples: &mut Samples) {
         // The folder itself is open while it is read.
         samples.add(&PROCESS_DESCRIPTORS, &[], open.count().saturating_sub(1));
     }
-    if let Some(most) = most(&fs::read_to_string("/proc/self/limits").unwrap_or_default()) {
+    if let Some(most) = descriptors() {
         samples.add(&PROCESS_MOST_DESCRIPTORS, &[], most);
     }
     if let (Some(since_boot), Some(boot)) = (number(22), boot()) {
@@ -47,10 +47,16 @@ fn resident(status: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-fn most(limits: &str) -> Option<u64> {
+/// How many descriptors the process may have open, as far as the system says it in a file: Linux does.
+pub(crate) fn descriptors() -> Option<usize> {
+    soft_limit(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?;
+    // `unlimited` is not a number.
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -76,8 +82,13 @@ mod tests {
             Some(2048 * 1024)
         );
         assert_eq!(resident("Name:\tx\n"), None);
-        let limits = "Max processes 1 2\nMax open files            1024                 524288               files\n";
-        assert_eq!(most(limits), Some(1024));
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+            Max processes             unlimited            unlimited            processes \n\
+            Max open files            1024                 524288               files     \n";
+        assert_eq!(soft_limit(limits), Some(1024));
+        let unlimited = limits.replace("1024", "unlimited");
+        assert_eq!(soft_limit(&unlimited), None);
+        assert_eq!(soft_limit(""), None);
     }
 
     #[cfg(target_os = "linux")]

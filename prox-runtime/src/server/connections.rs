@@ -1,7 +1,6 @@
 //! The connections of clients while a server runs: how many there are, how many there may be, and what is told of them.
 
 use std::{
-    fs,
     future::{Future, poll_fn},
     pin::pin,
     sync::{
@@ -18,7 +17,7 @@ use super::{drain::Tracker, refusals::Refusals};
 use crate::{
     metrics::{
         ACTIVE_REQUESTS, CONNECTIONS_REFUSED, CONNECTIONS_WAITED, Measured, OPEN_CONNECTIONS,
-        Samples, TUNNELS,
+        Samples, TUNNELS, descriptors,
     },
     observe::{Refusal, Refused},
     sync::lock,
@@ -307,19 +306,6 @@ fn allowed(descriptors: usize) -> usize {
     (descriptors.saturating_sub(RESERVED) / 2).max(LEAST)
 }
 
-/// How many descriptors the process may have open, as far as the system says it in a file: Linux does.
-fn descriptors() -> Option<usize> {
-    soft_limit(&fs::read_to_string("/proc/self/limits").ok()?)
-}
-
-fn soft_limit(limits: &str) -> Option<usize> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    // `unlimited` is none.
-    line.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,14 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_descriptors_is_read() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-            Max processes             unlimited            unlimited            processes \n\
-            Max open files            1024                 524288               files     \n";
-        assert_eq!(soft_limit(limits), Some(1024));
-        let unlimited = limits.replace("1024", "unlimited");
-        assert_eq!(soft_limit(&unlimited), None);
-        assert_eq!(soft_limit(""), None);
+    fn half_of_the_descriptors_are_for_clients() {
         assert_eq!(
             [0, 64, 1024, 1 << 20].map(allowed),
             [LEAST, LEAST, 480, 524_256]
