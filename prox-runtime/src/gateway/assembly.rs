@@ -1,6 +1,7 @@
 //! How an expansion builds a gateway: it writes data and calls this, and so may anyone by hand.
 
 use std::{
+    collections::HashSet,
     fmt::{self, Display},
     iter,
     str::FromStr,
@@ -360,22 +361,24 @@ impl Assembly {
         }
         let clusters = self.clusters.iter().chain(&self.inline);
         let question = Question::new(clusters, abouts.questions());
-        let is_same = |one: &Cluster, other: &Cluster| Arc::ptr_eq(one.core(), other.core());
-        let mut inline: Vec<Cluster> = Vec::new();
+        let mut each: Vec<Cluster> = Vec::new();
+        let mut known = HashSet::new();
         let written = self.clusters.iter().chain(&self.inline);
         for cluster in written.flat_map(|cluster| iter::once(cluster).chain(cluster.mirrors())) {
-            let mut known = self.clusters.iter().chain(&inline);
-            if cluster.is_looked_after() && !known.any(|known| is_same(known, cluster)) {
-                inline.push(cluster.clone());
+            if known.insert(Arc::as_ptr(cluster.core())) {
+                each.push(cluster.clone());
             }
         }
-        let mut counted: Vec<Cluster> = Vec::new();
-        for cluster in self.clusters.iter().chain(&self.inline).chain(&inline) {
-            if !counted.iter().any(|known| is_same(known, cluster)) {
-                counted.push(cluster.clone());
-            }
-        }
-        let measures = Measures::new(self.routes, counted, question.clone());
+        let named: HashSet<_> = self
+            .clusters
+            .iter()
+            .map(|named| Arc::as_ptr(named.core()))
+            .collect();
+        let is_inline = |cluster: &&Cluster| !named.contains(&Arc::as_ptr(cluster.core()));
+        let inline = each.iter().filter(is_inline);
+        let inline = inline.filter(|cluster| cluster.is_looked_after());
+        let inline: Vec<Cluster> = inline.cloned().collect();
+        let measures = Measures::new(self.routes, each, question.clone());
         for target in self.parts.iter().filter_map(|part| part.target.as_ref()) {
             // Nobody but this has them to set.
             let _ = match &target.0 {
