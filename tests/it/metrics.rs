@@ -413,3 +413,42 @@ async fn the_exposition_keeps_the_rules_of_its_formats() {
     }
     served.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_refused_before_the_gateway_is_no_request_in_either_version() {
+    let gateway = prox::gateway! { "/" => respond(200, "ok") };
+    let gateway = gateway.expect("the gateway can start");
+    let served = Served::start(gateway.clone()).await;
+    let refused = "prox_connections_refused_total{reason=\"malformed\"}";
+
+    let mut client = served.client().await;
+    client
+        .send("GET / HTTP/1.1\r\nHost: a\r\nHost: b c\r\nX : y\r\n\r\n")
+        .await;
+    assert_eq!(client.response_head().await.status, 400);
+    counts(&gateway, refused, 1.0).await;
+
+    let mut client = HyperClient::speaking(Speaks::Http2, served.address()).await;
+    let request = Speaks::Http2.request("/").header("host", "another.test");
+    let response = client
+        .send(request.body(text("")).expect("a request"))
+        .await;
+    assert_eq!(response.expect("an answer").status(), 400);
+    counts(&gateway, refused, 2.0).await;
+
+    let response = served.get("/").await.expect(200);
+    drop(response);
+    counts(
+        &gateway,
+        &requests("host=\"_\",http_route=\"/\",", "GET", 200, ""),
+        1.0,
+    )
+    .await;
+    let all = samples(&gateway.metrics());
+    let requests = all
+        .iter()
+        .filter(|(name, _)| name.starts_with("prox_requests_total"));
+    let sum: f64 = requests.map(|(_, count)| count).sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{}", gateway.metrics());
+    served.stop().await;
+}

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Method, Uri, header, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -318,6 +318,9 @@ async fn answer<G: Dispatch>(
                 .status(failure.status())
                 .request(req.method(), req.uri().path());
             shared.refused(&refused);
+            if let Some((exchange, _)) = &mut exchanges {
+                exchange.refused();
+            }
             respond::failure(failure, respond::is_grpc(req.headers()))
         }
     };
@@ -325,12 +328,7 @@ async fn answer<G: Dispatch>(
         keep_length(&mut response);
     }
     // hyper would send a body behind these as well (RFC 9110, 15.3.5 and 15.4.5).
-    let bodiless = head
-        || matches!(
-            response.status(),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-    tally.answered(&response, head);
+    let bodiless = tally.answered(&response, head);
     Ok(response.map(|body| StreamBody {
         body: if bodiless { Body::empty() } else { body },
         watch,

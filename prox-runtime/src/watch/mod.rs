@@ -97,12 +97,7 @@ impl Watch {
 
     /// Milliseconds after the start, and never [`NOT_BLOCKED`] or [`UNKNOWN`].
     fn now(&self) -> u64 {
-        self.millis(Instant::now())
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.start).as_millis();
-        u64::try_from(since).unwrap_or(UNKNOWN).min(UNKNOWN - 2) + 1
+        millis(self.start.elapsed())
     }
 
     /// Counts the requests of the connection.
@@ -287,6 +282,12 @@ impl Watch {
     }
 }
 
+/// Never [`NOT_BLOCKED`] or [`UNKNOWN`].
+fn millis(since: Duration) -> u64 {
+    let millis = u64::try_from(since.as_millis()).unwrap_or(UNKNOWN);
+    millis.min(UNKNOWN - 2) + 1
+}
+
 fn note(cell: &AtomicU64, blocked: bool, now: impl FnOnce() -> u64) {
     let noted = cell.load(Relaxed) != NOT_BLOCKED;
     if blocked != noted {
@@ -307,6 +308,12 @@ impl Exchange {
     /// What is known of the request.
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The request was refused before it came to the gateway, and counts as that.
+    #[cfg(feature = "http2")]
+    pub(crate) fn refused(&mut self) {
+        self.counted = false;
     }
 
     /// The request was answered with another protocol, which counts at once. From now on the exchange is a tunnel.
@@ -330,12 +337,12 @@ impl Drop for Exchange {
         if !is_last && !self.counted {
             return;
         }
-        let now = Instant::now();
+        let since = watch.start.elapsed();
         if is_last {
-            watch.enter(Phase::Idle, watch.millis(now));
+            watch.enter(Phase::Idle, millis(since));
         }
         if self.counted {
-            self.tally.ended(now);
+            self.tally.ended(since);
         }
     }
 }

@@ -115,6 +115,11 @@ impl Numbers {
     pub(super) fn received(&self, bytes: usize) {
         add(&self.received, bytes);
     }
+
+    fn failure(&self) -> Option<Failure> {
+        let place = self.failure.load(Relaxed).checked_sub(1)?;
+        Failure::ALL.get(usize::from(place)).copied()
+    }
 }
 
 /// What becomes of one request: where it went, how long that took, how much was sent.
@@ -219,8 +224,7 @@ impl Tally {
 
     /// Why the gateway answered by itself, or why the response was cut. What a layer outside of the reader answers is not known yet.
     pub fn failure(&self) -> Option<Failure> {
-        let place = self.own()?.failure.load(Relaxed).checked_sub(1)?;
-        Failure::ALL.get(usize::from(place)).copied()
+        self.own()?.failure()
     }
 
     /// Has the details taken down that cost something: layers may ask for them.
@@ -288,8 +292,8 @@ impl Tally {
         }
     }
 
-    /// It has a response. The body of one to `HEAD` is not sent, and neither are those of `204` and `304`.
-    pub(crate) fn answered(&self, response: &Response<impl Body>, head: bool) {
+    /// It has a response. Says whether that has no body to send: one to `HEAD`, `204` and `304` have none.
+    pub(crate) fn answered(&self, response: &Response<impl Body>, head: bool) -> bool {
         let numbers = &self.watch.numbers;
         let status = response.status();
         numbers.status.store(status.as_u16(), Relaxed);
@@ -300,6 +304,7 @@ impl Tally {
         numbers.length.store(length.unwrap_or(UNKNOWN), Relaxed);
         let bodiless = head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         numbers.whole.store(bodiless, Relaxed);
+        bodiless
     }
 
     /// What goes wrong with it, or what was answered for that reason; the first word counts.
@@ -330,14 +335,10 @@ impl Tally {
         self.count(status, None, None);
     }
 
-    /// Counts it. What is dropped before its end says [why](ending::why).
-    pub(super) fn ended(&self, now: Instant) {
+    /// Counts it, so long after the start of the watch. What is dropped before its end says [why](ending::why).
+    pub(super) fn ended(&self, since: Duration) {
         let numbers = &self.watch.numbers;
-        let (mut status, failure) = (
-            numbers.status.load(Relaxed),
-            numbers.failure.load(Relaxed).checked_sub(1),
-        );
-        let mut failure = failure.and_then(|place| Failure::ALL.get(usize::from(place)).copied());
+        let (mut status, mut failure) = (numbers.status.load(Relaxed), numbers.failure());
         let whole = || {
             numbers.whole.load(Relaxed)
                 || numbers.sent.load(Relaxed) >= numbers.length.load(Relaxed)
@@ -348,20 +349,17 @@ impl Tally {
         } else if failure.is_none() && !whole() {
             failure = Some(ending::why());
         }
-        self.count(status, failure, Some(now));
+        self.count(status, failure, Some(since));
     }
 
-    fn count(&self, status: u16, failure: Option<Failure>, now: Option<Instant>) {
+    fn count(&self, status: u16, failure: Option<Failure>, since: Option<Duration>) {
         let Some(meter) = &self.watch.meter else {
             return;
         };
         let numbers = &self.watch.numbers;
-        let took = now.map(|now| {
-            let since = now.saturating_duration_since(self.watch.start);
-            match numbers.began.load(Relaxed) {
-                0 => Duration::ZERO,
-                began => since.saturating_sub(Duration::from_nanos(began)),
-            }
+        let took = since.map(|since| match numbers.began.load(Relaxed) {
+            0 => Duration::ZERO,
+            began => since.saturating_sub(Duration::from_nanos(began)),
         });
         let route = numbers.route.load(Relaxed);
         meter.count(&Ended {
