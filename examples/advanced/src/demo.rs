@@ -1,4 +1,4 @@
-//! What stands around the gateway of the demo, in this same process: the services of the shop, and an identity provider.
+//! The upstreams of the demo, in the same process: the services of the shop, and an identity provider.
 
 use std::{future::pending, sync::mpsc, thread};
 
