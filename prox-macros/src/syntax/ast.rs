@@ -214,3 +214,12 @@ pub(crate) struct Text {
     pub(crate) span: Span,
     pub(crate) token: Literal,
 }
+
+impl Text {
+    /// The literal that was meant by tokens without quotes.
+    pub(crate) fn meant(value: String, span: Span) -> Self {
+        let mut token = Literal::string(&value);
+        token.set_span(span);
+        Self { value, span, token }
+    }
+}

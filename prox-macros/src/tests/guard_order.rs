@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock},
 };
 
 use proptest::prelude::*;
@@ -104,6 +104,13 @@ const GUARDS: [(&str, Make); 28] = [
     ),
 ];
 
+/// The guards as they run.
+fn made() -> &'static [GuardFn] {
+    static MADE: LazyLock<Vec<GuardFn>> =
+        LazyLock::new(|| GUARDS.iter().map(|(_, make)| make()).collect());
+    &MADE
+}
+
 /// A route: its pattern, its methods, and its guard by number, the last of which is none.
 type Line = (&'static str, &'static str, usize);
 
@@ -162,9 +169,7 @@ fn winner(
     let takes = |candidate: &&crate::model::tree::Candidate| {
         let (_, _, guard) = lines[candidate.route];
         Methods(candidate.methods).contains(Methods::of(method, &[]))
-            && GUARDS
-                .get(guard)
-                .is_none_or(|(_, make)| make().accepts(parts))
+            && made().get(guard).is_none_or(|made| made.accepts(parts))
     };
     let taking = forest.find(0, path).iter().find(takes)?;
     Some(lines[taking.route])
@@ -305,7 +310,7 @@ impl Tree {
     fn decided(&self) -> Option<(crate::model::guard::Guard, Vec<bool>)> {
         let answers: Vec<bool> = {
             let made = self.made();
-            samples().map(|parts| made.accepts(&parts)).collect()
+            samples().map(|parts| made.accepts(parts)).collect()
         };
         let mut diag = Diagnostics::default();
         let guard = read(&tokens_of(self.written().parse().unwrap()), &mut diag);
@@ -314,7 +319,12 @@ impl Tree {
 }
 
 /// Requests of every kind that the guards tell apart, alone and together.
-fn samples() -> impl Iterator<Item = Parts> {
+fn samples() -> impl Iterator<Item = &'static Parts> {
+    static SAMPLES: LazyLock<Vec<Parts>> = LazyLock::new(all_samples);
+    SAMPLES.iter()
+}
+
+fn all_samples() -> Vec<Parts> {
     let mut all = Vec::new();
     for x in [None, Some("a"), Some("ab"), Some("b"), Some("c"), Some("z")] {
         for query in ["", "?q=1", "?q=2"] {
@@ -335,16 +345,16 @@ fn samples() -> impl Iterator<Item = Parts> {
             }
         }
     }
-    all.into_iter()
+    all
 }
 
 /// What each guard says to each of the samples.
-fn answers() -> &'static Vec<Vec<bool>> {
-    static ANSWERS: OnceLock<Vec<Vec<bool>>> = OnceLock::new();
-    ANSWERS.get_or_init(|| {
-        let of = |make: Make| samples().map(|parts| make().accepts(&parts)).collect();
-        GUARDS.iter().map(|(_, make)| of(*make)).collect()
-    })
+fn answers() -> &'static [Vec<bool>] {
+    static ANSWERS: LazyLock<Vec<Vec<bool>>> = LazyLock::new(|| {
+        let of = |made: &GuardFn| samples().map(|parts| made.accepts(parts)).collect();
+        made().iter().map(of).collect()
+    });
+    &ANSWERS
 }
 
 /// Whether each line takes any request at all.
@@ -402,7 +412,7 @@ proptest! {
         };
         prop_assert!(!a.is_opaque() && !b.is_opaque());
         for (parts, runs) in samples().zip(&own) {
-            prop_assert_eq!(accepts(&a, &parts), *runs, "{:?}\n{:?}", a, parts);
+            prop_assert_eq!(accepts(&a, parts), *runs, "{:?}\n{:?}", a, parts);
         }
         let only = |one: &[bool], other: &[bool]| one.iter().zip(other).any(|(a, b)| *a && !b);
         let both = own.iter().zip(&others).any(|(a, b)| *a && *b);

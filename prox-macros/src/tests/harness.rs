@@ -1,6 +1,6 @@
 //! What must hold for any text; the fuzz targets in `tests/fuzz` include this file, and the tests replay what they found.
 
-use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 use super::opaque::make_opaque;
 use crate::{
@@ -112,12 +112,7 @@ fn told(text: &str, flaw: Flaw) {
     assert!(!flaw.message.is_empty(), "{text:?} is told nothing");
     let part = text.get(flaw.at.clone());
     assert!(part.is_some(), "{:?} is no part of {text:?}", flaw.at);
-    let token = Literal::string(text);
-    let text = Text {
-        value: text.to_owned(),
-        span: Span::call_site(),
-        token,
-    };
+    let text = Text::meant(text.to_owned(), Span::call_site());
     let mut diag = Diagnostics::default();
     diag.flaw(&text, flaw);
     diag.to_tokens();

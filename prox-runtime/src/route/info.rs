@@ -61,17 +61,10 @@ impl RouteInfo {
     /// A row of nothing, of which to make others.
     #[cfg(test)]
     pub(crate) const EMPTY: Self = Self {
-        listener: "",
         host: "_",
         path: "/",
-        exact: false,
         methods: "*",
-        guard: "",
-        target: "",
-        layers: &[],
-        who: "",
-        file: "",
-        line: 0,
+        ..Self::NOTHING
     };
 
     /// The hosts, with the listener that alone has them.
@@ -213,8 +206,21 @@ impl EnvInfo {
     };
 
     /// Whether it may be missing, by its type.
-    pub(crate) fn is_optional(&self) -> bool {
-        self.ty.starts_with("Option<") || self.ty.contains("::Option<")
+    pub(crate) const fn is_optional(&self) -> bool {
+        let (ty, word) = (self.ty.as_bytes(), b"Option<");
+        let mut start = 0;
+        while start + word.len() <= ty.len() {
+            let before = start == 0 || ty[start - 1] == b':';
+            let mut at = 0;
+            while at < word.len() && ty[start + at] == word[at] {
+                at += 1;
+            }
+            if before && at == word.len() {
+                return true;
+            }
+            start += 1;
+        }
+        false
     }
 }
 
@@ -267,17 +273,8 @@ pub const fn routes<const N: usize>(
     file: &'static str,
 ) -> [RouteInfo; N] {
     let mut routes = [RouteInfo {
-        listener: "",
-        host: "",
-        path: "",
-        exact: false,
-        methods: "",
-        guard: "",
-        target: "",
-        layers: &[],
-        who: "",
         file,
-        line: 0,
+        ..RouteInfo::NOTHING
     }; N];
     let mut n = 0;
     while n < N {
@@ -366,6 +363,24 @@ mod tests {
                 "every route: log, recover\n\nHOST  METHOD  PATH  TARGET  LAYERS\n_     *       /a    one\n_     *       /b    two     auth, {LONG}\n"
             )
         );
+    }
+
+    #[test]
+    fn an_optional_type_is_known_by_its_text() {
+        for (ty, optional) in [
+            ("Option<u16>", true),
+            ("std::option::Option<u16>", true),
+            ("MyOption<u16>", false),
+            ("u16", false),
+            ("Option", false),
+            ("", false),
+        ] {
+            let info = EnvInfo {
+                ty,
+                ..EnvInfo::NOTHING
+            };
+            assert_eq!(info.is_optional(), optional, "{ty}");
+        }
     }
 
     #[test]

@@ -98,11 +98,7 @@ impl Case {
         let mut common = self.clone();
         common.opaque |= other.opaque;
         for (key, set) in &other.tests {
-            let both = match common.tests.get(key) {
-                Some(own) => own.and(set),
-                None => set.clone(),
-            };
-            common.tests.insert(key.clone(), both);
+            common.narrow(key.clone(), set);
         }
         common.sound()
     }
@@ -134,7 +130,7 @@ impl Case {
             let mut part = rest.clone();
             part.tests.insert(key.clone(), own.without(set));
             parts.extend(part.sound());
-            rest.tests.insert(key.clone(), own.and(set));
+            rest.narrow(key.clone(), set);
             match rest.sound() {
                 Some(sound) => rest = sound,
                 None => break,
@@ -160,11 +156,7 @@ impl Case {
                     let mut beside = two.clone();
                     beside.tests.remove(key);
                     for (key, set) in beside.tests {
-                        let both = match rest.tests.get(&key) {
-                            Some(own) => own.and(&set),
-                            None => set,
-                        };
-                        rest.tests.insert(key, both);
+                        rest.narrow(key, &set);
                     }
                     rest.tests.insert(key.clone(), either);
                     into.extend(rest.sound());
@@ -179,14 +171,16 @@ impl Case {
         let asks = self.tests.keys().any(|key| matches!(key, Key::Cookie(_)));
         if asks && !self.needs_cookie() {
             let mut none = self.clone();
-            let absent = match none.tests.get(&Key::cookies()) {
-                Some(own) => own.and(&Set::absent()),
-                None => Set::absent(),
-            };
-            none.tests.insert(Key::cookies(), absent);
+            none.narrow(Key::cookies(), &Set::absent());
             forms.extend(none.sound());
         }
         forms
+    }
+
+    /// Asks for this set, too.
+    fn narrow(&mut self, key: Key, set: &Set) {
+        let test = self.tests.entry(key).or_insert_with(Set::all);
+        *test = test.and(set);
     }
 
     fn needs_cookie(&self) -> bool {
@@ -204,8 +198,7 @@ impl Case {
         self.tests.retain(|_, set| !set.is_all());
         // A cookie comes in a header.
         if self.needs_cookie() {
-            let header = self.tests.entry(Key::cookies()).or_insert_with(Set::all);
-            *header = header.and(&Set::exists());
+            self.narrow(Key::cookies(), &Set::exists());
         }
         if self.has_no_cookies() {
             let lacks = |key: &Key, set: &Set| matches!(key, Key::Cookie(_)) && set.has_absent();

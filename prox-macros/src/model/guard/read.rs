@@ -11,6 +11,7 @@ use crate::{
         ast::Text,
         cursor::{text_of, tokens_of},
         pattern::encoded,
+        words::KEYS,
     },
 };
 
@@ -149,7 +150,7 @@ impl Reader<'_> {
         either
     }
 
-    fn flaw(&mut self, at: Place, message: &str, help: &str) -> Guard {
+    fn flaw(&mut self, at: impl Into<Place>, message: &str, help: &str) -> Guard {
         self.flawed = true;
         self.diag.error(at, message).help(help);
         Guard::unknown()
@@ -201,16 +202,7 @@ impl Reader<'_> {
         }
         if let Some(text) = &value {
             self.refuse(text, kind.value_flaw(&text.value, verb == "is"))?;
-            if key.is_cookies() {
-                self.flawed = true;
-                self.diag
-                    .error(
-                        text.span,
-                        "the `cookie` header contains all cookies of a request",
-                    )
-                    .help("write `cookie(\"name\").is(\"value\")`");
-                return None;
-            }
+            self.one_cookie(&key, text, "write `cookie(\"name\").is(\"value\")`")?;
         }
         let value = value.map_or_else(String::new, |text| text.value);
         Guard::of(key, make(&value))
@@ -231,26 +223,15 @@ impl Reader<'_> {
             }
             seen.push(&text.value);
         }
-        if values.is_empty() {
-            self.flawed = true;
-            self.diag
-                .error(
-                    name.span,
-                    "empty list of values: this guard never accepts a request",
-                )
-                .help("write `.one_of([\"a\", \"b\"])`");
+        let Some(first) = values.first() else {
+            self.flaw(
+                name.span,
+                "empty list of values: this guard never accepts a request",
+                "write `.one_of([\"a\", \"b\"])`",
+            );
             return None;
-        }
-        if let (true, Some(first)) = (key.is_cookies(), values.first()) {
-            self.flawed = true;
-            self.diag
-                .error(
-                    first.span,
-                    "the `cookie` header contains all cookies of a request",
-                )
-                .help("write `cookie(\"name\").one_of([..])`");
-            return None;
-        }
+        };
+        self.one_cookie(&key, first, "write `cookie(\"name\").one_of([..])`")?;
         Guard::of(key, Set::one_of(seen))
     }
 
@@ -262,6 +243,19 @@ impl Reader<'_> {
             Kind::Query => Key::Query(name),
             Kind::Cookie => Key::Cookie(name),
         })
+    }
+
+    /// Reports a value of the header with all cookies; goes on with any other key.
+    fn one_cookie(&mut self, key: &Key, value: &Text, help: &str) -> Option<()> {
+        if key.is_cookies() {
+            self.flaw(
+                value.span,
+                "the `cookie` header contains all cookies of a request",
+                help,
+            );
+            return None;
+        }
+        Some(())
     }
 
     fn network(&mut self, text: &Text) -> Option<Network> {
@@ -292,9 +286,7 @@ fn is_call(group: &Group) -> bool {
 /// Whether a guard starts with a word of the language, so that its methods are those of the language.
 fn word_starts(tokens: &[TokenTree]) -> bool {
     match tokens.first() {
-        Some(TokenTree::Ident(word)) => {
-            ["header", "query", "cookie", "client_ip"].contains(&word.to_string().as_str())
-        }
+        Some(TokenTree::Ident(word)) => KEYS.iter().any(|key| word == key),
         Some(TokenTree::Group(group)) => word_starts(&tokens_of(group.stream())),
         _ => false,
     }

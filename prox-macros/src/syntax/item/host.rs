@@ -1,6 +1,6 @@
 //! The block of a host.
 
-use proc_macro2::{Delimiter, Literal, Span, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenTree};
 
 use crate::{
     diag::Place,
@@ -33,23 +33,14 @@ impl Parser<'_> {
         } else {
             shown.join(" | ")
         };
-        let Some(group) = c.group(0, Delimiter::Brace) else {
-            let host = if shown.is_empty() {
-                "\"api.example.com\""
-            } else {
-                &shown
-            };
-            if !self.is_cut_off(c) {
-                self.diag
-                    .error(c.span_before(), "expected `{` and the routes of the host")
-                    .help(format!("write `host {host} {{ \"/\" => target }}`"));
-            }
-            if !c.is_end() && !starts_line(c) {
-                skip_line(c);
-            }
+        let host = if shown.is_empty() {
+            "\"api.example.com\""
+        } else {
+            &shown
+        };
+        let Some(group) = self.braces(c, "the host", &format!("host {host}")) else {
             return;
         };
-        c.bump();
         let errors = self.diag.len();
         let block = self.block(group);
         if block.entries.is_empty() && self.diag.len() == errors {
@@ -83,6 +74,32 @@ impl Parser<'_> {
             self.more_layers(c, &mut layers);
         }
         layers
+    }
+
+    /// The braces of a block with routes. Reports that they are missing, and leaves the line.
+    pub(super) fn braces<'t>(
+        &mut self,
+        c: &mut Cursor<'t>,
+        owner: &str,
+        head: &str,
+    ) -> Option<&'t Group> {
+        let group = c.group(0, Delimiter::Brace);
+        if group.is_some() {
+            c.bump();
+            return group;
+        }
+        if !self.is_cut_off(c) {
+            self.diag
+                .error(
+                    c.span_before(),
+                    format!("expected `{{` and the routes of {owner}"),
+                )
+                .help(format!("write `{head} {{ \"/\" => target }}`"));
+        }
+        if !c.is_end() && !starts_line(c) {
+            skip_line(c);
+        }
+        None
     }
 
     fn host_names(&mut self, c: &mut Cursor<'_>, word: Span) -> Vec<Text> {
@@ -172,13 +189,7 @@ impl Parser<'_> {
                 .help(format!("write `host \"{help}\"`"));
             let span = bare.first().map_or(word, TokenTree::span);
             if names.is_empty() && !shown.is_empty() {
-                let mut token = Literal::string(&shown);
-                token.set_span(span);
-                names.push(Text {
-                    value: shown,
-                    span,
-                    token,
-                });
+                names.push(Text::meant(shown, span));
             }
         }
         names

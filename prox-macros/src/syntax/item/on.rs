@@ -1,6 +1,6 @@
 //! The block of a listener.
 
-use proc_macro2::{Delimiter, Literal, Span, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenTree};
 
 use crate::{
     diag::Place,
@@ -8,7 +8,6 @@ use crate::{
         Level, Parser,
         ast::{Attr, On, Text},
         cursor::{Cursor, tokens_of},
-        skip_line,
         words::starts_line,
     },
 };
@@ -25,21 +24,9 @@ impl Parser<'_> {
             || String::from("\"internal\""),
             |name| name.token.to_string(),
         );
-        let Some(group) = c.group(0, Delimiter::Brace) else {
-            if !self.is_cut_off(c) {
-                self.diag
-                    .error(
-                        c.span_before(),
-                        "expected `{` and the routes of the listener",
-                    )
-                    .help(format!("write `on {shown} {{ \"/\" => target }}`"));
-            }
-            if !c.is_end() && !starts_line(c) {
-                skip_line(c);
-            }
+        let Some(group) = self.braces(c, "the listener", &format!("on {shown}")) else {
             return;
         };
-        c.bump();
         let errors = self.diag.len();
         let outer = std::mem::take(&mut self.gateway.hosts);
         let tokens = tokens_of(group.stream());
@@ -120,13 +107,7 @@ impl Parser<'_> {
         }
         known.then(|| {
             let span = bare.first().map_or(word, TokenTree::span);
-            let mut token = Literal::string(&shown);
-            token.set_span(span);
-            Text {
-                value: shown,
-                span,
-                token,
-            }
+            Text::meant(shown, span)
         })
     }
 }

@@ -6,7 +6,7 @@
 use super::{
     super::info::{EnvInfo, RouteInfo},
     Mount,
-    merge::{Parts, host_takes, hosts_within, is_optional, same},
+    merge::{Parts, host_takes, hosts_within, put, same, variables},
     mount_at,
 };
 
@@ -43,7 +43,7 @@ pub const fn check_mount(
         reached(own, mounts, before, outer, inner);
         at += 1;
     }
-    variables(env, mounts, place);
+    defaults(env, mounts, place);
 }
 
 /// A parameter has one value.
@@ -294,17 +294,13 @@ const fn segments(path: &str, exact: bool) -> Option<Parts<'_>> {
 
 /// A variable that is not set has one default.
 #[track_caller]
-const fn variables(env: &[EnvInfo], mounts: &[Mount], place: usize) {
+const fn defaults(env: &[EnvInfo], mounts: &[Mount], place: usize) {
     let rows = mounts[place].tables.env.0;
     let mut at = 0;
     while at < rows.len() {
         let mut list = 0;
         while list <= place {
-            let others = if list == 0 {
-                env
-            } else {
-                mounts[list - 1].tables.env.0
-            };
+            let others = variables(env, mounts, list);
             let mut other = 0;
             while other < others.len() {
                 differ(&others[other], &rows[at]);
@@ -323,8 +319,8 @@ const fn differ(outer: &EnvInfo, inner: &EnvInfo) {
     }
     let (own, other) = match (outer.default, inner.default) {
         (Some(own), Some(other)) if !same(own, other) => (own, other),
-        (Some(own), None) if is_optional(inner.ty) => (own, "nothing"),
-        (None, Some(other)) if is_optional(outer.ty) => ("nothing", other),
+        (Some(own), None) if inner.is_optional() => (own, "nothing"),
+        (None, Some(other)) if outer.is_optional() => ("nothing", other),
         _ => return,
     };
     let mut text = Message::new();
@@ -385,17 +381,10 @@ impl Message {
 
     /// Adds a text, as far as there is room for all of it.
     const fn push(&mut self, text: &str) {
-        let end = self.len + text.len();
-        if end > Self::MOST {
+        if self.len + text.len() > Self::MOST {
             return;
         }
-        self.bytes
-            .split_at_mut(end)
-            .0
-            .split_at_mut(self.len)
-            .1
-            .copy_from_slice(text.as_bytes());
-        self.len = end;
+        self.len = put(&mut self.bytes, self.len, text.as_bytes());
     }
 
     /// A row as it is listed, and where it is written.

@@ -8,7 +8,7 @@ use super::{
         info::{EnvInfo, RouteInfo},
         methods::Methods,
     },
-    Mount, mount_at, number,
+    Mount, number,
 };
 
 /// How much a joint table needs.
@@ -23,7 +23,8 @@ pub struct MountedSize {
     pub layers: usize,
 }
 
-/// What a row of a mounted gateway has in the place of its own texts.
+/// A row of a mounted gateway, and the row that the gateway is mounted at.
+#[derive(Clone, Copy)]
 struct Joint<'a> {
     outer: &'a RouteInfo,
     inner: &'a RouteInfo,
@@ -60,12 +61,71 @@ impl Joint<'_> {
 
 const BETWEEN: &str = ", ";
 
-/// The mount at a row of the gateway's own.
-const fn mount_of(mounts: &[Mount], row: usize) -> Option<&Mount> {
-    match mount_at(mounts, number(row)) {
-        Some(place) => Some(&mounts[place as usize]),
-        None => None,
+/// A row of the joint table.
+enum Row<'a> {
+    Own(&'a RouteInfo),
+    Mounted(Joint<'a>),
+}
+
+/// The rows of the joint table, in its order: those of a mounted gateway in the place of the row that it is mounted at.
+struct Rows<'a> {
+    own: &'a [RouteInfo],
+    mounts: &'a [Mount],
+    /// The next row of the gateway's own, the mount that is next, and the next row of that.
+    row: usize,
+    mount: usize,
+    inner: usize,
+}
+
+impl<'a> Rows<'a> {
+    const fn new(own: &'a [RouteInfo], mounts: &'a [Mount]) -> Self {
+        Self {
+            own,
+            mounts,
+            row: 0,
+            mount: 0,
+            inner: 0,
+        }
     }
+
+    const fn next(&mut self) -> Option<Row<'a>> {
+        while self.row < self.own.len() {
+            let outer = &self.own[self.row];
+            // Mounts are in the order of their rows.
+            if self.mount == self.mounts.len() || self.mounts[self.mount].row != number(self.row) {
+                self.row += 1;
+                return Some(Row::Own(outer));
+            }
+            let rows = self.mounts[self.mount].tables.routes.0;
+            if self.inner < rows.len() {
+                let inner = &rows[self.inner];
+                self.inner += 1;
+                return Some(Row::Mounted(Joint { outer, inner }));
+            }
+            self.row += 1;
+            self.mount += 1;
+            self.inner = 0;
+        }
+        None
+    }
+
+    /// The next row of a mounted gateway.
+    const fn next_mounted(&mut self) -> Option<Joint<'a>> {
+        while let Some(row) = self.next() {
+            if let Row::Mounted(joint) = row {
+                return Some(joint);
+            }
+        }
+        None
+    }
+}
+
+/// Writes `more` into the list from the place `at` on, and gives the place behind it.
+pub(super) const fn put<T: Copy>(list: &mut [T], at: usize, more: &[T]) -> usize {
+    let end = at + more.len();
+    let (before, _) = list.split_at_mut(end);
+    before.split_at_mut(at).1.copy_from_slice(more);
+    end
 }
 
 /// How much the table of these rows and of the mounted gateways needs.
@@ -75,76 +135,35 @@ pub const fn mounted_size(own: &[RouteInfo], mounts: &[Mount]) -> MountedSize {
         text: 0,
         layers: 0,
     };
-    let mut row = 0;
-    while row < own.len() {
-        if let Some(mount) = mount_of(mounts, row) {
-            let rows = mount.tables.routes.0;
-            let mut at = 0;
-            while at < rows.len() {
-                let joint = Joint {
-                    outer: &own[row],
-                    inner: &rows[at],
-                };
-                size.text += joint.path() + joint.who();
-                size.layers += joint.layers();
-                at += 1;
-            }
-            size.rows += rows.len();
-        } else {
-            size.rows += 1;
+    let mut rows = Rows::new(own, mounts);
+    while let Some(row) = rows.next() {
+        if let Row::Mounted(joint) = row {
+            size.text += joint.path() + joint.who();
+            size.layers += joint.layers();
         }
-        row += 1;
+        size.rows += 1;
     }
     size
 }
 
 /// The texts that have to be written, one behind the other.
 pub const fn mounted_text<const N: usize>(own: &[RouteInfo], mounts: &[Mount]) -> [u8; N] {
-    let mut text = Text {
-        bytes: [0; N],
-        len: 0,
-    };
-    let mut row = 0;
-    while row < own.len() {
-        if let Some(mount) = mount_of(mounts, row) {
-            let rows = mount.tables.routes.0;
-            let mut at = 0;
-            while at < rows.len() {
-                let (outer, inner) = (&own[row], &rows[at]);
-                let joint = Joint { outer, inner };
-                if joint.path() > 0 {
-                    text.push(outer.path);
-                    text.push(inner.path);
-                }
-                if joint.who() > 0 {
-                    text.push(outer.who);
-                    text.push(BETWEEN);
-                    text.push(inner.who);
-                }
-                at += 1;
-            }
+    let mut text = [0; N];
+    let mut len = 0;
+    let mut rows = Rows::new(own, mounts);
+    while let Some(joint) = rows.next_mounted() {
+        let Joint { outer, inner } = joint;
+        if joint.path() > 0 {
+            len = put(&mut text, len, outer.path.as_bytes());
+            len = put(&mut text, len, inner.path.as_bytes());
         }
-        row += 1;
+        if joint.who() > 0 {
+            len = put(&mut text, len, outer.who.as_bytes());
+            len = put(&mut text, len, BETWEEN.as_bytes());
+            len = put(&mut text, len, inner.who.as_bytes());
+        }
     }
-    text.bytes
-}
-
-struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Text<N> {
-    const fn push(&mut self, text: &str) {
-        let end = self.len + text.len();
-        self.bytes
-            .split_at_mut(end)
-            .0
-            .split_at_mut(self.len)
-            .1
-            .copy_from_slice(text.as_bytes());
-        self.len = end;
-    }
+    text
 }
 
 /// The text of these bytes.
@@ -161,32 +180,13 @@ pub const fn mounted_layers<const N: usize>(
     mounts: &[Mount],
 ) -> [&'static str; N] {
     let mut layers = [""; N];
-    let (mut len, mut row) = (0, 0);
-    while row < own.len() {
-        if let Some(mount) = mount_of(mounts, row) {
-            let rows = mount.tables.routes.0;
-            let mut at = 0;
-            while at < rows.len() {
-                let (outer, inner) = (&own[row], &rows[at]);
-                if (Joint { outer, inner }).layers() > 0 {
-                    let lists = [outer.layers, inner.layers];
-                    let mut list = 0;
-                    while list < lists.len() {
-                        let end = len + lists[list].len();
-                        layers
-                            .split_at_mut(end)
-                            .0
-                            .split_at_mut(len)
-                            .1
-                            .copy_from_slice(lists[list]);
-                        len = end;
-                        list += 1;
-                    }
-                }
-                at += 1;
-            }
+    let mut len = 0;
+    let mut rows = Rows::new(own, mounts);
+    while let Some(joint) = rows.next_mounted() {
+        if joint.layers() > 0 {
+            len = put(&mut layers, len, joint.outer.layers);
+            len = put(&mut layers, len, joint.inner.layers);
         }
-        row += 1;
     }
     layers
 }
@@ -199,14 +199,13 @@ pub const fn mounted_rows<const N: usize>(
     mut layers: &'static [&'static str],
 ) -> [RouteInfo; N] {
     let mut all = [RouteInfo::NOTHING; N];
-    let (mut len, mut row) = (0, 0);
-    while row < own.len() {
-        if let Some(mount) = mount_of(mounts, row) {
-            let rows = mount.tables.routes.0;
-            let mut at = 0;
-            while at < rows.len() {
-                let (outer, inner) = (&own[row], &rows[at]);
-                let joint = Joint { outer, inner };
+    let mut len = 0;
+    let mut rows = Rows::new(own, mounts);
+    while let Some(row) = rows.next() {
+        all[len] = match row {
+            Row::Own(own) => *own,
+            Row::Mounted(joint) => {
+                let Joint { outer, inner } = joint;
                 let mut next = *inner;
                 (next.path, text) = match joint.path() {
                     0 if is_root(inner.path) => (outer.path, text),
@@ -227,15 +226,10 @@ pub const fn mounted_rows<const N: usize>(
                 if next.listener.is_empty() {
                     next.listener = outer.listener;
                 }
-                all[len] = next;
-                len += 1;
-                at += 1;
+                next
             }
-        } else {
-            all[len] = own[row];
-            len += 1;
-        }
-        row += 1;
+        };
+        len += 1;
     }
     all
 }
@@ -282,7 +276,11 @@ const fn joint_env<const N: usize>(own: &[EnvInfo], mounts: &[Mount]) -> ([EnvIn
 }
 
 /// The variables of the gateway itself, and those of the mounts.
-const fn variables<'a>(own: &'a [EnvInfo], mounts: &'a [Mount], list: usize) -> &'a [EnvInfo] {
+pub(super) const fn variables<'a>(
+    own: &'a [EnvInfo],
+    mounts: &'a [Mount],
+    list: usize,
+) -> &'a [EnvInfo] {
     if list == 0 {
         own
     } else {
@@ -318,7 +316,7 @@ const fn joint(own: &[EnvInfo], mounts: &[Mount], first: EnvInfo) -> EnvInfo {
         while at < rows.len() {
             let row = rows[at];
             if same(row.name, first.name) {
-                if row.default.is_none() && !is_optional(row.ty) {
+                if row.default.is_none() && !row.is_optional() {
                     all.default = None;
                     all.ty = row.ty;
                 }
@@ -389,24 +387,6 @@ const fn joint_methods<const N: usize>(
         list += 1;
     }
     (all, count)
-}
-
-pub(super) const fn is_optional(ty: &str) -> bool {
-    // As `EnvInfo::is_optional` has it.
-    let (ty, word) = (ty.as_bytes(), b"Option<");
-    let mut start = 0;
-    while start + word.len() <= ty.len() {
-        let before = start == 0 || ty[start - 1] == b':';
-        let mut at = 0;
-        while at < word.len() && ty[start + at] == word[at] {
-            at += 1;
-        }
-        if before && at == word.len() {
-            return true;
-        }
-        start += 1;
-    }
-    false
 }
 
 const fn is_root(path: &str) -> bool {

@@ -77,7 +77,7 @@ fn methods_have_the_bits_of_the_gateway_around() {
 }
 
 mod texts {
-    use super::super::{super::info::EnvInfo, merge::*};
+    use super::super::merge::*;
 
     #[test]
     fn a_host_takes_itself_and_a_suffix_what_ends_with_it() {
@@ -95,23 +95,5 @@ mod texts {
         }
         assert!(hosts_within("a.b|c.b", "x|*.b"));
         assert!(!hosts_within("a.b|c.d", "x|*.b"));
-    }
-
-    #[test]
-    fn an_optional_type_is_one_here_as_in_the_table() {
-        for ty in [
-            "Option<u16>",
-            "std::option::Option<u16>",
-            "MyOption<u16>",
-            "u16",
-            "Option",
-            "",
-        ] {
-            let info = EnvInfo {
-                ty,
-                ..EnvInfo::NOTHING
-            };
-            assert_eq!(is_optional(ty), info.is_optional(), "{ty}");
-        }
     }
 }
