@@ -16,6 +16,12 @@ use tokio::{
 /// What a limit is cut to, so that adding it to a time cannot overflow.
 pub(crate) const FOREVER: Duration = Duration::from_hours(24 * 365);
 
+/// A time in whole seconds, rounded up, as `Retry-After` has it.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    let more = u64::from(time.subsec_nanos() > 0);
+    time.as_secs().saturating_add(more)
+}
+
 /// A timer that is registered once in a while instead of once a request.
 ///
 /// A deadline that moves on is only written down; the registered alarm goes off at the old time, sees that it was early,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderValue, header};
 
-use crate::{error::Failure, handler::Response, identity::Principal, respond};
+use crate::{
+    error::Failure, handler::Response, identity::Principal, respond, time::whole_seconds,
+};
 
 /// What an [`Authenticate`](super::Authenticate) says of a request.
 #[derive(Debug)]
@@ -67,10 +69,7 @@ impl Denied {
 
     /// The same with `Retry-After`, in whole seconds, rounded up.
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        let seconds = wait
-            .as_secs()
-            .saturating_add(u64::from(wait.subsec_nanos() > 0));
-        self.retry_after = Some(seconds.max(1));
+        self.retry_after = Some(whole_seconds(wait).max(1));
         self
     }
 

@@ -17,6 +17,7 @@ use crate::{
     error::Failure,
     handler::{Request, Response},
     respond,
+    time::whole_seconds,
 };
 
 /// Something that is on or off; clones are the same one.
@@ -126,8 +127,7 @@ impl Middleware for Maintenance {
             let grpc = respond::is_grpc(req.headers());
             let mut response = respond::failure(Failure::Maintenance, grpc);
             if !grpc {
-                let more = u64::from(self.retry_after.subsec_nanos() > 0);
-                let seconds = self.retry_after.as_secs().saturating_add(more);
+                let seconds = whole_seconds(self.retry_after);
                 let headers = response.headers_mut();
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }

@@ -45,6 +45,7 @@ use crate::{
     pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
+    time::whole_seconds,
     watch::Tally,
 };
 
@@ -742,8 +743,7 @@ fn unavailable(refused: Unavailable, grpc: bool) -> Response {
         && let Some(field) = response.headers_mut().get_mut(header::RETRY_AFTER)
     {
         // In whole seconds, and not before the time.
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        *field = HeaderValue::from(seconds.max(1));
+        *field = HeaderValue::from(whole_seconds(after).max(1));
     }
     response
 }
