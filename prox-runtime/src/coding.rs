@@ -54,7 +54,7 @@ pub(crate) fn form(text: &str) -> String {
 
 /// Two digits in lower case for each byte.
 #[cfg_attr(
-    not(any(feature = "auth", feature = "tls")),
+    not(any(feature = "auth", feature = "redis", feature = "tls")),
     expect(dead_code, reason = "digests come with these features")
 )]
 pub(crate) struct Hex<'b>(pub(crate) &'b [u8]);

@@ -56,7 +56,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "middleware",
         &[
-            "body", "civil", "client", "error", "handler", "identity", "limits", "network",
+            "body", "civil", "client", "coding", "error", "handler", "identity", "limits", "network",
             "observe", "respond", "route", "sync", "time", "tunnel", "watch",
         ],
     ),

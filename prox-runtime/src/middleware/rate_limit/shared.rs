@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write,
     marker::PhantomData,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -16,6 +15,7 @@ use super::{
     verdict::{Asked, Verdict, View},
 };
 use crate::{
+    coding::Hex,
     limits::{self, AnyStore, Ask, Key, LimitStore, Rate, Slot, Slots, Ticks, WhenDown},
     sync::Sharded,
 };
@@ -154,12 +154,9 @@ impl Options {
 
 /// The name of the buckets in a store. It is the same in every gateway, and does not have the text of the key.
 fn text(name: &Name, key: &[u8]) -> String {
-    let mut text = format!("prox:{{{}:", name.text());
-    for byte in Sha256::digest(key).iter().take(16) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('}');
-    text
+    let digest = Sha256::digest(key);
+    let (digest, _) = digest.split_at(16);
+    format!("prox:{{{}:{}}}", name.text(), Hex(digest))
 }
 
 /// The store, for one request.
