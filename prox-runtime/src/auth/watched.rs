@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-pub(super) use super::lines::each_line;
 use crate::{middleware::About, reread, sync::lock};
 
 /// How long a file is not read again.

@@ -23,9 +23,7 @@ mod hashes;
 mod lines;
 
 mod auth {
-    pub(crate) mod watched {
-        pub(crate) use crate::lines::each_line;
-    }
+    pub(crate) use crate::lines;
 }
 
 mod error {

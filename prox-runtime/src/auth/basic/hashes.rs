@@ -7,7 +7,7 @@ use argon2::{
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
 
-use crate::auth::watched::each_line;
+use crate::auth::lines::each_line;
 
 /// The highest cost of a hash that is made for strangers: about a second, and 256 MiB.
 const MOST_COST: u32 = 15;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Key, KeyDigest};
-use crate::{auth::watched::each_line, civil, coding};
+use crate::{auth::lines::each_line, civil, coding};
 
 const DAY: u64 = 86_400;
 
