@@ -389,7 +389,6 @@ async fn a_gateway_that_has_ended_leaves_no_fetches_behind() {
     let issuer = issuer().await;
     issuer.down();
     let auth = Jwt::issuer(issuer.url()).audience("shop");
-    let counts = auth.key_fetches();
     let gateway = Served::start(prox::gateway! { "/" => handler(who) with [auth] }).await;
     eventually("the first fetch", || issuer.discoveries() > 0).await;
     gateway.stop().await;
@@ -397,7 +396,6 @@ async fn a_gateway_that_has_ended_leaves_no_fetches_behind() {
     // The next try would come after a second.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(issuer.discoveries(), before);
-    assert_eq!(counts.fetched, 0);
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ use crate::{
 const LARGEST: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long old keys hold while no new ones come.
+const MAX_STALE: Duration = Duration::from_hours(24);
+
 /// Where keys come from, as it is written.
 #[derive(Clone, Debug)]
 pub(in crate::auth::jwt) enum Place {
@@ -57,14 +60,32 @@ impl Place {
     }
 }
 
+/// What the user says of the keys.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) place: Place,
+    pub(super) allow_http: bool,
+    /// What is asked in place of the hosts of the URLs.
+    pub(super) by: Option<Remote>,
+    pub(super) max_stale: Duration,
+}
+
+impl Options {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            allow_http: false,
+            by: None,
+            max_stale: MAX_STALE,
+        }
+    }
+}
+
 /// Fetches keys.
 pub(super) struct Fetcher {
-    place: Place,
+    pub(super) options: Options,
     /// Nothing if the text is not a URL; the gateway does not start then.
     url: Option<Url>,
-    allow_http: bool,
-    /// What is asked in place of the hosts of the URLs.
-    by: Option<Remote>,
     /// A cluster for the host of the URL.
     own: Option<Remote>,
     problems: Vec<String>,
@@ -76,7 +97,7 @@ pub(super) struct Fetcher {
 #[derive(Clone)]
 struct Said {
     jwks: Url,
-    /// Asked for its keys, if they are on another host.
+    /// Asked for its keys, if they are on another host, and no backend is asked for all.
     elsewhere: Option<Remote>,
     until: Instant,
 }
@@ -91,13 +112,19 @@ pub(super) struct Fetched {
 }
 
 impl Fetcher {
-    pub(super) fn new(place: Place, allow_http: bool, by: Option<Remote>) -> Self {
+    pub(super) fn new(options: Options) -> Self {
+        let Options {
+            place,
+            allow_http,
+            by,
+            ..
+        } = &options;
         let mut problems = Vec::new();
-        let url = place.url(allow_http);
+        let url = place.url(*allow_http);
         let url = url.map_err(|problem| problems.push(problem)).ok();
         let own = url.as_ref().filter(|_| by.is_none());
         let own = own.map(|url| remote(&url.origin()));
-        let remotes = [&by, &own].into_iter().flatten();
+        let remotes = [by, &own].into_iter().flatten();
         problems.extend(remotes.filter_map(|remote| remote.problem().map(str::to_owned)));
         let option = place.option();
         let problems = problems.into_iter();
@@ -105,10 +132,8 @@ impl Fetcher {
             problems: problems
                 .map(|problem| format!("`{option}`: {problem}"))
                 .collect(),
-            place,
+            options,
             url,
-            allow_http,
-            by,
             own,
             said: Mutex::default(),
         }
@@ -120,7 +145,7 @@ impl Fetcher {
 
     /// What is asked, for the gateway to look after.
     pub(super) fn remote(&self) -> Option<&Remote> {
-        self.by.as_ref().or(self.own.as_ref())
+        self.options.by.as_ref().or(self.own.as_ref())
     }
 
     /// The keys as they are now.
@@ -138,14 +163,14 @@ impl Fetcher {
 
     async fn attempt(&self) -> Result<Fetched, String> {
         let url = self.url.as_ref().ok_or("there is no URL")?;
-        let (jwks, remote) = match &self.place {
+        let (jwks, elsewhere) = match &self.options.place {
             Place::Jwks(_) => (url.clone(), None),
             Place::Issuer(_) => {
                 let said = self.said(url).await?;
                 (said.jwks, said.elsewhere)
             }
         };
-        let remote = self.by.as_ref().or(remote.as_ref()).or(self.own.as_ref());
+        let remote = elsewhere.as_ref().or(self.remote());
         let remote = remote.ok_or("there is no backend")?;
         let answer = get(remote, jwks.uri()).await?;
         let broken = |problem| format!("{}: {problem}", jwks.text());
@@ -164,8 +189,7 @@ impl Fetcher {
         if let Some(said) = known.filter(|said| Instant::now() < said.until) {
             return Ok(said);
         }
-        let remote = self.by.as_ref().or(self.own.as_ref());
-        let remote = remote.ok_or("there is no backend")?;
+        let remote = self.remote().ok_or("there is no backend")?;
         let [openid, oauth] = issuer.documents();
         let mut document = openid;
         let mut answer = get(remote, &uri(&document)?).await?;
@@ -178,11 +202,10 @@ impl Fetcher {
             return Err(broken(format!("status {}", answer.status().as_u16())));
         }
         let jwks = self.jwks(issuer, answer.body()).map_err(broken)?;
-        let elsewhere =
-            (self.by.is_none() && jwks.origin() != issuer.origin()).then(|| jwks.origin());
-        let elsewhere = match elsewhere {
-            None => None,
-            Some(origin) => Some(other(origin).await?),
+        let elsewhere = if self.options.by.is_none() && jwks.origin() != issuer.origin() {
+            Some(other(jwks.origin()).await?)
+        } else {
+            None
         };
         let lasts = lasts(answer.headers()).unwrap_or(USUAL);
         let said = Said {
@@ -205,10 +228,11 @@ impl Fetcher {
             Some(own) => return Err(format!("its issuer is {own:?}")),
             None => return Err("it has no `issuer`".to_owned()),
         }
+        let allow_http = self.options.allow_http;
         let jwks = text("jwks_uri").ok_or("it has no `jwks_uri`")?;
         let jwks =
-            Url::read(jwks, self.allow_http).map_err(|problem| format!("`jwks_uri`: {problem}"))?;
-        if issuer.is_secure() && !jwks.is_secure() && !self.allow_http {
+            Url::read(jwks, allow_http).map_err(|problem| format!("`jwks_uri`: {problem}"))?;
+        if issuer.is_secure() && !jwks.is_secure() && !allow_http {
             return Err(format!("`jwks_uri`: {:?} is not https://", jwks.text()));
         }
         Ok(jwks)
@@ -301,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_document_of_another_issuer_is_not_one() {
-        let fetcher = Fetcher::new(Place::Issuer("https://id.test/".into()), false, None);
+        let fetcher = Fetcher::new(Options::new(Place::Issuer("https://id.test/".into())));
         let issuer = fetcher.url.clone().unwrap();
         let jwks = |document: &str| fetcher.jwks(&issuer, document.as_bytes());
         let right = r#"{"issuer":"https://id.test/","jwks_uri":"https://keys.test/a","x":1}"#;

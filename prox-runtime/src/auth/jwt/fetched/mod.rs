@@ -17,7 +17,7 @@ use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 pub(super) use self::fetch::Place;
 use self::{
-    fetch::{Fetched, Fetcher},
+    fetch::{Fetched, Fetcher, Options},
     pace::{Pace, Unknown},
 };
 use super::key::Key;
@@ -26,21 +26,8 @@ use crate::{auth::remote::Remote, cluster::Rng, middleware::About, sync::lock};
 /// How long a request waits for a fetch that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long old keys hold while no new ones come.
-const MAX_STALE: Duration = Duration::from_hours(24);
-
-/// What the user says of it.
-#[derive(Clone)]
-struct Options {
-    place: Place,
-    allow_http: bool,
-    by: Option<Remote>,
-    max_stale: Duration,
-}
-
 /// The keys of an issuer, or at a URL.
 pub(super) struct Fetching {
-    options: Options,
     fetcher: Arc<Fetcher>,
     shared: Arc<Shared>,
     /// The fetch that is under way, which ends with this.
@@ -90,20 +77,10 @@ pub(super) enum Newer {
 
 impl Fetching {
     pub(super) fn new(place: Place) -> Arc<Self> {
-        Self::of(Options {
-            place,
-            allow_http: false,
-            by: None,
-            max_stale: MAX_STALE,
-        })
+        Self::of(Options::new(place))
     }
 
     fn of(options: Options) -> Arc<Self> {
-        let fetcher = Fetcher::new(
-            options.place.clone(),
-            options.allow_http,
-            options.by.clone(),
-        );
         let shared = Shared {
             name: options.place.text().to_owned(),
             state: Mutex::new(State {
@@ -115,8 +92,7 @@ impl Fetching {
             ended: watch::Sender::new(()),
         };
         Arc::new(Self {
-            options,
-            fetcher: Arc::new(fetcher),
+            fetcher: Arc::new(Fetcher::new(options)),
             shared: Arc::new(shared),
             task: Mutex::default(),
         })
@@ -124,7 +100,7 @@ impl Fetching {
 
     /// The same with other options, and without keys.
     fn with(&self, change: impl FnOnce(&mut Options)) -> Arc<Self> {
-        let mut options = self.options.clone();
+        let mut options = self.fetcher.options.clone();
         change(&mut options);
         Self::of(options)
     }
@@ -151,11 +127,12 @@ impl Fetching {
     ///
     /// When there are none, and none come soon: how long a client should wait.
     pub(super) async fn keys(&self) -> Result<Arc<Vec<Key>>, Duration> {
+        let max_stale = self.fetcher.options.max_stale;
         let now = Instant::now();
         let (due, mut ended) = {
             let mut state = lock(&self.shared.state);
             let due = state.pace.begin_if_due(now);
-            match state.usable(now, self.options.max_stale) {
+            match state.usable(now, max_stale) {
                 Some(keys) if !due => return Ok(keys),
                 Some(keys) => {
                     drop(state);
@@ -173,7 +150,7 @@ impl Fetching {
         let _ = tokio::time::timeout(PATIENCE, ended.changed()).await;
         let now = Instant::now();
         let state = lock(&self.shared.state);
-        let usable = state.usable(now, self.options.max_stale);
+        let usable = state.usable(now, max_stale);
         usable.ok_or_else(|| state.pace.wait(now))
     }
 
@@ -353,7 +330,7 @@ impl Drop for End {
 impl fmt::Debug for Fetching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetching")
-            .field("from", &self.options.place)
+            .field("from", &self.fetcher.options.place)
             .finish_non_exhaustive()
     }
 }

@@ -59,6 +59,15 @@ async fn judge(auth: &Jwt, token: &str) -> (u16, Option<u64>) {
     }
 }
 
+/// An issuer whose keys were fetched, and a token that counts.
+async fn fetched() -> (Issuer, Jwt, String) {
+    let issuer = Issuer::new(URL);
+    let auth = jwt(&issuer);
+    let good = token(&issuer);
+    assert_eq!(judge(&auth, &good).await.0, 200);
+    (issuer, auth, good)
+}
+
 /// Waits until the state of virtual time is as it should be.
 async fn until(what: &str, is: impl Fn() -> bool) {
     for _ in 0..10_000 {
@@ -142,10 +151,7 @@ async fn keys_are_fetched_again_in_the_background_and_by_the_request_that_finds_
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_is_fetched_once_for_all_that_wait_and_drops_the_tokens_of_the_old_one() {
-    let issuer = Issuer::new(URL);
-    let auth = jwt(&issuer);
-    let old = token(&issuer);
-    assert_eq!(judge(&auth, &old).await.0, 200);
+    let (issuer, auth, old) = fetched().await;
     issuer.rotate();
     let new = token(&issuer);
     issuer.slow(SECOND);
@@ -178,10 +184,7 @@ async fn keys_that_stay_leave_the_tokens_that_they_have_verified() {
 
 #[tokio::test(start_paused = true)]
 async fn made_up_keys_lead_to_one_fetch_in_ten_seconds() {
-    let issuer = Issuer::new(URL);
-    let auth = jwt(&issuer);
-    let good = token(&issuer);
-    assert_eq!(judge(&auth, &good).await.0, 200);
+    let (issuer, auth, good) = fetched().await;
     let mut number = 0;
     let mut flood = async |auth: &Jwt| {
         for _ in 0..200 {
@@ -260,11 +263,8 @@ async fn the_gateway_is_not_ready_before_the_first_keys_and_stays_ready_afterwar
 
 #[tokio::test(start_paused = true)]
 async fn old_keys_hold_while_the_issuer_is_down_and_not_for_ever() {
-    let issuer = Issuer::new(URL);
-    let auth = jwt(&issuer);
+    let (issuer, auth, good) = fetched().await;
     let _running = Running::start(&auth);
-    let good = token(&issuer);
-    assert_eq!(judge(&auth, &good).await.0, 200);
     issuer.down();
     tokio::time::sleep(SECOND * 3600 * 23).await;
     assert_eq!(judge(&auth, &good).await.0, 200);
@@ -298,67 +298,41 @@ async fn how_long_old_keys_hold_can_be_said() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_answer_changes_nothing() {
-    let issuer = Issuer::new(URL);
-    let auth = jwt(&issuer);
+    let (issuer, auth, good) = fetched().await;
     let _running = Running::start(&auth);
-    let good = token(&issuer);
-    assert_eq!(judge(&auth, &good).await.0, 200);
-    let text = |path: &'static str, text: String| {
-        move |req: &Request| (req.uri().path() == path).then(|| text.clone().into_response())
-    };
-    let found = |req: &Request| {
+    let stranger = Issuer::new(URL);
+    let redirect = || {
         let mut response = StatusCode::FOUND.into_response();
         let to = HeaderValue::from_static("https://id.test/elsewhere");
         response.headers_mut().insert(header::LOCATION, to);
-        (req.uri().path() == "/jwks.json").then_some(response)
+        response
     };
+    let secret = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"}]}"#;
     let many = vec![r#"{"kty":"EC"}"#; 101].join(",");
-    let stranger = Issuer::new(URL);
-    let own = issuer.key_set();
-    let large = format!("{}{}", own, " ".repeat(256 * 1024));
-    let lies: Vec<Box<dyn Fn() + Send>> = vec![
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(found)
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(text("/jwks.json", "{}".into()))
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(text("/jwks.json", r#"{"keys":[]}"#.into()))
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || {
-                issuer.instead(text(
-                    "/jwks.json",
-                    r#"{"keys":[{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"}]}"#
-                        .into(),
-                ));
-            }
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(text("/jwks.json", format!(r#"{{"keys":[{many}]}}"#)))
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(text("/jwks.json", large.clone()))
-        }),
-        Box::new({
-            let issuer = issuer.clone();
-            move || issuer.instead(text("/jwks.json", "<html>".into()))
-        }),
+    let large = format!("{}{}", issuer.key_set(), " ".repeat(256 * 1024));
+    let texts = [
+        "{}".to_owned(),
+        r#"{"keys":[]}"#.to_owned(),
+        secret.to_owned(),
+        format!(r#"{{"keys":[{many}]}}"#),
+        large,
+        "<html>".to_owned(),
     ];
-    for (number, lie) in lies.iter().enumerate() {
-        lie();
+    for lie in [None].into_iter().chain(texts.map(Some)) {
+        let shown = lie.as_deref().unwrap_or("a redirect");
+        let shown = shown[..shown.len().min(99)].to_owned();
+        issuer.instead(move |req| {
+            let answer = || match &lie {
+                None => redirect(),
+                Some(text) => text.clone().into_response(),
+            };
+            (req.uri().path() == "/jwks.json").then(answer)
+        });
         let before = auth.key_fetches();
         until("a failure", || auth.key_fetches().failed > before.failed).await;
-        assert_eq!(auth.key_fetches().fetched, before.fetched, "{number}");
-        assert_eq!(judge(&auth, &good).await.0, 200, "{number}");
-        assert_ne!(judge(&auth, &token(&stranger)).await.0, 200, "{number}");
+        assert_eq!(auth.key_fetches().fetched, before.fetched, "{shown}");
+        assert_eq!(judge(&auth, &good).await.0, 200, "{shown}");
+        assert_ne!(judge(&auth, &token(&stranger)).await.0, 200, "{shown}");
         issuer.honest();
         until("a success", || auth.key_fetches().fetched > before.fetched).await;
     }
@@ -366,11 +340,9 @@ async fn a_broken_answer_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_document_of_somebody_else_changes_nothing() {
-    let (issuer, stranger) = (Issuer::new(URL), Issuer::new(URL));
-    let auth = jwt(&issuer);
+    let (issuer, auth, good) = fetched().await;
     let _running = Running::start(&auth);
-    let good = token(&issuer);
-    assert_eq!(judge(&auth, &good).await.0, 200);
+    let stranger = Issuer::new(URL);
     let keys = stranger.key_set();
     issuer.instead(move |req| match req.uri().path() {
         "/evil.json" => Some(keys.clone().into_response()),
