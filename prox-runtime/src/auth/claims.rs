@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use http::HeaderValue;
 use serde_core::de::DeserializeOwned;
 
 use crate::identity::{Claim, Principal};
@@ -77,24 +76,6 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
-    /// Takes these audiences, or any. Says what is wrong with them.
-    pub(super) fn decide(&mut self, audiences: Option<Vec<String>>) -> Option<&'static str> {
-        let lets_nobody_in =
-            |list: &Vec<String>| list.is_empty() || list.iter().any(String::is_empty);
-        let wrong = audiences.as_ref().is_some_and(lets_nobody_in);
-        self.audiences = audiences;
-        wrong.then_some("an empty audience lets nobody in")
-    }
-
-    /// Takes this leeway. Says what is wrong with it, behind the name of the option.
-    pub(super) fn set_leeway(&mut self, option: &str, leeway: Duration) -> Option<String> {
-        self.leeway = leeway;
-        (leeway > Duration::from_hours(1))
-            .then(|| format!("`{option}` of {leeway:?}: write at most an hour"))
-    }
-}
-
 impl Times {
     /// Whether the token counts at this time.
     pub(super) fn hold(&self, now: f64, rules: &Rules) -> bool {
@@ -107,17 +88,6 @@ impl Times {
         });
         !ended && begun(self.nbf) && begun(self.iat) && young
     }
-}
-
-/// A challenge of RFC 6750, 3, with an error, and with where a client finds how to get a token (RFC 9728).
-pub(super) fn bearer(error: Option<&str>, metadata: Option<&HeaderValue>) -> HeaderValue {
-    let error = error.map(|error| format!("error=\"{error}\""));
-    let metadata = metadata.and_then(|url| url.to_str().ok());
-    let metadata = metadata.map(|url| format!("resource_metadata=\"{url}\""));
-    let parameters: Vec<String> = error.into_iter().chain(metadata).collect();
-    let text = format!("Bearer {}", parameters.join(", "));
-    let value = HeaderValue::try_from(text.trim_end());
-    value.unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 /// Reads the claims of a token whose origin is known, and which are this JSON. Nothing if they are not right; the times are judged

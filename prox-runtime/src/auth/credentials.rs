@@ -56,6 +56,17 @@ fn of_scheme<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
 }
 
 impl Place {
+    /// A field.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its name.
+    pub(super) fn header(name: &str) -> Result<Self, String> {
+        HeaderName::from_bytes(name.as_bytes())
+            .map(Self::Header)
+            .map_err(|_| format!("{name:?} is not the name of a field"))
+    }
+
     /// The credentials, if there are any at this place.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery};
 
-use super::{Authenticate, Denied, IntoRemote, Remote, Verdict, outage::Outage};
+use super::{Authenticate, Denied, IntoRemote, Remote, Verdict, outage::Outage, remote};
 use crate::{
     body::Body,
     error::Failure,
@@ -123,8 +123,7 @@ impl ForwardAuth {
     /// The path of the service that decides, with a query if need be; `/` by default.
     pub fn uri(mut self, uri: impl AsRef<str>) -> Self {
         let uri = uri.as_ref();
-        let path = PathAndQuery::try_from(uri).ok();
-        match path.filter(|_| uri.starts_with('/')) {
+        match remote::path(uri) {
             Some(path) => self.uri = path,
             None => self.problems.push(format!(
                 "`ForwardAuth::uri`: {uri:?} is not a path: write \"/verify\""

@@ -4,9 +4,13 @@
 //! that they are wrong. It stands in `with [..]` as it is. `a.or(b)` takes the credentials of both kinds.
 
 mod admits;
+#[cfg(feature = "auth")]
+mod answers;
 mod authenticate;
 #[cfg(feature = "auth")]
 mod basic;
+#[cfg(feature = "jwt")]
+mod bearer;
 #[cfg(test)]
 mod cases;
 mod certs;

@@ -3,6 +3,7 @@
 use std::{fmt, future::pending, time::Duration};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 
 use crate::{
     cluster::{Cluster, ClusterBuilder, Endpoint, upstream},
@@ -152,6 +153,12 @@ impl Remote {
             }
         });
     }
+}
+
+/// A path that begins with a slash, with a query if need be.
+pub(super) fn path(text: &str) -> Option<PathAndQuery> {
+    let path = PathAndQuery::try_from(text).ok()?;
+    text.starts_with('/').then_some(path)
 }
 
 impl fmt::Debug for Remote {

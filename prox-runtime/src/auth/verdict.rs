@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, header};
 
-use crate::{
-    error::Failure, handler::Response, identity::Principal, respond, time::whole_seconds,
-};
+use crate::{error::Failure, handler::Response, identity::Principal, respond, time::whole_seconds};
 
 /// What an [`Authenticate`](super::Authenticate) says of a request.
 #[derive(Debug)]

@@ -1,29 +1,25 @@
 //! Callers with tokens that their issuer is asked about (RFC 7662).
 
-mod kept;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
+use http::{HeaderValue, Method, header, uri::PathAndQuery};
 use serde_core::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use self::kept::Kept;
 use super::{
     Authenticate, Denied, IntoRemote, Remote, Verdict,
-    claims::{self, Rules, Typed, Verified, bearer},
+    answers::{Answers, Unanswered},
+    bearer::{self, Bearer},
+    claims::{self, Rules, Typed, Verified},
     credentials::Place,
     json,
     jwt::{Audience, NoAudience},
     outage::Outage,
+    remote,
 };
 use crate::{
     body::Body,
@@ -38,6 +34,9 @@ use crate::{
 /// The longest token that is asked about, and the most bytes of an answer.
 const LONGEST: usize = 16 * 1024;
 const LARGEST: usize = 256 * 1024;
+
+/// The most tokens that are kept, and the most of which it is remembered that they are not active.
+const MOST: usize = 4096;
 
 /// How long a `Retry-After` says to wait.
 const WAIT: Duration = Duration::from_secs(1);
@@ -104,44 +103,43 @@ pub struct Introspect<A = Audience> {
     audience: PhantomData<fn() -> A>,
 }
 
+type TokenDigest = [u8; 32];
+
 #[derive(Clone)]
 struct Inner {
     remote: Remote,
     uri: PathAndQuery,
     /// `Authorization` for the issuer.
     credentials: Option<HeaderValue>,
-    rules: Rules,
-    place: Place,
-    strip: bool,
+    bearer: Bearer,
     timeout: Duration,
     cache: Duration,
-    kept: Arc<Kept>,
+    kept: Arc<Answers<TokenDigest, Verified>>,
     outage: Arc<Outage>,
-    problems: Vec<String>,
 }
 
 impl Introspect<NoAudience> {
     /// Asks this backend.
     pub fn new(remote: impl IntoRemote) -> Self {
         let remote = remote.into_remote("introspection");
+        let rules = Rules {
+            subjects: &["sub", "client_id", "username"],
+            unbounded: true,
+            ..Rules::default()
+        };
+        let mut bearer = Bearer::new("Introspect", rules);
         let problem = remote.problem();
-        let problems = problem.map(|problem| format!("`Introspect::new`: {problem}"));
+        let problem = problem.map(|problem| format!("`Introspect::new`: {problem}"));
+        bearer.problems.extend(problem);
         Self {
             inner: Arc::new(Inner {
-                problems: problems.into_iter().collect(),
                 remote,
                 uri: PathAndQuery::from_static("/introspect"),
                 credentials: None,
-                rules: Rules {
-                    subjects: &["sub", "client_id", "username"],
-                    unbounded: true,
-                    ..Rules::default()
-                },
-                place: Place::Bearer,
-                strip: false,
+                bearer,
                 timeout: Duration::from_secs(5),
                 cache: Duration::from_secs(30),
-                kept: Arc::default(),
+                kept: Arc::new(Answers::new(MOST)),
                 outage: Arc::new(Outage::of("Introspect")),
             }),
             audience: PhantomData,
@@ -164,11 +162,7 @@ impl Introspect<NoAudience> {
     }
 
     fn decided(self, audiences: Option<Vec<String>>) -> Introspect {
-        let Self { inner, .. } = self.change(|inner| {
-            let problem = inner.rules.decide(audiences);
-            let problem = problem.map(|problem| format!("`Introspect::audience`: {problem}"));
-            inner.problems.extend(problem);
-        });
+        let Self { inner, .. } = self.change(|inner| inner.bearer.audiences(audiences));
         Introspect {
             inner,
             audience: PhantomData,
@@ -180,9 +174,9 @@ impl<A> Introspect<A> {
     /// The path of the endpoint at the backend, with a query if need be; `/introspect` by default.
     pub fn uri(self, uri: impl AsRef<str>) -> Self {
         let uri = uri.as_ref();
-        self.change(|inner| match path(uri) {
+        self.change(|inner| match remote::path(uri) {
             Some(path) => inner.uri = path,
-            None => inner.problems.push(format!(
+            None => inner.bearer.problems.push(format!(
                 "`Introspect::uri`: {uri:?} is not a path: write \"/introspect\""
             )),
         })
@@ -205,8 +199,7 @@ impl<A> Introspect<A> {
 
     /// Takes tokens of this issuer alone: `iss` of the answer, to the letter.
     pub fn issued_by(self, issuer: impl Into<String>) -> Self {
-        let issuer = issuer.into();
-        self.change(|inner| inner.rules.issuer = Some(issuer))
+        self.change(|inner| inner.bearer.rules.issuer = Some(issuer.into()))
     }
 
     /// How long an active token is kept; 30 s by default. With zero, the issuer is asked each time.
@@ -216,7 +209,7 @@ impl<A> Introspect<A> {
         self.change(|inner| {
             if time > Duration::from_mins(5) {
                 let problem = format!("`Introspect::cache` of {time:?}: write at most 5 min");
-                inner.problems.push(problem);
+                inner.bearer.problems.push(problem);
             }
             inner.cache = time;
         })
@@ -229,11 +222,7 @@ impl<A> Introspect<A> {
 
     /// How far clocks may differ; 60 s by default, and at most an hour.
     pub fn leeway(self, leeway: Duration) -> Self {
-        self.change(|inner| {
-            inner
-                .problems
-                .extend(inner.rules.set_leeway("Introspect::leeway", leeway));
-        })
+        self.change(|inner| inner.bearer.leeway(leeway))
     }
 
     /// Reads the claims as a value of this type too, which [`RequestExt::claims`](crate::RequestExt::claims) gives. A token whose claims are
@@ -255,107 +244,71 @@ impl<A> Introspect<A> {
     /// let auth = Introspect::new("http://127.0.0.1:9").audience("shop").claims::<Mine>();
     /// ```
     pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(self) -> Self {
-        self.change(|inner| inner.rules.typed = Some(Typed::of::<T>()))
+        self.change(|inner| inner.bearer.rules.typed = Some(Typed::of::<T>()))
     }
 
     /// The field that carries the token, in place of `Authorization`.
     pub fn header(self, name: impl AsRef<str>) -> Self {
-        let name = name.as_ref();
-        self.change(|inner| match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => inner.place = Place::Header(name),
-            Err(_) => inner.problems.push(format!(
-                "`Introspect::header`: {name:?} is not the name of a field"
-            )),
-        })
+        self.change(|inner| inner.bearer.header(name.as_ref()))
     }
 
     /// The cookie that carries the token, in place of `Authorization`.
     pub fn cookie(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|inner| inner.place = Place::Cookie(name))
+        self.change(|inner| inner.bearer.place = Place::Cookie(name.into()))
     }
 
     /// The parameter of the query that carries the token, in place of `Authorization`. It is taken out.
     pub fn query(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|inner| inner.place = Place::Query(name))
+        self.change(|inner| inner.bearer.place = Place::Query(name.into()))
     }
 
     /// Takes the token out of the request, so that no upstream sees it.
     pub fn strip(self) -> Self {
-        self.change(|inner| inner.strip = true)
+        self.change(|inner| inner.bearer.strip = true)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         let inner = Arc::make_mut(&mut self.inner);
         // What was found out by other rules does not count.
-        inner.kept = Arc::default();
+        inner.kept = Arc::new(Answers::new(MOST));
         inner.outage = Arc::new(Outage::of("Introspect"));
         change(inner);
         self
     }
 }
 
-/// A path that begins with a slash.
-pub(super) fn path(text: &str) -> Option<PathAndQuery> {
-    let path = PathAndQuery::try_from(text).ok()?;
-    text.starts_with('/').then_some(path)
-}
-
-/// Why nobody can tell what a token is worth.
-struct Unavailable;
-
 impl Inner {
     async fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
-        let Some(token) = self.place.token(parts)? else {
+        let Some(token) = self.bearer.take(parts)? else {
             return Ok(None);
         };
-        if self.strip || matches!(self.place, Place::Query(_)) {
-            self.place.remove(parts);
-        }
-        let invalid = || bearer(Some("invalid_token"), None);
         // All else is not a token (RFC 6750, 2.1), or not worth a question.
         let is_token = (1..=LONGEST).contains(&token.len())
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_token {
-            return Err(Denied::challenged(invalid()));
+            return Err(self.bearer.invalid());
         }
         let verified = self.find(&token).await;
         let verified = verified
-            .map_err(|Unavailable| Denied::new(Failure::AuthUnavailable).retry_after(WAIT))?;
-        let verified = verified.filter(|verified| verified.times.hold(now, &self.rules));
-        let verified = verified.ok_or_else(|| Denied::challenged(invalid()))?;
+            .map_err(|Unanswered| Denied::new(Failure::AuthUnavailable).retry_after(WAIT))?;
+        let rules = &self.bearer.rules;
+        let verified = verified.filter(|verified| verified.times.hold(now, rules));
+        let verified = verified.ok_or_else(|| self.bearer.invalid())?;
         Ok(Some(verified.principal.clone()))
     }
 
     /// What the issuer says of a token, or has said a moment ago; nothing if it does not count.
-    async fn find(&self, token: &str) -> Result<Option<Arc<Verified>>, Unavailable> {
-        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(known) = self.kept.known(&digest) {
-            return Ok(known);
-        }
-        let turn = self.kept.asking.queue(digest);
-        let mut failed = turn.begin().await;
-        if let Some(known) = self.kept.known(&digest) {
-            return Ok(known);
-        }
-        // One that was before this one has found that out for all that wait.
-        if *failed {
-            return Err(Unavailable);
-        }
-        match self.ask(token).await {
-            Ok(answer) => {
-                self.outage.answered();
-                let answer = answer.map(Arc::new);
-                self.kept.keep(digest, answer.clone(), self.cache);
-                Ok(answer)
+    async fn find(&self, token: &str) -> Result<Option<Arc<Verified>>, Unanswered> {
+        let digest = Sha256::digest(token.as_bytes()).into();
+        let ask = || async {
+            let answer = self.ask(token).await;
+            match &answer {
+                Ok(_) => self.outage.answered(),
+                Err(reason) => self.outage.failed(reason),
             }
-            Err(reason) => {
-                self.outage.failed(&reason);
-                *failed = true;
-                Err(Unavailable)
-            }
-        }
+            answer.map_err(|_| Unanswered)
+        };
+        self.kept.find(digest, self.cache, ask).await
     }
 
     /// Asks the issuer.
@@ -384,8 +337,8 @@ impl Inner {
         let object = object.ok_or("the answer is not a JSON object without duplicate names")?;
         match object.get("active") {
             Some(Claim::Bool(true)) => {
-                let answer = answer.body();
-                Ok(claims::read("introspect", object, answer, &self.rules))
+                let (answer, rules) = (answer.body(), &self.bearer.rules);
+                Ok(claims::read("introspect", object, answer, rules))
             }
             Some(Claim::Bool(false)) => Ok(None),
             _ => Err("the answer does not say whether the token is `active`".to_owned()),
@@ -395,20 +348,15 @@ impl Inner {
 
 impl Authenticate for Introspect {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs_f64();
-        self.inner.judge(parts, now).await.into()
+        self.inner.judge(parts, bearer::now()).await.into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        Some(bearer(None, None))
+        Some(self.inner.bearer.challenge(None))
     }
 
     fn about(&self, about: &mut About) {
-        about.add_problems(&self.inner.problems);
-        if let Some(name) = self.inner.place.field() {
-            about.reads(name);
-        }
+        self.inner.bearer.about(about);
         self.inner.remote.follow(about);
     }
 }
@@ -426,8 +374,8 @@ impl<A> fmt::Debug for Introspect<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Introspect")
             .field("uri", &self.inner.uri)
-            .field("rules", &self.inner.rules)
-            .field("place", &self.inner.place)
+            .field("rules", &self.inner.bearer.rules)
+            .field("place", &self.inner.bearer.place)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,11 @@
 //! What a token is worth by the answers of an issuer, in virtual time.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use http::StatusCode;
@@ -91,6 +94,21 @@ async fn judge(auth: &Introspect, token: &str) -> Result<String, u16> {
         Verdict::Absent => Err(0),
         Verdict::Refused(denied) => Err(denied.response(false).status().as_u16()),
     }
+}
+
+/// The verdicts on 20 requests at once.
+async fn judge_at_once(auth: &Introspect) -> Vec<Result<String, u16>> {
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let auth = auth.clone();
+            tokio::spawn(async move { judge(&auth, "t").await })
+        })
+        .collect();
+    let mut verdicts = Vec::new();
+    for one in all {
+        verdicts.push(one.await.unwrap());
+    }
+    verdicts
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,15 +251,7 @@ async fn an_answer_is_judged_as_the_table_says() {
 async fn one_question_serves_all_that_wait_and_the_answer_is_kept_for_a_while() {
     let issuer = Issuer::says(r#"{"active":true,"sub":"ada"}"#);
     let auth = issuer.auth().any_audience();
-    let all: Vec<_> = (0..20)
-        .map(|_| {
-            let auth = auth.clone();
-            tokio::spawn(async move { judge(&auth, "t").await })
-        })
-        .collect();
-    for one in all {
-        assert!(one.await.unwrap().is_ok());
-    }
+    assert_eq!(judge_at_once(&auth).await, vec![Ok("ada".to_owned()); 20]);
     assert_eq!(issuer.count(), 1);
     tokio::time::sleep(SECOND * 28).await;
     assert!(judge(&auth, "t").await.is_ok());
@@ -257,7 +267,7 @@ async fn one_question_serves_all_that_wait_and_the_answer_is_kept_for_a_while() 
     tokio::time::sleep(SECOND * 2).await;
     assert!(judge(&auth, "t").await.is_ok());
     assert_eq!(issuer.count(), 3);
-    assert!(auth.inner.kept.asking.is_empty());
+    assert!(auth.inner.kept.is_quiet());
     let never = issuer.auth().cache(Duration::ZERO).any_audience();
     for count in [4, 5] {
         assert!(judge(&never, "t").await.is_ok());
@@ -271,15 +281,7 @@ async fn a_failure_is_one_for_all_that_wait_and_is_not_kept() {
     issuer.0.down.store(true, SeqCst);
     let auth = issuer.auth().any_audience();
     let began = tokio::time::Instant::now();
-    let all: Vec<_> = (0..20)
-        .map(|_| {
-            let auth = auth.clone();
-            tokio::spawn(async move { judge(&auth, "t").await })
-        })
-        .collect();
-    for one in all {
-        assert_eq!(one.await.unwrap(), Err(503));
-    }
+    assert_eq!(judge_at_once(&auth).await, vec![Err(503); 20]);
     assert_eq!((issuer.count(), began.elapsed()), (1, SECOND));
     issuer.0.down.store(false, SeqCst);
     assert!(judge(&auth, "t").await.is_ok());
@@ -288,7 +290,7 @@ async fn a_failure_is_one_for_all_that_wait_and_is_not_kept() {
     let began = tokio::time::Instant::now();
     assert_eq!(judge(&patience, "t").await, Err(503));
     assert_eq!(began.elapsed(), SECOND / 2);
-    assert!(auth.inner.kept.asking.is_empty());
+    assert!(auth.inner.kept.is_quiet());
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,11 +310,7 @@ async fn a_client_that_leaves_lets_the_next_one_ask() {
 
 #[tokio::test(start_paused = true)]
 async fn the_times_of_a_kept_token_are_judged_each_time() {
-    let soon = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs_f64()
-        + 5.0;
+    let soon = bearer::now() + 5.0;
     let issuer = Issuer::says(&format!(r#"{{"active":true,"sub":"ada","exp":{soon}}}"#));
     let auth = issuer.auth().leeway(Duration::ZERO).any_audience();
     let ask = async |now: f64| {

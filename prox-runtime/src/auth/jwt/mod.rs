@@ -8,15 +8,9 @@ mod source;
 mod tests;
 mod token;
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, marker::PhantomData, path::Path, sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use serde_core::de::DeserializeOwned;
 
 pub use self::fetched::KeyFetches;
@@ -28,7 +22,8 @@ use self::{
 };
 use super::{
     Authenticate, Denied, IntoRemote, Verdict,
-    claims::{Rules, Typed, Verified, bearer},
+    bearer::{self, Bearer},
+    claims::{Rules, Typed, Verified},
     credentials::Place,
     watched::Source,
 };
@@ -116,12 +111,8 @@ pub struct NoAudience(());
 #[derive(Clone)]
 struct Inner {
     keys: Keys,
-    rules: Rules,
-    place: Place,
-    strip: bool,
-    metadata: Option<HeaderValue>,
+    bearer: Bearer,
     kept: Arc<Kept>,
-    problems: Vec<String>,
 }
 
 impl Jwt<NoAudience> {
@@ -192,15 +183,13 @@ impl Jwt<NoAudience> {
     }
 
     fn of(keys: Keys, problems: Vec<String>) -> Self {
+        let mut bearer = Bearer::new("Jwt", Rules::default());
+        bearer.problems = problems;
         Self {
             inner: Arc::new(Inner {
                 keys,
-                rules: Rules::default(),
-                place: Place::Bearer,
-                strip: false,
-                metadata: None,
+                bearer,
                 kept: Arc::default(),
-                problems,
             }),
             audience: PhantomData,
         }
@@ -222,11 +211,7 @@ impl Jwt<NoAudience> {
     }
 
     fn decided(self, audiences: Option<Vec<String>>) -> Jwt {
-        let Self { inner, .. } = self.change(|inner| {
-            let problem = inner.rules.decide(audiences);
-            let problem = problem.map(|problem| format!("`Jwt::audience`: {problem}"));
-            inner.problems.extend(problem);
-        });
+        let Self { inner, .. } = self.change(|inner| inner.bearer.audiences(audiences));
         Jwt {
             inner,
             audience: PhantomData,
@@ -237,8 +222,7 @@ impl Jwt<NoAudience> {
 impl<A> Jwt<A> {
     /// Takes tokens of this issuer alone: `iss`, to the letter.
     pub fn issued_by(self, issuer: impl Into<String>) -> Self {
-        let issuer = issuer.into();
-        self.change(|inner| inner.rules.issuer = Some(issuer))
+        self.change(|inner| inner.bearer.rules.issuer = Some(issuer.into()))
     }
 
     /// Fetches the keys from this backend, whatever the hosts of the URLs are, such as an address of the issuer inside of a network.
@@ -267,7 +251,7 @@ impl<A> Jwt<A> {
     ) -> Self {
         self.change(|inner| {
             if !inner.keys.change(change) {
-                inner.problems.push(format!(
+                inner.bearer.problems.push(format!(
                     "`Jwt::{option}` changes nothing for keys that are not fetched: remove it, or write `Jwt::issuer(..)` or `Jwt::jwks(..)`"
                 ));
             }
@@ -284,27 +268,23 @@ impl<A> Jwt<A> {
 
     /// How far clocks may differ; 60 s by default, and at most an hour.
     pub fn leeway(self, leeway: Duration) -> Self {
-        self.change(|inner| {
-            inner
-                .problems
-                .extend(inner.rules.set_leeway("Jwt::leeway", leeway));
-        })
+        self.change(|inner| inner.bearer.leeway(leeway))
     }
 
     /// Takes tokens that were made at most this long ago, by `iat`, which must be there.
     pub fn max_age(self, age: Duration) -> Self {
-        self.change(|inner| inner.rules.max_age = Some(age))
+        self.change(|inner| inner.bearer.rules.max_age = Some(age))
     }
 
     /// Takes tokens of this type alone, such as `at+jwt` (RFC 9068): `typ`, without regard to case.
     pub fn token_type(self, kind: impl AsRef<str>) -> Self {
         let kind = kind.as_ref().to_ascii_lowercase();
-        self.change(|inner| inner.rules.token_type = Some(kind))
+        self.change(|inner| inner.bearer.rules.token_type = Some(kind))
     }
 
     /// Takes tokens without `exp`, which count forever.
     pub fn allow_unbounded(self) -> Self {
-        self.change(|inner| inner.rules.unbounded = true)
+        self.change(|inner| inner.bearer.rules.unbounded = true)
     }
 
     /// Reads the claims as a value of this type too, which [`RequestExt::claims`](crate::RequestExt::claims) gives. A token whose claims are
@@ -326,35 +306,27 @@ impl<A> Jwt<A> {
     /// let auth = Jwt::jwks_file("jwks.json").audience("shop").claims::<Mine>();
     /// ```
     pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(self) -> Self {
-        self.change(|inner| inner.rules.typed = Some(Typed::of::<T>()))
+        self.change(|inner| inner.bearer.rules.typed = Some(Typed::of::<T>()))
     }
 
     /// The field that carries the token, in place of `Authorization`.
     pub fn header(self, name: impl AsRef<str>) -> Self {
-        let name = name.as_ref();
-        self.change(|inner| match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => inner.place = Place::Header(name),
-            Err(_) => inner.problems.push(format!(
-                "`Jwt::header`: {name:?} is not the name of a field"
-            )),
-        })
+        self.change(|inner| inner.bearer.header(name.as_ref()))
     }
 
     /// The cookie that carries the token, in place of `Authorization`.
     pub fn cookie(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|inner| inner.place = Place::Cookie(name))
+        self.change(|inner| inner.bearer.place = Place::Cookie(name.into()))
     }
 
     /// The parameter of the query that carries the token, in place of `Authorization`: for WebSockets of browsers. It is taken out.
     pub fn query(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|inner| inner.place = Place::Query(name))
+        self.change(|inner| inner.bearer.place = Place::Query(name.into()))
     }
 
     /// Takes the token out of the request, so that no upstream sees it.
     pub fn strip(self) -> Self {
-        self.change(|inner| inner.strip = true)
+        self.change(|inner| inner.bearer.strip = true)
     }
 
     /// Where a client finds how to get a token (RFC 9728), which the challenge says: for clients of MCP.
@@ -364,8 +336,9 @@ impl<A> Jwt<A> {
             let value = HeaderValue::try_from(url).ok();
             let plain = !url.contains(['"', '\\', ' ']) && url.starts_with("http");
             match value.filter(|_| plain) {
-                Some(value) => inner.metadata = Some(value),
+                Some(value) => inner.bearer.metadata = Some(value),
                 None => inner
+                    .bearer
                     .problems
                     .push(format!("`Jwt::resource_metadata`: {url:?} is not a URL")),
             }
@@ -384,38 +357,32 @@ impl<A> Jwt<A> {
 impl Inner {
     /// Who has this token, at this time.
     fn who(&self, token: &str, keys: &Arc<Vec<Key>>, now: f64) -> Option<Principal> {
+        let rules = &self.bearer.rules;
         let verified = self
             .kept
-            .get(token, keys, now, || token::verify(token, keys, &self.rules))?;
+            .get(token, keys, now, || token::verify(token, keys, rules))?;
         let Verified { principal, times } = &*verified;
-        times.hold(now, &self.rules).then(|| principal.clone())
+        times.hold(now, rules).then(|| principal.clone())
     }
 
     async fn judge(&self, parts: &mut Parts, now: f64) -> Result<Option<Principal>, Denied> {
-        let Some(token) = self.place.token(parts)? else {
+        let Some(token) = self.bearer.take(parts)? else {
             return Ok(None);
         };
-        if self.strip || matches!(self.place, Place::Query(_)) {
-            self.place.remove(parts);
-        }
         let keys = self.keys.get().await.map_err(unavailable)?;
         if let Some(who) = self.who(&token, &keys, now) {
             return Ok(Some(who));
         }
         if !token::names_another_key(&token, &keys) {
-            return Err(self.invalid());
+            return Err(self.bearer.invalid());
         }
         let keys = match self.keys.newer(&keys).await {
             Newer::Keys(keys) => keys,
-            Newer::None => return Err(self.invalid()),
+            Newer::None => return Err(self.bearer.invalid()),
             Newer::Unavailable(wait) => return Err(unavailable(wait)),
         };
         let who = self.who(&token, &keys, now);
-        who.map(Some).ok_or_else(|| self.invalid())
-    }
-
-    fn invalid(&self) -> Denied {
-        Denied::challenged(bearer(Some("invalid_token"), self.metadata.as_ref()))
+        who.map(Some).ok_or_else(|| self.bearer.invalid())
     }
 }
 
@@ -426,20 +393,15 @@ fn unavailable(wait: Duration) -> Denied {
 
 impl Authenticate for Jwt {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs_f64();
-        self.inner.judge(parts, now).await.into()
+        self.inner.judge(parts, bearer::now()).await.into()
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        Some(bearer(None, self.inner.metadata.as_ref()))
+        Some(self.inner.bearer.challenge(None))
     }
 
     fn about(&self, about: &mut About) {
-        about.add_problems(&self.inner.problems);
-        if let Some(name) = self.inner.place.field() {
-            about.reads(name);
-        }
+        self.inner.bearer.about(about);
         self.inner.keys.follow(about);
     }
 }
@@ -456,8 +418,8 @@ impl<A> Clone for Jwt<A> {
 impl<A> fmt::Debug for Jwt<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
-            .field("rules", &self.inner.rules)
-            .field("place", &self.inner.place)
+            .field("rules", &self.inner.bearer.rules)
+            .field("place", &self.inner.bearer.place)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
 //! Attacks with tokens, by tables: each token here is made from its parts, and signed with real keys.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{hmac, rand::SystemRandom, signature};
@@ -123,7 +126,8 @@ fn every_kind_of_key_verifies_its_own_algorithms_alone() {
         (Jwt::secret(SECRET.parse().unwrap()), &["HS256"]),
     ] {
         let auth = key.audience("shop");
-        assert!(auth.inner.problems.is_empty(), "{:?}", auth.inner.problems);
+        let problems = &auth.inner.bearer.problems;
+        assert!(problems.is_empty(), "{problems:?}");
         for (name, token) in &tokens {
             assert_eq!(
                 takes(&auth, token),
@@ -529,7 +533,7 @@ async fn a_token_stays_in_the_request_unless_it_is_told_to_go() {
 
 #[test]
 fn what_no_token_fulfils_is_a_problem() {
-    let problems = |jwt: Jwt| jwt.inner.problems.clone();
+    let problems = |jwt: Jwt| jwt.inner.bearer.problems.clone();
     for (jwt, start) in [
         (
             Jwt::pem("nonsense").audience("a"),

@@ -1,85 +1,50 @@
 //! What a store of keys has said, for a while.
 
-use std::{
-    error::Error as StdError,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use tokio::time::Instant;
+use std::{sync::Arc, time::Duration};
 
 use super::{Key, KeyDigest, KeyStore};
-use crate::{auth::turns::Turns, expiring::Expiring, sync::lock};
+use crate::auth::answers::{Answers, Unanswered};
 
-/// How long a key that was found is kept, and how long it is remembered that there is none.
+/// How long a key that was found is kept.
 const FOUND: Duration = Duration::from_mins(1);
-const MISSED: Duration = Duration::from_secs(10);
 
-/// The most of each.
+/// The most keys, and the most digests without one.
 const MOST: usize = 10_000;
-
-type Answer = Option<Arc<Key>>;
 
 /// A store that is asked once for a digest, however many requests wait for it.
 pub(super) struct Kept<S> {
     store: S,
-    found: Mutex<Expiring<KeyDigest, Arc<Key>, Instant>>,
-    missed: Mutex<Expiring<KeyDigest, (), Instant>>,
-    /// The digests that the store is asked for. The requests that wait find the answer among those above.
-    asking: Turns<KeyDigest>,
+    answers: Answers<KeyDigest, Key>,
 }
 
 impl<S: KeyStore> Kept<S> {
     pub(super) fn new(store: S) -> Self {
         Self {
             store,
-            found: Mutex::new(Expiring::new(MOST)),
-            missed: Mutex::new(Expiring::new(MOST)),
-            asking: Turns::default(),
+            answers: Answers::new(MOST),
         }
     }
 
-    pub(super) async fn find(
-        &self,
-        digest: &KeyDigest,
-    ) -> Result<Answer, Box<dyn StdError + Send + Sync>> {
-        if let Some(answer) = self.known(digest) {
-            return Ok(answer);
-        }
-        let turn = self.asking.queue(*digest);
-        let _asks = turn.begin().await;
-        if let Some(answer) = self.known(digest) {
-            return Ok(answer);
-        }
-        let answer = self.store.find(digest).await?.map(Arc::new);
-        self.keep(*digest, answer.clone());
-        Ok(answer)
-    }
-
-    /// What is known of the digest.
-    fn known(&self, digest: &KeyDigest) -> Option<Answer> {
-        let now = Instant::now();
-        if let Some(key) = lock(&self.found).get(digest, now) {
-            return Some(Some(Arc::clone(key)));
-        }
-        lock(&self.missed).get(digest, now).map(|()| None)
-    }
-
-    fn keep(&self, digest: KeyDigest, answer: Answer) {
-        let now = Instant::now();
-        if let Some(key) = answer {
-            lock(&self.missed).remove(&digest);
-            lock(&self.found).insert(digest, key, now + FOUND, now);
-        } else {
-            lock(&self.found).remove(&digest);
-            lock(&self.missed).insert(digest, (), now + MISSED, now);
-        }
+    pub(super) async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<Key>>, Unanswered> {
+        let ask = || async {
+            let found = self.store.find(digest).await;
+            found.map_err(|error| {
+                tracing::warn!(%error, "a store of keys has failed");
+                Unanswered
+            })
+        };
+        self.answers.find(*digest, FOUND, ask).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::{
+        error::Error as StdError,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -130,7 +95,7 @@ mod tests {
             assert!(!asks("other").await.unwrap().unwrap());
             assert_eq!(store.calls.load(SeqCst), calls);
         }
-        assert!(kept.asking.is_empty());
+        assert!(kept.answers.is_quiet());
     }
 
     #[tokio::test(start_paused = true)]
@@ -147,7 +112,26 @@ mod tests {
             assert!(kept.find(&KeyDigest::of("broken")).await.is_err());
             assert_eq!(store.calls.load(SeqCst), calls);
         }
-        assert!(kept.asking.is_empty());
+        assert!(kept.answers.is_quiet());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_one_for_all_that_wait() {
+        let store = Arc::new(Store::default());
+        let kept = Arc::new(Kept::new(Arc::clone(&store)));
+        let began = Instant::now();
+        let all: Vec<_> = (0..20)
+            .map(|_| {
+                let kept = Arc::clone(&kept);
+                tokio::spawn(async move { kept.find(&KeyDigest::of("broken")).await.is_err() })
+            })
+            .collect();
+        for one in all {
+            assert!(one.await.unwrap());
+        }
+        let calls = store.calls.load(SeqCst);
+        assert_eq!((calls, began.elapsed()), (1, Duration::from_secs(1)));
+        assert!(kept.answers.is_quiet());
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,9 +140,10 @@ mod tests {
         let kept = Kept::new(Arc::clone(&store));
         assert!(kept.find(&KeyDigest::of("acme")).await.unwrap().is_some());
         for number in 0..MOST + 100 {
-            kept.keep(KeyDigest::of(&number.to_string()), None);
+            let digest = KeyDigest::of(&number.to_string());
+            kept.answers.keep(digest, None, FOUND);
         }
-        assert_eq!(lock(&kept.missed).len(), MOST);
+        assert_eq!(kept.answers.missed(), MOST);
         assert_eq!(store.calls.load(SeqCst), 1);
         assert!(kept.find(&KeyDigest::of("acme")).await.unwrap().is_some());
         assert_eq!(store.calls.load(SeqCst), 1);

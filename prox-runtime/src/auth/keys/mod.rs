@@ -16,7 +16,9 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use self::{file::Keys, kept::Kept};
-use super::{Authenticate, Denied, Verdict, credentials::Place, watched::Watched};
+use super::{
+    Authenticate, Denied, Verdict, answers::Unanswered, credentials::Place, watched::Watched,
+};
 use crate::{
     coding::{Hex, base64url},
     error::Failure,
@@ -90,8 +92,8 @@ impl ApiKeys<KeyFile> {
 impl<S: KeyStore> ApiKeys<S> {
     /// The keys of a store, such as a database.
     ///
-    /// What it finds is kept for 60 s, and that it found nothing for 10 s, 10 000 of each. There is one call at a time for
-    /// a digest. If it fails, the answer is `503` ([`Failure::AuthUnavailable`]).
+    /// What it finds is kept for 60 s, and that it found nothing for 10 s, 10 000 of each. One call for a digest serves all requests
+    /// that wait for it. If it fails, they are answered `503` ([`Failure::AuthUnavailable`]).
     pub fn store(store: S) -> Self {
         Self {
             source: Arc::new(Source::Store(Box::new(Kept::new(store)))),
@@ -103,12 +105,9 @@ impl<S: KeyStore> ApiKeys<S> {
 
     /// The field that carries the key.
     pub fn header(mut self, name: impl AsRef<str>) -> Self {
-        match HeaderName::from_bytes(name.as_ref().as_bytes()) {
-            Ok(name) => self.place = Place::Header(name),
-            Err(_) => self.problems.push(format!(
-                "`ApiKeys::header`: {:?} is not the name of a field",
-                name.as_ref()
-            )),
+        match Place::header(name.as_ref()) {
+            Ok(place) => self.place = place,
+            Err(problem) => self.problems.push(format!("`ApiKeys::header`: {problem}")),
         }
         self
     }
@@ -140,8 +139,7 @@ impl<S: KeyStore> ApiKeys<S> {
     async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<Key>>, Denied> {
         match &*self.source {
             Source::File(keys) => Ok(keys.get().find(digest)),
-            Source::Store(store) => store.find(digest).await.map_err(|error| {
-                tracing::warn!(%error, "a store of keys has failed");
+            Source::Store(store) => store.find(digest).await.map_err(|Unanswered| {
                 Denied::new(Failure::AuthUnavailable).retry_after(Duration::from_secs(1))
             }),
         }
