@@ -20,7 +20,7 @@ use crate::cors::{SPEAKS, send};
 
 const ADA: &str = r#"{"active":true,"sub":"ada","aud":"shop","scope":"orders stock"}"#;
 
-fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     "s3cret".parse().expect("a secret")
 }
 
@@ -31,10 +31,10 @@ async fn who(req: Request) -> String {
 }
 
 /// What an issuer was asked: method and target.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
 /// An issuer that knows some tokens.
-async fn issuer() -> (Served, Asked) {
+pub(crate) async fn issuer() -> (Served, Asked) {
     let asked = Asked::default();
     let note = Arc::clone(&asked);
     let answer = move |req: Request| {
@@ -73,7 +73,7 @@ async fn issuer() -> (Served, Asked) {
 }
 
 /// Where it is asked.
-fn endpoint(issuer: &Served) -> Endpoint {
+pub(crate) fn endpoint(issuer: &Served) -> Endpoint {
     let url = format!("http://{}", issuer.address());
     url.parse().expect("an endpoint")
 }

@@ -97,6 +97,7 @@ mod trailers;
 mod translated;
 mod trusted;
 mod unix_sockets;
+mod upgrade_auth;
 mod upgrade_bodies;
 mod upgrade_elsewhere;
 mod upgrade_http2;
