@@ -20,7 +20,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("network", &[]),
     ("secret", &[]),
-    ("limits", &["error", "secret", "sync"]),
+    ("limits", &["error", "secret", "sync", "tls"]),
     ("metrics", &["error", "sync"]),
     ("vars", &[]),
     (
@@ -56,8 +56,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "middleware",
         &[
-            "body", "civil", "client", "coding", "error", "handler", "identity", "limits", "network",
-            "observe", "respond", "route", "sync", "time", "tunnel", "watch",
+            "body", "civil", "client", "coding", "error", "handler", "identity", "limits",
+            "network", "observe", "respond", "route", "sync", "time", "tunnel", "watch",
         ],
     ),
     (

@@ -2,12 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use prox::middleware::{RateLimit, Redis, WhenDown};
+use prox::{
+    Pem,
+    middleware::{RateLimit, Redis, WhenDown},
+};
 use prox_tests::{
+    certs::{Authority, Folder},
     client::{RawClient, Speaks},
+    events::Events,
     gateway::Served,
     redis::RedisServer,
-    wait::within,
+    wait::{eventually, within},
 };
 
 use crate::cors::send;
@@ -217,4 +222,179 @@ fn what_is_wrong_with_a_shared_limit_is_said_without_its_secret() {
         "{error}"
     );
     assert!(!error.contains("hunter2"));
+}
+
+/// A gateway with one limit of two requests an hour.
+async fn two_an_hour(store: Redis) -> Served {
+    // The time is not what is tested, and a handshake on a busy machine takes some.
+    let store = store.timeout(Duration::from_secs(30));
+    Served::start(prox::gateway! {
+        let limit = RateLimit::per_hour(2).global().name("api").shared(&store, WhenDown::Deny);
+        "/" => respond(200, "ok") with [limit],
+    })
+    .await
+}
+
+async fn statuses(gateway: &Served) -> [u16; 3] {
+    let mut statuses = [0; 3];
+    for status in &mut statuses {
+        *status = gateway.get("/").await.status;
+    }
+    statuses
+}
+
+/// A server with TLS on its port, for the name `localhost`. Clients show certificates of this authority if they must.
+async fn secure(authority: &Authority, files: &Folder, clients: &str) -> (RedisServer, u16) {
+    let issued = authority.issue(&["localhost"]);
+    let certificate = files.write("server.pem", &issued.certificate);
+    let key = files.write("server.key", &issued.key);
+    let authority = files.write("authority.pem", authority.pem());
+    let path = |path: &std::path::Path| path.display().to_string();
+    let (server, [port, _]) = RedisServer::start_with(|[port, _]| {
+        let options = [
+            ("--port", "0".to_owned()),
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", path(&certificate)),
+            ("--tls-key-file", path(&key)),
+            ("--tls-ca-cert-file", path(&authority)),
+            ("--tls-auth-clients", clients.to_owned()),
+        ];
+        let words = options.map(|(name, value)| [name.to_owned(), value]);
+        words.into_iter().flatten().collect()
+    })
+    .await;
+    (server, port)
+}
+
+fn at(url: &str) -> Redis {
+    Redis::url(url.parse().expect("every text is a secret"))
+}
+
+#[tokio::test]
+async fn a_store_with_tls_is_asked_if_it_is_the_right_one() {
+    let (authority, other) = (Authority::new("authority"), Authority::new("other"));
+    let files = Folder::new();
+    let (server, port) = secure(&authority, &files, "no").await;
+    let url = format!("rediss://localhost:{port}");
+    let roots = || Pem::bytes(authority.pem());
+    let gateway = two_an_hour(at(&url).roots(roots())).await;
+    assert_eq!(statuses(&gateway).await, [200, 200, 429]);
+    assert!(server.command(&["KEYS", "*"]).starts_with("prox:{api:"));
+    // Two authorities, of which the second one counts.
+    let both = at(&url).roots(Pem::bytes(other.pem())).roots(roots());
+    assert_eq!(two_an_hour(both).await.get("/").await.status, 429);
+    for (what, store) in [
+        ("another authority", at(&url).roots(Pem::bytes(other.pem()))),
+        ("the roots of this machine", at(&url)),
+        (
+            "another name",
+            at(&format!("rediss://127.0.0.1:{port}")).roots(roots()),
+        ),
+        ("no TLS", at(&format!("redis://localhost:{port}"))),
+    ] {
+        let gateway = two_an_hour(store).await;
+        assert_eq!(statuses(&gateway).await, [503; 3], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_a_certificate_gets_one() {
+    let authority = Authority::new("authority");
+    let files = Folder::new();
+    let (_server, port) = secure(&authority, &files, "yes").await;
+    let store = at(&format!("rediss://localhost:{port}")).roots(Pem::bytes(authority.pem()));
+    let gateway = two_an_hour(store.clone()).await;
+    assert_eq!(statuses(&gateway).await, [503; 3]);
+    let issued = authority.issue(&["gateway.test"]);
+    let certificate = files.write("gateway.pem", &issued.certificate);
+    let key = files.write("gateway.key", &issued.key);
+    let gateway = two_an_hour(store.client_certificate(&certificate, &key)).await;
+    assert_eq!(statuses(&gateway).await, [200, 200, 429]);
+}
+
+#[test]
+fn certificates_that_a_store_cannot_use_are_told_when_the_gateway_starts() {
+    let (authority, files) = (Authority::new("authority"), Folder::new());
+    let (one, other) = (authority.issue(&["a.test"]), authority.issue(&["b.test"]));
+    let nonsense = files.write("nonsense.pem", "nonsense");
+    let secure = || at("rediss://:hunter2@127.0.0.1:1");
+    for (store, problem) in [
+        (
+            at("redis://:hunter2@127.0.0.1:1").roots(Pem::bytes(authority.pem())),
+            "need a URL of `Redis` with `rediss://`",
+        ),
+        (
+            secure().roots(files.path("missing.pem")),
+            "`Redis::roots`: ",
+        ),
+        (secure().roots(&nonsense), "`Redis::roots`: "),
+        (
+            secure().client_certificate(Pem::bytes(one.certificate), Pem::bytes(other.key)),
+            "`Redis::client_certificate`: ",
+        ),
+    ] {
+        let gateway = prox::gateway! {
+            let limit = RateLimit::per_hour(2).name("api").shared(&store, WhenDown::Deny);
+            "/" => respond(200, "ok") with [limit],
+        };
+        let error = gateway.expect_err(problem).to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+/// A node of a cluster, and the port at which others find it.
+async fn node() -> (RedisServer, [u16; 2]) {
+    RedisServer::start_with(|[port, bus]| {
+        let options = [
+            ("--cluster-enabled", "yes".to_owned()),
+            ("--port", port.to_string()),
+            ("--cluster-port", bus.to_string()),
+        ];
+        let words = options.map(|(name, value)| [name.to_owned(), value]);
+        words.into_iter().flatten().collect()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_shard_is_a_store_and_a_node_of_several_is_not() {
+    let events = Events::record();
+    let (one, _) = node().await;
+    assert_eq!(
+        one.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]),
+        "OK"
+    );
+    let is_ok = |server: &RedisServer| {
+        let info = server.command(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok")
+    };
+    eventually("the cluster is ready", || is_ok(&one)).await;
+    let gateway = two_an_hour(Redis::url(one.url())).await;
+    assert_eq!(statuses(&gateway).await, [200, 200, 429]);
+
+    let ((one, _), (other, [port, bus])) = (node().await, node().await);
+    assert_eq!(
+        one.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]),
+        "OK"
+    );
+    let rest = ["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"];
+    assert_eq!(other.command(&rest), "OK");
+    let (port, bus) = (port.to_string(), bus.to_string());
+    let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
+    assert_eq!(one.command(&meet), "OK");
+    eventually("the cluster is ready", || is_ok(&one) && is_ok(&other)).await;
+    // Not now and then, by the slot of a key: each request gets the same answer.
+    for server in [&one, &other] {
+        let gateway = two_an_hour(Redis::url(server.url())).await;
+        for _ in 0..10 {
+            gateway.get("/").await.expect(503);
+        }
+    }
+    let told = events.first("the store of limits does not answer");
+    let reason = told.field("reason").expect("a reason");
+    assert!(
+        reason.starts_with("the server is a node of a Redis Cluster of 2 shards"),
+        "{reason}"
+    );
 }

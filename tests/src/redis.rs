@@ -1,7 +1,8 @@
 //! A real `redis-server`, to be killed, stopped and replaced.
 
 use std::{
-    path::PathBuf,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -13,6 +14,7 @@ use crate::wait::eventually;
 pub struct RedisServer {
     child: Child,
     folder: PathBuf,
+    options: Vec<String>,
 }
 
 impl RedisServer {
@@ -22,15 +24,40 @@ impl RedisServer {
     ///
     /// When `redis-server` is not installed.
     pub async fn start() -> Self {
+        let (server, _) = Self::start_with(|_| vec!["--port".into(), "0".into()]).await;
+        server
+    }
+
+    /// As [`start`](Self::start), with options for two ports of TCP that were free, which it gives.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start), and if it does not start with these options.
+    pub async fn start_with(options: impl Fn([u16; 2]) -> Vec<String>) -> (Self, [u16; 2]) {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let folder = format!("prox-tests-redis-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("a folder");
-        let child = spawn(&folder);
-        let server = Self { child, folder };
-        server.listens().await;
-        server
+        // Another process may take a port before the server does.
+        for _ in 0..10 {
+            let ports = free_ports();
+            let options = options(ports);
+            let mut server = Self {
+                child: spawn(&folder, &options),
+                folder: folder.clone(),
+                options,
+            };
+            eventually("redis-server listens, or has ended", || {
+                server.answers() || server.has_ended()
+            })
+            .await;
+            if !server.has_ended() {
+                return (server, ports);
+            }
+            std::fs::create_dir_all(&folder).expect("a folder");
+        }
+        panic!("redis-server does not start: {}", folder.display());
     }
 
     /// The URL for `Redis::url`.
@@ -48,8 +75,8 @@ impl RedisServer {
     /// Starts another one in its place, which knows nothing.
     pub async fn replace(&mut self) {
         self.kill();
-        self.child = spawn(&self.folder);
-        self.listens().await;
+        self.child = spawn(&self.folder, &self.options);
+        eventually("redis-server listens", || self.answers()).await;
     }
 
     /// Stops it, as a machine that hangs does: it accepts connections, and never answers.
@@ -83,15 +110,28 @@ impl RedisServer {
         assert!(status.expect("kill is installed").success());
     }
 
-    async fn listens(&self) {
-        eventually("redis-server listens", || self.command(&["PING"]) == "PONG").await;
+    fn answers(&self) -> bool {
+        self.command(&["PING"]) == "PONG"
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let ended = self.child.try_wait().expect("it is this process's own");
+        ended.is_some()
     }
 }
 
-fn spawn(folder: &PathBuf) -> Child {
+/// Two ports that nothing listens at.
+fn free_ports() -> [u16; 2] {
+    let listen = |()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let listeners = [(), ()].map(listen);
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+fn spawn(folder: &Path, options: &[String]) -> Child {
     let _ = std::fs::remove_file(folder.join("s"));
     Command::new("redis-server")
-        .args(["--port", "0", "--save", "", "--unixsocket"])
+        .args(options)
+        .args(["--save", "", "--bind", "127.0.0.1", "--unixsocket"])
         .arg(folder.join("s"))
         .current_dir(folder)
         .stdout(Stdio::null())

@@ -15,6 +15,9 @@ use rustls::{
     },
 };
 
+#[cfg(feature = "redis")]
+use super::material::{pair, provider};
+
 /// Certificates or a key in PEM: the path of a file, or the text itself.
 ///
 /// Whatever takes a `Pem` takes a path as it is: `"cert.pem"`.
@@ -48,6 +51,35 @@ impl Pem {
 
     pub(super) fn is_file(&self) -> bool {
         matches!(self.0, Source::File(_))
+    }
+
+    /// The text of a list of roots.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn roots(&self) -> Result<Vec<u8>, String> {
+        let text = self.read("list of roots");
+        text.roots()?;
+        text.bytes().map(<[u8]>::to_vec)
+    }
+
+    /// The text of this certificate, and of its key.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_key(&self, key: &Self) -> Result<(Vec<u8>, Vec<u8>), Vec<String>> {
+        let (certificate, key) = (self.read("certificate"), key.read("private key"));
+        pair(&certificate, &key, &provider())?;
+        let text = |text: &Text| {
+            text.bytes()
+                .map(<[u8]>::to_vec)
+                .map_err(|problem| vec![problem])
+        };
+        Ok((text(&certificate)?, text(&key)?))
     }
 
     /// Reads it now; `role` says in errors what it is for.

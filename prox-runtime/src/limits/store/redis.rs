@@ -15,6 +15,8 @@ use redis::{
 use tokio::{sync::watch, time::timeout};
 
 use super::{Answer, Ask, LimitStore, StoreGuard};
+#[cfg(feature = "tls")]
+use crate::tls::Pem;
 use crate::{
     error::BoxError,
     limits::gcra::{Fill, Slot, Slots},
@@ -48,13 +50,38 @@ const UNANSWERED: u32 = 8;
 /// let limit = RateLimit::per_minute(100).name("api").shared(&store, WhenDown::Local);
 /// # }
 /// ```
+///
+/// # TLS
+///
+/// A URL of `rediss://` needs the feature `tls`. The certificate of the server must name the host of the URL, and its issuer must be a root
+/// of this machine or one of [`roots`](Self::roots). A server that asks for a certificate of its clients gets
+/// [`client_certificate`](Self::client_certificate).
+///
+/// # Clusters
+///
+/// A Redis Cluster of several shards is not supported. A node of one counts as a store that does not answer, and the event that says so
+/// names the reason. Write the URL of a server that has all keys, or of a proxy in front of the cluster. One shard with replicas
+/// works. Each call has one key, so a proxy can route it.
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<Inner>,
     guard: StoreGuard,
 }
 
+/// How the server is reached.
+#[derive(Clone)]
+struct Place {
+    url: Secret,
+    #[cfg(feature = "tls")]
+    tls: tls::Options,
+}
+
 struct Inner {
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "it is read to change the options of TLS")
+    )]
+    place: Place,
     client: Result<Client, String>,
     connections: Sharded<Connection>,
 }
@@ -78,22 +105,54 @@ impl Redis {
     /// The server of this URL: `redis://user:password@host:6379/0`, `rediss://..` with TLS, or `redis+unix:///path`.
     ///
     /// A malformed URL is an error when the gateway starts. A server that cannot be reached then is not.
-    #[expect(clippy::needless_pass_by_value, reason = "an `env` line gives it away")]
     pub fn url(url: Secret) -> Self {
-        // Not with the URL: it has a password in it.
-        let client = Client::open(url.expose()).map_err(|_| {
-            if cfg!(not(feature = "tls")) && url.expose().starts_with("rediss:") {
-                return "a URL of `Redis` with `rediss` needs the feature `tls` of `prox`".into();
-            }
-            "the URL of `Redis` is malformed: write one such as `redis://:password@10.0.0.1:6379/0`"
-                .to_owned()
-        });
+        let place = Place {
+            url,
+            #[cfg(feature = "tls")]
+            tls: tls::Options::default(),
+        };
         Self {
-            inner: Arc::new(Inner {
-                client,
-                connections: Sharded::default(),
-            }),
+            inner: Arc::new(Inner::new(place)),
             guard: StoreGuard::new(),
+        }
+    }
+
+    /// Trusts these roots for `rediss://`, and no others: certificates in PEM. A further call adds its roots.
+    ///
+    /// The file is read when this is called. A file without certificates is an error when the gateway starts, and so are roots for a URL
+    /// without TLS.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// use prox::{Secret, middleware::Redis};
+    ///
+    /// # fn limits(redis_url: Secret) {
+    /// let store = Redis::url(redis_url)
+    ///     .roots("/tls/internal-ca.pem")
+    ///     .client_certificate("/tls/gateway.pem", "/tls/gateway.key");
+    /// # let _ = store;
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn roots(self, roots: impl Into<Pem>) -> Self {
+        self.secure(|tls| tls.roots.push(roots.into()))
+    }
+
+    /// Shows this certificate to a server that asks for one, as Redis does unless it has `tls-auth-clients no`.
+    ///
+    /// The files are read as those of [`roots`](Self::roots).
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(self, certificate: impl Into<Pem>, key: impl Into<Pem>) -> Self {
+        self.secure(|tls| tls.identity = Some((certificate.into(), key.into())))
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(self, change: impl FnOnce(&mut tls::Options)) -> Self {
+        let mut place = self.inner.place.clone();
+        change(&mut place.tls);
+        Self {
+            inner: Arc::new(Inner::new(place)),
+            guard: self.guard,
         }
     }
 
@@ -106,7 +165,34 @@ impl Redis {
     }
 }
 
+impl Place {
+    fn client(&self) -> Result<Client, String> {
+        let url = self.url.expose();
+        // Not with the URL: it has a password in it.
+        let client = Client::open(url).map_err(|_| {
+            if cfg!(not(feature = "tls")) && url.starts_with("rediss:") {
+                return "a URL of `Redis` with `rediss` needs the feature `tls` of `prox`".into();
+            }
+            "the URL of `Redis` is malformed: write one such as `redis://:password@10.0.0.1:6379/0`"
+                .to_owned()
+        })?;
+        #[cfg(feature = "tls")]
+        if !self.tls.is_empty() {
+            return self.tls.client(client.get_connection_info());
+        }
+        Ok(client)
+    }
+}
+
 impl Inner {
+    fn new(place: Place) -> Self {
+        Self {
+            client: place.client(),
+            place,
+            connections: Sharded::default(),
+        }
+    }
+
     /// The connection of this worker, once it is open.
     async fn connection(self: &Arc<Self>, place: usize) -> Result<Open, BoxError> {
         loop {
@@ -158,7 +244,19 @@ impl Inner {
             .set_response_timeout(None)
             .set_connection_timeout(None);
         let connection = client.get_multiplexed_async_connection_with_config(&config);
-        Ok(connection.await?)
+        let mut connection = connection.await?;
+        // A server without clusters answers with an error, and so does one whose user may not ask.
+        let info: Result<String, RedisError> = redis::cmd("CLUSTER")
+            .arg("INFO")
+            .query_async(&mut connection)
+            .await;
+        match info.as_deref().map(shards) {
+            Ok(Some(shards)) if shards > 1 => Err(format!(
+                "the server is a node of a Redis Cluster of {shards} shards, which `Redis` does not support: write the URL of a server with all keys, or of a proxy in front of the cluster"
+            )
+            .into()),
+            _ => Ok(connection),
+        }
     }
 
     /// Has the next request open a new connection, unless another one has done so already.
@@ -170,6 +268,12 @@ impl Inner {
             *connection = Connection::None;
         }
     }
+}
+
+/// How many servers have keys of a cluster of their own, by `CLUSTER INFO`.
+fn shards(info: &str) -> Option<u64> {
+    let mut lines = info.lines();
+    lines.find_map(|line| line.trim().strip_prefix("cluster_size:")?.parse().ok())
 }
 
 /// A request that has no answer yet, or never gets one.
@@ -302,3 +406,5 @@ impl fmt::Debug for Redis {
 
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
