@@ -21,6 +21,8 @@ mod file;
 mod hashes;
 #[path = "../../../prox-runtime/src/auth/lines.rs"]
 mod lines;
+#[path = "../../../prox-runtime/src/auth/basic/pair.rs"]
+mod pair;
 
 mod auth {
     pub(crate) use crate::lines;
@@ -39,6 +41,7 @@ mod handler {
 
 use std::time::SystemTime;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use credentials::{Place, authorization};
 use error::Failure;
 use http::{HeaderName, HeaderValue, Request, header};
@@ -113,6 +116,20 @@ fn run(bytes: &[u8]) {
     }
 }
 
+/// A user and a password read back as they are written, and nobody can write what would end a line of a log.
+fn basic(coded: &str) {
+    let Some((user, password)) = pair::read(coded) else {
+        return;
+    };
+    assert!(coded.len() <= 1024 && !user.contains(':'), "{user:?}");
+    let text = format!("{user}:{password}");
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+    let again = STANDARD.encode(&text);
+    // Padding is the only thing that may differ.
+    assert_eq!(coded.trim_end_matches('='), again.trim_end_matches('='));
+    assert_eq!(pair::read(&again), Some((user, password)));
+}
+
 /// The target on the first line, then fields, each behind a letter.
 fn request(bytes: &[u8]) {
     let mut lines = bytes.split(|&byte| byte == b'\n');
@@ -134,7 +151,9 @@ fn request(bytes: &[u8]) {
         }
     }
     let (mut parts, ()) = request.into_parts();
-    let _ = authorization(&parts.headers, "basic");
+    if let Ok(Some(coded)) = authorization(&parts.headers, "basic") {
+        basic(&coded);
+    }
     for place in [
         Place::Bearer,
         Place::Header(HeaderName::from_static("x-api-key")),

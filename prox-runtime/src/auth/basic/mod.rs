@@ -1,6 +1,7 @@
 //! Callers that are known by a user's name and a password (RFC 7617).
 
 mod hashes;
+mod pair;
 mod patience;
 mod work;
 
@@ -12,10 +13,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -35,14 +32,7 @@ use crate::{
     route::RequestExt, sync::lock, time::FOREVER,
 };
 
-/// Standard base64, with or without its padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// The longest credentials that are looked at, and how many successes are kept.
-const LONGEST: usize = 1024;
+/// How many successes are kept.
 const MOST_KEPT: usize = 4096;
 
 /// Lets in callers with a name and a password (RFC 7617), which browsers ask for.
@@ -210,7 +200,7 @@ impl Basic {
         if !self.0.keep {
             Place::Bearer.remove(parts);
         }
-        let (user, password) = read(&coded).ok_or_else(wrong)?;
+        let (user, password) = pair::read(&coded).ok_or_else(wrong)?;
         let users = self.0.source.get();
         let stored = users.get(&user);
         // Some other user's hash, for a user that is unknown.
@@ -273,19 +263,6 @@ impl Basic {
     }
 }
 
-/// The user and the password: the first colon divides (RFC 7617, 2).
-fn read(coded: &str) -> Option<(String, String)> {
-    if coded.len() > LONGEST {
-        return None;
-    }
-    let text = String::from_utf8(BASE64.decode(coded).ok()?).ok()?;
-    if text.chars().any(char::is_control) {
-        return None;
-    }
-    let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
-}
-
 impl Authenticate for Basic {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
         self.judge(parts).await.into()
@@ -313,6 +290,7 @@ impl fmt::Debug for Basic {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
     use std::collections::BTreeMap;
 
     use super::*;
@@ -329,7 +307,7 @@ mod tests {
 
     fn parts(user_and_password: &[u8]) -> Parts {
         let mut req = Request::new(Body::empty());
-        let coded = format!("Basic {}", BASE64.encode(user_and_password));
+        let coded = format!("Basic {}", STANDARD.encode(user_and_password));
         let value = HeaderValue::try_from(coded).unwrap();
         req.headers_mut().insert("authorization", value);
         req.into_parts().0
