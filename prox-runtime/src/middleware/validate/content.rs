@@ -23,10 +23,8 @@ pub(crate) fn is_json(kind: &str) -> bool {
 
 /// Whether the body of a message is coded, so that its bytes are not those of its type.
 pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
-    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    codings
-        .into_iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether a request has no body, and needs none.

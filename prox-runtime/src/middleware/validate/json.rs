@@ -40,7 +40,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
 /// # Errors
 ///
 /// What is wrong with it.
-pub(crate) fn check(text: &[u8]) -> Result<(), Wrong> {
+fn check(text: &[u8]) -> Result<(), Wrong> {
     let found = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Value {

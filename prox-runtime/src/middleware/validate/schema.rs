@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use super::json::{Place, Wrong, check};
+use super::json::{Place, Wrong, read};
 
 /// The most places that a response names.
 const MOST: usize = 16;
@@ -13,13 +13,12 @@ pub(super) struct Schema(Validator);
 impl Schema {
     /// Reads a schema.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        check(text.as_bytes()).map_err(|wrong| match wrong.place {
+        let schema: Value = read(text.as_bytes()).map_err(|wrong| match wrong.place {
             Place::Line(line, column) => format!(
                 "the schema is not JSON without duplicate names (line {line}, column {column})"
             ),
             Place::Pointer(..) => "the schema is malformed".into(),
         })?;
-        let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let options = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex());
@@ -34,8 +33,7 @@ impl Schema {
 
     /// Whether a text is valid.
     pub(super) fn check(&self, text: &[u8]) -> Result<(), Vec<Wrong>> {
-        check(text).map_err(|wrong| vec![wrong])?;
-        let value: Value = super::read(text).map_err(|wrong| vec![wrong])?;
+        let value: Value = read(text).map_err(|wrong| vec![wrong])?;
         let errors = self.0.iter_errors(&value).take(MOST);
         let wrong: Vec<_> = errors
             .map(|error| {
