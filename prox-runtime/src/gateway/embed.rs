@@ -110,7 +110,7 @@ impl Embed {
     pub fn service(self) -> Result<Embedded> {
         let variables = server_variables(&self.gateway);
         let options = self.edge.settle(Options::default(), &variables);
-        let (gateway, options, ()) = server::all(self.gateway, options, Ok(()))?;
+        let (gateway, options) = server::both(self.gateway, options)?;
         Ok(Embedded {
             gateway,
             inner: Arc::new(Inner {

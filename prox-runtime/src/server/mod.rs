@@ -491,46 +491,26 @@ impl<G: Dispatch> Server<G> {
     ///
     /// All that is wrong, in one error.
     fn prepare(self, start: fn(&Tls) -> Result<Option<Arc<Termination>>>) -> Result<Prepared<G>> {
-        let places = places(
-            self.address,
-            self.unix,
-            !self.listeners.is_empty(),
-            &self.variables,
-        );
         let options = self.edge.settle(self.options, &self.variables);
         let tls = self.tls.as_ref().map_or(Ok(None), start);
         // What is wrong with the listeners does not depend on what is wrong with the server.
         let mut own = options.as_ref().ok().cloned().unwrap_or_default();
         own.tls = tls.as_ref().ok().cloned().flatten();
-        let listeners = self.listeners.into_iter();
-        let named = listeners.map(|listener| listener.line(&own, &self.variables, start));
-        let (named, problems): (Vec<_>, Vec<_>) = named.partition(Result::is_ok);
         let own = Arc::new(own);
-        let lines = places.map(|places| {
-            let unnamed = places.into_iter().map(|(place, by)| Line {
-                at: Where::Place(place, by),
-                options: Arc::clone(&own),
+        let has_listeners = !self.listeners.is_empty();
+        let mut lines = places(self.address, self.unix, has_listeners, &self.variables)
+            .map(|places| unnamed(places, &own));
+        for listener in self.listeners {
+            let line = listener.line(&own, &self.variables, start);
+            lines = both(lines, line).map(|(mut lines, line)| {
+                lines.push(line);
+                lines
             });
-            unnamed
-                .chain(named.into_iter().flatten())
-                .collect::<Vec<Line>>()
-        });
-        let lines = match (
-            lines,
-            said(problems.into_iter().filter_map(Result::err).collect()),
-        ) {
-            (Ok(lines), Ok(())) => {
-                let wanted = self
-                    .gateway
-                    .as_ref()
-                    .map_or(Vec::new(), Dispatch::listeners);
-                listener::together(&lines, &wanted).map(|()| lines)
-            }
-            (Err(error), Ok(())) | (Ok(_), Err(error)) => Err(error),
-            (Err(one), Err(other)) => said(vec![one, other]).map(|()| Vec::new()),
-        };
-        let options = all(options, tls, Ok(()));
-        let (gateway, lines, _) = all(self.gateway, lines, options)?;
+        }
+        let wanted = self.gateway.as_ref();
+        let wanted = wanted.map_or(Vec::new(), Dispatch::listeners);
+        let lines = lines.and_then(|lines| listener::together(&lines, &wanted).map(|()| lines));
+        let ((gateway, lines), _) = both(both(self.gateway, lines), both(options, tls))?;
         own.connections.bound(own.max_connections);
         gateway.attach(&own.connections.measured());
         Ok(Prepared {
@@ -688,29 +668,21 @@ fn places(
     }
 }
 
-/// All of these errors as one, if there are any.
-fn said(mut errors: Vec<Error>) -> Result {
-    match errors.pop() {
-        None => Ok(()),
-        Some(only) if errors.is_empty() => Err(only),
-        Some(last) => {
-            errors.push(last);
-            let texts: Vec<String> = errors.iter().map(|error| format!("{error:?}")).collect();
-            Err(Error::config(texts.join("\n")))
-        }
-    }
+/// The places that have the options of the server, and no name.
+fn unnamed(places: Vec<(Place, Source)>, options: &Arc<Options>) -> Vec<Line> {
+    let lines = places.into_iter().map(|(place, by)| Line {
+        at: Where::Place(place, by),
+        options: Arc::clone(options),
+    });
+    lines.collect()
 }
 
-/// The parts of a server; what is wrong with several of them is said in one error.
-pub(crate) fn all<A, B, C>(a: Result<A>, b: Result<B>, c: Result<C>) -> Result<(A, B, C)> {
-    match (a, b, c) {
-        (Ok(a), Ok(b), Ok(c)) => Ok((a, b, c)),
-        (a, b, c) => {
-            let errors = [a.err(), b.err(), c.err()].into_iter().flatten().collect();
-            Err(said(errors)
-                .err()
-                .unwrap_or_else(|| Error::config("nothing is wrong")))
-        }
+/// Two parts of a server. What is wrong with both of them is one error.
+pub(crate) fn both<A, B>(one: Result<A>, other: Result<B>) -> Result<(A, B)> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(only), Ok(_)) | (Ok(_), Err(only)) => Err(only),
+        (Err(one), Err(other)) => Err(Error::config(format!("{one:?}\n{other:?}"))),
     }
 }
 
