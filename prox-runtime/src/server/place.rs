@@ -24,32 +24,20 @@ impl Place {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         const FORMS: &str = "write 127.0.0.1:9000, :9000, [::1]:9000 or unix:/run/prox.sock";
         let text = text.trim();
-        if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') {
-                Ok(Self::Unix(path.into()))
-            } else {
-                Err(format!(
-                    "{text:?} lacks the whole path of a socket: write unix:/run/prox.sock"
-                ))
-            };
+        if let Some(socket) = socket(text) {
+            return socket.map_err(|problem| format!("{text:?} {problem}"));
         }
         if let Ok(port) = text.parse::<u16>() {
             return Err(format!(
                 "{text:?} is a port without an address: write :{port} for every address"
             ));
         }
-        let known = match text.rsplit_once(':') {
-            Some(("", port)) => port
-                .parse()
-                .ok()
-                .map(|port| (IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)),
-            Some(("localhost", port)) => port
-                .parse()
-                .ok()
-                .map(|port| (IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
+        let address = match text.rsplit_once(':') {
+            Some(("", port)) => port.parse().ok().map(|port| (Ipv4Addr::UNSPECIFIED, port)),
+            Some(("localhost", port)) => port.parse().ok().map(|port| (Ipv4Addr::LOCALHOST, port)),
             _ => None,
         };
-        known
+        address
             .map(SocketAddr::from)
             .or_else(|| text.parse().ok())
             .map(Self::Tcp)
@@ -95,17 +83,12 @@ pub(super) fn from_env(variables: &ServerVariables) -> Result<Place> {
 }
 
 fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {
-    let mut problems = Vec::new();
-    if let Some(path) = host.and_then(|host| host.strip_prefix("unix:")) {
-        return if path.starts_with('/') {
-            Ok(Place::Unix(path.into()))
-        } else {
-            Err(format!(
-                "HOST is {:?}, which lacks the whole path of a socket: write unix:/run/prox.sock",
-                host.unwrap_or_default()
-            ))
-        };
+    if let Some(text) = host
+        && let Some(socket) = socket(text)
+    {
+        return socket.map_err(|problem| format!("HOST is {text:?}, which {problem}"));
     }
+    let mut problems = Vec::new();
     let host = match host {
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -130,6 +113,13 @@ fn named(host: Option<&str>, port: Option<&str>) -> Result<Place, String> {
     } else {
         Err(problems.join("\n"))
     }
+}
+
+/// The place of a text that begins with `unix:`, or what is wrong with it.
+fn socket(text: &str) -> Option<Result<Place, &'static str>> {
+    let path = text.strip_prefix("unix:")?;
+    let whole = path.starts_with('/').then(|| Place::Unix(path.into()));
+    Some(whole.ok_or("lacks the whole path of a socket: write unix:/run/prox.sock"))
 }
 
 /// An address, in brackets or not if it is of IPv6.
