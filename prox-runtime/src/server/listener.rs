@@ -71,9 +71,13 @@ impl Listener {
     /// Without [`bind`](Self::bind) it listens where the variable of its name says, `INTERNAL_LISTEN`, in the forms that `bind`
     /// takes. Where that is not set, it is `HOST` and `PORT`, which one listener of a server can use.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self::at(Some(name.into()), At::Variable)
+    }
+
+    fn at(name: Option<Arc<str>>, at: At) -> Self {
         Self {
-            name: Some(name.into()),
-            at: At::Variable,
+            name,
+            at,
             speaks: Speaks::AsTheServer,
             unix_mode: None,
             trusted: None,
@@ -227,22 +231,14 @@ impl Listener {
 /// A socket that is bound already, without a name: it takes the routes outside of every `on`.
 impl From<TcpListener> for Listener {
     fn from(socket: TcpListener) -> Self {
-        Self {
-            name: None,
-            at: At::Bound(Ok(socket)),
-            ..Self::new("")
-        }
+        Self::at(None, At::Bound(Ok(socket)))
     }
 }
 
 /// A socket that is bound already, without a name: it takes the routes outside of every `on`.
 impl From<tokio::net::TcpListener> for Listener {
     fn from(socket: tokio::net::TcpListener) -> Self {
-        Self {
-            name: None,
-            at: At::Bound(socket.into_std()),
-            ..Self::new("")
-        }
+        Self::at(None, At::Bound(socket.into_std()))
     }
 }
 
