@@ -20,19 +20,23 @@ use crate::{
     trusted::client_at,
 };
 
+const TEXT: (&str, &str) = ("content-type", "text/plain");
+
+const GRPC: (&str, &str) = ("content-type", "application/grpc");
+
 /// Sends a body, with its length or in pieces without one.
-async fn post(
+pub(crate) async fn post(
     speaks: Speaks,
     gateway: &Served,
+    fields: &[(&str, &str)],
     content: &'static str,
     length: bool,
-    kind: &str,
 ) -> http::Response<hyper::body::Incoming> {
     let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-    let request = speaks
-        .request("/")
-        .method("POST")
-        .header("content-type", kind);
+    let mut request = speaks.request("/").method("POST");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
     let content = if length {
         text(content)
     } else {
@@ -68,12 +72,12 @@ async fn a_body_over_the_limit_is_a_413_with_and_without_a_length() {
     for speaks in SPEAKS {
         for length in [true, false] {
             let before = whole(&origin);
-            let answer = post(speaks, &gateway, "abcdef", length, "text/plain").await;
+            let answer = post(speaks, &gateway, &[TEXT], "abcdef", length).await;
             assert_eq!(answer.status(), 200, "{speaks:?} {length}");
             assert_eq!(whole(&origin), before + 1);
-            let answer = post(speaks, &gateway, "abcdefg", length, "text/plain").await;
+            let answer = post(speaks, &gateway, &[TEXT], "abcdefg", length).await;
             assert_eq!(answer.status(), 413, "{speaks:?} {length}");
-            let answer = post(speaks, &gateway, "abcdefg", length, "application/grpc").await;
+            let answer = post(speaks, &gateway, &[GRPC], "abcdefg", length).await;
             assert_eq!(answer.status(), 200, "{speaks:?} {length}");
             assert_eq!(answer.headers()["grpc-status"], "8");
             assert_eq!(answer.headers()["grpc-message"], "body_too_large");
@@ -169,7 +173,7 @@ async fn a_fallback_answers_when_no_upstream_was_reached() {
             let answer = send(speaks, &gateway, method, target, &[]).await;
             assert_eq!(answer.status(), status, "{method} {target}");
         }
-        let grpc = [("content-type", "application/grpc")];
+        let grpc = [GRPC];
         let answer = send(speaks, &gateway, "GET", "/gone", &grpc).await;
         assert_eq!(answer.headers()["grpc-status"], "14");
     }
@@ -194,7 +198,7 @@ async fn maintenance_closes_a_part_while_its_switch_is_on() {
             assert_eq!(answer.status(), status);
             if on {
                 assert_eq!(answer.headers()["retry-after"], "60");
-                let grpc = [("content-type", "application/grpc")];
+                let grpc = [GRPC];
                 let answer = send(speaks, &served, "POST", "/shop", &grpc).await;
                 assert_eq!(answer.headers()["grpc-message"], "maintenance");
             }

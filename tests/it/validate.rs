@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::BodyExt;
 use prox::middleware::{MapBody, Validate};
 use prox_tests::{
-    client::{HyperClient, Speaks, body, head, text},
+    client::head,
     gateway::Served,
     origin::{Origin, Reply},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::cors::{SPEAKS, send};
+use crate::{
+    cors::{SPEAKS, send},
+    edge_layers::post,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,34 +27,6 @@ struct Order {
 struct Item {
     #[serde(rename = "count")]
     _count: u32,
-}
-
-/// Sends a body, with its length or in pieces without one.
-async fn post(
-    speaks: Speaks,
-    gateway: &Served,
-    fields: &[(&str, &str)],
-    content: &'static str,
-    length: bool,
-) -> http::Response<hyper::body::Incoming> {
-    let mut client = HyperClient::speaking(speaks, gateway.address()).await;
-    let mut request = speaks.request("/").method("POST");
-    for (name, value) in fields {
-        request = request.header(*name, *value);
-    }
-    let content = if length {
-        text(content)
-    } else {
-        let pieces = content.as_bytes().chunks(3).map(|piece| {
-            let piece = bytes::Bytes::copy_from_slice(piece);
-            Ok::<_, std::convert::Infallible>(http_body::Frame::data(piece))
-        });
-        body(StreamBody::new(tokio_stream::iter(
-            pieces.collect::<Vec<_>>(),
-        )))
-    };
-    let request = request.body(content).expect("a request");
-    client.send(request).await.expect("a response")
 }
 
 async fn read(answer: http::Response<hyper::body::Incoming>) -> String {
