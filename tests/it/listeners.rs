@@ -30,7 +30,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::tls::tls;
+use crate::{run::signal, tls::tls};
 
 /// A socket on a free port, and where it is.
 async fn socket() -> (TcpListener, SocketAddr) {
@@ -545,13 +545,7 @@ async fn workers_listen_where_the_environment_says() {
         assert_eq!(get(internal, "/metrics").await.1, "metrics");
         assert_eq!(get(internal, "/").await.1, "site");
     }
-    let pid = child.id().expect("it is running");
-    let sent = Command::new("sh")
-        .arg("-c")
-        .arg(format!("kill -TERM {pid}"))
-        .status()
-        .await;
-    assert!(sent.unwrap().success());
+    signal(&child, "TERM").await;
     assert_eq!(
         within("the end", child.wait()).await.unwrap().code(),
         Some(0)

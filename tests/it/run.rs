@@ -63,13 +63,7 @@ impl Process {
     }
 
     async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it is running");
-        let sent = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{name} {pid}"))
-            .status()
-            .await;
-        assert!(sent.expect("sh can be run").success());
+        signal(&self.child, name).await;
     }
 
     /// Waits for the end, and gives the exit code and what was printed.
@@ -82,6 +76,17 @@ impl Process {
             String::from_utf8_lossy(&text).into_owned(),
         )
     }
+}
+
+/// Sends a signal to a process that runs.
+pub(crate) async fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it is running");
+    let sent = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{name} {pid}"))
+        .status()
+        .await;
+    assert!(sent.expect("sh can be run").success());
 }
 
 async fn fails(variables: &[(&str, &str)]) -> String {

@@ -24,6 +24,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::run::signal;
+
 /// A directory that is removed with its content.
 struct Folder(PathBuf);
 
@@ -198,13 +200,7 @@ async fn several_workers_share_one_socket() {
             Some("203.0.113.7, 10.0.0.3")
         );
     }
-    let pid = child.id().expect("it is running");
-    let sent = Command::new("sh")
-        .arg("-c")
-        .arg(format!("kill -TERM {pid}"))
-        .status()
-        .await;
-    assert!(sent.unwrap().success());
+    signal(&child, "TERM").await;
     let status = within("the end", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(!path.exists());
