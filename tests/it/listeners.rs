@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::{
         Arc,
@@ -14,23 +13,16 @@ use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prox::{Client, Embed, Gateway, Listener, Request, RequestExt, Server};
 use prox_tests::{
-    certs::Authority,
+    certs::{Authority, Folder},
     client::{HyperClient, RawClient, Speaks, head, text},
     ports::free_port,
     secure::Dial,
     wait::{Gate, eventually, within},
-    wire::Reader,
 };
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, UnixStream},
-    process::Command,
-    sync::oneshot,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, process::Command, sync::oneshot, task::JoinHandle};
 use tower::ServiceExt;
 
-use crate::{run::signal, tls::tls};
+use crate::{run::signal, tls::tls, unix_sockets};
 
 /// A socket on a free port, and where it is.
 async fn socket() -> (TcpListener, SocketAddr) {
@@ -304,43 +296,10 @@ async fn trust_and_the_proxy_protocol_are_said_for_one_listener() {
     );
 }
 
-/// A directory that is removed with its content.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("prox-lines-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).expect("a directory for a test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-async fn get_by_unix(path: &Path, target: &str) -> String {
-    let stream = within("a connection", UnixStream::connect(path)).await;
-    let mut reader = Reader::new(stream.expect("the gateway accepts connections"));
-    let request = head("GET", target, "X-Forwarded-For: 203.0.113.9\r\n");
-    reader
-        .stream()
-        .write_all(request.as_bytes())
-        .await
-        .expect("a request is taken");
-    let head = within("a head", reader.head()).await.expect("a head");
-    within("a body", reader.body(head.response_framing("GET"), |_| {}))
-        .await
-        .text()
-}
-
 #[tokio::test]
 async fn a_unix_socket_is_a_listener_with_trust_of_its_own() {
-    let folder = Folder::new("unix");
-    let path = folder.0.join("admin.sock");
+    let folder = Folder::new();
+    let path = folder.path("admin.sock");
     let (public, at) = socket().await;
     let gateway = prox::gateway! {
         on "admin" { "/admin" => handler(who) }
@@ -355,8 +314,9 @@ async fn a_unix_socket_is_a_listener_with_trust_of_its_own() {
         );
     let (stop, task) = serve(server);
     eventually("a socket", || path.exists()).await;
+    let forwarded = "X-Forwarded-For: 203.0.113.9\r\n";
     assert_eq!(
-        get_by_unix(&path, "/admin").await,
+        unix_sockets::get(&path, "/admin", forwarded).await.1,
         "Some(\"admin\") http Some(203.0.113.9)"
     );
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 
 use prox::{Client, Request, Server};
 use prox_tests::{
+    certs::Folder,
     client::head,
     gateway::Served,
     origin::{Origin, Reply},
@@ -26,33 +27,11 @@ use tokio::{
 
 use crate::run::signal;
 
-/// A directory that is removed with its content.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("prox-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).expect("a directory for a test");
-        Self(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("prox.sock")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The status and the body of the answer to a `GET` through a socket, and what is left of the connection.
-async fn get(path: &Path, lines: &str) -> (String, String) {
+/// The status and the body of the answer to a `GET` through a socket.
+pub(crate) async fn get(path: &Path, target: &str, lines: &str) -> (String, String) {
     let stream = within("a connection", UnixStream::connect(path)).await;
     let mut reader = Reader::new(stream.expect("the gateway accepts connections"));
-    let request = head("GET", "/", lines);
+    let request = head("GET", target, lines);
     reader
         .stream()
         .write_all(request.as_bytes())
@@ -76,8 +55,8 @@ fn is_socket(path: &Path) -> bool {
 
 #[tokio::test]
 async fn a_server_listens_on_a_socket_and_removes_it() {
-    let folder = Folder::new("listens");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let (stop, stopped) = oneshot::channel::<()>();
     let gateway = prox::gateway! { "/" => handler(who) };
     let server = Server::new(gateway)
@@ -90,8 +69,11 @@ async fn a_server_listens_on_a_socket_and_removes_it() {
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o660
     );
-    assert_eq!(get(&path, "").await, ("200".into(), "None None".into()));
-    let (_, client) = get(&path, "X-Forwarded-For: 203.0.113.7\r\n").await;
+    assert_eq!(
+        get(&path, "/", "").await,
+        ("200".into(), "None None".into())
+    );
+    let (_, client) = get(&path, "/", "X-Forwarded-For: 203.0.113.7\r\n").await;
     assert_eq!(client, "Some(\"203.0.113.7\") None");
     stop.send(()).unwrap();
     within("the end", task).await.unwrap().unwrap();
@@ -100,12 +82,12 @@ async fn a_server_listens_on_a_socket_and_removes_it() {
 
 #[tokio::test]
 async fn a_socket_and_a_port_may_serve_the_same() {
-    let folder = Folder::new("both");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let gateway = prox::gateway! { "/" => respond(200, "ok") };
     let served = Served::with(gateway, |server| server.unix(&path).unix_mode(0o600)).await;
     served.get("/").await.expect(200);
-    assert_eq!(get(&path, "").await.0, "200");
+    assert_eq!(get(&path, "/", "").await.0, "200");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -116,8 +98,8 @@ async fn a_socket_and_a_port_may_serve_the_same() {
 
 #[tokio::test]
 async fn a_socket_that_was_left_behind_is_replaced_and_no_other_file() {
-    let folder = Folder::new("stale");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let start = || {
         let gateway = prox::gateway! { "/" => respond(200, "ok") };
         Server::new(gateway)
@@ -135,7 +117,7 @@ async fn a_socket_that_was_left_behind_is_replaced_and_no_other_file() {
     // Somebody listens there now.
     let error = within("an error", start()).await.unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
-    assert_eq!(get(&path, "").await.0, "200");
+    assert_eq!(get(&path, "/", "").await.0, "200");
     first.abort();
     let _ = first.await;
 
@@ -146,8 +128,8 @@ async fn a_socket_that_was_left_behind_is_replaced_and_no_other_file() {
 
 #[tokio::test]
 async fn the_socket_of_a_successor_is_not_removed() {
-    let folder = Folder::new("successor");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let (stop, stopped) = oneshot::channel::<()>();
     let gateway = prox::gateway! { "/" => respond(200, "ok") };
     let server = Server::new(gateway)
@@ -155,7 +137,7 @@ async fn the_socket_of_a_successor_is_not_removed() {
         .shutdown(async { drop(stopped.await) });
     let task = tokio::spawn(server.serve());
     eventually("a socket", || is_socket(&path)).await;
-    fs::rename(&path, folder.0.join("old")).unwrap();
+    fs::rename(&path, folder.path("old")).unwrap();
     let _successor = UnixListener::bind(&path).unwrap();
     stop.send(()).unwrap();
     within("the end", task).await.unwrap().unwrap();
@@ -164,10 +146,10 @@ async fn the_socket_of_a_successor_is_not_removed() {
 
 #[tokio::test]
 async fn a_directory_that_is_missing_is_one_readable_error() {
-    let folder = Folder::new("missing");
+    let folder = Folder::new();
     let gateway = prox::gateway! { "/" => respond(200, "ok") };
     let error = Server::new(gateway)
-        .unix(folder.0.join("no/prox.sock"))
+        .unix(folder.path("no/prox.sock"))
         .serve()
         .await
         .unwrap_err();
@@ -179,8 +161,8 @@ async fn a_directory_that_is_missing_is_one_readable_error() {
 
 #[tokio::test]
 async fn several_workers_share_one_socket() {
-    let folder = Folder::new("workers");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let origin = Origin::start(Reply::ok("ok")).await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_run_probe"))
         .env_clear()
@@ -193,7 +175,7 @@ async fn several_workers_share_one_socket() {
         .expect("the probe can be run");
     eventually("a socket", || is_socket(&path)).await;
     for _ in 0..50 {
-        let (status, _) = get(&path, "X-Forwarded-For: 203.0.113.7, 10.0.0.3\r\n").await;
+        let (status, _) = get(&path, "/", "X-Forwarded-For: 203.0.113.7, 10.0.0.3\r\n").await;
         assert_eq!(status, "200");
         assert_eq!(
             origin.last().field("x-forwarded-for"),
@@ -242,8 +224,8 @@ fn relay(path: &Path, origin: &Origin) {
 
 #[tokio::test]
 async fn an_upstream_may_be_a_socket() {
-    let folder = Folder::new("upstream");
-    let path = folder.socket();
+    let folder = Folder::new();
+    let path = folder.path("prox.sock");
     let origin = Origin::start(Reply::ok("ok")).await;
     relay(&path, &origin);
     let (plain, kept) = (
@@ -275,10 +257,10 @@ async fn an_upstream_may_be_a_socket() {
 
 #[tokio::test]
 async fn a_socket_on_which_nobody_listens_is_a_502() {
-    let folder = Folder::new("nobody");
-    let none = format!("unix:{}", folder.socket().display());
+    let folder = Folder::new();
+    let none = format!("unix:{}", folder.path("prox.sock").display());
     let gateway = Served::start(prox::gateway! { "/" => cluster(rr, [none]) }).await;
     gateway.get("/").await.expect(502);
-    drop(std::os::unix::net::UnixListener::bind(folder.socket()).unwrap());
+    drop(std::os::unix::net::UnixListener::bind(folder.path("prox.sock")).unwrap());
     gateway.get("/").await.expect(502);
 }
