@@ -406,11 +406,8 @@ const fn never(
     bytes: &'static [u8],
 ) -> Loose {
     Loose {
-        about,
-        bytes,
-        strict,
-        option,
         allowed: Some(allowed),
+        ..passes(about, option, strict, bytes)
     }
 }
 
