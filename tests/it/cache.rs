@@ -18,30 +18,16 @@ use prox_tests::{
     wait::{Gate, eventually, within},
 };
 
+#[path = "../../prox-runtime/src/middleware/cache/cases.rs"]
+mod cases;
+
+use self::cases::{fields, lines};
 use crate::cors::{SPEAKS, send};
 
 const MIB: usize = 1024 * 1024;
 
 fn cache() -> Cache {
     Cache::new(64 * MIB)
-}
-
-/// The lines of a table, less its comments.
-fn lines(table: &str) -> impl Iterator<Item = &str> {
-    let lines = table.lines();
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
-}
-
-/// The fields of a line.
-fn fields(text: &str) -> Vec<(&str, &str)> {
-    let fields = text.split('&').map(str::trim);
-    let fields = fields.filter(|field| !field.is_empty());
-    fields
-        .map(|field| {
-            let (name, value) = field.split_once(':').expect("a field");
-            (name.trim(), value.trim())
-        })
-        .collect()
 }
 
 /// The status, what the cache says, and the body.

@@ -1,5 +1,7 @@
 //! A cache of responses that clients share.
 
+#[cfg(test)]
+mod cases;
 mod collect;
 mod conditions;
 mod directives;

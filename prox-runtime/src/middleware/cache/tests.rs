@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, advance, sleep},
 };
 
-use super::*;
+use super::{
+    cases::{fields, lines},
+    *,
+};
 use crate::{
     body::Body,
     error::{Error, Failure},
@@ -26,18 +29,6 @@ const MIB: usize = 1024 * 1024;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// The fields of a line of a table.
-fn fields(text: &str) -> Vec<(&str, &str)> {
-    let fields = text.split('&').map(str::trim);
-    let fields = fields.filter(|field| !field.is_empty());
-    fields
-        .map(|field| {
-            let (name, value) = field.split_once(':').expect("a field");
-            (name.trim(), value.trim())
-        })
-        .collect()
 }
 
 fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
@@ -137,9 +128,7 @@ fn cache() -> Cache {
 #[tokio::test(start_paused = true)]
 async fn responses_are_stored_as_the_table_says() {
     let table = include_str!("../../../../tests/data/cache_storing.txt");
-    let lines = table.lines();
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    for line in lines {
+    for line in lines(table) {
         let mut parts = line.split('|').map(str::trim);
         let mut part = || parts.next().unwrap_or_default();
         let (wanted, status, of_response, of_request) = (part(), part(), part(), part());
@@ -183,8 +172,7 @@ async fn no_request_changes_what_somebody_else_gets() {
     let table = include_str!("../../../../tests/data/cache_poisoning.txt");
     let victim = || request("GET", "/page?a=1", &[("accept", "text/html")]);
     let clean = Upstream::new(cache(), mirror).ask(victim()).await;
-    let lines = table.lines();
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in lines(table) {
         let same = line.strip_prefix("same | ");
         let mut parts = same.unwrap_or(line).splitn(3, '|').map(str::trim);
         let mut part = || parts.next().unwrap_or_default();
