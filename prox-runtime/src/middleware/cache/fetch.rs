@@ -18,7 +18,7 @@ use super::{
     flight::{End, Lead, Part},
     key::Key,
     policy::{Policy, judge},
-    status::{Done, Forward},
+    status::{Done, Forward, Forwarded},
     store::Known,
 };
 use crate::{
@@ -107,12 +107,9 @@ impl Cache {
                     match end {
                         Ok(End::Gone) if now < until => {}
                         Ok(End::Stored(entry)) if entry.is_for(req.headers(), &asked.lean) => {
-                            let done = Done::Forwarded {
-                                why,
-                                status: None,
-                                stored: false,
+                            let done = Forwarded {
                                 collapsed: true,
-                                detail: None,
+                                ..Forwarded::new(why)
                             };
                             return self.say(entry.answer(req.headers(), now), done);
                         }
@@ -170,12 +167,9 @@ impl Cache {
         detail: Option<&'static str>,
     ) -> Response {
         let response = next.run(req).await;
-        let done = Done::Forwarded {
-            why,
-            status: None,
-            stored: false,
-            collapsed: false,
+        let done = Forwarded {
             detail,
+            ..Forwarded::new(why)
         };
         self.say(response, done)
     }
@@ -210,39 +204,38 @@ impl Cache {
         let fetched = self
             .fetch(lead, request, next.clone(), stale, authorized)
             .await;
-        let done = |status: Option<StatusCode>, stored: bool, detail: Option<&'static str>| {
-            Done::Forwarded {
-                why,
-                status,
-                stored,
-                collapsed: false,
-                detail,
-            }
-        };
+        let done = Forwarded::new(why);
         let headers = req.headers();
         match fetched {
             Fetched::Entry(entry, status, stored) if entry.is_for(headers, &asked.lean) => {
-                let other = (status != entry.status()).then_some(status);
-                self.say(
-                    entry.answer(headers, Instant::now()),
-                    done(other, stored, None),
-                )
+                let done = Forwarded {
+                    status: (status != entry.status()).then_some(status),
+                    stored,
+                    ..done
+                };
+                self.say(entry.answer(headers, Instant::now()), done)
             }
             Fetched::Begun(head, policy, body) if is_for(&policy, headers, &asked.lean) => {
-                let response = answer(headers, head.status, head.headers, || body);
-                let mut response = response;
+                let mut response = answer(headers, head.status, head.headers, || body);
                 response.extensions_mut().extend(head.extensions);
-                self.say(response, done(None, true, None))
+                let stored = true;
+                self.say(response, Forwarded { stored, ..done })
             }
-            Fetched::Instead(entry, status) => self.say(
-                entry.answer(headers, Instant::now()),
-                done(status, false, Some("stale-if-error")),
-            ),
+            Fetched::Instead(entry, status) => {
+                let done = Forwarded {
+                    status,
+                    detail: Some("stale-if-error"),
+                    ..done
+                };
+                self.say(entry.answer(headers, Instant::now()), done)
+            }
             Fetched::Unstored(response, detail) => {
-                self.say(response, done(None, false, Some(detail)))
+                let detail = Some(detail);
+                self.say(response, Forwarded { detail, ..done })
             }
             Fetched::Useless(response, detail) if is_whole => {
-                self.say(response, done(None, false, Some(detail)))
+                let detail = Some(detail);
+                self.say(response, Forwarded { detail, ..done })
             }
             Fetched::Useless(response, detail) => {
                 drop(response);

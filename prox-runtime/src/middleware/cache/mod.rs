@@ -28,7 +28,7 @@ use self::{
     flight::Flights,
     key::{Key, Parts, lean},
     policy::{Defaults, Wish, has_events},
-    status::{Done, Forward},
+    status::{Done, Forward, Forwarded},
     store::Store,
 };
 use super::{About, Declares, Middleware, Next, role};
@@ -312,9 +312,9 @@ impl Cache {
     }
 
     /// Says on a response what was done.
-    fn say(&self, mut response: Response, done: Done) -> Response {
+    fn say(&self, mut response: Response, done: impl Into<Done>) -> Response {
         if !self.options.quiet {
-            status::say(&self.options.name, done, response.headers_mut());
+            status::say(&self.options.name, done.into(), response.headers_mut());
         }
         response
     }
@@ -365,7 +365,7 @@ impl Middleware for Cache {
                 {
                     self.store.change(&key);
                 }
-                self.say(response, Done::forwarded(why))
+                self.say(response, Forwarded::new(why))
             }
         }
     }

@@ -37,27 +37,54 @@ impl fmt::Display for Forward {
 /// What the cache has done with a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Done {
-    /// The answer was stored, and is fresh for so many seconds.
-    Hit { ttl: i64 },
-    Forwarded {
-        why: Forward,
-        /// What the upstream answered, where that is not what the client gets.
-        status: Option<StatusCode>,
-        stored: bool,
-        /// It waited for another request.
-        collapsed: bool,
-        detail: Option<&'static str>,
+    /// The answer was stored, and is fresh for this many seconds.
+    Hit {
+        ttl: i64,
     },
+    Forwarded(Forwarded),
 }
 
-impl Done {
-    pub(crate) fn forwarded(why: Forward) -> Self {
-        Self::Forwarded {
+/// A request that went to the upstream, or that waited for one that did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forwarded {
+    pub(crate) why: Forward,
+    /// What the upstream answered, where that is not what the client gets.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) stored: bool,
+    /// It waited for another request.
+    pub(crate) collapsed: bool,
+    pub(crate) detail: Option<&'static str>,
+}
+
+impl Forwarded {
+    pub(crate) fn new(why: Forward) -> Self {
+        Self {
             why,
             status: None,
             stored: false,
             collapsed: false,
             detail: None,
+        }
+    }
+}
+
+impl From<Forwarded> for Done {
+    fn from(forwarded: Forwarded) -> Self {
+        Self::Forwarded(forwarded)
+    }
+}
+
+impl fmt::Display for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "; fwd={}", self.why)?;
+        if let Some(status) = self.status {
+            write!(f, "; fwd-status={}", status.as_u16())?;
+        }
+        f.write_str(if self.stored { "; stored" } else { "" })?;
+        f.write_str(if self.collapsed { "; collapsed" } else { "" })?;
+        match self.detail {
+            Some(detail) => write!(f, "; detail={detail}"),
+            None => Ok(()),
         }
     }
 }
@@ -69,26 +96,8 @@ pub(crate) fn say(name: &str, done: Done, headers: &mut HeaderMap) {
     // Writing to a string does not fail.
     let _ = match done {
         Done::Hit { ttl } => write!(text, "; hit; ttl={ttl}"),
-        Done::Forwarded { why, .. } => write!(text, "; fwd={why}"),
+        Done::Forwarded(forwarded) => write!(text, "{forwarded}"),
     };
-    if let Done::Forwarded {
-        status,
-        stored,
-        collapsed,
-        detail,
-        ..
-    } = done
-    {
-        if let Some(status) = status {
-            let _ = write!(text, "; fwd-status={}", status.as_u16());
-        }
-        for (is, word) in [(stored, "; stored"), (collapsed, "; collapsed")] {
-            text.push_str(if is { word } else { "" });
-        }
-        if let Some(detail) = detail {
-            let _ = write!(text, "; detail={detail}");
-        }
-    }
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.append(CACHE_STATUS, value);
     }
