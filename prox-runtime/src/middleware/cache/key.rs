@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::Authority};
 
 use crate::{client::Client, handler::Which, identity::Principal, route::Matched};
 
@@ -34,6 +34,36 @@ struct Inner {
     /// Where the host and the path are.
     resource: Range<usize>,
     path: Range<usize>,
+}
+
+/// Adds a part after its length, and returns where it is.
+fn push(text: &mut Vec<u8>, part: &[u8]) -> Range<usize> {
+    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    text.extend_from_slice(&length.to_be_bytes());
+    let start = text.len();
+    text.extend_from_slice(part);
+    start..text.len()
+}
+
+/// Adds the host and the path of a request, and returns where they are.
+fn push_resource(
+    text: &mut Vec<u8>,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<(Range<usize>, Range<usize>)> {
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let host = host.or(uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes()))?;
+    Some((push(text, host), push(text, uri.path().as_bytes())))
+}
+
+/// The [`Key::resource`] of a request.
+pub(crate) fn resource(uri: &Uri, headers: &HeaderMap) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let (host, _) = push_resource(&mut text, uri, headers)?;
+    text.drain(..host.start);
+    Some(text)
 }
 
 /// What a key is made of, beside the fields.
@@ -66,21 +96,12 @@ impl Key {
     /// The key of a request with these fields, which are all that it has.
     pub(crate) fn new(parts: Parts<'_>, lean: &HeaderMap) -> Option<Self> {
         let mut text = Vec::with_capacity(256);
-        let mut push = |part: &[u8]| {
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            text.extend_from_slice(&length.to_be_bytes());
-            let start = text.len();
-            text.extend_from_slice(part);
-            start..text.len()
-        };
-        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        let host = lean.get(header::HOST).map(http::HeaderValue::as_bytes);
-        let host = host.or(authority.map(str::as_bytes))?;
-        let host = push(host);
-        let path = push(parts.uri.path().as_bytes());
+        let (host, path) = push_resource(&mut text, parts.uri, lean)?;
+        let mut push = |part: &[u8]| _ = push(&mut text, part);
         // That there is none is not the same as that it is empty.
         push(parts.uri.query().map_or(&b""[..], |_| b"?"));
         push(parts.uri.query().unwrap_or_default().as_bytes());
+        let authority = parts.uri.authority().map(Authority::as_str);
         push(authority.unwrap_or_default().as_bytes());
         push(parts.client.map_or("", Client::scheme).as_bytes());
         let claimed = parts.client.and_then(Client::forwarded_host);
@@ -143,8 +164,6 @@ impl Hash for Key {
 #[cfg(test)]
 mod tests {
     use std::sync::OnceLock;
-
-    use http::HeaderValue;
 
     use super::*;
     use crate::handler::{BoxHandler, handler};
@@ -218,5 +237,18 @@ mod tests {
             (one.path(), one.resource()),
             (&b"/"[..], &b"a\0\0\0\x01/"[..])
         );
+    }
+
+    #[test]
+    fn a_change_is_counted_by_the_resource_of_the_key() {
+        for (uri, host) in [("/a?b", "a.test"), ("http://b.test/a", "a.test")] {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            let key = key(uri, &[("host", host)], None);
+            let changed = resource(&uri.parse().unwrap(), &headers);
+            assert_eq!(changed.as_deref(), Some(key.resource()));
+        }
+        let authority = resource(&"http://b.test/a".parse().unwrap(), &HeaderMap::new());
+        assert_eq!(authority.as_deref(), Some(&b"b.test\0\0\0\x02/a"[..]));
+        assert_eq!(resource(&"/a".parse().unwrap(), &HeaderMap::new()), None);
     }
 }

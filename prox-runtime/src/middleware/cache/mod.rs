@@ -26,7 +26,7 @@ use http_body::Body as _;
 
 use self::{
     flight::Flights,
-    key::{Key, Parts, lean},
+    key::{Key, Parts, lean, resource},
     policy::{Defaults, Wish, has_events},
     status::{Done, Forward, Forwarded},
     store::Store,
@@ -320,19 +320,6 @@ impl Cache {
     }
 }
 
-/// The key of what a request changes.
-fn resource(req: &Request, next: &Next) -> Option<Key> {
-    let lean = lean(req.headers(), []);
-    let parts = Parts {
-        behind: next.0.which(),
-        uri: req.uri(),
-        client: None,
-        matched: None,
-        principal: None,
-    };
-    Key::new(parts, &lean)
-}
-
 /// The fields of requests that ask for a part, or for what only the upstream can decide.
 const PARTIAL: [HeaderName; 5] = [
     header::RANGE,
@@ -356,14 +343,14 @@ impl Middleware for Cache {
             Ok(asked) => self.answer(asked, req, next).await,
             Err(why) => {
                 let changes = (why == Forward::Method && !req.method().is_safe())
-                    .then(|| resource(&req, &next))
+                    .then(|| resource(req.uri(), req.headers()))
                     .flatten();
                 let response = next.run(req).await;
                 // Whatever it has done, what is stored may be out of date (RFC 9111, 4.4).
-                if let Some(key) = changes
+                if let Some(resource) = changes
                     && (response.status().is_success() || response.status().is_redirection())
                 {
-                    self.store.change(&key);
+                    self.store.change(&resource);
                 }
                 self.say(response, Forwarded::new(why))
             }

@@ -171,9 +171,9 @@ impl Store {
         self.values.remove(key);
     }
 
-    /// The resource of a request has changed: what is stored of it counts no more.
-    pub(crate) fn change(&self, key: &Key) {
-        self.counter(key.resource()).fetch_add(1, SeqCst);
+    /// A resource has changed: what is stored of it counts no more.
+    pub(crate) fn change(&self, resource: &[u8]) {
+        self.counter(resource).fetch_add(1, SeqCst);
     }
 
     /// Forgets every response whose path `is_gone`; how many there were.
