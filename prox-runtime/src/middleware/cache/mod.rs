@@ -17,7 +17,7 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -38,7 +38,6 @@ use crate::{
     middleware::Role,
     respond,
     route::{Answerable, Matched, RequestExt},
-    sync::lock,
     time::FOREVER,
 };
 
@@ -111,7 +110,7 @@ pub struct Cache {
     options: Arc<Options>,
     store: Arc<Store>,
     flights: Arc<Flights>,
-    learnt: Arc<Mutex<Learnt>>,
+    learnt: Arc<RwLock<Learnt>>,
 }
 
 #[derive(Clone)]
@@ -130,8 +129,8 @@ struct Options {
 #[derive(Default)]
 struct Learnt {
     /// Those that tell who the caller is.
-    guarded: Arc<[HeaderName]>,
-    others: Arc<[HeaderName]>,
+    guarded: Vec<HeaderName>,
+    others: Vec<HeaderName>,
 }
 
 impl Cache {
@@ -268,13 +267,11 @@ impl Cache {
 
     /// The fields of a request that may go to the upstream, beside those of every client.
     fn lean(&self, headers: &HeaderMap) -> HeaderMap {
-        let (guarded, others) = {
-            let learnt = lock(&self.learnt);
-            (Arc::clone(&learnt.guarded), Arc::clone(&learnt.others))
-        };
+        let learnt = self.learnt.read();
+        let learnt = learnt.unwrap_or_else(PoisonError::into_inner);
         let shared = self.options.shared_by_all;
-        let guarded = guarded.iter().filter(|_| !shared);
-        let own = guarded.chain(others.iter());
+        let guarded = learnt.guarded.iter().filter(|_| !shared);
+        let own = guarded.chain(&learnt.others);
         lean(headers, own.chain(&self.options.keyed))
     }
 
@@ -360,22 +357,25 @@ impl Middleware for Cache {
     fn about(&self, about: &mut About) {
         about.role(Role::Caches);
         about.add_problems(&self.options.problems);
-        if self.options.bytes / 8 < self.options.largest {
+        let Options { bytes, largest, .. } = *self.options;
+        if bytes / store::LEAST < largest {
             about.problem(format!(
-                "`Cache::new({})` has no room for 8 bodies of {} bytes: write more, or `.max_body(..)` with fewer",
-                self.options.bytes, self.options.largest
+                "`Cache::new({bytes})` has no room for {} bodies of {largest} bytes: write more, or `.max_body(..)` with fewer",
+                store::LEAST
             ));
         }
         let learnt = Arc::clone(&self.learnt);
         about.learn(move |guarded, others| {
-            let mut learnt = lock(&learnt);
-            let more = |known: &[HeaderName], new: &[HeaderName]| -> Arc<[HeaderName]> {
-                let mut all = known.to_vec();
-                all.extend(new.iter().filter(|name| !known.contains(name)).cloned());
-                all.into()
+            let mut learnt = learnt.write().unwrap_or_else(PoisonError::into_inner);
+            let learn = |known: &mut Vec<HeaderName>, new: &[HeaderName]| {
+                for name in new {
+                    if !known.contains(name) {
+                        known.push(name.clone());
+                    }
+                }
             };
-            learnt.guarded = more(&learnt.guarded, guarded);
-            learnt.others = more(&learnt.others, others);
+            learn(&mut learnt.guarded, guarded);
+            learn(&mut learnt.others, others);
         });
     }
 }

@@ -26,8 +26,8 @@ const MARK: usize = 256;
 /// How many counters there are for the resources that requests change. Resources that share one are forgotten together.
 const COUNTERS: usize = 1024;
 
-/// A part of the cache holds at least so many of the largest responses.
-const LARGEST: usize = 8;
+/// How many of the largest responses a part of the cache has room for, at least.
+pub(crate) const LEAST: usize = 8;
 
 /// The most parts, each behind a lock of its own.
 const PARTS: usize = 16;
@@ -76,11 +76,9 @@ pub(crate) struct Store {
 impl Store {
     /// A store of at most so many bytes, whose responses have at most `largest` each.
     pub(crate) fn new(bytes: usize, largest: usize) -> Self {
-        let most = bytes / largest.saturating_mul(LARGEST).max(1);
-        let parts = match most.clamp(1, PARTS) {
-            most if most.is_power_of_two() => most,
-            most => most.next_power_of_two() / 2,
-        };
+        let most = bytes / largest.saturating_mul(LEAST).max(1);
+        // The parts are a power of two.
+        let parts = 1 << most.clamp(1, PARTS).ilog2();
         let options = OptionsBuilder::new()
             .shards(parts)
             // Guesses at the size of a response: it decides how many keys of evicted ones are remembered.

@@ -1,7 +1,10 @@
 use std::{
     collections::BTreeMap,
     pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     task::{Context, Poll},
 };
 
@@ -23,6 +26,7 @@ use crate::{
     error::{Error, Failure},
     handler::{BoxHandler, Parts as Head, handler},
     middleware::IntoLayer,
+    sync::lock,
 };
 
 const MIB: usize = 1024 * 1024;
