@@ -4,6 +4,7 @@
 //! other. The client gets what has come so far. When the body is too long to be stored, the client reads the rest from the upstream.
 
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex},
@@ -14,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::store::Held;
 use crate::{
@@ -32,9 +33,6 @@ struct Growing {
     pieces: Vec<Bytes>,
     end: Option<End>,
     reader: Option<Waker>,
-    /// The task that reads from the upstream, until the client has left.
-    writer: Option<Waker>,
-    left: bool,
 }
 
 #[derive(Debug)]
@@ -70,29 +68,31 @@ pub(crate) fn collect(
     impl Future<Output = Result<Bytes, Why>> + Send + 'static,
 ) {
     let shared = Shared::default();
+    let (here, left) = oneshot::channel();
     let reader = Reader {
+        _here: here,
         shared: Arc::clone(&shared),
         hint: body.size_hint(),
         place: 0,
         read: 0,
         rest: None,
     };
-    (Body::boxed(reader), write(body, most, held, shared))
+    (Body::boxed(reader), write(body, most, held, shared, left))
 }
 
-async fn write(body: Body, most: usize, held: Held, shared: Shared) -> Result<Bytes, Why> {
+/// Reads a body until its end, or for a while after the client has `left`.
+async fn write(
+    body: Body,
+    most: usize,
+    held: Held,
+    shared: Shared,
+    left: oneshot::Receiver<Infallible>,
+) -> Result<Bytes, Why> {
     let writer = Writer(Arc::clone(&shared));
-    let mut reading = pin!(read(body, most, held, &shared));
-    let first = poll_fn(|cx| {
-        if let Poll::Ready(end) = reading.as_mut().poll(cx) {
-            return Poll::Ready(Some(end));
-        }
-        let mut growing = lock(&shared);
-        if growing.left {
-            return Poll::Ready(None);
-        }
-        growing.writer = Some(cx.waker().clone());
-        Poll::Pending
+    let (mut reading, mut left) = (pin!(read(body, most, held, &shared)), pin!(left));
+    let first = poll_fn(|cx| match reading.as_mut().poll(cx) {
+        Poll::Ready(end) => Poll::Ready(Some(end)),
+        Poll::Pending => left.as_mut().poll(cx).map(|_| None),
     })
     .await;
     let end = match first {
@@ -172,6 +172,8 @@ async fn read(mut body: Body, most: usize, mut held: Held, shared: &Shared) -> E
 }
 
 struct Reader {
+    /// Its end tells the task that the client has left.
+    _here: oneshot::Sender<Infallible>,
     shared: Shared,
     hint: SizeHint,
     /// How many pieces were read, and how many bytes.
@@ -242,17 +244,5 @@ impl HttpBody for Reader {
                 .min(hint.upper().unwrap_or(u64::MAX)),
         );
         hint
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut growing = lock(&self.shared);
-        growing.left = true;
-        let writer = growing.writer.take();
-        drop(growing);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
     }
 }
