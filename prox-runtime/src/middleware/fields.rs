@@ -40,6 +40,13 @@ pub(super) fn of_another_body(headers: &mut HeaderMap) {
     }
 }
 
+/// The value of a field that a message has once.
+pub(super) fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
 /// The elements of a field that is a list.
 pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let elements = value.as_bytes().split(|byte| *byte == b',');

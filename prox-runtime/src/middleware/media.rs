@@ -3,6 +3,9 @@
 #[cfg(feature = "validate")]
 use http::{HeaderMap, header};
 
+#[cfg(feature = "validate")]
+use super::fields;
+
 /// A media type, or all of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MediaType(String);
@@ -45,11 +48,7 @@ impl MediaType {
 /// The type of a message in lower case, without its parameters. There is none if there are several.
 #[cfg(feature = "validate")]
 pub(super) fn of(headers: &HeaderMap) -> Option<String> {
-    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let kind = kinds.next()?;
-    if kinds.next().is_some() {
-        return None;
-    }
+    let kind = fields::only(headers, header::CONTENT_TYPE)?;
     let kind = kind.to_str().ok()?.split(';').next()?;
     Some(kind.trim().to_ascii_lowercase())
 }

@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Middleware, Next};
+use super::{Middleware, Next, fields};
 use crate::handler::{Request, Response};
 
 /// The header of the id, both ways.
@@ -113,14 +113,13 @@ impl Middleware for RequestId {
 
 /// The client's own id, if there is exactly one and it is harmless in a log.
 fn sent(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut ids = headers.get_all(X_REQUEST_ID).iter();
-    let id = ids.next()?;
+    let id = fields::only(headers, X_REQUEST_ID)?;
     let harmless = (1..=LONGEST).contains(&id.len())
         && id
             .as_bytes()
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
-    (harmless && ids.next().is_none()).then(|| id.clone())
+    harmless.then(|| id.clone())
 }
 
 fn fresh() -> HeaderValue {

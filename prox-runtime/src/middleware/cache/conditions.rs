@@ -1,8 +1,9 @@
 //! Conditional requests (RFC 9110, 13): what a client has already, and what the upstream is asked.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use super::policy::date;
+use crate::middleware::fields;
 
 /// Whether a client has the stored response already, so that it gets a `304`.
 ///
@@ -25,8 +26,8 @@ pub(crate) fn has_already(asked: &HeaderMap, stored: &HeaderMap) -> bool {
 
 /// Writes the validators of a stored response into a request for it; whether it has one.
 pub(crate) fn revalidate(request: &mut HeaderMap, stored: &HeaderMap) -> bool {
-    let tag = one(stored, &header::ETAG).filter(|tag| opaque(tag.as_bytes()).is_some());
-    let modified = one(stored, &header::LAST_MODIFIED);
+    let tag = fields::only(stored, header::ETAG).filter(|tag| opaque(tag.as_bytes()).is_some());
+    let modified = fields::only(stored, header::LAST_MODIFIED);
     let any = tag.is_some() || modified.is_some();
     let tag = tag.map(|tag| (header::IF_NONE_MATCH, tag));
     let modified = modified.map(|date| (header::IF_MODIFIED_SINCE, date));
@@ -52,13 +53,6 @@ pub(crate) fn is_about(answer: &HeaderMap, stored: &HeaderMap) -> bool {
             None => true,
         },
     }
-}
-
-/// The value of a field that is there once.
-fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
 }
 
 /// What stands in the quotes of an entity tag, weak or strong.
@@ -95,6 +89,8 @@ fn matches(list: &[u8], own: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -196,11 +196,7 @@ fn expires(headers: &HeaderMap, date: SystemTime) -> Option<Duration> {
 
 /// The date of a field that is there once.
 pub(crate) fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
+    let value = fields::only(headers, name)?;
     httpdate::parse_http_date(value.to_str().ok()?).ok()
 }
 
