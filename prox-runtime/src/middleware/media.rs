@@ -11,12 +11,26 @@ use super::fields;
 pub(super) struct MediaType(String);
 
 impl MediaType {
+    /// Reads a list, and returns what is wrong with the others.
+    pub(super) fn list<T: AsRef<str>>(
+        types: impl IntoIterator<Item = T>,
+    ) -> (Vec<Self>, Vec<String>) {
+        let (mut list, mut problems) = (Vec::new(), Vec::new());
+        for kind in types {
+            match Self::new(kind.as_ref()) {
+                Ok(kind) => list.push(kind),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        (list, problems)
+    }
+
     /// Reads `application/json`, or `text/*`.
     ///
     /// # Errors
     ///
     /// What is wrong, and what to write.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    fn new(text: &str) -> Result<Self, String> {
         let kind = text.trim().to_ascii_lowercase();
         let token = |text: &str| {
             let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);

@@ -75,13 +75,8 @@ impl Compress {
     ///
     /// Server-sent events and gRPC are never compressed. A malformed type is an error when the gateway starts.
     pub fn types<T: AsRef<str>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
-        let mut list = Vec::new();
-        for kind in types {
-            match MediaType::new(kind.as_ref()) {
-                Ok(kind) => list.push(kind),
-                Err(problem) => self.problems.push(problem),
-            }
-        }
+        let (list, problems) = MediaType::list(types);
+        self.problems.extend(problems);
         self.types = Some(list.into());
         self
     }

@@ -73,14 +73,11 @@ impl Validate {
     ///
     /// A malformed type, and an empty list, are errors when the gateway starts.
     pub fn content_type<T: AsRef<str>>(types: impl IntoIterator<Item = T>) -> Self {
-        let mut problems = Vec::new();
-        let mut list = Vec::new();
-        for kind in types {
-            match MediaType::new(kind.as_ref()) {
-                Ok(kind) => list.push(kind),
-                Err(problem) => problems.push(format!("`Validate::content_type`: {problem}")),
-            }
-        }
+        let (list, problems) = MediaType::list(types);
+        let problems = problems.iter();
+        let mut problems: Vec<_> = problems
+            .map(|problem| format!("`Validate::content_type`: {problem}"))
+            .collect();
         if list.is_empty() && problems.is_empty() {
             let problem =
                 "`Validate::content_type([])` refuses every body: write at least one type";
