@@ -352,6 +352,12 @@ fn what_a_head_costs() {
     println!("the request in pieces of 100: {took:?}");
 }
 
+const ALL: Leniency = Leniency {
+    equal_lengths: true,
+    folded_fields: true,
+    bare_line_feeds: true,
+};
+
 fn lenient(option: &str) -> Leniency {
     Leniency {
         equal_lengths: option == "allow_equal_lengths",
@@ -406,13 +412,8 @@ fn each_option_lets_its_own_violations_pass_and_nothing_that_has_two_meanings() 
 #[test]
 fn a_length_beside_a_coding_stays_doubtful_with_every_option() {
     let bytes = b"HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 2\nTransfer-Encoding: chunked\n\n0\r\n\r\n";
-    let all = Leniency {
-        equal_lengths: true,
-        folded_fields: true,
-        bare_line_feeds: true,
-    };
     assert_eq!(
-        loose(bytes, all, 5),
+        loose(bytes, ALL, 5),
         Ok(false),
         "the connection is not used again"
     );
@@ -420,14 +421,9 @@ fn a_length_beside_a_coding_stays_doubtful_with_every_option() {
 
 #[test]
 fn options_do_not_change_the_verdict_of_anything_else() {
-    let all = Leniency {
-        equal_lengths: true,
-        folded_fields: true,
-        bare_line_feeds: true,
-    };
     for case in RESPONSES.iter().filter(|case| case.asked == "GET") {
         let strict = loose(case.bytes, Leniency::default(), case.bytes.len());
-        let found = loose(case.bytes, all, case.bytes.len());
+        let found = loose(case.bytes, ALL, case.bytes.len());
         match &strict {
             Err(kind) if ["Lengths", "Folding", "BareLineFeed"].contains(&kind.as_str()) => {}
             _ => assert_eq!(found, strict, "{}", case.about),
