@@ -352,13 +352,17 @@ pub(super) fn together(lines: &[Line], names: &[&str]) -> Result {
             ));
         }
     }
-    let known: Vec<&str> = lines
+    let mut known: Vec<&str> = Vec::new();
+    for name in lines
         .iter()
         .filter_map(|line| line.options.listener.as_deref())
-        .collect();
+    {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
     for name in names.iter().filter(|name| !known.contains(name)) {
-        let mut listed: Vec<String> = known.iter().map(|name| format!("\"{name}\"")).collect();
-        listed.dedup();
+        let listed: Vec<String> = known.iter().map(|name| format!("\"{name}\"")).collect();
         let help = match listed.as_slice() {
             [] => format!(
                 "its server has no listener with a name: write `.listener(prox::Listener::new(\"{name}\").bind(\"127.0.0.1:9000\"))` behind `Server::new(..)`"
@@ -461,6 +465,7 @@ mod tests {
             Listener::new("b"),
             Listener::new("c").bind("127.0.0.1:8080"),
             Listener::new("c").bind(":1"),
+            Listener::new("a").bind(":2"),
         ]
         .into_iter()
         .map(|listener| line(listener, &[]).unwrap())
@@ -478,6 +483,7 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("`on \"d\"`, but no listener has this name: the listeners of the server are \"a\", \"b\", \"c\""), "{error}");
+        assert!(error.ends_with("are \"a\", \"b\", \"c\""), "{error}");
         let error = format!("{:?}", together(&[], &["d"]).unwrap_err());
         assert!(error.contains("Listener::new(\"d\")"), "{error}");
         assert!(together(&lines[3..], &["c"]).is_ok());
