@@ -55,7 +55,7 @@ pub(crate) fn is_about(answer: &HeaderMap, stored: &HeaderMap) -> bool {
     }
 }
 
-/// What stands in the quotes of an entity tag, weak or strong.
+/// The text in the quotes of an entity tag, weak or strong.
 fn opaque(tag: &[u8]) -> Option<&[u8]> {
     let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
     let inner = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

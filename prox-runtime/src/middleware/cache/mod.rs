@@ -134,7 +134,7 @@ struct Learnt {
 }
 
 impl Cache {
-    /// A cache that stores at most so many bytes: bodies, fields and keys. At least 8 MiB.
+    /// A cache that stores at most this many bytes of bodies, fields and keys. At least 8 MiB.
     ///
     /// Bodies that are being read, and those that clients still read after they made room, are counted too. Together with what is
     /// stored they take at most twice as many bytes. When that is reached, responses pass without being stored.

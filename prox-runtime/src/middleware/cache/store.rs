@@ -74,7 +74,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A store of at most so many bytes, whose responses have at most `largest` each.
+    /// A store of at most `bytes`, whose responses have at most `largest` each.
     pub(crate) fn new(bytes: usize, largest: usize) -> Self {
         let most = bytes / largest.saturating_mul(LEAST).max(1);
         // The parts are a power of two.

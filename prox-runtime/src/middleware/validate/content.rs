@@ -73,7 +73,7 @@ pub(crate) fn unsupported(takes: &str, grpc: bool) -> Response {
     response
 }
 
-/// The response to a body that is not what is asked for: where it is wrong (RFC 9457), and nothing of what stands there.
+/// The response to a body that is not what is asked for: where it is wrong (RFC 9457), and nothing of its text.
 pub(crate) fn invalid(wrong: &[Wrong], grpc: bool) -> Response {
     let mut response = respond::failure(Failure::InvalidBody, grpc);
     if grpc {

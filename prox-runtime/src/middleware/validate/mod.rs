@@ -33,7 +33,7 @@ use crate::{
 /// | over the limit | `413` ([`BodyTooLarge`](crate::Failure::BodyTooLarge)) |
 /// | not JSON, a name twice in an object, deeper than 64, not of the type or the schema | `400` ([`InvalidBody`](crate::Failure::InvalidBody)) |
 ///
-/// The body of a `400` is `application/problem+json` (RFC 9457). It says where the body is wrong, and never what stands there. gRPC
+/// The body of a `400` is `application/problem+json` (RFC 9457). It says where the body is wrong, and quotes nothing of it. gRPC
 /// requests get the same failures in the way of gRPC. A request without a body passes, unless its method is `POST`, `PUT` or `PATCH`.
 ///
 /// ```
