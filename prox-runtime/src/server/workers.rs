@@ -25,14 +25,6 @@ use crate::{
     handler::Dispatch,
 };
 
-/// What the listeners of all workers share.
-enum Shared {
-    /// Nothing: each has a socket of its own on the address.
-    Address,
-    /// One socket that all workers accept from: a path cannot be shared like a port.
-    Unix(UnixSocket),
-}
-
 /// Runs the workers until the shutdown, and joins them.
 pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) -> Result {
     let Prepared {
@@ -42,28 +34,27 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         shutdown,
     } = prepared;
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let shared = lines
+    let sockets = lines
         .iter()
         .map(|line| match &line.at {
-            Where::Place(Place::Tcp(address), by) => {
-                check_free(*address, *by).map(|()| Shared::Address)
-            }
+            Where::Place(Place::Tcp(address), by) => check_free(*address, *by).map(|()| None),
+            // One socket that all workers accept from: a path cannot be shared like a port.
             Where::Place(Place::Unix(path), _) => {
-                UnixSocket::bind(path, line.options.unix_mode).map(Shared::Unix)
+                UnixSocket::bind(path, line.options.unix_mode).map(Some)
             }
-            Where::Bound(_) => Ok(Shared::Address),
+            Where::Bound(_) => Ok(None),
         })
         .collect::<Result<Vec<_>>>()?;
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let runtime = runtime()?;
         let mut open = Vec::with_capacity(lines.len());
-        for (line, shared) in lines.iter_mut().zip(&shared) {
+        for (line, socket) in lines.iter_mut().zip(&sockets) {
             let _entered = runtime.enter();
-            let acceptor = match (&mut line.at, shared) {
-                (_, Shared::Unix(socket)) => Acceptor::unix(socket)?,
-                (Where::Bound(socket), _) => Acceptor::tcp(socket)?,
-                (Where::Place(Place::Tcp(address), by), _) => {
+            let acceptor = match (&mut line.at, socket) {
+                (_, Some(socket)) => Acceptor::unix(socket)?,
+                (Where::Bound(socket), None) => Acceptor::tcp(socket)?,
+                (Where::Place(Place::Tcp(address), by), None) => {
                     let listener = accept::bind(*address, *by, true)?;
                     // Port 0 is chosen by the first listener; the others share its choice.
                     *address = listener.local_addr().map_err(|error| {
@@ -71,14 +62,14 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                     })?;
                     Acceptor::Tcp(listener)
                 }
-                (Where::Place(Place::Unix(_), _), _) => continue,
+                (Where::Place(Place::Unix(_), _), None) => continue,
             };
             open.push((acceptor, Arc::clone(&line.options)));
         }
         bound.push((runtime, open));
     }
     // The listeners keep them.
-    drop(shared);
+    drop(sockets);
     let (first, others) = {
         let mut bound = bound.into_iter();
         let Some(first) = bound.next() else {
