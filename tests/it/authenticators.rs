@@ -14,7 +14,7 @@ use prox::{
 };
 use prox_tests::{
     certs::{Authority, Names},
-    client::Speaks,
+    client::{Speaks, read},
     gateway::Served,
     origin::{Origin, Reply},
     secure::Dial,
@@ -143,11 +143,6 @@ async fn who(req: Request) -> String {
     let scopes: Vec<&str> = who.scopes().collect();
     let plan = who.claim("plan").and_then(|plan| plan.as_text());
     format!("{} {} {scopes:?} {plan:?}", who.scheme(), who.subject())
-}
-
-async fn read(answer: http::Response<hyper::body::Incoming>) -> String {
-    let body = http_body_util::BodyExt::collect(answer.into_body()).await;
-    String::from_utf8_lossy(&body.expect("a body").to_bytes()).into_owned()
 }
 
 /// Knows one key, and fails for another.

@@ -12,7 +12,7 @@ use prox::{
     middleware::{Authenticate, Cache, Headers, IdentityHeaders, IntoLayer, Verdict},
 };
 use prox_tests::{
-    client::{HyperClient, Speaks, body},
+    client::{self, HyperClient, Speaks, body},
     gateway::Served,
     origin::{Origin, Reply, Seen},
     wait::{Gate, eventually, within},
@@ -32,16 +32,14 @@ fn cache() -> Cache {
 
 /// The status, what the cache says, and the body.
 async fn read(answer: http::Response<hyper::body::Incoming>) -> (u16, String, String) {
-    let (head, body) = answer.into_parts();
-    let said = head
-        .headers
+    let status = answer.status().as_u16();
+    let said = answer
+        .headers()
         .get("cache-status")
         .expect("the cache says what it did");
     let said = said.to_str().expect("a text");
     let said = said.strip_prefix("prox; ").expect("its name").to_owned();
-    let bytes = body.collect().await.expect("a body").to_bytes();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    (head.status.as_u16(), said, text)
+    (status, said, client::read(answer).await)
 }
 
 async fn get(speaks: Speaks, gateway: &Served, target: &str) -> (u16, String, String) {

@@ -12,7 +12,7 @@ use http_body::Frame;
 use http_body_util::Empty;
 use prox::{Handler, Next, Request, RequestExt, Response, middleware::RequestId};
 use prox_tests::{
-    client::{HyperClient, RequestBody, Speaks, body, head, text},
+    client::{HyperClient, RequestBody, Speaks, body, head, read, text},
     gateway::Served,
     origin::{Origin, Reply, Seen},
     service::{Frames, data},
@@ -148,12 +148,6 @@ async fn a_stranger_claims_nothing_in_trailers() {
             }
         }
     }
-}
-
-async fn read(response: http::Response<hyper::body::Incoming>) -> String {
-    let collected = http_body_util::BodyExt::collect(response.into_body()).await;
-    let bytes = collected.expect("a whole body").to_bytes();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prox::{Client, Embed, Gateway, Listener, Request, RequestExt, Server};
 use prox_tests::{
     certs::{Authority, Folder},
-    client::{HyperClient, RawClient, Speaks, head, text},
+    client::{HyperClient, RawClient, Speaks, head, read, text},
     ports::free_port,
     secure::Dial,
     wait::{Gate, eventually, within},
@@ -56,11 +56,7 @@ async fn get(address: SocketAddr, target: &str) -> (u16, String) {
         let request = speaks.request(target).body(text("")).expect("a request");
         let answer = client.send(request).await.expect("an answer");
         let status = answer.status().as_u16();
-        let body = within("a body", answer.into_body().collect())
-            .await
-            .expect("a body");
-        let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-        answers.push((status, body));
+        answers.push((status, read(answer).await));
         client.leave();
     }
     assert_eq!(answers[0], answers[1], "{target}");

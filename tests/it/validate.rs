@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::BodyExt;
 use prox::middleware::{MapBody, Validate};
 use prox_tests::{
-    client::head,
+    client::{head, read},
     gateway::Served,
     origin::{Origin, Reply},
 };
@@ -27,16 +26,6 @@ struct Order {
 struct Item {
     #[serde(rename = "count")]
     _count: u32,
-}
-
-async fn read(answer: http::Response<hyper::body::Incoming>) -> String {
-    let bytes = answer
-        .into_body()
-        .collect()
-        .await
-        .expect("a body")
-        .to_bytes();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 const JSON: (&str, &str) = ("content-type", "application/json");

@@ -219,6 +219,12 @@ pub fn text(content: &'static str) -> RequestBody {
     body(Full::from(content))
 }
 
+/// The text of the whole body of a response.
+pub async fn read(answer: http::Response<Incoming>) -> String {
+    let body = within("a body", answer.into_body().collect()).await;
+    String::from_utf8_lossy(&body.expect("a whole body").to_bytes()).into_owned()
+}
+
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
