@@ -3,6 +3,11 @@
 //! Years are counted from March, so that a leap day is the last of its year: then the day of the year, and from it the month, are
 //! linear. An era is the 400 years, of 146 097 days, after which the calendar repeats. The algorithm is Howard Hinnant's.
 
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 /// The days from the first of March of the year 0 to the first of January 1970.
 const BEFORE_1970: i64 = 719_468;
 
@@ -32,6 +37,26 @@ pub(crate) fn date(days: i64) -> (i64, i64, i64) {
         from_march - 9
     };
     (era * 400 + year + i64::from(month <= 2), month, day)
+}
+
+/// A time as RFC 3339 has it, in UTC, with milliseconds; one before 1970 is the start of 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rfc3339(pub(crate) SystemTime);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = since.as_secs();
+        let (year, month, day) = date((seconds / 86_400).cast_signed());
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+            seconds / 3600 % 24,
+            seconds / 60 % 60,
+            seconds % 60,
+            since.subsec_millis(),
+        )
+    }
 }
 
 #[cfg(test)]

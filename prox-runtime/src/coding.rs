@@ -1,6 +1,6 @@
-//! Bytes as text: base64 and hexadecimal digits.
+//! Bytes as text: base64 and hexadecimal digits; and texts as strings of JSON.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Base64 with padding (RFC 4648, 4).
 ///
@@ -45,11 +45,30 @@ pub(crate) fn form(text: &str) -> String {
             b' ' => coded.push('+'),
             byte => {
                 // Writing into a string cannot fail.
-                let _ = fmt::Write::write_fmt(&mut coded, format_args!("%{byte:02X}"));
+                let _ = write!(coded, "%{byte:02X}");
             }
         }
     }
     coded
+}
+
+/// A string of JSON (RFC 8259, 7), which is one of YAML too.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                // Writing into a string cannot fail, and all of these are in the basic plane.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// Two digits in lower case for each byte.

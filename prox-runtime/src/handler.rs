@@ -12,7 +12,8 @@ use http::{HeaderValue, StatusCode, header};
 use crate::{
     body::Body,
     error::{BoxError, Error, Failure, Place},
-    metrics::{Measured, Requests},
+    inspect::{Inspection, Operation},
+    metrics::{Measured, Requests, Samples},
     respond,
     watch::Tally,
 };
@@ -394,6 +395,48 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     )]
     fn attach(&self, source: &Arc<dyn Measured>) {
         let _ = source;
+    }
+
+    /// All metrics, as they are now.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn samples(&self) -> Option<Samples> {
+        None
+    }
+
+    /// Tells an operator of itself.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not inspected"
+    )]
+    fn inspect(&self) -> Inspection {
+        Inspection::default()
+    }
+
+    /// The table of routes, as JSON or for people.
+    fn routes_text(&self, json: bool) -> String {
+        let _ = json;
+        String::new()
+    }
+
+    /// Why it should get no requests; the question begins nothing.
+    fn unready(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Changes an endpoint.
+    ///
+    /// # Errors
+    ///
+    /// Which backends or endpoints there are.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate has no backends"
+    )]
+    fn operate(&self, operation: &Operation<'_>) -> Result<(), String> {
+        Err(format!("no backend `{}`", operation.backend))
     }
 
     /// Begins what goes on beside the requests, such as health checks; each worker says so once, on its runtime.

@@ -23,6 +23,7 @@ mod framing;
 mod gateway;
 mod handler;
 mod identity;
+mod inspect;
 mod limits;
 mod metrics;
 pub mod middleware;
@@ -87,7 +88,7 @@ pub use crate::{
     pool::PoolOptions,
     route::*,
     secret::Secret,
-    server::{Connections, Listener, Server},
+    server::{Admin, Connections, Listener, Server},
     tls::ClientCert,
     vars::Env,
     watch::Tally,

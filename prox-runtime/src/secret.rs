@@ -13,13 +13,17 @@ use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 ///
 /// let secret: Secret = "hunter2".parse()?;
 /// assert_eq!(secret.expose(), "hunter2");
-/// assert_eq!(format!("{secret:?}"), "Secret");
+/// assert_eq!(format!("{secret:?}"), "(secret)");
 /// # Ok::<_, std::convert::Infallible>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The text.
     pub fn expose(&self) -> &str {
         &self.0
@@ -36,6 +40,13 @@ impl FromStr for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
+        f.write_str("(secret)")
+    }
+}
+
+/// The same as `Debug`: a secret in a message is not the text.
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
     }
 }

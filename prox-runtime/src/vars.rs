@@ -127,6 +127,39 @@ impl Env {
         value.map(|value| value.filter(|text| !text.is_empty()))
     }
 
+    /// The value of a secret: of the variable, or else the content of the file that `NAME_FILE` names, without its last line end.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, as a sentence without the value.
+    pub(crate) fn secret(&self, name: &str) -> Result<Option<String>, String> {
+        let file = format!("{name}_FILE");
+        let of = |name: &str| {
+            self.get(name)
+                .map_err(|problem| format!("{name} {problem}"))
+        };
+        match (of(name)?, of(&file)?) {
+            (Some(_), Some(_)) => Err(format!("{name} and {file} are both set: unset one of them")),
+            (text, None) => Ok(text),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    format!("{file} names {path:?}, which cannot be read: {error}")
+                })?;
+                let text = text.strip_suffix('\n').unwrap_or(&text);
+                let text = text.strip_suffix('\r').unwrap_or(text);
+                if text.is_empty() {
+                    return Err(format!("{file} names {path:?}, which is empty"));
+                }
+                Ok(Some(text.to_owned()))
+            }
+        }
+    }
+
+    /// Whether a file is named for a variable.
+    pub(crate) fn names_file(&self, name: &str) -> bool {
+        matches!(self.get(&format!("{name}_FILE")), Ok(Some(_)))
+    }
+
     /// The names that were given in code.
     pub(crate) fn given(&self) -> impl Iterator<Item = &str> {
         self.given.keys().map(String::as_str)
@@ -228,6 +261,46 @@ mod tests {
             assert!(!Env::take_current().1);
         });
         assert!(!Env::take_current().1);
+    }
+
+    #[test]
+    fn a_secret_may_be_in_a_file() {
+        let folder = std::env::temp_dir().join(format!("prox-secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        for (content, wanted) in [
+            ("hunter2", "hunter2"),
+            ("hunter2\n", "hunter2"),
+            ("hunter2\r\n", "hunter2"),
+            ("two\nlines\n\n", "two\nlines\n"),
+            (" blanks ", " blanks "),
+        ] {
+            let env = Env::from([("A_FILE", file("a", content))]);
+            assert_eq!(env.secret("A").unwrap().as_deref(), Some(wanted));
+            assert!(env.names_file("A"));
+        }
+        assert_eq!(Env::empty().secret("A"), Ok(None));
+        assert_eq!(
+            Env::from([("A", "x")]).secret("A").unwrap().as_deref(),
+            Some("x")
+        );
+        let path = file("a", "hunter2");
+        let both = Env::from([("A", "hunter3"), ("A_FILE", &path)]);
+        let error = both.secret("A").unwrap_err();
+        assert!(error.contains("A and A_FILE are both set"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+        let empty = Env::from([("A_FILE", file("empty", "\n"))]);
+        assert!(empty.secret("A").unwrap_err().contains("which is empty"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        let error = Env::from([("A_FILE", path)]).secret("A").unwrap_err();
+        assert!(
+            error.contains("A_FILE names") && error.contains("cannot be read"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -11,10 +11,10 @@ pub mod dsl;
 
 #[doc(inline)]
 pub use prox_runtime::{
-    Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions, Claim,
-    Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description, Embed,
-    Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation, Failure, Gateway, Guard,
-    Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
+    Admin, Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions,
+    Claim, Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description,
+    Embed, Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation, Failure, Gateway,
+    Guard, Handler, Hash, HashKey, HedgeOptions, IntoGateway, IntoResponse, IntoSticky, LeastConn,
     Listener, Matched, Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick,
     PoolOptions, Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt,
     RequestKey, Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat,
@@ -78,6 +78,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/metrics.md")]
     pub mod metrics {}
+
+    #[doc = include_str!("../docs/admin.md")]
+    pub mod admin {}
 
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}

@@ -18,6 +18,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
+    ("inspect", &[]),
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync", "tls"]),
@@ -44,13 +45,13 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "handler",
         &[
-            "body", "client", "error", "metrics", "observe", "respond", "watch",
+            "body", "client", "error", "inspect", "metrics", "observe", "respond", "watch",
         ],
     ),
     (
         "route",
         &[
-            "client", "error", "forward", "handler", "identity", "network", "watch",
+            "client", "coding", "error", "forward", "handler", "identity", "network", "watch",
         ],
     ),
     (
@@ -112,8 +113,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "client", "error", "forward", "frames", "framing", "handler", "metrics",
-            "observe", "respond", "stream", "sync", "time", "tls", "tunnel", "vars", "watch",
+            "body", "civil", "client", "coding", "error", "forward", "frames", "framing",
+            "handler", "inspect", "metrics", "observe", "respond", "secret", "stream", "sync",
+            "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
     ("env", &["error", "route", "vars"]),
@@ -129,6 +131,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "forward",
             "framing",
             "handler",
+            "inspect",
             "metrics",
             "middleware",
             "observe",

@@ -1,5 +1,6 @@
 //! Black-box tests over sockets: one binary, a module for each theme.
 
+mod admin;
 mod architecture;
 mod auth;
 mod auth_cases;

@@ -7,7 +7,7 @@
 mod demo;
 
 use prox::{
-    Endpoint, Secret, cli,
+    Endpoint, Secret, cli_with,
     dsl::{claim, principal},
     middleware::{
         AccessLog, ApiKeys, BodyLimit, Compress, Cors, IdentityHeaders, IntoLayer, Jwt, Layer,
@@ -93,9 +93,10 @@ fn main() -> prox::Result<std::process::ExitCode> {
     }
     let [one, two] = demo.catalog;
     let catalogs = vec![one, two];
-    Ok(cli(|| {
-        Shop::new(customers, catalogs, demo.canary, demo.orders)
-    }))
+    Ok(cli_with(
+        || Shop::new(customers, catalogs, demo.canary, demo.orders),
+        |server| server.admin("127.0.0.1:9901"),
+    ))
 }
 
 fn try_it(port: &str, token: &str, weak: &str) -> String {
@@ -112,6 +113,7 @@ fn try_it(port: &str, token: &str, weak: &str) -> String {
   curl -i http://partners.localhost:{port}/stock -H 'x-api-key: {key}'
   curl -i -X OPTIONS http://shop.localhost:{port}/orders -H 'origin: https://shop.example.com' -H 'access-control-request-method: POST'
   curl -s http://ops.localhost:{port}/metrics                        # what all of that has counted
+  curl -s http://127.0.0.1:9901/endpoints -H 'accept: text/plain'    # for operators of this machine
 
 "
     )

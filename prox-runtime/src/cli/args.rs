@@ -12,11 +12,22 @@ pub(super) enum Command {
     Routes(RoutesForm),
     Explain(Explain),
     Env(EnvForm),
+    /// Asks a gateway that runs how it is.
+    Health(Question),
     /// Makes a key.
     #[cfg(feature = "auth")]
     Key(String),
     Help,
     Version,
+}
+
+/// What a gateway that runs is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether its workers answer.
+    Live,
+    /// Whether it should get requests.
+    Ready,
 }
 
 /// The request that is to be explained.
@@ -58,6 +69,7 @@ const COMMANDS: &[&str] = &[
     "routes",
     "explain",
     "env",
+    "health",
     "help",
     #[cfg(feature = "auth")]
     "key",
@@ -77,6 +89,7 @@ commands:
     [--from IP]               from this address
     [--on LISTENER]           at the listener of this name
   env [--dotenv | --k8s]      list the variables of the environment
+  health [live | ready]       ask the gateway that runs here how it is: at ADMIN, or else by a connection to HOST and PORT
   --version                   print the version of the gateway's package, and of Prox
 ",
             $more
@@ -120,6 +133,10 @@ impl Command {
                 form("env", rest, &forms, EnvForm::Table).map(Self::Env)
             }
             "explain" => explain(rest),
+            "health" => {
+                let forms = [("live", Question::Live), ("ready", Question::Ready)];
+                form("health", rest, &forms, Question::Live).map(Self::Health)
+            }
             #[cfg(feature = "auth")]
             "key" => match rest {
                 [name] => Ok(Self::Key((*name).to_owned())),
@@ -305,6 +322,9 @@ mod tests {
                 }),
             ),
             ("--version", Command::Version),
+            ("health", Command::Health(Question::Live)),
+            ("health live", Command::Health(Question::Live)),
+            ("health ready", Command::Health(Question::Ready)),
         ];
         for (line, wanted) in cases {
             assert_eq!(parse(line), Ok(wanted), "{line}");
@@ -323,6 +343,10 @@ mod tests {
                 "unknown argument of `routes`: `--jsn`, did you mean `--json`?",
             ),
             ("check now", "`check` takes no argument, found `now`"),
+            (
+                "health redy",
+                "unknown argument of `health`: `redy`, did you mean `ready`?",
+            ),
             (
                 "env --k8s --dotenv",
                 "`env` takes one argument, found `--dotenv` too",

@@ -1,6 +1,7 @@
 //! The arguments that any gateway's binary can have: serve, check, and say what is known of the gateway.
 
 mod args;
+mod health;
 mod variables;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards, `--on LISTENER` says where the request comes in |
 /// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
+/// | `health [live \| ready]` | asks the gateway that runs on this machine how it is, at its [admin listener](crate::Admin) or else by a connection to where clients connect; within 1 s |
 /// | `--version` | prints the version of the gateway's package, and of Prox |
 /// | `key NAME` | makes a key for `ApiKeys::file`, with the feature `auth`; the key on stderr, its line for the file on stdout |
 ///
@@ -73,10 +75,7 @@ pub fn cli_with<G: Describe>(
         Command::Key(name) => key(&name),
         Command::Env(form) => description(make).and_then(|description| {
             // What is said in the code is not read from the environment.
-            let unmade = Server::new(Err::<Gateway, _>(Error::config(
-                "only its variables are asked for",
-            )));
-            let server = server(unmade);
+            let server = server(unmade(Some(description)));
             let reads = |name: &str| server.reads(name);
             let own = server.of_listeners();
             let own = own
@@ -85,6 +84,11 @@ pub fn cli_with<G: Describe>(
             let variables = variables::with_the_servers(description.variables(), reads, own);
             print(&listed(form, variables))
         }),
+        Command::Health(question) => {
+            let unmade = unmade(G::describe());
+            let reached = server(unmade).reached();
+            reached.and_then(|reached| print(&health::ask(reached, question)?))
+        }
         Command::Routes(_) | Command::Explain(_) => {
             let description = description(make);
             description.and_then(|description| print(&told(&command, description)?))
@@ -97,6 +101,15 @@ pub fn cli_with<G: Describe>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// A server of a gateway that is not made, for what is said of the server alone.
+fn unmade(description: Option<Description>) -> Server<Gateway> {
+    let gateway = Err(Error::config("only its server is asked for"));
+    Server::unmade(
+        gateway,
+        description.map(|description| description.variables()),
+    )
 }
 
 /// Makes a key. The key stands on stderr, so that stdout can be appended to the file of keys.

@@ -3,7 +3,7 @@
 use crate::route::{EnvInfo, Variables};
 
 /// What a server reads of which the code says nothing.
-const OF_THE_SERVER: [EnvInfo; 3] = [
+const OF_THE_SERVER: [EnvInfo; 5] = [
     EnvInfo {
         name: "HOST",
         ty: "String",
@@ -23,6 +23,20 @@ const OF_THE_SERVER: [EnvInfo; 3] = [
         ty: "Option<String>",
         default: None,
         doc: "Whom to believe about clients, such as 10.0.0.0/8,private.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "ADMIN",
+        ty: "Option<String>",
+        default: None,
+        doc: "Where operators ask, such as 127.0.0.1:9901, :9901 or unix:/run/admin.sock.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "ADMIN_TOKEN",
+        ty: "Option<Secret>",
+        default: None,
+        doc: "Opens all of the admin listener to its bearer; or ADMIN_TOKEN_FILE, the path of a file with it.",
         needed_by: "the server",
     },
 ];

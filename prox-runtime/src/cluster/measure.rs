@@ -30,7 +30,11 @@ impl Cluster {
             samples.add(&ENDPOINTS, &labels, count.count());
         }
         if self.is_required() {
-            samples.add(&BACKEND_READY, &[("backend", backend)], self.is_ready());
+            samples.add(
+                &BACKEND_READY,
+                &[("backend", backend)],
+                self.has_ready_endpoint(),
+            );
         }
         core.counts().write(backend, samples);
     }

@@ -38,6 +38,17 @@ impl Cluster {
         core.states(&core.members()).into_iter()
     }
 
+    /// The same, each with the number of its connections that wait for a request.
+    pub(crate) fn endpoints_with_idle(&self) -> impl Iterator<Item = (EndpointState, usize)> {
+        let core = self.core();
+        let members = core.members();
+        let idle: Vec<usize> = members
+            .iter()
+            .map(|upstream| upstream.pool.idle())
+            .collect();
+        core.states(&members).into_iter().zip(idle)
+    }
+
     /// How often this cluster has decided what, since the start.
     pub fn counters(&self) -> Counters {
         self.core().counts().read()

@@ -24,6 +24,11 @@ impl Cluster {
         self.core().is_ready()
     }
 
+    /// The same, and begins nothing.
+    pub(crate) fn has_ready_endpoint(&self) -> bool {
+        self.core().is_ready()
+    }
+
     /// Whether the gateway is not ready without it; see [`ClusterBuilder::required`](crate::ClusterBuilder::required).
     pub fn is_required(&self) -> bool {
         self.core().required

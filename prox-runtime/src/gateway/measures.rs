@@ -105,6 +105,16 @@ impl Measures {
         self.0.sources.attach(source);
     }
 
+    /// All clusters, each once.
+    pub(super) fn clusters(&self) -> &[Cluster] {
+        &self.0.clusters
+    }
+
+    /// A hash of the table of routes.
+    pub(super) fn table(&self) -> &str {
+        &self.0.table
+    }
+
     /// All numbers, as they are now.
     pub(super) fn collect(&self) -> Samples {
         let inner = &*self.0;
@@ -112,7 +122,7 @@ impl Measures {
             for cluster in &inner.clusters {
                 cluster.measure(samples);
             }
-            samples.add(&READY, &[], inner.question.is_ready());
+            samples.add(&READY, &[], inner.question.reasons().is_empty());
             let labels = [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("routes", &*inner.table),
@@ -126,9 +136,7 @@ struct Answer(Awaited);
 
 impl Handler for Answer {
     async fn call(&self, req: Request) -> Response {
-        let accept = req.headers().get_all(header::ACCEPT).iter();
-        let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-        let format = Format::of(&accept.join(","));
+        let format = Format::of_request(req.headers());
         let text = self
             .0
             .get()

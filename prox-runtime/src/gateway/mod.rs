@@ -7,6 +7,7 @@ mod called;
 mod caught;
 mod embed;
 mod explain;
+mod inspection;
 mod keys;
 mod location;
 mod measures;
@@ -59,7 +60,7 @@ use self::{
     measures::Measures,
     readiness::Question,
     refusal::{Layers, Refusal, Refused, Within},
-    shared::server_variables,
+    shared::{read_by_both, server_variables},
 };
 use crate::{
     client::Client,
@@ -72,7 +73,8 @@ use crate::{
     },
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
-    metrics::{Format, Measured, Requests},
+    inspect::{Inspection, Operation},
+    metrics::{Format, Measured, Requests, Samples},
     middleware::{Layer, Task, role},
     observe,
     proxy::{self, Around, Proxy},
@@ -549,6 +551,42 @@ impl Dispatch for Gateway {
         self.0.measures.attach(source);
     }
 
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn samples(&self) -> Option<Samples> {
+        Some(self.0.measures.collect())
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not inspected"
+    )]
+    fn inspect(&self) -> Inspection {
+        self.0.inspection()
+    }
+
+    fn routes_text(&self, json: bool) -> String {
+        if json {
+            self.0.routes.to_json()
+        } else {
+            self.0.routes.to_string()
+        }
+    }
+
+    fn unready(&self) -> Vec<String> {
+        self.0.question.reasons()
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate has no backends"
+    )]
+    fn operate(&self, operation: &Operation<'_>) -> Result<(), String> {
+        self.0.measures.operate(operation)
+    }
+
     fn start(&self) {
         // Each worker opens connections of its own.
         self.0.begun.start(pending);
@@ -684,6 +722,12 @@ impl Server<Gateway> {
         let gateway = gateway.into_gateway();
         let variables = server_variables(&gateway);
         Self::of(gateway, variables)
+    }
+
+    /// A server for what can be said of it before its gateway is made, which has these variables.
+    pub(crate) fn unmade(gateway: Result<Gateway>, variables: Option<Variables>) -> Self {
+        let variables = variables.unwrap_or(Variables::new(&[]));
+        Self::of(gateway, read_by_both(Env::current(), variables))
     }
 }
 

@@ -82,6 +82,7 @@ impl Question {
             && self.0.layers.iter().all(Ready::is_ready)
     }
 
+    /// The names of the backends that are not ready.
     pub(super) fn unready(&self) -> impl Iterator<Item = &str> {
         let required = self.0.required.iter();
         let unready = required.filter(|cluster| !cluster.is_ready());
@@ -89,6 +90,26 @@ impl Question {
         unready
             .map(Cluster::name)
             .chain(layers.map(|layer| layer.name.as_str()))
+    }
+
+    /// Why the gateway is not ready, in the words of an operator. The question begins no work of backends.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return vec![String::from("draining")];
+        }
+        let required = self.0.required.iter();
+        let unready = required.filter(|cluster| !cluster.has_ready_endpoint());
+        let backends = unready.map(|cluster| {
+            let name = cluster.name();
+            if cluster.endpoints().len() == 0 {
+                format!("backend {name}: it has no endpoint")
+            } else {
+                format!("backend {name}: no endpoint is well")
+            }
+        });
+        let layers = self.0.layers.iter().filter(|layer| !layer.is_ready());
+        let layers = layers.map(|layer| format!("{}: not ready, and a layer needs it", layer.name));
+        backends.chain(layers).collect()
     }
 }
 

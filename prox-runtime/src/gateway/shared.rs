@@ -3,18 +3,23 @@
 use super::Gateway;
 use crate::{
     error::Result,
-    route::EnvInfo,
-    server::{NAMES, ServerVariables, is_variable},
+    route::{EnvInfo, Variables},
+    server::{NAMES, OPTIONAL, ServerVariables, is_variable},
     vars::Env,
 };
 
 /// What the server of a gateway has to know of the variables.
 pub(super) fn server_variables(gateway: &Result<Gateway>) -> ServerVariables {
-    let Ok(gateway) = gateway else {
-        return ServerVariables::new(Env::current());
-    };
-    let mut variables = ServerVariables::new(gateway.0.env.clone());
-    for info in gateway.0.variables.iter() {
+    match gateway {
+        Ok(gateway) => read_by_both(gateway.0.env.clone(), gateway.0.variables),
+        Err(_) => ServerVariables::new(Env::current()),
+    }
+}
+
+/// The same for a gateway that is not made.
+pub(super) fn read_by_both(env: Env, of_the_gateway: Variables) -> ServerVariables {
+    let mut variables = ServerVariables::new(env);
+    for info in of_the_gateway.iter() {
         let is_read = NAMES.contains(&info.name) || is_variable(info.name);
         if let Some(value) = default(info).filter(|_| is_read) {
             variables.default(info.name, value);
@@ -28,7 +33,7 @@ fn default(info: &EnvInfo) -> Option<Result<String, String>> {
     let EnvInfo { name, ty, .. } = *info;
     let Some(source) = info.default else {
         // Nothing is what the server takes for this one too.
-        let differs = info.is_optional() && name != "TRUSTED_PROXIES" && !is_variable(name);
+        let differs = info.is_optional() && !OPTIONAL.contains(&name) && !is_variable(name);
         return differs.then(|| {
             Err(format!(
                 "{name} is not set, and may be missing in the gateway, but its server needs a value: set it, or give `env {name}` a default"

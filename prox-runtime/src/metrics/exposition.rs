@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, fmt::Write};
 
+use http::{HeaderMap, header};
+
 use super::{
     family::{Family, Kind, SERIES},
     histogram::Histogram,
@@ -18,7 +20,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// The format that an `Accept` field asks for: `OpenMetrics` where it is named with at least the weight of the text format.
-    pub(crate) fn of(accept: &str) -> Self {
+    fn of(accept: &str) -> Self {
         let mut text = None;
         let mut open = None;
         for range in accept.split(',') {
@@ -40,6 +42,13 @@ impl Format {
             (Some(_), _) => Self::OpenMetrics,
             (None, _) => Self::Text,
         }
+    }
+
+    /// The format that a request asks for.
+    pub(crate) fn of_request(headers: &HeaderMap) -> Self {
+        let accept = headers.get_all(header::ACCEPT).iter();
+        let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+        Self::of(&accept.join(","))
     }
 
     pub(crate) const fn content_type(self) -> &'static str {

@@ -301,6 +301,11 @@ impl Pool {
         }
     }
 
+    /// How many connections of HTTP/1.1 wait for a request.
+    pub(crate) fn idle(&self) -> usize {
+        self.shards.all().map(|shard| shard.idle.len()).sum()
+    }
+
     /// Closes the idle connections, and keeps none from now on: the endpoint is not in use any more. What is under way goes on.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
@@ -462,10 +467,6 @@ mod tests {
         (pool, ends)
     }
 
-    fn idle(pool: &Pool) -> usize {
-        pool.shards.all().map(|shard| shard.idle.len()).sum()
-    }
-
     #[tokio::test(start_paused = true)]
     async fn as_many_are_kept_as_were_in_use_at_once_within_the_idle_timeout() {
         const PEAK: usize = 5 * PART + 44;
@@ -480,7 +481,7 @@ mod tests {
             }
             tokio::time::sleep(LIMIT / 5).await;
         }
-        assert_eq!(idle(&pool), PEAK);
+        assert_eq!(pool.idle(), PEAK);
         for _ in 0..8 {
             let taken: Vec<_> = (0..3).map(|_| pool.take(Instant::now()).unwrap()).collect();
             for connection in taken {
@@ -488,17 +489,17 @@ mod tests {
             }
             tokio::time::sleep(LIMIT / 5).await;
         }
-        assert_eq!(idle(&pool), 3, "the peak is over");
+        assert_eq!(pool.idle(), 3, "the peak is over");
         tokio::time::sleep(2 * LIMIT).await;
-        assert_eq!(idle(&pool), 0);
+        assert_eq!(pool.idle(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_that_was_set_is_never_exceeded() {
         let (pool, _ends) = crowd(PoolOptions::new().max_idle(2), 10).await;
-        assert_eq!(idle(&pool), 2);
+        assert_eq!(pool.idle(), 2);
         let (pool, _ends) = crowd(PoolOptions::new().max_idle(0), 10).await;
-        assert_eq!(idle(&pool), 0);
+        assert_eq!(pool.idle(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -506,7 +507,7 @@ mod tests {
         let (pool, mut ends) = crowd(PoolOptions::new(), 6 * PART).await;
         ends.truncate(PART);
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert_eq!(idle(&pool), PART);
+        assert_eq!(pool.idle(), PART);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -535,6 +536,6 @@ mod tests {
             pool.put(Connection::new(near.into(), HEADS).await.unwrap());
             tokio::time::sleep(2 * LIMIT).await;
         });
-        assert_eq!(idle(&pool), 0);
+        assert_eq!(pool.idle(), 0);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{RouteInfo, Routes};
+use crate::coding::quoted;
 
 impl Routes {
     /// The table as JSON: an array with an object for each route, in the order of the source, one a line.
@@ -116,25 +117,6 @@ fn json(route: &RouteInfo) -> String {
 fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let texts: Vec<String> = texts.map(quoted).collect();
     format!("[{}]", texts.join(","))
-}
-
-/// A string of JSON (RFC 8259, 7), which is one of YAML too.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                // Writing into a string cannot fail, and all of these are in the basic plane.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 /// The label of a node: everything that Mermaid or HTML could read as more than text is written by its number.

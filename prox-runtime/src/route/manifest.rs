@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{EnvInfo, Variables, export::quoted};
+use super::{EnvInfo, Variables};
+use crate::coding::quoted;
 
 impl Variables {
     /// A `.env` file: each variable with what is known of it as comments, `NAME=` if it has to be filled in.

@@ -14,7 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{
-    Connections, Options, connection,
+    Connections, Options,
+    admin::Beating,
+    connection,
     connections::{Place, before},
     drain::Tracker,
     unix::UnixSocket,
@@ -38,7 +40,7 @@ pub(super) enum Acceptor {
 }
 
 /// A connection, and the address that it comes from, if it has one.
-type Accepted = (Stream, Option<SocketAddr>);
+pub(super) type Accepted = (Stream, Option<SocketAddr>);
 
 impl Acceptor {
     /// A socket that is bound already, or one more handle on it. The runtime must be entered.
@@ -56,6 +58,11 @@ impl Acceptor {
     /// One more listener on a Unix socket. The runtime must be entered.
     pub(super) fn unix(socket: &UnixSocket) -> Result<Self> {
         Ok(Self::Unix(socket.listener()?, socket.clone()))
+    }
+
+    /// Waits for a connection.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        poll_fn(|cx| self.poll_accept(cx)).await
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
@@ -121,6 +128,17 @@ pub(super) fn bind(address: SocketAddr, by: Source, shared: bool) -> Result<TcpL
         .map_err(failed)
 }
 
+/// Binds an address for one listener, without a runtime.
+///
+/// # Errors
+///
+/// When the address cannot be listened on.
+pub(super) fn bind_alone(address: SocketAddr, by: Source) -> Result<std::net::TcpListener> {
+    socket(address, false)
+        .and_then(|socket| socket.listen(BACKLOG).map(|()| socket.into()))
+        .map_err(|error| failed(address, by, error))
+}
+
 /// Whether nobody else listens on the address: listeners that share one would split its connections with a stranger.
 pub(super) fn check_free(address: SocketAddr, by: Source) -> Result {
     if address.port() == 0 {
@@ -159,6 +177,8 @@ pub(super) enum Source {
     HostAndPort,
     /// The variable of a listener.
     Variable,
+    /// `ADMIN`.
+    Admin,
 }
 
 fn failed(address: SocketAddr, by: Source, error: io::Error) -> Error {
@@ -169,6 +189,10 @@ fn failed(address: SocketAddr, by: Source, error: io::Error) -> Error {
         Source::Variable => (
             "set the variable to another port",
             "set the variable to another address",
+        ),
+        Source::Admin => (
+            "set ADMIN to another port, or write `.admin(prox::Admin::off())` for a second server of the process",
+            "set ADMIN to another address",
         ),
     };
     let hint = match error.kind() {
@@ -191,6 +215,7 @@ pub(super) async fn serve<G: Dispatch>(
     listeners: Vec<Open>,
     options: Arc<Options>,
     due: impl Future<Output = ()>,
+    beating: Option<Beating>,
 ) {
     gateway.start();
     let connections = options.connections.clone();
@@ -245,6 +270,9 @@ pub(super) async fn serve<G: Dispatch>(
     }
     // The program may end with the server.
     outputs::flush().await;
+    if let Some(beating) = beating {
+        beating.end();
+    }
 }
 
 fn spawn<G: Dispatch>(

@@ -45,7 +45,7 @@ pub struct Listener {
 }
 
 /// Where it listens.
-enum At {
+pub(super) enum At {
     /// Where the environment says.
     Variable,
     Text(String),
@@ -63,6 +63,23 @@ enum Speaks {
         allow(dead_code, reason = "without the feature nothing speaks TLS")
     )]
     Tls(Tls),
+}
+
+impl At {
+    /// The place that the code names.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(super) fn place(self) -> Result<Where, String> {
+        match self {
+            Self::Variable => Err(String::from("a variable says where")),
+            Self::Text(text) => Place::read(&text).map(|place| Where::Place(place, Source::Code)),
+            Self::Unix(path) => Ok(Where::Place(Place::Unix(path), Source::Code)),
+            Self::Bound(Ok(socket)) => Ok(Where::Bound(socket)),
+            Self::Bound(Err(error)) => Err(format!("the socket cannot be taken: {error}")),
+        }
+    }
 }
 
 impl Listener {
@@ -201,10 +218,7 @@ impl Listener {
         }
         let at = match self.at {
             At::Variable => from_variable(self.name.as_deref().unwrap_or_default(), variables),
-            At::Text(text) => Place::read(&text).map(|place| Where::Place(place, Source::Code)),
-            At::Unix(path) => Ok(Where::Place(Place::Unix(path), Source::Code)),
-            At::Bound(Ok(socket)) => Ok(Where::Bound(socket)),
-            At::Bound(Err(error)) => Err(format!("the socket cannot be taken: {error}")),
+            at => at.place(),
         };
         match at {
             Ok(at) if problems.is_empty() => Ok(Line {

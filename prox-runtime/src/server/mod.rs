@@ -1,6 +1,7 @@
 //! Accepts connections, speaks HTTP, and ends in good order.
 
 mod accept;
+mod admin;
 mod checked;
 #[cfg(feature = "http2")]
 mod connect;
@@ -39,14 +40,14 @@ use http::HeaderName;
 use self::{
     accept::{Acceptor, Source},
     listener::{Line, Where},
-    place::Place,
     unix::UnixSocket,
 };
-pub use self::{connections::Connections, listener::Listener};
+pub use self::{admin::Admin, connections::Connections, listener::Listener};
 pub(crate) use self::{
     edge::{Edge, dispatch},
     listener::is_variable,
-    variables::{NAMES, ServerVariables},
+    place::Place,
+    variables::{NAMES, OPTIONAL, ServerVariables},
 };
 use crate::{
     client::Trust,
@@ -97,6 +98,7 @@ pub struct Server<G> {
     shutdown: Option<ShutdownFuture>,
     tls: Option<Tls>,
     edge: Edge,
+    admin: Option<Admin>,
     variables: ServerVariables,
     options: Options,
 }
@@ -186,6 +188,7 @@ impl<G: Dispatch> Server<G> {
             shutdown: None,
             tls: None,
             edge: Edge::default(),
+            admin: None,
             variables,
             options: Options::default(),
         }
@@ -242,6 +245,24 @@ impl<G: Dispatch> Server<G> {
     /// ```
     pub fn listener(mut self, listener: impl Into<Listener>) -> Self {
         self.listeners.push(listener.into());
+        self
+    }
+
+    /// Listens for operators here: [`Admin`], or a place such as `"127.0.0.1:9901"` or `"unix:/run/admin.sock"`.
+    ///
+    /// It answers `/healthz`, `/readyz` and `/metrics` to all that reach it, and to the inside the routes, the endpoints and why the
+    /// gateway is not ready. It has a thread of its own, listens before the server does, and ends after the drain. Without this call
+    /// the variable `ADMIN` says where; without that, there is none. The guide
+    /// [`admin`](https://docs.rs/prox/latest/prox/docs/admin/) has it all.
+    ///
+    /// ```no_run
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway) -> prox::Result {
+    /// prox::Server::new(gateway).admin("127.0.0.1:9901").run()
+    /// # }
+    /// ```
+    pub fn admin(mut self, admin: impl Into<Admin>) -> Self {
+        self.admin = Some(admin.into());
         self
     }
 
@@ -357,8 +378,42 @@ impl<G: Dispatch> Server<G> {
                 one || (self.listeners.is_empty() && !elsewhere)
             }
             "TRUSTED_PROXIES" => self.edge.trusted.is_none(),
+            "ADMIN" => self.admin.is_none(),
+            "ADMIN_TOKEN" => {
+                let admin = self.admin.as_ref();
+                admin.is_none_or(|admin| admin.is_on() && !admin.has_token())
+            }
             _ => false,
         }
+    }
+
+    /// Where a process that runs this server is asked how it is: at its admin listener, or else where clients connect.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the place.
+    pub(crate) fn reached(self) -> Result<Reached> {
+        let place = |at| match at {
+            Where::Place(place, _) => Ok(place),
+            Where::Bound(socket) => socket
+                .local_addr()
+                .map(Place::Tcp)
+                .map_err(|error| Error::io("cannot tell the address of the listener", error)),
+        };
+        if let Some(admin) = admin::settle(self.admin, &self.variables)? {
+            return place(admin.at).map(Reached::Admin);
+        }
+        let has_listeners = !self.listeners.is_empty();
+        let places = places(self.address, self.unix, has_listeners, &self.variables)?;
+        let place = match (places.into_iter().next(), self.listeners.into_iter().next()) {
+            (Some((place, _)), _) => Ok(place),
+            (None, Some(listener)) => {
+                let line = listener.line(&self.options, &self.variables, |_| Ok(None))?;
+                place(line.at)
+            }
+            (None, None) => Err(Error::config("the server listens nowhere")),
+        };
+        place.map(Reached::Public)
     }
 
     /// The variables of its listeners, each with the name of the listener.
@@ -491,6 +546,8 @@ impl<G: Dispatch> Server<G> {
     ///
     /// All that is wrong, in one error.
     fn prepare(self, start: fn(&Tls) -> Result<Option<Arc<Termination>>>) -> Result<Prepared<G>> {
+        let reads = NAMES.into_iter().filter(|name| self.reads(name));
+        let reads: Vec<&str> = reads.collect();
         let options = self.edge.settle(self.options, &self.variables);
         let tls = self.tls.as_ref().map_or(Ok(None), start);
         // What is wrong with the listeners does not depend on what is wrong with the server.
@@ -510,13 +567,23 @@ impl<G: Dispatch> Server<G> {
         let wanted = self.gateway.as_ref();
         let wanted = wanted.map_or(Vec::new(), Dispatch::listeners);
         let lines = lines.and_then(|lines| listener::together(&lines, &wanted).map(|()| lines));
-        let ((gateway, lines), _) = both(both(self.gateway, lines), both(options, tls))?;
+        let admin = admin::settle(self.admin, &self.variables);
+        let ((gateway, lines), (_, admin)) =
+            both(both(self.gateway, lines), both(both(options, tls), admin))?;
+        if let Some(admin) = &admin {
+            admin.check_apart(&lines)?;
+        }
         own.connections.bound(own.max_connections);
         gateway.attach(&own.connections.measured());
+        let admin = admin.map(|admin| {
+            let config = admin::Config::new(&lines, &own, &self.variables, &reads);
+            (admin, config)
+        });
         Ok(Prepared {
             gateway,
             lines,
             options: own,
+            admin,
             shutdown: self.shutdown,
         })
     }
@@ -561,8 +628,13 @@ impl<G: Dispatch> Server<G> {
             gateway,
             lines,
             options,
+            admin,
             shutdown,
         } = self.prepare(start)?;
+        let admin = match admin {
+            Some((admin, config)) => Some(admin.start(gateway.clone(), config, 1)?),
+            None => None,
+        };
         let _watching = watch(&lines);
         let mut open = Vec::with_capacity(lines.len());
         for line in lines {
@@ -583,7 +655,11 @@ impl<G: Dispatch> Server<G> {
             None => Box::pin(drain::signal()?),
         };
         let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, signals);
-        accept::serve(gateway, open, options, due).await;
+        let beating = admin.as_ref().map(|admin| admin.workers().join(0));
+        accept::serve(gateway, open, options, due, beating).await;
+        if let Some(admin) = admin {
+            admin.end().await;
+        }
         Ok(())
     }
 }
@@ -594,7 +670,17 @@ struct Prepared<G> {
     lines: Vec<Line>,
     /// Of the server, and of listeners that say nothing else.
     options: Arc<Options>,
+    admin: Option<(admin::Settled, admin::Config)>,
     shutdown: Option<ShutdownFuture>,
+}
+
+/// Where a process is asked how it is.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    /// At its admin listener.
+    Admin(Place),
+    /// Where clients connect.
+    Public(Place),
 }
 
 /// Looks after the certificates of all listeners, those that several share once. The runtime must be entered.
@@ -631,6 +717,7 @@ impl<G> fmt::Debug for Server<G> {
             .field("listeners", &self.listeners)
             .field("tls", &self.tls)
             .field("edge", &self.edge)
+            .field("admin", &self.admin)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -14,7 +14,7 @@ pub(super) const MODE: u32 = 0o660;
 
 /// One place to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }

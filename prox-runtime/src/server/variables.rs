@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::vars::Env;
+use crate::{secret::Secret, vars::Env};
 
 /// All names that any server may read; beside these are the variables of its listeners.
-pub(crate) const NAMES: [&str; 3] = ["HOST", "PORT", "TRUSTED_PROXIES"];
+pub(crate) const NAMES: [&str; 5] = ["HOST", "PORT", "TRUSTED_PROXIES", "ADMIN", "ADMIN_TOKEN"];
+
+/// Those of them for which it means something that they are not set and have no default.
+pub(crate) const OPTIONAL: [&str; 3] = ["TRUSTED_PROXIES", "ADMIN", "ADMIN_TOKEN"];
 
 /// Where a server's variables come from.
 ///
@@ -42,6 +45,16 @@ impl ServerVariables {
             Ok(None) => self.defaults.get(name).cloned().transpose(),
             Err(problem) => Err(format!("{name} {problem}")),
         }
+    }
+
+    /// The value of a secret, which may be in a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without its text.
+    pub(super) fn secret(&self, name: &str) -> Result<Option<Secret>, String> {
+        let text = self.env.secret(name)?;
+        Ok(text.map(Secret::new))
     }
 }
 

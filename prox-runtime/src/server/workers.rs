@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     Prepared,
     accept::{self, Acceptor, check_free},
+    admin::Running,
     drain,
     listener::{Line, Where},
     place::Place,
@@ -31,20 +32,15 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         gateway,
         mut lines,
         options,
+        admin,
         shutdown,
     } = prepared;
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let sockets = lines
-        .iter()
-        .map(|line| match &line.at {
-            Where::Place(Place::Tcp(address), by) => check_free(*address, *by).map(|()| None),
-            // One socket that all workers accept from: a path cannot be shared like a port.
-            Where::Place(Place::Unix(path), _) => {
-                UnixSocket::bind(path, line.options.unix_mode).map(Some)
-            }
-            Where::Bound(_) => Ok(None),
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let admin = match admin {
+        Some((admin, config)) => Some(admin.start(gateway.clone(), config, count)?),
+        None => None,
+    };
+    let sockets = sockets(&lines)?;
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let runtime = runtime()?;
@@ -85,7 +81,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         let _entered = runtime.enter();
         Box::pin(drain::signal()?)
     };
-    announce(&lines, &gateway);
+    announce(&lines, &gateway, admin.as_ref());
 
     let (stop, stopped) = watch::channel(false);
     let (running, mut all_done) = mpsc::channel::<()>(1);
@@ -94,16 +90,21 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         .map(|(index, (runtime, listeners))| {
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
             let running = running.clone();
+            let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
             thread::Builder::new()
                 .name(format!("prox-{}", index + 1))
                 .spawn(move || {
                     // Dropped at the end, whatever the end is.
                     let _running = running;
-                    runtime.block_on(accept::serve(gateway, listeners, options, until(stopped)));
+                    runtime.block_on(async {
+                        let beating = beats.map(|workers| workers.join(index + 1));
+                        accept::serve(gateway, listeners, options, until(stopped), beating).await;
+                    });
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
         })
         .collect::<Result<_>>()?;
+    let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
     runtime.block_on(async move {
         let _watching = watch_certificates(&lines);
         let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, true);
@@ -116,7 +117,8 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                 std::process::exit(130);
             }
         });
-        accept::serve(gateway, own_listeners, options, until(stopped)).await;
+        let beating = beats.map(|workers| workers.join(0));
+        accept::serve(gateway, own_listeners, options, until(stopped), beating).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
         let _ = all_done.recv().await;
@@ -127,7 +129,24 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             return Err(Error::config("a worker thread panicked"));
         }
     }
+    if let Some(admin) = admin {
+        admin.end_blocking();
+    }
     Ok(())
+}
+
+/// Checks the addresses, and binds the sockets that all workers share: a path cannot be shared like a port.
+fn sockets(lines: &[Line]) -> Result<Vec<Option<UnixSocket>>> {
+    lines
+        .iter()
+        .map(|line| match &line.at {
+            Where::Place(Place::Tcp(address), by) => check_free(*address, *by).map(|()| None),
+            Where::Place(Place::Unix(path), _) => {
+                UnixSocket::bind(path, line.options.unix_mode).map(Some)
+            }
+            Where::Bound(_) => Ok(None),
+        })
+        .collect()
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -135,7 +154,8 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-fn runtime() -> Result<Runtime> {
+/// A runtime of one thread.
+pub(super) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
         .build()
@@ -143,14 +163,15 @@ fn runtime() -> Result<Runtime> {
 }
 
 /// One line for a person, none for a log.
-fn announce<G: Dispatch>(lines: &[Line], gateway: &G) {
+fn announce<G: Dispatch>(lines: &[Line], gateway: &G, admin: Option<&Running>) {
     let mut stdout = std::io::stdout();
     if stdout.is_terminal() {
         let places: Vec<String> = lines.iter().map(Line::to_string).collect();
+        let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.place()));
         // A terminal that went away meanwhile is no reason not to serve.
         let _ = writeln!(
             stdout,
-            "listening on {} ({})",
+            "listening on {} ({}){admin}",
             places.join(" and "),
             gateway.summary()
         );

@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderValue, Method, Uri};
 
 use super::RequestIdValue;
-use crate::{civil, error::Failure, identity::Principal, observe::Refused, watch::Tally};
+use crate::{civil::Rfc3339, error::Failure, identity::Principal, observe::Refused, watch::Tally};
 
 /// The most bytes of a `Host` and of a `User-Agent` that are written.
 const LONGEST: usize = 512;
@@ -362,25 +362,6 @@ impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
         write!(f, "{}.{:03}", micros / 1000, micros % 1000)
-    }
-}
-
-/// A time as RFC 3339 has it, in UTC, with milliseconds; one before 1970 is the start of 1970.
-struct Rfc3339(SystemTime);
-
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = since.as_secs();
-        let (year, month, day) = civil::date((seconds / 86_400).cast_signed());
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-            seconds / 3600 % 24,
-            seconds / 60 % 60,
-            seconds % 60,
-            since.subsec_millis(),
-        )
     }
 }
 

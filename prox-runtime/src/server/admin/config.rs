@@ -1,0 +1,73 @@
+//! What the server itself is set to: the part of `/config` that does not change while it runs.
+
+use crate::{
+    inspect::{Value, Variable},
+    server::{Options, ServerVariables, listener::Line},
+};
+
+/// What a server was started with.
+#[derive(Debug)]
+pub(in crate::server) struct Config {
+    pub(super) listeners: Vec<String>,
+    pub(super) limits: Vec<(&'static str, String)>,
+    pub(super) variables: Vec<Variable>,
+}
+
+/// The optional parts of the runtime that were compiled in.
+pub(super) fn features() -> Vec<&'static str> {
+    let all = [
+        ("auth", cfg!(feature = "auth")),
+        ("cache", cfg!(feature = "cache")),
+        ("compression", cfg!(feature = "compression")),
+        ("dns", cfg!(feature = "dns")),
+        ("http2", cfg!(feature = "http2")),
+        ("json-schema", cfg!(feature = "json-schema")),
+        ("jwt", cfg!(feature = "jwt")),
+        ("redis", cfg!(feature = "redis")),
+        ("tls", cfg!(feature = "tls")),
+        ("validate", cfg!(feature = "validate")),
+    ];
+    let on = all.into_iter().filter(|(_, is_on)| *is_on);
+    on.map(|(name, _)| name).collect()
+}
+
+impl Config {
+    /// What these options and variables say. `names` are the variables that this server reads.
+    pub(in crate::server) fn new(
+        lines: &[Line],
+        options: &Options,
+        variables: &ServerVariables,
+        names: &[&str],
+    ) -> Self {
+        let time = |time: std::time::Duration| format!("{time:?}");
+        let connections = options.connections.limit();
+        let has_secret = |name: &str| matches!(variables.secret(name), Ok(Some(_)));
+        Self {
+            listeners: lines.iter().map(Line::to_string).collect(),
+            limits: vec![
+                ("header_timeout", time(options.header_timeout)),
+                ("keep_alive", time(options.keep_alive)),
+                ("idle_timeout", time(options.idle_timeout)),
+                ("shutdown_delay", time(options.shutdown_delay)),
+                ("drain_timeout", time(options.drain_timeout)),
+                ("max_header_size", options.max_header_size.to_string()),
+                ("max_headers", options.max_headers.to_string()),
+                (
+                    "max_connections",
+                    connections.map_or("none".into(), |limit| limit.to_string()),
+                ),
+            ],
+            variables: names
+                .iter()
+                .map(|name| Variable {
+                    name: (*name).to_owned(),
+                    value: match variables.text(name) {
+                        Ok(Some(text)) => Value::shown(name, "", &text),
+                        _ if *name == "ADMIN_TOKEN" && has_secret(name) => Value::Secret,
+                        Ok(None) | Err(_) => Value::Missing,
+                    },
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The listener for operators, on a thread of its own: what it says does not depend on workers that are busy or blocked.
+
+mod access;
+mod answer;
+mod config;
+mod listen;
+mod options;
+mod pulse;
+mod query;
+mod render;
+
+use std::{
+    net::TcpListener,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::oneshot;
+
+use self::answer::Shared;
+pub use self::options::Admin;
+pub(super) use self::{
+    config::Config,
+    options::{Settled, settle},
+    pulse::{Beating, Workers},
+};
+use super::{
+    accept::{self, Acceptor},
+    listener::{Line, Where},
+    place::Place,
+    unix::UnixSocket,
+    workers::runtime,
+};
+use crate::{
+    error::{Error, Result},
+    handler::Dispatch,
+};
+
+/// The name of its thread.
+const THREAD: &str = "prox-ops";
+
+/// An admin listener that is listening. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    workers: Arc<Workers>,
+    /// For people.
+    place: String,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+impl Settled {
+    /// Whether it would take connections that are meant for one of these listeners.
+    ///
+    /// # Errors
+    ///
+    /// Which one.
+    pub(super) fn check_apart(&self, lines: &[Line]) -> Result {
+        let Where::Place(own, _) = &self.at else {
+            return Ok(());
+        };
+        let same = lines
+            .iter()
+            .find(|line| matches!(&line.at, Where::Place(other, _) if own.overlaps(other)));
+        match same {
+            None => Ok(()),
+            Some(line) => Err(Error::config(format!(
+                "the admin listener and the listener {line} have the same place, {own}: give one of them another port or path"
+            ))),
+        }
+    }
+
+    /// Binds the socket, and answers on a thread of its own for `gateway`, which `workers` workers serve.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen there, or the thread cannot be started.
+    pub(super) fn start<G: Dispatch>(
+        self,
+        gateway: G,
+        config: Config,
+        workers: usize,
+    ) -> Result<Running> {
+        let (socket, place) = match self.at {
+            Where::Place(Place::Tcp(address), by) => {
+                let socket = accept::bind_alone(address, by)?;
+                let place = address_of(&socket);
+                (Socket::Tcp(socket), place)
+            }
+            Where::Place(place @ Place::Unix(_), _) => {
+                let Place::Unix(path) = &place else {
+                    return Err(Error::config("the admin listener has no path"));
+                };
+                let socket = UnixSocket::bind(path, self.unix_mode)?;
+                (Socket::Unix(socket), place.to_string())
+            }
+            Where::Bound(socket) => {
+                let place = address_of(&socket);
+                (Socket::Tcp(socket), place)
+            }
+        };
+        let workers = Arc::new(Workers::new(workers));
+        let shared = Arc::new(Shared {
+            gateway,
+            workers: Arc::clone(&workers),
+            token: self.token,
+            config,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let (ends, ended) = oneshot::channel();
+        let (starts, started) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || {
+                // Dropped at the end, whatever the end is.
+                let _ends = ends;
+                let opened = runtime().and_then(|runtime| {
+                    let _entered = runtime.enter();
+                    let acceptor = match &socket {
+                        Socket::Tcp(socket) => Acceptor::tcp(socket),
+                        Socket::Unix(socket) => Acceptor::unix(socket),
+                    };
+                    acceptor.map(|acceptor| (acceptor, runtime))
+                });
+                // The acceptor has a handle of its own.
+                drop(socket);
+                match opened {
+                    Ok((acceptor, runtime)) => {
+                        // The one that asks waits for this.
+                        let _ = starts.send(Ok(()));
+                        runtime.block_on(listen::listen(acceptor, shared, stopped));
+                    }
+                    Err(error) => {
+                        let _ = starts.send(Err(error));
+                    }
+                }
+            })
+            .map_err(|error| Error::io("cannot start the thread of the admin listener", error))?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(Running {
+                workers,
+                place,
+                stop,
+                ended,
+                thread,
+            }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::config("the thread of the admin listener has ended")),
+        }
+    }
+}
+
+fn address_of(socket: &TcpListener) -> String {
+    match socket.local_addr() {
+        Ok(address) => format!("http://{address}"),
+        Err(_) => String::from("a socket"),
+    }
+}
+
+impl Running {
+    /// The workers, which have to join.
+    pub(super) fn workers(&self) -> &Arc<Workers> {
+        &self.workers
+    }
+
+    /// Where it listens, for people.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Ends it, and waits until its socket is closed.
+    pub(super) async fn end(self) {
+        drop(self.stop);
+        // The sender is dropped with the thread.
+        let _ = self.ended.await;
+        // The thread has nothing left to do.
+        if self.thread.join().is_err() {
+            tracing::error!(target: "prox", "the thread of the admin listener panicked");
+        }
+    }
+
+    /// The same, for a thread that may wait.
+    pub(super) fn end_blocking(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!(target: "prox", "the thread of the admin listener panicked");
+        }
+    }
+}
