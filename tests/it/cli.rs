@@ -209,7 +209,11 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # The port to listen on; 0 for one that is free.\n\
          # u16, default 8080; needed by the server\nPORT=8080\n\n\
          # Whom to believe about clients, such as 10.0.0.0/8,private.\n\
-         # Option<String>, optional; needed by the server\nTRUSTED_PROXIES=\n"
+         # Option<String>, optional; needed by the server\nTRUSTED_PROXIES=\n\n\
+         # Where operators ask, such as 127.0.0.1:9901, :9901 or unix:/run/admin.sock.\n\
+         # Option<String>, optional; needed by the server\nADMIN=\n\n\
+         # Opens all of the admin listener to its bearer; or ADMIN_TOKEN_FILE, the path of a file with it.\n\
+         # Option<Secret>, optional; needed by the server\nADMIN_TOKEN=\n"
     );
     let manifest = told(&["env", "--k8s"]);
     assert!(manifest.starts_with("env:\n"), "{manifest}");
@@ -241,7 +245,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 4 + 3);
+    assert_eq!(variables.len(), 4 + 5);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

@@ -87,7 +87,7 @@ fn exchange(mut stream: impl Read + Write, question: Question) -> io::Result<Ans
     )?;
     let mut answer = String::new();
     stream.take(MOST).read_to_string(&mut answer)?;
-    read(&answer).ok_or_else(|| {
+    read(&answer, question).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             "what listens there is not the admin listener of a gateway",
@@ -95,13 +95,16 @@ fn exchange(mut stream: impl Read + Write, question: Question) -> io::Result<Ans
     })
 }
 
-fn read(answer: &str) -> Option<Answer> {
+fn read(answer: &str, question: Question) -> Option<Answer> {
     let (head, text) = answer.split_once("\r\n\r\n")?;
     let mut line = head.lines().next()?.split(' ');
-    let version = line.next()?;
-    let status = line.next()?;
-    // Whatever else listens there, such as the gateway itself, says something else.
-    let is_ours = version == "HTTP/1.1" && matches!(status, "200" | "503");
+    let (version, status) = (line.next()?, line.next()?);
+    let well = match question {
+        Question::Live => "ok\n",
+        Question::Ready => "ready\n",
+    };
+    // Something else that listens there, such as the gateway itself, says something else.
+    let is_ours = version == "HTTP/1.1" && (status == "503" || (status == "200" && text == well));
     is_ours.then(|| Answer {
         is_well: status == "200",
         text: text.to_owned(),
@@ -124,7 +127,8 @@ mod tests {
 
     #[test]
     fn an_answer_says_whether_the_gateway_is_well() {
-        let of = |answer: &str| read(answer).map(|answer| (answer.is_well, answer.text));
+        let of =
+            |answer: &str| read(answer, Question::Live).map(|answer| (answer.is_well, answer.text));
         assert_eq!(
             of("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n"),
             Some((true, "ok\n".into()))
@@ -138,6 +142,7 @@ mod tests {
             "HTTP/1.1 404 Not Found\r\n\r\n",
             "SSH-2.0-x\r\n\r\n",
             "HTTP/1.1 200",
+            "HTTP/1.1 200 OK\r\n\r\nhello",
         ] {
             assert_eq!(of(other), None, "{other}");
         }
