@@ -16,6 +16,7 @@ use prox_tests::{
     origin::{Origin, Reply},
     ports::{Refused, free_port},
     wait::{Gate, eventually, within},
+    wire::lines,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -451,9 +452,7 @@ async fn a_client_that_is_silent_slow_or_too_large_costs_no_probe() {
     assert!(matches!(answer.status, 414 | 431), "{answer:?}");
     let wide = format!("X: {}\r\n", "a".repeat(9000));
     assert_eq!(gateway.ask("GET", "/healthz", &wide).await.status, 431);
-    let many: String = (0..200)
-        .map(|number| format!("X-{number}: 1\r\n"))
-        .collect();
+    let many = lines((0..200).map(|number| format!("X-{number}: 1")));
     assert_eq!(gateway.ask("GET", "/healthz", &many).await.status, 431);
     let body = format!(
         "{}{}",

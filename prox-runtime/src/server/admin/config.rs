@@ -1,5 +1,7 @@
 //! What the server itself is set to: the part of `/config` that does not change while it runs.
 
+use std::time::Duration;
+
 use crate::{
     inspect::{Value, Variable},
     server::{Options, ServerVariables, listener::Line},
@@ -39,7 +41,10 @@ impl Config {
         variables: &ServerVariables,
         names: &[&str],
     ) -> Self {
-        let time = |time: std::time::Duration| format!("{time:?}");
+        let time = |time: Duration| match time {
+            Duration::ZERO => String::from("0s"),
+            time => format!("{time:?}"),
+        };
         let connections = options.connections.limit();
         let has_secret = |name: &str| matches!(variables.secret(name), Ok(Some(_)));
         Self {
