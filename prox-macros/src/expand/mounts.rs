@@ -7,7 +7,7 @@ use super::{
     Context,
     exprs::{self, at},
     listing,
-    setup::{number, numbered},
+    setup::{chain_of, number},
 };
 use crate::{
     model::{Route, mount::Mount},
@@ -113,7 +113,7 @@ pub(super) fn call(
     index: &Literal,
     chain: usize,
 ) -> TokenStream {
-    let layers = numbered("__c", chain);
+    let layers = chain_of(chain);
     let made = made(context, mount);
     quote_spanned!(at(mount.span())=> __asm.mount(#index, #made, #layers);)
 }

@@ -9,16 +9,22 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, exprs::at, setup::numbered};
+use super::{
+    Context,
+    exprs::at,
+    setup::{lets, numbered},
+};
 
 pub(super) fn statements(context: &Context<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let mut states: HashMap<(usize, usize), usize> = HashMap::new();
+    // Each state is made from one that is a layer shorter.
+    let mut steps: Vec<Vec<(TokenStream, TokenStream)>> = Vec::new();
     let mut out = TokenStream::new();
     let mut required = Vec::new();
     for (number, route) in context.model.routes.iter().enumerate() {
         let mut state = 0;
-        for (layer, place) in route.layers.iter().zip(&route.places) {
+        for (depth, (layer, place)) in route.layers.iter().zip(&route.places).enumerate() {
             let next = states.len() + 1;
             state = *states.entry((state, *layer)).or_insert_with(|| {
                 let after = numbered("__s", next);
@@ -26,7 +32,10 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
                 let role = placed(numbered("__r", *layer), *place);
                 let step =
                     quote_spanned!(at(*place)=> __p::middleware::role::step(&#before, #role));
-                out.extend(quote_spanned!(span=> let #after = #step;));
+                if steps.len() == depth {
+                    steps.push(Vec::new());
+                }
+                steps[depth].push((quote_spanned!(span=> #after), step));
                 next
             });
         }
@@ -48,7 +57,8 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
     if states.is_empty() {
         return out;
     }
-    quote_spanned!(span=> let __s0 = __p::middleware::role::open(); #out)
+    let steps = steps.iter().map(|locals| lets(locals));
+    quote_spanned!(span=> let __s0 = __p::middleware::role::open(); #(#steps)* #out)
 }
 
 /// A local at a place of the user, where its type is judged.

@@ -230,32 +230,49 @@ fn backend(context: &Context<'_>, backend: &Backend, made: &BTreeSet<usize>) -> 
     )
 }
 
+/// How many locals one `let` makes. Each `let` is a scope within that of the `let` before it, and with information for debuggers the
+/// compiler descends into all of them: thousands of them overflow its stack.
+const AT_ONCE: usize = 64;
+
+/// One `let` for many locals, each with its value, in their order.
+pub(super) fn lets(locals: &[(TokenStream, TokenStream)]) -> TokenStream {
+    let span = Span::mixed_site();
+    let lets = locals.chunks(AT_ONCE).map(|some| match some {
+        [(local, value)] => quote_spanned!(span=> let #local = #value;),
+        some => {
+            let (locals, values): (Vec<_>, Vec<_>) = some.iter().map(|(l, v)| (l, v)).unzip();
+            quote_spanned!(span=> let (#(#locals),*) = (#(#values),*);)
+        }
+    });
+    lets.collect()
+}
+
 fn layers(context: &Context<'_>) -> TokenStream {
     let all = context.all_backends();
-    let layers = context
-        .model
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(place, layer)| {
-            let local = numbered("__l", place);
-            let value = called::layer(layer).unwrap_or_else(|| {
-                let value = exprs::layer(context, layer);
-                exprs::owning(context, layer, &all, value)
-            });
-            let made = quote_spanned!(at(layer.span())=> __p::layer(#value));
-            let rate = rate(layer);
-            let (ty, role) = (numbered("__t", place), numbered("__r", place));
-            quote_spanned!(Span::mixed_site()=>
-                #rate
-                let (#local, #ty) = #made;
-                let #role = #ty.role();
-                let #local = __p::declared(#local, #role);
-            )
+    let span = Span::mixed_site();
+    let (mut made, mut roles, mut declared) = (Vec::new(), Vec::new(), Vec::new());
+    let mut out = TokenStream::new();
+    for (place, layer) in context.model.layers.iter().enumerate() {
+        let value = called::layer(layer).unwrap_or_else(|| {
+            let value = exprs::layer(context, layer);
+            exprs::owning(context, layer, &all, value)
         });
-    let mut out: TokenStream = layers.collect();
-    if !context.model.layers.is_empty() {
-        out = quote_spanned!(Span::mixed_site()=> use __p::middleware::role::Undeclared as _; #out);
+        out.extend(rate(layer));
+        let [local, ty, role] = ["__l", "__t", "__r"].map(|prefix| numbered(prefix, place));
+        let value = quote_spanned!(at(layer.span())=> __p::layer(#value));
+        // What the value has borrowed, such as a lock, is given back before the next one is made.
+        let value = quote_spanned!(span=> { let __made = #value; __made });
+        made.push((quote_spanned!(span=> (#local, #ty)), value));
+        roles.push((
+            quote_spanned!(span=> #role),
+            quote_spanned!(span=> #ty.role()),
+        ));
+        let value = quote_spanned!(span=> __p::declared(#local, #role));
+        declared.push((quote_spanned!(span=> #local), value));
+    }
+    if !made.is_empty() {
+        let lets = [made, roles, declared].map(|locals| lets(&locals));
+        out = quote_spanned!(span=> use __p::middleware::role::Undeclared as _; #out #(#lets)*);
     }
     if !context.model.every.is_empty() {
         let every = context
@@ -263,7 +280,7 @@ fn layers(context: &Context<'_>) -> TokenStream {
             .every
             .iter()
             .map(|layer| numbered("__l", *layer));
-        out.extend(quote_spanned!(Span::mixed_site()=> __asm.every(&[#(&#every),*]);));
+        out.extend(quote_spanned!(span=> __asm.every(&[#(&#every),*]);));
     }
     out
 }
@@ -293,7 +310,7 @@ fn targets(context: &Context<'_>) -> TokenStream {
             }
             if !plain.takes(context, place, target, chain) {
                 let value = exprs::target(context, target, &all);
-                let layers = numbered("__c", chain);
+                let layers = chain_of(chain);
                 calls.extend(quote_spanned!(at(target.span())=>
                     __asm.route(#index, #value, #layers);
                 ));
@@ -325,17 +342,21 @@ impl<'a> Chains<'a> {
         })
     }
 
-    /// A local for each, and one for all of them.
+    /// A local for all of them.
     fn statements(&self) -> TokenStream {
         let span = Span::mixed_site();
-        let chains = self.all.iter().enumerate().map(|(place, layers)| {
-            let local = numbered("__c", place);
+        let chains = self.all.iter().map(|layers| {
             let layers = layers.iter().map(|layer| numbered("__l", *layer));
-            quote_spanned!(span=> let #local: &[&__p::middleware::Layer] = &[#(&#layers),*];)
+            quote_spanned!(span=> &[#(&#layers),*])
         });
-        let locals = (0..self.all.len()).map(|place| numbered("__c", place));
-        quote_spanned!(span=> #(#chains)* let __chains: &[&[&__p::middleware::Layer]] = &[#(#locals),*];)
+        quote_spanned!(span=> let __chains: &[&[&__p::middleware::Layer]] = &[#(#chains),*];)
     }
+}
+
+/// The layers of a chain.
+pub(super) fn chain_of(place: usize) -> TokenStream {
+    let place = number(place);
+    quote_spanned!(Span::mixed_site()=> __chains[#place])
 }
 
 /// Routes whose targets are data.

@@ -55,3 +55,37 @@ fn count(stream: proc_macro2::TokenStream) -> usize {
         })
         .sum()
 }
+
+/// Each `let` is a scope within that of the `let` before it, and the compiler descends into all of them: some thousands overflow its
+/// stack when it writes information for debuggers.
+#[test]
+fn scopes_do_not_pile_up_with_the_layers() {
+    let routes = (0..1_000).map(|route| {
+        format!(
+            "\"/a{route}\" => respond(200, \"\") with [RateLimit::per_second({route}), auth],\n"
+        )
+    });
+    let text = format!("prox pub struct Big;\n{}", routes.collect::<String>());
+    let most = most_lets(crate::expand(text.parse().unwrap()));
+    assert!(most < 500, "{most}");
+}
+
+/// The most `let`s of one block of what the compiler reads.
+fn most_lets(stream: proc_macro2::TokenStream) -> usize {
+    let (mut here, mut deeper, mut for_editors) = (0, 0, false);
+    for token in stream {
+        match token {
+            proc_macro2::TokenTree::Group(group) => {
+                let is_block = group.delimiter() == proc_macro2::Delimiter::Brace;
+                if is_block && std::mem::take(&mut for_editors) {
+                    continue;
+                }
+                for_editors |= !is_block && group.to_string() == "[cfg (rust_analyzer)]";
+                deeper = deeper.max(most_lets(group.stream()));
+            }
+            proc_macro2::TokenTree::Ident(word) if word == "let" => here += 1,
+            _ => {}
+        }
+    }
+    here.max(deeper)
+}
