@@ -342,21 +342,24 @@ impl<'a> Chains<'a> {
         })
     }
 
-    /// A local for all of them.
+    /// A local for each, and one for all of them.
     fn statements(&self) -> TokenStream {
         let span = Span::mixed_site();
         let chains = self.all.iter().map(|layers| {
             let layers = layers.iter().map(|layer| numbered("__l", *layer));
             quote_spanned!(span=> &[#(&#layers),*])
         });
-        quote_spanned!(span=> let __chains: &[&[&__p::middleware::Layer]] = &[#(#chains),*];)
+        let (count, locals) = (number(self.all.len()), (0..self.all.len()).map(chain_of));
+        quote_spanned!(span=>
+            let __chains: &[&[&__p::middleware::Layer]; #count] = &[#(#chains),*];
+            let [#(#locals),*] = *__chains;
+        )
     }
 }
 
 /// The layers of a chain.
-pub(super) fn chain_of(place: usize) -> TokenStream {
-    let place = number(place);
-    quote_spanned!(Span::mixed_site()=> __chains[#place])
+pub(super) fn chain_of(place: usize) -> Ident {
+    numbered("__c", place)
 }
 
 /// Routes whose targets are data.
