@@ -7,7 +7,7 @@ use crate::{
     diag::Diagnostics,
     model::{Model, tree::Forest},
     syntax::{
-        ast::{Setup, Split, Target},
+        ast::{Setup, Split, Target, Weight},
         calls::{Call, each_call, each_expr},
         cursor::text_of,
         source::target_text,
@@ -23,7 +23,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
                 content(call, diag);
             });
         });
-        splits(target, diag);
+        splits(model, target, diag);
     }
     for setup in &model.setup {
         if let Setup::Backend(backend) = setup
@@ -110,18 +110,29 @@ fn hundredths(weight: &Literal) -> Option<u32> {
     Some(if digits.len() == 1 { share * 10 } else { share }).filter(|share| *share > 0)
 }
 
-fn splits(target: &Target, diag: &mut Diagnostics) {
+fn splits(model: &Model, target: &Target, diag: &mut Diagnostics) {
     let Target::Split(Split { arms, .. }) = target else {
         return;
     };
     for arm in arms {
+        let weight = match &arm.weight {
+            Weight::Number(weight) => weight,
+            Weight::Value(value) => {
+                // Its type is for rustc to check, and its value for the start of the gateway.
+                if let Some(name) = value.only_ident()
+                    && model.takes_options(name)
+                {
+                    diag.error(name, format!("expected a weight, found the target `{name}`"))
+                        .help("write `split { 95 => users, 5 => canary }`");
+                }
+                splits(model, &arm.target, diag);
+                continue;
+            }
+        };
         match arm.share() {
             None => {
-                let error = diag.error(
-                    arm.weight.span(),
-                    format!("`{}` is not a weight", arm.weight),
-                );
-                match hundredths(&arm.weight) {
+                let error = diag.error(weight.span(), format!("`{weight}` is not a weight"));
+                match hundredths(weight) {
                     Some(share) => error.help(format!("write `{share}`, of 100 for all arms")),
                     None => error.help(
                         "a weight is a whole number of 1 or more, relative to the other weights",
@@ -130,14 +141,14 @@ fn splits(target: &Target, diag: &mut Diagnostics) {
             }
             Some(0) => {
                 diag.error(
-                    arm.weight.span(),
+                    weight.span(),
                     "an arm with weight 0 never gets a request",
                 )
                 .help("remove the arm, or write a weight of 1 or more");
             }
             Some(_) => {}
         }
-        splits(&arm.target, diag);
+        splits(model, &arm.target, diag);
     }
     for (place, arm) in arms.iter().enumerate() {
         let text = target_text(&arm.target);

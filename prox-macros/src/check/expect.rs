@@ -4,8 +4,8 @@ use proc_macro2::{Ident, TokenTree};
 
 use super::{answers::status, slashes::takes};
 use crate::{
-    diag::{Diagnostics, location},
-    model::{Methods, Model, Route, tree::Forest},
+    diag::{Diagnostics, Flaw, location},
+    model::{Host, Methods, Model, Route, tree::Forest},
     syntax::{
         ast::{Expect, Outcome, Setup, Target},
         calls::Call,
@@ -38,6 +38,7 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
         };
         match asked(&expect.url.value) {
             Err(flaw) => diag.flaw(&expect.url, flaw),
+            Ok(asked) if !is_known(model, expect, &asked, diag) => {}
             Ok(asked) => {
                 if let Some(wanted) = wanted {
                     decide(model, forest, (expect, on), &asked, &wanted, diag);
@@ -68,6 +69,36 @@ fn listener(model: &Model, expect: &Expect, diag: &mut Diagnostics) -> Result<Op
         None => error.help("leave it out: every listener has the same routes"),
     };
     Err(())
+}
+
+/// Whether the host of the request is a name, or a variable of a host block. An unknown variable is reported.
+fn is_known(model: &Model, expect: &Expect, asked: &Asked, diag: &mut Diagnostics) -> bool {
+    let Some(name) = variable(&asked.host) else {
+        return true;
+    };
+    if model.hosts.iter().any(|host| host.has_variable(name)) {
+        return true;
+    }
+    let at = expect.url.value.find(&asked.host).unwrap_or(0);
+    let variables = model.hosts.iter().flat_map(|host| &host.variables);
+    let variables: Vec<String> = variables.map(ToString::to_string).collect();
+    let near = nearest(name, variables.iter().map(String::as_str));
+    let help = match near.or_else(|| variables.first().map(String::as_str)) {
+        Some(near) => format!("write `{{{near}}}`, or the host itself"),
+        None => format!("write `host {name} {{ .. }}` for its routes, or the host itself"),
+    };
+    let flaw = Flaw {
+        at: at..at + asked.host.len(),
+        message: format!("`{name}` is not the variable of a host block"),
+        help,
+    };
+    diag.flaw(&expect.url, flaw);
+    false
+}
+
+/// The name in `{NAME}`.
+fn variable(host: &str) -> Option<&str> {
+    host.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// Whether any route can be meant by the name.
@@ -206,10 +237,15 @@ fn hosts(model: &Model, on: Option<usize>, asked: &str) -> Vec<usize> {
 
 /// The exact name, else the longest suffix, else every other host; of a listener, or of every listener.
 pub(super) fn host_of(model: &Model, on: Option<usize>, asked: &str) -> usize {
+    if let Some(variable) = variable(asked) {
+        let has = |host: &Host| host.on == on && host.has_variable(variable);
+        let place = model.hosts.iter().position(has);
+        return place.unwrap_or_else(|| model.root(on));
+    }
     let mut best: Option<(usize, usize)> = None;
     let places = model.hosts.iter().enumerate();
     for (place, host) in places.filter(|(_, host)| host.on == on) {
-        for (name, _) in &host.names {
+        for (name, _) in host.known() {
             let length = match name {
                 HostName::Exact(name) if name == asked => usize::MAX,
                 HostName::Suffix(suffix) => match asked.strip_suffix(suffix.as_str()) {

@@ -89,7 +89,7 @@ fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
         let way = way.iter().filter_map(|place| model.routes.get(*place));
         let way: Vec<String> = way
             .map(|route| match model.hosts.get(route.host) {
-                Some(host) if !host.names.is_empty() => {
+                Some(host) if !host.is_every_other() => {
                     format!("`{}{}`", host.label, route.shown_path())
                 }
                 _ => format!("`{}`", route.shown_path()),

@@ -27,11 +27,15 @@ pub(super) fn witness_at(
     let host = model
         .hosts
         .get(route.host)
-        .and_then(|host| host.names.first());
+        .and_then(|host| host.known().next());
     let host = match host {
         Some((HostName::Exact(name), _)) => format!("https://{name}"),
         Some((HostName::Suffix(name), _)) => format!("https://any.{name}"),
-        None => String::new(),
+        None => {
+            let host = model.hosts.get(route.host);
+            let variable = host.and_then(|host| host.variables.first());
+            variable.map_or_else(String::new, |name| format!("https://{{{name}}}"))
+        }
     };
     let mut query = Vec::new();
     let mut beside = Vec::new();

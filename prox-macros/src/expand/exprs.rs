@@ -18,7 +18,7 @@ use crate::{
     model::{lacking, names::Whose},
     syntax::{
         arguments,
-        ast::{Expr, Target},
+        ast::{Expr, Target, Weight},
         calls::{self, each_backend, is_health_check, is_method},
         cursor::tokens_of,
         expr_list, lookup,
@@ -653,9 +653,14 @@ fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) 
         Target::Expr(value) => written_out(context, value, Place::Target),
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
-                let weight = arm.share().unwrap_or(1);
-                let mut weight = Literal::u32_suffixed(weight);
-                weight.set_span(at(arm.weight.span()));
+                let weight = match &arm.weight {
+                    Weight::Value(value) => expr(context, value),
+                    Weight::Number(_) => {
+                        let mut weight = Literal::u32_suffixed(arm.share().unwrap_or(1));
+                        weight.set_span(at(arm.weight.span()));
+                        TokenTree::Literal(weight).into()
+                    }
+                };
                 // Each arm takes its own handles.
                 let target = self::target(context, &arm.target, made);
                 quote_spanned!(at(arm.target.span())=> .arm(#weight, #target))

@@ -196,6 +196,9 @@ fn needed_by(context: &Context<'_>, name: &Ident) -> Vec<String> {
             Setup::Let(_) => {}
         }
     }
+    if model.hosts.iter().any(|host| host.variables.contains(name)) {
+        users.push(format!("host {name}"));
+    }
     for layer in &model.layers {
         if mentions(&layer.tokens, name) {
             users.push(source(&layer.tokens));

@@ -45,12 +45,13 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
             && !context.model.names.is_own(word.text)
     });
     let words = words.map(|word| Ident::new(word.text, span));
+    let host = context.model.names_host().then(|| quote_spanned!(span=> Host,));
     out.extend(quote_spanned!(span=>
         mod __prox {
             pub use #krate::__private::places::*;
             pub mod names {
                 pub use super::backend::*;
-                pub use #krate::__private::places::scope::{Duration, Endpoint, Weighted, #(#words),*};
+                pub use #krate::__private::places::scope::{Duration, Endpoint, #host Weighted, #(#words),*};
             }
             pub mod backend {
                 #(#backends)*

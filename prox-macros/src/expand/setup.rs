@@ -131,14 +131,34 @@ fn environment(context: &Context<'_>, parts: &Parts) -> TokenStream {
     let locals = (0..env.len()).map(|place| numbered("__e", place));
     let fail = &parts.fail;
     let mounts = mounts::lacks(context);
+    let hosts = hosts(context);
     quote_spanned!(span=>
         #(#reads)*
+        #hosts
         #[allow(unused_variables, clippy::shadow_unrelated)]
         let (#(::core::option::Option::Some(#names),)*) = (#(#locals,)*) else {
             #mounts
             #fail
         };
     )
+}
+
+/// Sets the hosts that are variables, before what is wrong with variables ends the start.
+fn hosts(context: &Context<'_>) -> Option<TokenStream> {
+    let model = context.model;
+    let variables = model.env.iter().enumerate();
+    let values = variables.filter_map(|(place, variable)| {
+        let mut used = model.hosts.iter().flat_map(|host| &host.variables);
+        let used = used.find(|name| **name == variable.name)?;
+        let text = used.to_string();
+        let at = at(used.span());
+        let mut value = numbered("__e", place);
+        value.set_span(at);
+        Some(quote_spanned!(at=> (#text, #value.as_ref())))
+    });
+    let values: Vec<TokenStream> = values.collect();
+    (!context.faulty && !values.is_empty())
+        .then(|| quote_spanned!(Span::mixed_site()=> __asm.hosts(&[#(#values),*]);))
 }
 
 /// The variable `number`, or its default.

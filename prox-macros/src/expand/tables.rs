@@ -47,7 +47,7 @@ impl Flat {
         let mut suffixes = Vec::new();
         // The first host of the model is every other, whose tree is the last here.
         for (tree, host) in hosts.iter().skip(1).enumerate() {
-            for (name, _) in &host.names {
+            for (name, _) in host.known() {
                 match name {
                     HostName::Exact(name) => exact.push((name.as_str(), count(tree + 1))),
                     HostName::Suffix(name) => suffixes.push((name.as_str(), count(tree + 1))),
@@ -324,6 +324,7 @@ fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream 
     let list_of_mounts = mounts.map(|_| quote_spanned!(span=> , MOUNTS));
     let kinds = integers(&flat.kinds);
     let kinds = (!flat.kinds.is_empty()).then(|| quote_spanned!(span=> .with_kinds(&[#kinds])));
+    let names = host_names(hosts);
     let functions = matchers.iter().flatten().map(|(_, function)| function);
     let trees = flat.trees.iter().zip(&matchers).map(|(root, matcher)| {
         let root = Literal::u32_unsuffixed(*root);
@@ -348,8 +349,29 @@ fn trees(context: &Context<'_>, hosts: &[Host], forest: &Forest) -> TokenStream 
             &[#(#trees),*],
             &[#lists],
             &CANDIDATES,
-        ) #kinds
+        ) #kinds #names
     })
+}
+
+/// The hosts that are written in the blocks, and the variables, each with the number of its tree; none without variables.
+fn host_names(hosts: &[Host]) -> Option<TokenStream> {
+    if hosts.iter().all(|host| host.variables.is_empty()) {
+        return None;
+    }
+    let span = Span::mixed_site();
+    let blocks = || {
+        let blocks = hosts.iter().enumerate().skip(1);
+        blocks.map(|(tree, host)| (Literal::usize_unsuffixed(tree), host))
+    };
+    let written = blocks().flat_map(|(tree, host)| {
+        let names = host.names.iter().map(|(_, text)| &text.value);
+        names.map(move |name| quote_spanned!(span=> (#name, #tree)))
+    });
+    let variables = blocks().flat_map(|(tree, host)| {
+        let names = host.variables.iter().map(ToString::to_string);
+        names.map(move |name| quote_spanned!(span=> (#name, #tree)))
+    });
+    Some(quote_spanned!(span=> .with_host_names((&[#(#written),*], &[#(#variables),*]))))
 }
 
 fn integers(list: &[u32]) -> TokenStream {

@@ -264,7 +264,9 @@ pub(super) fn policies(context: &Context<'_>) -> TokenStream {
 /// The types that the language has in scope, but those by whose names the user has others.
 pub(super) fn types(context: &Context<'_>) -> TokenStream {
     let span = Span::mixed_site();
-    let types = ["Duration", "Endpoint"].into_iter().filter_map(|name| {
+    let host = context.model.names_host().then_some("Host");
+    let types = ["Duration", "Endpoint"].into_iter().chain(host);
+    let types = types.filter_map(|name| {
         let own = context.model.names.is_type(name);
         let name = Ident::new(name, span);
         (!own).then(|| quote_spanned!(span=> use __p::#name;))

@@ -19,6 +19,7 @@ use crate::{
     syntax::{
         ast::{self, Entry, Expr, Gateway, Setup, Target, Text},
         calls::each_expr,
+        cursor::text_of,
         host,
         methods::Method,
         pattern::{self, Class, Pattern, Segment, Tail},
@@ -67,11 +68,13 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
     let mut lowering = Lowering {
         names,
         own: gateway.named.as_ref().map(|named| named.name.clone()),
+        defaults: gateway.env.iter().filter_map(text_default).collect(),
         meant,
         diag,
         backends,
         endpoints,
         holes: gateway.holes,
+        flawed_defaults: gateway.flawed_defaults,
         layers: Layers::default(),
         own_methods: Vec::new(),
         too_many_methods: false,
@@ -119,6 +122,8 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
 
 struct Lowering<'d> {
     names: Names,
+    /// The defaults of variables that are strings.
+    defaults: HashMap<String, Text>,
     /// The name of the gateway.
     own: Option<Ident>,
     meant: Meant,
@@ -129,6 +134,8 @@ struct Lowering<'d> {
     endpoints: HashSet<String>,
     /// The names whose values are missing, which has been reported.
     holes: HashSet<String>,
+    /// The variables whose defaults are not of their types, which has been reported.
+    flawed_defaults: HashSet<String>,
     layers: Layers,
     own_methods: Vec<String>,
     too_many_methods: bool,
@@ -198,10 +205,10 @@ impl Lowering<'_> {
         on: Option<usize>,
         hosts: &mut Vec<Host>,
     ) {
-        let host = if block.names.is_empty() {
+        let host = if block.names.is_empty() && block.variables.is_empty() {
             around.host
         } else {
-            self.host(&block.names, on, hosts)
+            self.host(&block.names, block.variables, on, hosts)
         };
         let mut layers = around.layers.clone();
         layers.extend(self.layers(block.layers));
@@ -214,12 +221,23 @@ impl Lowering<'_> {
         self.entries(block.entries, &inside);
     }
 
-    fn host(&mut self, names: &[Text], on: Option<usize>, hosts: &mut Vec<Host>) -> usize {
-        let labels: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+    fn host(
+        &mut self,
+        names: &[Text],
+        variables: Vec<Ident>,
+        on: Option<usize>,
+        hosts: &mut Vec<Host>,
+    ) -> usize {
+        let written = names.iter().map(|name| name.value.clone());
+        let labels: Vec<String> = written
+            .chain(variables.iter().map(|name| format!("{{{name}}}")))
+            .collect();
         let mut host = Host {
             on,
             label: labels.join("|"),
             names: Vec::new(),
+            variables,
+            defaults: Vec::new(),
             plain: "7",
             hole: false,
         };
@@ -230,6 +248,21 @@ impl Lowering<'_> {
                     self.diag.flaw(text, flaw);
                     host.hole = true;
                 }
+            }
+        }
+        for name in &host.variables {
+            // A variable of two blocks is reported by its name.
+            let mut others = hosts.iter().filter(|other| other.on == on);
+            if others.any(|other| other.variables.contains(name)) {
+                continue;
+            }
+            let name = name.to_string();
+            host.hole |= self.flawed_defaults.contains(&name);
+            // A default that is not a host has been reported.
+            if let Some(text) = self.defaults.get(&name)
+                && let Ok(name) = host::parse(&text.value)
+            {
+                host.defaults.push((name, text.clone()));
             }
         }
         hosts.push(host);
@@ -496,6 +529,14 @@ impl Layers {
                 }
             })
             .collect()
+    }
+}
+
+/// The name of a variable, and its default if that is a string.
+fn text_default(variable: &ast::Env) -> Option<(String, Text)> {
+    match variable.default.as_ref()?.tokens.as_slice() {
+        [token] => Some((variable.name.to_string(), text_of(token)?)),
+        _ => None,
     }
 }
 

@@ -130,6 +130,12 @@ impl Model {
         env.any(|variable| variable.name == *name && is_endpoint(&variable.ty))
     }
 
+    /// Whether the type of a variable names `Host`.
+    pub(crate) fn names_host(&self) -> bool {
+        let mut types = self.env.iter().flat_map(|variable| &variable.ty);
+        types.any(|token| matches!(token, TokenTree::Ident(name) if name == "Host"))
+    }
+
     /// The names that the gateway itself declares.
     pub(crate) fn declared(&self) -> HashSet<String> {
         let mut known = HashSet::new();
@@ -190,7 +196,12 @@ pub(crate) struct Host {
     pub(crate) on: Option<usize>,
     /// As written, joined by `|`; `_` for the first.
     pub(crate) label: String,
+    /// Those that are written in the block.
     pub(crate) names: Vec<(HostName, Text)>,
+    /// The variables whose values are hosts.
+    pub(crate) variables: Vec<Ident>,
+    /// The literal defaults of these.
+    pub(crate) defaults: Vec<(HostName, Text)>,
     /// A segment of no kind that a route of the host asks for.
     pub(crate) plain: &'static str,
     /// Whether one of the names is none, which has been reported.
@@ -198,12 +209,29 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// All names that are known while compiling.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &(HostName, Text)> {
+        self.names.iter().chain(&self.defaults)
+    }
+
+    /// Whether the value of this variable is one of its hosts.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|variable| variable == name)
+    }
+
+    /// Whether it is every host that no other names.
+    pub(crate) fn is_every_other(&self) -> bool {
+        self.names.is_empty() && self.variables.is_empty()
+    }
+
     /// Every host that no other of the listener, or of those for every listener, names.
     fn every_other(on: Option<usize>) -> Self {
         Self {
             on,
             label: String::from("_"),
             names: Vec::new(),
+            variables: Vec::new(),
+            defaults: Vec::new(),
             plain: "7",
             hole: false,
         }

@@ -1,6 +1,6 @@
 //! The tree of what stands in a gateway, as written. Where something is missing there is a hole, never a guess.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use proc_macro2::{Ident, Literal, Span, TokenTree};
 
@@ -26,6 +26,8 @@ pub(crate) struct Gateway {
     pub(crate) expects: Vec<Expect>,
     /// Names whose values are missing, which has been reported.
     pub(crate) holes: HashSet<String>,
+    /// Variables whose defaults are not of their types, which has been reported.
+    pub(crate) flawed_defaults: HashSet<String>,
     /// The names around the gateway.
     pub(crate) around: Around,
     /// Items of Rust, which stand outside of a gateway; kept, so that what they declare is there.
@@ -86,8 +88,10 @@ pub(crate) struct Backend {
 
 /// `host "a" | "b" with [..] { .. }`
 pub(crate) struct Host {
-    /// Empty for `_`.
+    /// Empty for `_`, and where all hosts are variables.
     pub(crate) names: Vec<Text>,
+    /// The variables whose values are hosts.
+    pub(crate) variables: Vec<Ident>,
     pub(crate) layers: Vec<Expr>,
     /// Whether there is a `require auth;` in it.
     pub(crate) required: bool,
@@ -160,14 +164,42 @@ pub(crate) struct Split {
 }
 
 pub(crate) struct Arm {
-    pub(crate) weight: Literal,
+    pub(crate) weight: Weight,
     pub(crate) target: Target,
 }
 
+/// The share of an arm, relative to the others.
+pub(crate) enum Weight {
+    Number(Literal),
+    /// The name of a value, which is known when the gateway starts.
+    Value(Expr),
+}
+
+impl Weight {
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::Number(literal) => literal.span(),
+            Self::Value(expr) => expr.span(),
+        }
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(literal) => literal.fmt(f),
+            Self::Value(expr) => expr.tokens.iter().try_for_each(|token| token.fmt(f)),
+        }
+    }
+}
+
 impl Arm {
-    /// The weight, if it is one.
+    /// The weight, if it is a number.
     pub(crate) fn share(&self) -> Option<u32> {
-        self.weight.to_string().replace('_', "").parse().ok()
+        match &self.weight {
+            Weight::Number(literal) => literal.to_string().replace('_', "").parse().ok(),
+            Weight::Value(_) => None,
+        }
     }
 }
 

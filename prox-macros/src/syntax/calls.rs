@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Literal, TokenTree};
 
 use super::{
-    ast::{Expr, Target},
+    ast::{Expr, Target, Weight},
     cursor::{text_of, tokens_of},
     expr::list,
     words::CHECKS,
@@ -280,6 +280,9 @@ pub(crate) fn each_expr<'a>(target: &'a Target, seen: &mut dyn FnMut(&'a Expr)) 
         Target::Expr(expr) => seen(expr),
         Target::Split(split) => {
             for arm in &split.arms {
+                if let Weight::Value(value) = &arm.weight {
+                    seen(value);
+                }
                 each_expr(&arm.target, seen);
             }
             if let Some(options) = &split.options {

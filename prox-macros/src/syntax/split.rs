@@ -5,7 +5,7 @@ use quote::quote_spanned;
 
 use super::{
     Parser,
-    ast::{Arm, Expr, Split, Target},
+    ast::{Arm, Expr, Split, Target, Weight},
     cursor::{Cursor, tokens_of},
     expr::Stop,
     marks::Mark,
@@ -103,7 +103,14 @@ impl Parser<'_> {
         }
         let weight = match c.peek(0) {
             Some(TokenTree::Literal(literal)) if !c.is_string(0) && c.is_arrow(1) => {
-                literal.clone()
+                Weight::Number(literal.clone())
+            }
+            Some(name @ TokenTree::Ident(_)) if c.is_arrow(1) => {
+                let value = Expr {
+                    tokens: vec![name.clone()],
+                };
+                self.mark(Mark::Expr(value.clone()));
+                Weight::Value(value)
             }
             Some(TokenTree::Literal(literal)) if c.is_punct(1, '%') && c.is_arrow(2) => {
                 let literal = literal.clone();
@@ -114,7 +121,7 @@ impl Parser<'_> {
                         "unexpected `%`: weights are relative to each other",
                     )
                     .help(format!("write `{literal} =>`"));
-                literal
+                Weight::Number(literal)
             }
             _ => {
                 self.diag
@@ -177,7 +184,7 @@ impl Parser<'_> {
                 "the weight of an arm must come before its target",
             )
             .help(format!("write `{weight} => {target}`"));
-        let weight = weight.clone();
+        let weight = Weight::Number(weight.clone());
         let target = match c.text(0) {
             Some(url) => Target::Url(url),
             None => Target::Expr(Expr {

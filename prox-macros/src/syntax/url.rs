@@ -346,8 +346,14 @@ pub(crate) fn asked(value: &str) -> Result<Asked, Flaw> {
         _ => authority,
     };
     let host = host.strip_suffix('.').unwrap_or(host);
+    // The name of a variable, whose value is the host, has upper case.
+    let host = if host.starts_with('{') {
+        host.to_owned()
+    } else {
+        host.to_ascii_lowercase()
+    };
     Ok(Asked {
-        host: host.to_ascii_lowercase(),
+        host,
         path: if path.is_empty() {
             String::from("/")
         } else {

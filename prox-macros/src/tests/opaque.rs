@@ -59,6 +59,9 @@ fn opaque_one(target: &mut Target) {
         Target::Expr(expr) => *expr = opaque(),
         Target::Split(split) => {
             for arm in &mut split.arms {
+                if let Weight::Value(value) = &mut arm.weight {
+                    *value = opaque();
+                }
                 opaque_one(&mut arm.target);
             }
             if split.options.is_some() {

@@ -16,6 +16,7 @@ use crate::{
     gateway::{Describe, Description, Gateway},
     route::Variables,
     server::Server,
+    vars::Env,
 };
 
 /// The whole `main` of a gateway's binary, with arguments: as [`run`](crate::run()), and a few that tell of the gateway.
@@ -171,13 +172,14 @@ fn told(command: &Command, mut description: Description) -> Result<String> {
     Ok(match command {
         Command::Routes(RoutesForm::Json) => routes.to_json(),
         Command::Routes(RoutesForm::Mermaid) => routes.to_mermaid(),
-        Command::Explain(asked) if asked.is_whole() => {
+        Command::Explain(asked) => {
             let headers = asked.headers.iter().cloned().collect();
-            let (method, url) = (&asked.method, &asked.url);
-            let explained = description.explain_with(method, url, &headers, asked.from);
-            explained.to_string()
+            let whole = asked.is_whole().then_some((&headers, asked.from));
+            let hosts = description.hosts_in(&Env::process());
+            description
+                .explain_among(hosts.as_ref(), &asked.method, &asked.url, whole)
+                .to_string()
         }
-        Command::Explain(asked) => description.explain(&asked.method, &asked.url).to_string(),
         // Wide columns are for people; what another program reads is whole.
         _ if io::stdout().is_terminal() => format!("{routes:.60}"),
         _ => routes.to_string(),

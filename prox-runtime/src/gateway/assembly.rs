@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     handler::BoxHandler,
     middleware::Layer,
-    route::{EnvInfo, Guard, Routes, Table, Variables},
+    route::{EnvInfo, Guard, Host, Hosts, Routes, Table, Variables},
     server::{NAMES, is_variable},
     vars::Env,
 };
@@ -46,6 +46,7 @@ pub struct Assembly {
     required: Vec<bool>,
     /// The layers around what no route of a mounted gateway takes, for each mount.
     mounted: Vec<Vec<Layer>>,
+    hosts: Hosts,
 }
 
 #[derive(Default)]
@@ -76,6 +77,7 @@ impl Assembly {
             every: Vec::new(),
             required: vec![false; routes.len()],
             mounted: vec![Vec::new(); table.mount_count()],
+            hosts: Hosts::default(),
         }
     }
 
@@ -111,6 +113,16 @@ impl Assembly {
         let parse = |text: &&str| text.parse().map_err(|error: T::Err| error.to_string());
         self.reader
             .or_text::<Vec<T>, List>(info, || default.iter().map(parse).collect())
+    }
+
+    /// Sets the hosts of the table from these variables. A variable that could not be read has been reported.
+    pub fn hosts(&mut self, values: &[(&str, Option<&Host>)]) {
+        let value = |name: &str| {
+            let found = values.iter().find(|(known, _)| *known == name);
+            found.and_then(|(_, host)| host.cloned())
+        };
+        let problems = self.hosts.set(self.table, &value);
+        self.problems.extend(problems);
     }
 
     fn variable(&self, index: usize) -> Option<&'static EnvInfo> {
@@ -174,6 +186,7 @@ impl Assembly {
         };
         self.reader.extend(inner.reader);
         self.problems.extend(inner.problems);
+        self.hosts.extend(inner.hosts);
         self.clusters.extend(inner.clusters);
         self.inline.extend(inner.inline);
         for (required, inner) in self.required[rows.clone()].iter_mut().zip(inner.required) {
@@ -298,10 +311,13 @@ impl Assembly {
 
     fn error(&self) -> Option<Error> {
         let variables = self.reader.error().map(|error| error.to_string());
-        let all: Vec<String> = variables
-            .into_iter()
-            .chain(self.problems.iter().cloned())
-            .collect();
+        let mut all: Vec<String> = Vec::new();
+        // A gateway that is mounted twice has each of its problems twice.
+        for problem in variables.into_iter().chain(self.problems.iter().cloned()) {
+            if !all.contains(&problem) {
+                all.push(problem);
+            }
+        }
         (!all.is_empty()).then(|| Error::config(all.join("\n")))
     }
 
@@ -415,6 +431,7 @@ impl Assembly {
         let refusals = (!self.every.is_empty()).then(|| wrap(BoxHandler::new(Refuse), &self.every));
         Ok(Gateway(Arc::new(Inner {
             table: self.table,
+            hosts: Some(self.hosts).filter(|hosts| !hosts.is_empty()),
             routes: self.routes,
             variables: self.variables,
             env: self.reader.source().clone(),

@@ -14,7 +14,8 @@ use crate::{
         host, path,
     },
     handler::Request,
-    route::{Explanation, Known, Routes, Table, Variables},
+    route::{Explanation, Hosts, Known, Routes, Table, Variables},
+    vars::Env,
 };
 
 /// The tables of a gateway, which are there before it is made.
@@ -95,7 +96,7 @@ impl Description {
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
     pub fn explain(&self, method: &str, url: &str) -> Explanation {
-        explained(self, method, url, None)
+        self.explain_among(None, method, url, None)
     }
 
     /// The same for a request with these headers, from this address, so that guards are decided, but for closures. A `Host` among
@@ -122,7 +123,37 @@ impl Description {
         headers: &HeaderMap,
         from: Option<IpAddr>,
     ) -> Explanation {
-        explained(self, method, url, Some((headers, from)))
+        self.explain_among(None, method, url, Some((headers, from)))
+    }
+
+    /// The same where tables have these hosts.
+    pub(crate) fn explain_among(
+        &self,
+        hosts: Option<&Hosts>,
+        method: &str,
+        url: &str,
+        whole: Option<Whole<'_>>,
+    ) -> Explanation {
+        explained(self, method, url, whole, hosts)
+    }
+
+    /// The hosts from the variables of this environment; a malformed variable has no host.
+    pub(crate) fn hosts_in(&self, env: &Env) -> Option<Hosts> {
+        let mut hosts = Hosts::default();
+        let value = |name: &str| {
+            let text = env.get(name).ok()?;
+            let default = || {
+                let variable = self.variables.iter().find(|row| row.name == name)?;
+                let text = variable.default?.strip_prefix('"')?.strip_suffix('"')?;
+                Some(text.to_owned())
+            };
+            text.or_else(default)?.parse().ok()
+        };
+        for table in self.table.with_mounted_tables() {
+            // Making the gateway reports duplicates.
+            hosts.set(table, &value);
+        }
+        Some(hosts).filter(|hosts| !hosts.is_empty())
     }
 }
 
@@ -162,17 +193,18 @@ pub fn explain(
     url: impl AsRef<str>,
 ) -> Explanation {
     let description = Description::new(table, routes, Variables::new(&[]));
-    explained(&description, method.as_ref(), url.as_ref(), None)
+    description.explain(method.as_ref(), url.as_ref())
 }
 
 /// The headers of a request, and the address that it comes from.
-type Whole<'a> = (&'a HeaderMap, Option<IpAddr>);
+pub(crate) type Whole<'a> = (&'a HeaderMap, Option<IpAddr>);
 
 fn explained(
     description: &Description,
     method: &str,
     url: &str,
     whole: Option<Whole<'_>>,
+    hosts: Option<&Hosts>,
 ) -> Explanation {
     let Description {
         table,
@@ -201,6 +233,7 @@ fn explained(
         whole: whole.is_some(),
         slashes: asked.slashes,
         listener,
+        hosts,
     };
     let methods = table.method(&asked.method);
     let explanation = Explanation::of(

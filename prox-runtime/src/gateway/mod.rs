@@ -80,7 +80,7 @@ use crate::{
     proxy::{self, Around, Proxy},
     respond as responses,
     route::{
-        Answerable, Candidate, Candidates, Explanation, Guard, Matched, Methods, OwnMethods,
+        Answerable, Candidate, Candidates, Explanation, Guard, Hosts, Matched, Methods, OwnMethods,
         Place as Asked, RouteInfo, Routes, Table, Taken, Variables, asked_method,
     },
     server::{Serve, Server},
@@ -100,6 +100,8 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     table: &'static Table,
+    /// The hosts from variables, where their values are not the defaults in the table.
+    hosts: Option<Hosts>,
     routes: Routes,
     variables: Variables,
     /// What the variables were read from.
@@ -268,7 +270,8 @@ impl Gateway {
 
     /// Says which route would take a request, and why; `url` is absolute, or a path for a request that names no host.
     pub fn explain(&self, method: &str, url: &str) -> Explanation {
-        self.description().explain(method, url)
+        let hosts = self.0.hosts.as_ref();
+        self.description().explain_among(hosts, method, url, None)
     }
 }
 
@@ -318,9 +321,10 @@ impl Inner {
         if !client.covers(&host) {
             return Err(Failure::WrongHost.into());
         }
-        let candidates = self.table.find(&host, req.uri().path());
+        let place = Asked::new(&host, req.uri().path()).among(self.hosts.as_ref());
+        let candidates = self.table.at(place);
         if let Some((_, own)) = self.table.of_listener(client.listener()) {
-            let first = own.find(&host, req.uri().path());
+            let first = own.at(place);
             return self.among_both(first, candidates, req, client);
         }
         self.among(candidates, req, client)
@@ -348,7 +352,9 @@ impl Inner {
             return self.choose(&candidates.into(), method, req, client);
         }
         let host = host::of(req.uri(), req.headers(), req.version())?;
-        let place = Asked::new(&host, req.uri().path()).on(client.listener());
+        let place = Asked::new(&host, req.uri().path())
+            .among(self.hosts.as_ref())
+            .on(client.listener());
         if *req.method() != Method::OPTIONS
             && let Taken::By(route) = self.table.taken(candidates, place, req.method())
         {

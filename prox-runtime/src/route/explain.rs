@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Guard as _,
+    Guard as _, Hosts,
     info::{RouteInfo, Routes},
     methods::Methods,
     mount::Place,
@@ -68,6 +68,8 @@ pub(crate) struct Known<'a> {
     pub(crate) slashes: bool,
     /// The listener that it comes to, if that has routes of its own.
     pub(crate) listener: Option<&'static str>,
+    /// The hosts of the tables that have others than they were written with.
+    pub(crate) hosts: Option<&'a Hosts>,
 }
 
 /// Whether the guard accepts the request; none if only a real request can tell.
@@ -122,12 +124,14 @@ impl Explanation {
         table: &Table,
         known: Known<'_>,
     ) -> Self {
-        let place = Place::new(host, path).on(known.listener);
+        let place = Place::new(host, path)
+            .among(known.hosts)
+            .on(known.listener);
         let found = table.of_listener(known.listener);
-        let first = found.map_or(&[][..], |(_, own)| own.find(host, path));
+        let first = found.map_or(&[][..], |(_, own)| own.at(place));
         let mut candidates = first.to_vec();
         if !Table::is_decided(first) {
-            candidates.extend(table.find(host, path));
+            candidates.extend(table.at(place));
         }
         let candidates = table.with_mounted(&candidates, place).list;
         let candidates = candidates.as_ref();
@@ -315,6 +319,7 @@ mod tests {
             whole: false,
             slashes: false,
             listener: None,
+            hosts: None,
         };
         let table = Table::new("", &[], &[], &[], &[], &[]);
         let verdicts: Vec<_> = considered(&table, &list, routes, Methods::of(&Method::GET), known)

@@ -6,6 +6,8 @@ mod columns;
 mod explain;
 mod export;
 mod guard;
+mod host;
+mod hosts;
 mod info;
 mod kind;
 mod manifest;
@@ -18,11 +20,14 @@ mod segment;
 mod table;
 
 pub(crate) use self::explain::Known;
+pub(crate) use self::hosts::Hosts;
 pub(crate) use self::mount::{Candidates, Place, Taken};
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
+    host::{Host, HostError},
+    hosts::HostNames,
     info::{EnvInfo, RouteInfo, Routes, Variables, on_listeners, routes},
     kind::{class, is_int, is_slug, is_uuid},
     matched::{Matched, RequestExt},

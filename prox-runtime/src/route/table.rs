@@ -9,6 +9,7 @@ use std::fmt;
 use http::Method;
 
 use super::{
+    hosts::{HostNames, Hosts},
     kind::{CLASSES, class},
     methods::Methods,
     mount::Mount,
@@ -43,6 +44,7 @@ pub struct Table {
     slashes: &'static [u32],
     listeners: &'static [(&'static str, Table)],
     mounts: &'static [Mount],
+    host_names: HostNames,
 }
 
 impl Table {
@@ -70,6 +72,7 @@ impl Table {
             slashes: &[],
             listeners: &[],
             mounts: &[],
+            host_names: (&[], &[]),
         }
     }
 
@@ -100,6 +103,24 @@ impl Table {
     pub const fn with_listeners(mut self, listeners: &'static [(&'static str, Self)]) -> Self {
         self.listeners = listeners;
         self
+    }
+
+    /// The same table for a gateway with hosts from variables: the hosts that are written in it, and the variables.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_host_names(mut self, names: HostNames) -> Self {
+        self.host_names = names;
+        self
+    }
+
+    /// The hosts that are written in the gateway, and the variables; both are empty where no host is a variable.
+    pub(super) fn host_names(&self) -> HostNames {
+        self.host_names
+    }
+
+    /// This table, and those of its listeners.
+    pub(super) fn with_tables_of_listeners(&'static self) -> impl Iterator<Item = &'static Self> {
+        std::iter::once(self).chain(self.listeners.iter().map(|(_, table)| table))
     }
 
     /// The names of the listeners that have routes of their own.
@@ -178,9 +199,30 @@ impl Table {
             .map_or(&[], |tree| self.list(self.walk(tree.root, path)))
     }
 
+    /// As [`find`](Self::find), where the tables have these hosts.
+    pub(crate) fn find_among(&self, hosts: &Hosts, host: &str, path: &str) -> &'static [Candidate] {
+        self.tree_among(Some(hosts), host)
+            .map_or(&[], |tree| self.list(self.number(tree, path)))
+    }
+
+    fn tree_among(&self, hosts: Option<&Hosts>, host: &str) -> Option<&'static Tree> {
+        match hosts.and_then(|hosts| hosts.tree(self, host)) {
+            Some(number) => self.numbered_tree(number),
+            None => self.tree(host),
+        }
+    }
+
+    /// The number of the tree of a name that the table is written with.
+    pub(super) fn tree_of_name(&self, name: &str) -> Option<u32> {
+        match name.strip_prefix("*.") {
+            Some(suffix) => self.child(self.nodes.get(1)?, suffix.as_bytes()),
+            None => self.exact_host(name),
+        }
+    }
+
     /// The routes for the slash behind the prefix that the gateway is mounted at: its prefixes at the root, and no `exact "/"`.
-    pub(super) fn find_slash(&self, host: &str) -> &'static [Candidate] {
-        let root = self.tree(host).map(|tree| tree.root as usize);
+    pub(super) fn find_slash(&self, hosts: Option<&Hosts>, host: &str) -> &'static [Candidate] {
+        let root = self.tree_among(hosts, host).map(|tree| tree.root as usize);
         let root = root.and_then(|root| self.nodes.get(root));
         root.map_or(&[], |root| self.list(root.end))
     }
@@ -195,6 +237,11 @@ impl Table {
 
     fn tree_of(&self, host: &str) -> Option<&'static Tree> {
         let number = self.exact_host(host).or_else(|| self.suffix_host(host));
+        self.numbered_tree(number)
+    }
+
+    /// The tree with this number; without a number that of every other host.
+    fn numbered_tree(&self, number: Option<u32>) -> Option<&'static Tree> {
         match number {
             Some(number) => self.trees.get((number as usize).checked_sub(1)?),
             None => self.trees.last(),

@@ -78,6 +78,7 @@ pub const require: Word = Word;
 /// ```text
 /// host "api.example.com" | "api.example.org" { .. }
 /// host "*.tenants.example.com" with [auth] { .. }  // one label or more before the suffix
+/// host API_HOST { .. }                             // the value of `env API_HOST: Host;`
 /// host _ { .. }                                    // every other
 /// ```
 ///
@@ -106,6 +107,7 @@ pub const on: Word = Word;
 /// expect GET  "https://api.example.com/v1/users/7" => users;   // a backend, or a handler
 /// expect POST "https://api.example.com/nowhere"    => 404;     // an answer of the gateway itself
 /// expect on "internal" GET "/metrics"              => metrics; // at the listener of this name
+/// expect GET  "https://{API_HOST}/v1"              => users;   // for the host of `host API_HOST { .. }`
 /// ```
 ///
 /// An expectation that does not hold does not compile; the message names the route that wins.

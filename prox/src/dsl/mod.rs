@@ -18,7 +18,7 @@ pub mod policy;
 pub mod target;
 
 #[doc(inline)]
-pub use prox_runtime::{Endpoint, Weighted};
+pub use prox_runtime::{Endpoint, Host, Weighted};
 pub use std::time::Duration;
 
 #[doc(no_inline)]

@@ -118,5 +118,7 @@ fn used(model: &Model) -> HashSet<String> {
     for expr in values.chain(&model.layers).chain(guards) {
         see(expr, None);
     }
+    let hosts = model.hosts.iter().flat_map(|host| &host.variables);
+    used.extend(hosts.map(|name| plain(&name.to_string()).to_owned()));
     used
 }

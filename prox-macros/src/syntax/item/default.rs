@@ -8,6 +8,7 @@ use crate::{
         Parser, arguments,
         ast::{Expr, Text},
         cursor::{text_of, tokens_of},
+        host,
         source::source,
         units::{Unit, unit},
         url,
@@ -21,6 +22,7 @@ const TLS: bool = cfg!(feature = "tls");
 #[derive(Clone, Debug)]
 pub(crate) enum Type<'t> {
     Endpoint,
+    Host,
     Duration,
     Bool,
     /// A whole number from the first to the second.
@@ -107,6 +109,7 @@ impl<'t> Type<'t> {
             (name, _) if name.starts_with("NonZero") => Self::NonZero,
             (_, Some(_)) => Self::Other,
             ("Endpoint", None) => Self::Endpoint,
+            ("Host", None) => Self::Host,
             ("Duration", None) => Self::Duration,
             ("bool", None) => Self::Bool,
             ("f32" | "f64", None) => Self::Float,
@@ -186,6 +189,18 @@ impl Parser<'_> {
             && let Some(text) = text_of(token)
         {
             if let Some(flaw) = url::upstream(&text.value, TLS) {
+                self.diag.flaw(&text, flaw);
+            }
+            return;
+        }
+        if let (Type::Host, [token]) = (&known, value)
+            && let Some(text) = text_of(token)
+        {
+            if let Err(mut flaw) = host::parse(&text.value) {
+                // It is not in the place of a host.
+                if flaw.help.contains("`host ") {
+                    flaw.help = String::from("write a host such as `\"api.example.com\"`");
+                }
                 self.diag.flaw(&text, flaw);
             }
             return;
@@ -309,6 +324,9 @@ fn help(ty: &Type<'_>, value: &[TokenTree]) -> Option<String> {
         Type::Endpoint => quoted
             .is_none()
             .then(|| String::from("write a URL such as `\"http://10.0.0.1:8080\"`")),
+        Type::Host => quoted
+            .is_none()
+            .then(|| String::from("write a host such as `\"api.example.com\"`")),
         Type::Address(name) => {
             let good = quoted.as_deref().is_some_and(|text| is_address(name, text));
             let example = match *name {

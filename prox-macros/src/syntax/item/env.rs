@@ -71,6 +71,9 @@ impl Parser<'_> {
                 default = self
                     .sound(written, Use::Value)
                     .and_then(|default| self.default_form(&ty, default));
+                if default.is_none() {
+                    self.gateway.flawed_defaults.insert(name.to_string());
+                }
             } else {
                 self.diag
                     .error(place, "expected a default after `=`")

@@ -1,6 +1,6 @@
 //! The block of a host.
 
-use proc_macro2::{Delimiter, Group, Span, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenTree};
 
 use crate::{
     diag::Place,
@@ -8,6 +8,7 @@ use crate::{
         Parser,
         ast::{Attr, Expr, Host, Text},
         cursor::{Cursor, text_of, tokens_of},
+        marks::Mark,
         skip_line,
         words::starts_line,
     },
@@ -19,15 +20,18 @@ impl Parser<'_> {
         self.no_attrs(attrs, "`host`");
         let word = c.span();
         c.bump();
-        let mut names = Vec::new();
+        let (mut names, mut variables) = (Vec::new(), Vec::new());
         let any = c.is_word(0, "_");
         if any {
             c.bump();
         } else {
-            names = self.host_names(c, word);
+            names = self.host_names(c, word, &mut variables);
         }
         let mut layers = self.layers_of_block(c);
-        let shown: Vec<String> = names.iter().map(|name| name.token.to_string()).collect();
+        let written = names.iter().map(|name| name.token.to_string());
+        let shown: Vec<String> = written
+            .chain(variables.iter().map(ToString::to_string))
+            .collect();
         let shown = if any {
             String::from("_")
         } else {
@@ -55,9 +59,10 @@ impl Parser<'_> {
         }
         layers.extend(block.layers);
         // A name that is missing has been reported; its routes must not serve every host.
-        if any || !names.is_empty() {
+        if any || !names.is_empty() || !variables.is_empty() {
             self.gateway.hosts.push(Host {
                 names,
+                variables,
                 layers,
                 required: block.required,
                 entries: block.entries,
@@ -102,7 +107,13 @@ impl Parser<'_> {
         None
     }
 
-    fn host_names(&mut self, c: &mut Cursor<'_>, word: Span) -> Vec<Text> {
+    /// The hosts in quotes; the variables are added to `variables`.
+    fn host_names(
+        &mut self,
+        c: &mut Cursor<'_>,
+        word: Span,
+        variables: &mut Vec<Ident>,
+    ) -> Vec<Text> {
         if (c.is_punct(0, ':') || c.is_punct(0, '=')) && c.is_string(1) {
             self.diag
                 .error(c.span(), "expected the host right after `host`")
@@ -125,17 +136,29 @@ impl Parser<'_> {
             }
         }
         let mut names: Vec<Text> = Vec::new();
-        while let Some(name) = c.text(0) {
-            let place = name.span;
-            let before = names.last().map(|before| before.token.to_string());
-            let shown = name.token.to_string();
+        let mut before: Option<String> = None;
+        loop {
+            let place = c.span();
+            let shown = if let Some(name) = c.text(0) {
+                let shown = name.token.to_string();
+                names.push(name);
+                shown
+            } else if let Some(name) = self.host_variable(c) {
+                self.mark(Mark::Expr(Expr {
+                    tokens: vec![TokenTree::Ident(name.clone())],
+                }));
+                variables.push(name.clone());
+                name.to_string()
+            } else {
+                break;
+            };
             let joined = before.is_none() || matches!(c.previous(), Some(TokenTree::Punct(_)));
             if let Some(before) = before.filter(|_| !joined) {
                 self.diag
                     .error(place, "expected `|` between two hosts")
                     .help(format!("write `host {before} | {shown}`"));
             }
-            names.push(name);
+            before = Some(shown);
             c.bump();
             let place = c.span();
             if c.eat_punct('|') {
@@ -145,11 +168,11 @@ impl Parser<'_> {
                 self.diag
                     .error(place, "expected `|` between two hosts, found `,`")
                     .help("write `host \"a.example.com\" | \"b.example.com\"`");
-            } else if c.text(0).is_none_or(|text| text.value.starts_with('/')) {
+            } else if c.text(0).is_some_and(|text| text.value.starts_with('/')) {
                 break;
             }
         }
-        if names.is_empty()
+        if (names.is_empty() && variables.is_empty())
             || c.previous()
                 .is_some_and(|t| matches!(t, TokenTree::Punct(_)))
         {
@@ -161,19 +184,6 @@ impl Parser<'_> {
                 }
                 bare.push(token.clone());
                 c.bump();
-            }
-            let variable = match bare.as_slice() {
-                [TokenTree::Ident(name)] => {
-                    let mut env = self.gateway.env.iter();
-                    env.any(|variable| variable.name == *name).then_some(name)
-                }
-                _ => None,
-            };
-            if let Some(name) = variable {
-                self.diag
-                    .error(name, "a host must be a string literal")
-                    .help("write `host \"api.example.com\"`, and `|` between several");
-                return names;
             }
             let shown: String = bare.iter().map(ToString::to_string).collect();
             let help = if shown.is_empty() {
@@ -188,10 +198,23 @@ impl Parser<'_> {
                 )
                 .help(format!("write `host \"{help}\"`"));
             let span = bare.first().map_or(word, TokenTree::span);
-            if names.is_empty() && !shown.is_empty() {
+            if names.is_empty() && variables.is_empty() && !shown.is_empty() {
                 names.push(Text::meant(shown, span));
             }
         }
         names
+    }
+
+    /// The variable at the cursor: a name that is declared, or is written as those of variables are.
+    fn host_variable<'t>(&self, c: &Cursor<'t>) -> Option<&'t Ident> {
+        let name = c.ident(0)?;
+        if starts_line(c) || c.is_word(0, "with") {
+            return None;
+        }
+        let text = name.to_string();
+        let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let written = text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(upper);
+        let mut env = self.gateway.env.iter();
+        (written || env.any(|variable| variable.name == *name)).then_some(name)
     }
 }

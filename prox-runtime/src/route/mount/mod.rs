@@ -19,6 +19,7 @@ pub use self::{
     },
 };
 use super::{
+    hosts::Hosts,
     info::{Routes, Variables},
     methods::Methods,
     table::{Candidate, Table, candidates},
@@ -149,8 +150,10 @@ const fn numbered(mounts: &[Mount], row: u32) -> u32 {
 }
 
 /// Where a table is asked: for a host and a path, or for what is behind the prefix of a mount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
+    /// The hosts of the tables that have others than they were written with.
+    hosts: Option<&'a Hosts>,
     /// The name of the listener that the request came to.
     listener: Option<&'a str>,
     host: &'a str,
@@ -162,11 +165,17 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     pub(crate) fn new(host: &'a str, path: &'a str) -> Self {
         Self {
+            hosts: None,
             listener: None,
             host,
             path,
             slash: false,
         }
+    }
+
+    /// The same where tables have these hosts.
+    pub(crate) fn among(self, hosts: Option<&'a Hosts>) -> Self {
+        Self { hosts, ..self }
     }
 
     /// The same for a request that came to the listener of this name.
@@ -218,6 +227,13 @@ impl<'a> From<&'a [Candidate]> for Candidates<'a> {
 }
 
 impl Table {
+    /// This table, and those of all gateways that are mounted in it.
+    pub(crate) fn with_mounted_tables(&'static self) -> Vec<&'static Self> {
+        let mounted = self.mounts().iter().map(Mount::table);
+        let within = mounted.flat_map(Self::with_mounted_tables);
+        std::iter::once(self).chain(within).collect()
+    }
+
     /// Whether gateways are mounted in it.
     #[inline]
     pub(crate) fn has_mounts(&self) -> bool {
@@ -269,11 +285,13 @@ impl Table {
         (None, own)
     }
 
-    fn at(&self, place: Place<'_>) -> &'static [Candidate] {
-        if place.slash {
-            self.find_slash(place.host)
-        } else {
-            self.find(place.host, place.path)
+    /// The candidates for a place, as [`find`](Self::find) gives them.
+    #[inline]
+    pub(crate) fn at(&self, place: Place<'_>) -> &'static [Candidate] {
+        match place.hosts {
+            hosts if place.slash => self.find_slash(hosts, place.host),
+            Some(hosts) => self.find_among(hosts, place.host, place.path),
+            None => self.find(place.host, place.path),
         }
     }
 
