@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> String {
 fn the_routes_are_listed_without_an_environment() {
     let table = told(&["routes"]);
     assert!(table.starts_with("HOST"), "{table}");
-    assert_eq!(table.lines().count(), 1 + 3, "{table}");
+    assert_eq!(table.lines().count(), 1 + 4, "{table}");
     assert!(
         table.contains("/users/{id} if header(\"x-beta\").is(\"1\")"),
         "{table}"
@@ -61,6 +61,28 @@ fn a_request_is_explained_in_the_order_in_which_routes_are_asked() {
     );
     assert!(told(&["explain", "POST", "/nowhere"]).contains("404"));
     assert!(told(&["explain", "GET", "/a%2Fb"]).contains("400"));
+}
+
+#[test]
+fn a_request_is_explained_with_the_hosts_of_the_environment() {
+    let table = told(&["routes"]);
+    assert!(table.contains("{ADMIN}"), "{table}");
+    let of_default = ["https://admin.example.org/", "https://x.admin.test/"];
+    for (variables, admin) in [
+        (&[][..], of_default[0]),
+        (&[("ADMIN", "*.admin.test")], of_default[1]),
+        // `check` says that it is malformed.
+        (&[("ADMIN", "https://admin.test")], ""),
+    ] {
+        for url in of_default {
+            for more in [&[][..], &["-H", "x-any: 1"]] {
+                let output = probe(&[&["explain", "GET", url], more].concat(), variables);
+                let explained = text(&output.stdout);
+                let found = explained.contains("respond(200, \"admin\")");
+                assert_eq!(found, url == admin, "{variables:?} {explained}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -204,6 +226,7 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # Requests a second.\n# u32, default 100; needed by /told\nRATE=100\n\n\
          # Duration, default 5s; needed by backend users\nWAIT=5s\n\n\
          # Option<String>, optional; needed by /told\nNAME=\n\n\
+         # Host, default \"admin.example.org\"; needed by host ADMIN\nADMIN=admin.example.org\n\n\
          # Listen on an IP address, localhost or unix:/run/prox.sock.\n\
          # String, default \"0.0.0.0\"; needed by the server\nHOST=0.0.0.0\n\n\
          # The port to listen on; 0 for one that is free.\n\

@@ -51,6 +51,7 @@ mod headers_layer;
 mod heads;
 mod health;
 mod hedging;
+mod host_variables;
 mod http1_conformance;
 mod http2_clients;
 mod http2_conformance;

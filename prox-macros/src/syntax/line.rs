@@ -9,7 +9,7 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, METHODS, is_keyword, is_listener, is_method, nearest, starts_line},
+    words::{ITEMS, METHODS, is_host_variable, is_keyword, is_listener, is_method, nearest, starts_line},
 };
 use crate::diag::Diagnostic;
 
@@ -365,7 +365,7 @@ fn fits(meant: &str, c: &Cursor<'_>) -> bool {
     let named = c.ident(1).is_some_and(|name| !is_keyword(name));
     let then = |characters: &[char]| characters.iter().any(|character| c.is_punct(2, *character));
     match meant {
-        "host" => c.is_string(1) || c.is_word(1, "_"),
+        "host" => c.is_string(1) || c.is_word(1, "_") || is_host_variable(c),
         "on" => is_listener(c),
         "with" => c.group(1, Delimiter::Bracket).is_some(),
         "require" => c.is_word(1, "auth"),

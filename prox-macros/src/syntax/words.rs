@@ -100,7 +100,7 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
                 layers || c.ident(1).is_some_and(|word| word != "as")
             }
             "require" => c.is_word(1, "auth"),
-            "host" => c.is_string(1) || c.is_word(1, "_"),
+            "host" => c.is_string(1) || c.is_word(1, "_") || is_host_variable(c),
             "on" => is_listener(c),
             "expect" => {
                 (c.is_word(1, "on") && c.is_string(2))
@@ -130,6 +130,14 @@ pub(crate) fn starts_line(c: &Cursor<'_>) -> bool {
 /// `on "internal" {` or `on "internal" with`.
 pub(super) fn is_listener(c: &Cursor<'_>) -> bool {
     c.is_string(1) && (c.group(2, proc_macro2::Delimiter::Brace).is_some() || c.is_word(2, "with"))
+}
+
+/// `host API_HOST {`, `host API_HOST |` or `host API_HOST with`.
+pub(super) fn is_host_variable(c: &Cursor<'_>) -> bool {
+    c.ident(1).is_some()
+        && (c.group(2, proc_macro2::Delimiter::Brace).is_some()
+            || c.is_punct(2, '|')
+            || c.is_word(2, "with"))
 }
 
 fn is_operator(token: &proc_macro2::TokenTree) -> bool {

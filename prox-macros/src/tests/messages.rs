@@ -275,7 +275,7 @@ fn targets_are_checked_where_they_are_literal() {
             ],
         ),
         (
-            r#""/a" => split { 0 => a, x => b, 1.5 => c }, "/b" => split {}"#,
+            r#""/a" => split { 0 => a, {} => b, 1.5 => c }, "/b" => split {}"#,
             &[
                 "expected a weight and `=>`",
                 "a split needs at least one arm",

@@ -6,6 +6,7 @@ mod features;
 mod guard_order;
 mod guards;
 mod harness;
+mod hosts;
 mod listeners;
 mod messages;
 mod methods;

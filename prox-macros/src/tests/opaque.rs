@@ -3,7 +3,7 @@
 use crate::{
     model::Model,
     syntax::{
-        ast::{Expr, Setup, Target},
+        ast::{Expr, Setup, Target, Weight},
         cursor::tokens_of,
         marks::Mark,
     },

@@ -16,7 +16,6 @@ use crate::{
     gateway::{Describe, Description, Gateway},
     route::Variables,
     server::Server,
-    vars::Env,
 };
 
 /// The whole `main` of a gateway's binary, with arguments: as [`run`](crate::run()), and a few that tell of the gateway.
@@ -175,7 +174,7 @@ fn told(command: &Command, mut description: Description) -> Result<String> {
         Command::Explain(asked) => {
             let headers = asked.headers.iter().cloned().collect();
             let whole = asked.is_whole().then_some((&headers, asked.from));
-            let hosts = description.hosts_in(&Env::process());
+            let hosts = description.hosts();
             description
                 .explain_among(hosts.as_ref(), &asked.method, &asked.url, whole)
                 .to_string()

@@ -137,8 +137,9 @@ impl Description {
         explained(self, method, url, whole, hosts)
     }
 
-    /// The hosts from the variables of this environment; a malformed variable has no host.
-    pub(crate) fn hosts_in(&self, env: &Env) -> Option<Hosts> {
+    /// The hosts from the variables of the environment; a malformed variable has no host.
+    pub(crate) fn hosts(&self) -> Option<Hosts> {
+        let env = Env::current();
         let mut hosts = Hosts::default();
         let value = |name: &str| {
             let text = env.get(name).ok()?;

@@ -110,7 +110,8 @@ fn check_name(text: &str, name: &str) -> Result<(), String> {
             "an international host name must be punycode-encoded; write \"xn--..\"".into(),
         );
     }
-    if ["Host(", "Path(", "PathPrefix("].iter().any(|rule| text.contains(rule)) {
+    let rule = text.split_once("Host");
+    if rule.is_some_and(|(_, rest)| rest.starts_with('(')) {
         return Err("expected a host name, found a rule; write \"api.example.com\"".into());
     }
     let mut several = text.split([' ', ',']).filter(|part| !part.is_empty());

@@ -19,6 +19,7 @@ impl Parser<'_> {
     pub(in crate::syntax) fn host(&mut self, c: &mut Cursor<'_>, attrs: &[Attr]) {
         self.no_attrs(attrs, "`host`");
         let word = c.span();
+        let errors = self.diag.len();
         c.bump();
         let (mut names, mut variables) = (Vec::new(), Vec::new());
         let any = c.is_word(0, "_");
@@ -42,7 +43,7 @@ impl Parser<'_> {
         } else {
             &shown
         };
-        let Some(group) = self.braces(c, "the host", &format!("host {host}")) else {
+        let Some(group) = self.braces(c, "the host", &format!("host {host}"), errors) else {
             return;
         };
         let errors = self.diag.len();
@@ -81,19 +82,21 @@ impl Parser<'_> {
         layers
     }
 
-    /// The braces of a block with routes. Reports that they are missing, and leaves the line.
+    /// The braces of a block with routes. If they are missing, leaves the line, and reports it unless there are more than `errors`: what
+    /// is wrong before the braces has been reported.
     pub(super) fn braces<'t>(
         &mut self,
         c: &mut Cursor<'t>,
         owner: &str,
         head: &str,
+        errors: usize,
     ) -> Option<&'t Group> {
         let group = c.group(0, Delimiter::Brace);
         if group.is_some() {
             c.bump();
             return group;
         }
-        if !self.is_cut_off(c) {
+        if self.diag.len() == errors && !self.is_cut_off(c) {
             self.diag
                 .error(
                     c.span_before(),

@@ -17,6 +17,7 @@ impl Parser<'_> {
     pub(in crate::syntax) fn on(&mut self, c: &mut Cursor<'_>, attrs: &[Attr]) {
         self.no_attrs(attrs, "`on`");
         let word = c.span();
+        let errors = self.diag.len();
         c.bump();
         let name = self.listener(c, word);
         let mut layers = self.layers_of_block(c);
@@ -24,7 +25,7 @@ impl Parser<'_> {
             || String::from("\"internal\""),
             |name| name.token.to_string(),
         );
-        let Some(group) = self.braces(c, "the listener", &format!("on {shown}")) else {
+        let Some(group) = self.braces(c, "the listener", &format!("on {shown}"), errors) else {
             return;
         };
         let errors = self.diag.len();

@@ -1,13 +1,9 @@
-//! A host that comes from the environment.
+//! A host block of a variable that is not declared.
 
 prox::gateway! {
     pub struct Shop;
 
-    env HOST_NAME: String;
-
-    host HOST_NAME {
-        "/users" => "http://10.0.0.1:8080",
-    }
+    host API_HOST { "/" => respond(200, "api") }
 }
 
 fn main() -> prox::Result {
