@@ -268,7 +268,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 4 + 5);
+    assert_eq!(variables.len(), 5 + 5);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

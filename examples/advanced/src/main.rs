@@ -28,6 +28,10 @@ prox::gateway! {
 
     /// Where limits are kept that all replicas share. Without it each replica has its own.
     env REDIS_URL: Option<Secret>;
+    /// The share of the canary beside 90 for the catalog; 0 turns it off.
+    env CANARY: u32 = 10;
+    /// Where operators come.
+    env OPS_HOST: Host = "ops.localhost";
 
     let per_customer = shared(RateLimit::per_minute(60).burst(20).by(principal()).name("customer"), REDIS_URL.as_ref());
     let per_plan = shared(RateLimit::per_minute(600).by(claim("plan")).name("plan"), REDIS_URL.as_ref());
@@ -42,7 +46,7 @@ prox::gateway! {
 
     // Customers, from the shop's own page.
     host "shop.localhost" with [Cors::origins(["https://shop.example.com"]).credentials()] {
-        "/catalog" => split { 10 => canary, 90 => catalog } with [public, Compress::new()],
+        "/catalog" => split { CANARY => canary, 90 => catalog } with [public, Compress::new()],
 
         "/orders" with [customers, per_customer, IdentityHeaders::new().subject("x-user")] {
             GET "/{id: int}" => orders with [Require::scope("orders")],
@@ -56,7 +60,7 @@ prox::gateway! {
     }
 
     // Operators. In production this is a listener that only the inside reaches: `on "internal" { .. }`.
-    host "ops.localhost" {
+    host OPS_HOST {
         GET "/readyz" => prox::readiness() with [public],
         GET "/metrics" => prox::metrics() with [public],
     }

@@ -10,7 +10,8 @@ use crate::{
         ast::{Setup, Split, Target, Weight},
         calls::{Call, each_call, each_expr},
         cursor::text_of,
-        source::target_text,
+        default::Type,
+        source::{source, target_text},
     },
 };
 
@@ -124,6 +125,21 @@ fn splits(model: &Model, target: &Target, diag: &mut Diagnostics) {
                 {
                     diag.error(name, format!("expected a weight, found the target `{name}`"))
                         .help("write `split { 95 => users, 5 => canary }`");
+                }
+                let mut env = model.env.iter();
+                let variable = value
+                    .only_ident()
+                    .and_then(|name| env.find(|variable| variable.name == *name));
+                if let Some(variable) = variable
+                    && !matches!(Type::of(&variable.ty), Type::Other | Type::Endpoint)
+                    && source(&variable.ty) != "u32"
+                {
+                    let name = &variable.name;
+                    diag.error(
+                        value.span(),
+                        format!("expected a `u32`, found a `{}`", source(&variable.ty)),
+                    )
+                    .help(format!("write `env {name}: u32`"));
                 }
                 splits(model, &arm.target, diag);
                 continue;

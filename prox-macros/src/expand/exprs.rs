@@ -644,6 +644,14 @@ fn copy(name: &Ident) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::clone::Clone::clone(&#name))
 }
 
+/// Whether a variable of the environment has this name.
+fn is_variable(context: &Context<'_>, value: &Expr) -> bool {
+    let mut env = context.model.env.iter();
+    value
+        .only_ident()
+        .is_some_and(|name| env.any(|variable| variable.name == *name))
+}
+
 fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) -> TokenStream {
     match target {
         Target::Url(url) => {
@@ -654,7 +662,16 @@ fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) 
         Target::Split(split) => {
             let arms = split.arms.iter().map(|arm| {
                 let weight = match &arm.weight {
-                    Weight::Value(value) => expr(context, value),
+                    // A variable of another type has been reported.
+                    Weight::Value(value) if context.faulty && is_variable(context, value) => {
+                        quote_spanned!(at(value.span())=> 1)
+                    }
+                    Weight::Value(value) => {
+                        // So that a value of another type is an error at its name, without the signature of `arm`.
+                        let share = Ident::new("__share", Span::mixed_site());
+                        let value = expr(context, value);
+                        quote_spanned!(at(arm.weight.span())=> { let #share: u32 = #value; #share })
+                    }
                     Weight::Number(_) => {
                         let mut weight = Literal::u32_suffixed(arm.share().unwrap_or(1));
                         weight.set_span(at(arm.weight.span()));

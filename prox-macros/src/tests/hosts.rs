@@ -187,6 +187,10 @@ fn each_mistake_is_one_message() {
             &["expected a weight, found the target `u`"],
         ),
         (
+            r#"env A: u16; "/" => split { 1 => "http://a", A => "http://b" }"#,
+            &["expected a `u32`, found a `u16`"],
+        ),
+        (
             r#"env A: u32; "/" => split { 100 - A => u, A => c }"#,
             &["expected a weight and `=>`"],
         ),
