@@ -123,8 +123,11 @@ fn splits(model: &Model, target: &Target, diag: &mut Diagnostics) {
                 if let Some(name) = value.only_ident()
                     && model.takes_options(name)
                 {
-                    diag.error(name, format!("expected a weight, found the target `{name}`"))
-                        .help("write `split { 95 => users, 5 => canary }`");
+                    diag.error(
+                        name,
+                        format!("expected a weight, found the target `{name}`"),
+                    )
+                    .help("write `split { 95 => users, 5 => canary }`");
                 }
                 let mut env = model.env.iter();
                 let variable = value
@@ -156,11 +159,8 @@ fn splits(model: &Model, target: &Target, diag: &mut Diagnostics) {
                 };
             }
             Some(0) => {
-                diag.error(
-                    weight.span(),
-                    "an arm with weight 0 never gets a request",
-                )
-                .help("remove the arm, or write a weight of 1 or more");
+                diag.error(weight.span(), "an arm with weight 0 never gets a request")
+                    .help("remove the arm, or write a weight of 1 or more");
             }
             Some(_) => {}
         }

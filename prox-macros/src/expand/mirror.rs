@@ -45,7 +45,10 @@ pub(super) fn statements(context: &Context<'_>) -> TokenStream {
             && !context.model.names.is_own(word.text)
     });
     let words = words.map(|word| Ident::new(word.text, span));
-    let host = context.model.names_host().then(|| quote_spanned!(span=> Host,));
+    let host = context
+        .model
+        .names_host()
+        .then(|| quote_spanned!(span=> Host,));
     out.extend(quote_spanned!(span=>
         mod __prox {
             pub use #krate::__private::places::*;

@@ -9,7 +9,9 @@ use super::{
     foreign::{Foreign, foreign, form, synonym},
     skip_line,
     source::source,
-    words::{ITEMS, METHODS, is_host_variable, is_keyword, is_listener, is_method, nearest, starts_line},
+    words::{
+        ITEMS, METHODS, is_host_variable, is_keyword, is_listener, is_method, nearest, starts_line,
+    },
 };
 use crate::diag::Diagnostic;
 

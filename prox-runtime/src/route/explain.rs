@@ -124,9 +124,7 @@ impl Explanation {
         table: &Table,
         known: Known<'_>,
     ) -> Self {
-        let place = Place::new(host, path)
-            .among(known.hosts)
-            .on(known.listener);
+        let place = Place::new(host, path).among(known.hosts).on(known.listener);
         let found = table.of_listener(known.listener);
         let first = found.map_or(&[][..], |(_, own)| own.at(place));
         let mut candidates = first.to_vec();

@@ -106,9 +106,7 @@ fn check(text: &str) -> Result<(), String> {
 /// Checks the labels of a host; `name` is the text without `*.`.
 fn check_name(text: &str, name: &str) -> Result<(), String> {
     if !text.is_ascii() {
-        return Err(
-            "an international host name must be punycode-encoded; write \"xn--..\"".into(),
-        );
+        return Err("an international host name must be punycode-encoded; write \"xn--..\"".into());
     }
     let rule = text.split_once("Host");
     if rule.is_some_and(|(_, rest)| rest.starts_with('(')) {

@@ -10,9 +10,9 @@
 /// Everything that is in scope where the macro takes an expression.
 pub mod scope {
     pub use crate::dsl::{
-        Duration, Endpoint, Host, Weighted, admits, claim, client_ip, cluster, cookie, dns, gateway,
-        handler, hash, header, least_conn, p2c, principal, public, query, random, redirect,
-        respond, rr, service, srv, upstream_auth, weighted,
+        Duration, Endpoint, Host, Weighted, admits, claim, client_ip, cluster, cookie, dns,
+        gateway, handler, hash, header, least_conn, p2c, principal, public, query, random,
+        redirect, respond, rr, service, srv, upstream_auth, weighted,
     };
 }
 
