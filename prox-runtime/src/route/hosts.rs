@@ -17,7 +17,7 @@ pub(crate) struct Hosts(Vec<Named>);
 
 /// The hosts of one table, sorted by name, with the numbers of their trees.
 #[derive(Debug)]
-struct Named {
+pub(super) struct Named {
     table: &'static Table,
     exact: Vec<(Box<str>, u32)>,
     suffixes: Vec<(Box<str>, u32)>,
@@ -90,7 +90,7 @@ impl Hosts {
             }
             as_written &= table.tree_of_name(host) == Some(*tree);
             named.add(host, *tree);
-            known.push((host.into(), format!("{variable}")));
+            known.push((host.into(), (*variable).to_owned()));
         }
         if !as_written {
             named.exact.sort_unstable();
@@ -100,13 +100,9 @@ impl Hosts {
         problems
     }
 
-    fn of(&self, table: &Table) -> Option<&Named> {
+    /// The hosts of a table; `None` if it has the hosts that it was written with.
+    pub(super) fn of(&self, table: &Table) -> Option<&Named> {
         self.0.iter().find(|named| std::ptr::eq(named.table, table))
-    }
-
-    /// The number of the tree for a host, if a name matches; `None` if the table has the hosts that it was written with.
-    pub(super) fn tree(&self, table: &Table, host: &str) -> Option<Option<u32>> {
-        Some(self.of(table)?.tree(host))
     }
 }
 
@@ -118,8 +114,8 @@ impl Named {
         }
     }
 
-    /// The exact name, else the longest suffix.
-    fn tree(&self, host: &str) -> Option<u32> {
+    /// The number of the tree for a host: that of the exact name, else of the longest suffix.
+    pub(super) fn tree(&self, host: &str) -> Option<u32> {
         let find = |list: &[(Box<str>, u32)], name: &str| {
             let place = list.binary_search_by(|(known, _)| (**known).cmp(name));
             list.get(place.ok()?).map(|(_, tree)| *tree)
@@ -159,9 +155,10 @@ mod tests {
             ("", None),
             (".b", None),
         ] {
-            assert_eq!(hosts.tree(&TABLE, asked), Some(tree), "{asked}");
+            let named = hosts.of(&TABLE).expect("it has values");
+            assert_eq!(named.tree(asked), tree, "{asked}");
         }
-        assert_eq!(hosts.tree(&OTHER, "api.a.b"), None);
+        assert!(hosts.of(&OTHER).is_none());
     }
 
     #[test]
@@ -189,7 +186,7 @@ mod tests {
         static TABLE: Table = EMPTY.with_host_names((&[("a.b", 1)], &[("ONE", 2)]));
         let mut hosts = Hosts::default();
         assert!(hosts.set(&TABLE, &|_| None).is_empty());
-        assert_eq!(hosts.tree(&TABLE, "a.b"), Some(Some(1)));
-        assert_eq!(hosts.tree(&TABLE, "c.d"), Some(None));
+        let named = hosts.of(&TABLE).expect("it has values");
+        assert_eq!((named.tree("a.b"), named.tree("c.d")), (Some(1), None));
     }
 }

@@ -206,8 +206,8 @@ impl Table {
     }
 
     fn tree_among(&self, hosts: Option<&Hosts>, host: &str) -> Option<&'static Tree> {
-        match hosts.and_then(|hosts| hosts.tree(self, host)) {
-            Some(number) => self.numbered_tree(number),
+        match hosts.and_then(|hosts| hosts.of(self)) {
+            Some(named) => self.numbered_tree(named.tree(host)),
             None => self.tree(host),
         }
     }
