@@ -133,8 +133,8 @@ mod tests {
 
     const EMPTY: Table = Table::new("", &[], &[], &[], &[], &[]);
 
-    fn host(text: &str) -> Option<Host> {
-        Some(text.parse().expect("a host"))
+    fn host(text: &str) -> Host {
+        text.parse().expect("a host")
     }
 
     #[test]
@@ -142,9 +142,8 @@ mod tests {
         static TABLE: Table = EMPTY.with_host_names((&[("*.a.b", 1)], &[("API", 2), ("ALL", 3)]));
         static OTHER: Table = EMPTY;
         let mut hosts = Hosts::default();
-        let problems = hosts.set(&TABLE, &|name| match name {
-            "API" => host("api.a.b"),
-            _ => host("*.b"),
+        let problems = hosts.set(&TABLE, &|name| {
+            Some(host(if name == "API" { "api.a.b" } else { "*.b" }))
         });
         assert!(problems.is_empty());
         for (asked, tree) in [
@@ -168,9 +167,8 @@ mod tests {
             .with_host_names((&[("a.b", 1)], &[("ONE", 2), ("TWO", 3), ("THREE", 4)]))
             .with_listeners(&[("internal", INTERNAL)]);
         let mut hosts = Hosts::default();
-        let problems = hosts.set(&TABLE, &|name| match name {
-            "ONE" => host("a.b"),
-            _ => host("c.d"),
+        let problems = hosts.set(&TABLE, &|name| {
+            Some(host(if name == "ONE" { "a.b" } else { "c.d" }))
         });
         assert_eq!(
             problems,
