@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
-use crate::{error::Error, route::EnvInfo, vars::Env};
+use crate::{error::Error, route::EnvInfo, time, vars::Env};
 
 /// A type that an `env` line can read; the marker `M` is always inferred.
 ///
@@ -101,23 +101,7 @@ impl FromEnv<OptionalTime> for Option<Duration> {
 
 impl FromEnv<Time> for Duration {
     fn from_env(text: &str) -> Result<Self, String> {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let per_unit = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err("expected a number with a unit: 250ms, 5s, 2m or 1h".into()),
-        };
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(per_unit))
-            .map(Duration::from_millis)
-            .ok_or_else(|| "the number before the unit is missing or too large".into())
+        time::read(text).map_err(String::from)
     }
 }
 

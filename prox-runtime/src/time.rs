@@ -22,6 +22,31 @@ pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(more)
 }
 
+/// Reads a length of time as variables have it: `250ms`, `5s`, `2m` or `1h`.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub(crate) fn read(text: &str) -> Result<Duration, &'static str> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let per_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a number with a unit: 250ms, 5s, 2m or 1h"),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(per_unit))
+        .map(Duration::from_millis)
+        .ok_or("the number before the unit is missing or too large")
+}
+
 /// A timer that is registered once in a while instead of once a request.
 ///
 /// A deadline that moves on is only written down; the registered alarm goes off at the old time, sees that it was early,

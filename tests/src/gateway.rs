@@ -1,6 +1,6 @@
 //! A gateway that is being served in the test's own runtime.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use prox::{Cluster, IntoGateway, Server};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -35,14 +35,14 @@ impl Served {
             .expect("a free port of 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
         let (shutdown, ended) = oneshot::channel();
-        let server = limits(Server::new(gateway))
-            .listener(listener)
-            .shutdown(async {
-                // A test that drops the sender never wanted an end.
-                if ended.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            });
+        // Few tests are about how long idle connections wait in a drain.
+        let server = Server::new(gateway).drain_idle(Duration::from_millis(500));
+        let server = limits(server).listener(listener).shutdown(async {
+            // A test that drops the sender never wanted an end.
+            if ended.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        });
         Self {
             address,
             shutdown: Some(shutdown),

@@ -3,7 +3,7 @@
 use crate::route::{EnvInfo, Variables};
 
 /// What a server reads of which the code says nothing.
-const OF_THE_SERVER: [EnvInfo; 5] = [
+const OF_THE_SERVER: [EnvInfo; 8] = [
     EnvInfo {
         name: "HOST",
         ty: "String",
@@ -37,6 +37,27 @@ const OF_THE_SERVER: [EnvInfo; 5] = [
         ty: "Option<Secret>",
         default: None,
         doc: "Opens all of the admin listener to its bearer; or ADMIN_TOKEN_FILE, the path of a file with it.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "SHUTDOWN_DELAY",
+        ty: "Duration",
+        default: Some("0s"),
+        doc: "How long to serve on after SIGTERM, and to be not ready, before the drain begins.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "DRAIN_IDLE",
+        ty: "Duration",
+        default: Some("5s"),
+        doc: "How long idle connections wait for their next request in the drain.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "DRAIN_TIMEOUT",
+        ty: "Duration",
+        default: Some("10s"),
+        doc: "When the drain cuts off what is still under way.",
         needed_by: "the server",
     },
 ];

@@ -18,13 +18,13 @@ use super::{
     admin::Beating,
     connection,
     connections::{Place, before},
-    drain::Tracker,
+    drain::{Due, Tracker},
     unix::UnixSocket,
 };
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
-    observe::{ending::Task, outputs},
+    observe::ending::Task,
     stream::Stream,
 };
 
@@ -209,19 +209,20 @@ fn failed(address: SocketAddr, by: Source, error: io::Error) -> Error {
 /// A socket that accepts, with the options of its connections.
 pub(super) type Open = (Acceptor, Arc<Options>);
 
-/// Accepts until the drain is `due`, then drains.
+/// Accepts until the drain is `due`, then drains, and lets idle connections wait for as long as `due` says. How many connections were
+/// cut off at its end.
 pub(super) async fn serve<G: Dispatch>(
     gateway: G,
     listeners: Vec<Open>,
     options: Arc<Options>,
-    due: impl Future<Output = ()>,
+    due: impl Future<Output = Duration>,
     beating: Option<Beating>,
-) {
+) -> usize {
     gateway.start();
     let connections = options.connections.clone();
     let tracker = Arc::new(Tracker::new(gateway.requests()));
     connections.add(&tracker);
-    let mut due = pin!(due);
+    let mut due = pin!(Due::new(due));
     let mut turn = 0_usize;
     loop {
         // Each listener is the first in turn, so that a busy one does not keep the others waiting.
@@ -256,7 +257,7 @@ pub(super) async fn serve<G: Dispatch>(
             Some(Err(error)) => refused(&error, &connections).await,
         }
     }
-    tracker.drain();
+    tracker.drain(due.as_ref().idle());
     // Whoever the kernel has let in already is served as well.
     for (listener, options) in listeners {
         listener.rest(|accepted| {
@@ -265,14 +266,10 @@ pub(super) async fn serve<G: Dispatch>(
         });
     }
     let cut = tracker.finish(options.drain_timeout).await;
-    if cut > 0 {
-        tracing::warn!(connections = cut, "cut off at the end of the drain");
-    }
-    // The program may end with the server.
-    outputs::flush().await;
     if let Some(beating) = beating {
         beating.end();
     }
+    cut
 }
 
 fn spawn<G: Dispatch>(

@@ -3,16 +3,21 @@
 use std::{
     collections::HashMap,
     future::{Future, pending, poll_fn},
+    pin::Pin,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
+use super::{
+    Options, ShutdownFuture,
+    ending::{Leaving, OF_A_PERSON},
+};
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
@@ -21,49 +26,129 @@ use crate::{
     watch::Watch,
 };
 
+/// Why a server is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// SIGTERM, or the future of the user.
+    Asked,
+    /// SIGINT: a person waits.
+    Person,
+}
+
+/// Waits until a server is to end.
+type Shutdown = Pin<Box<dyn Future<Output = Reason> + Send>>;
+
+/// The future that the user gave, or the first SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When the process may not listen for signals. The runtime must be entered.
+pub(super) fn shutdown(given: Option<ShutdownFuture>) -> Result<Shutdown> {
+    Ok(match given {
+        Some(given) => Box::pin(async move {
+            given.await;
+            Reason::Asked
+        }),
+        None => Box::pin(signal()?),
+    })
+}
+
 /// Done at the first SIGTERM or Ctrl-C.
 ///
 /// # Errors
 ///
 /// When the process may not listen for signals. The runtime must be entered.
-pub(super) fn signal() -> Result<impl Future<Output = ()> + Send> {
+pub(super) fn signal() -> Result<impl Future<Output = Reason> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).map_err(|error| Error::io("cannot listen for signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     Ok(poll_fn(move |cx| {
-        let terminated = terminate.poll_recv(cx).is_ready();
-        if terminated || interrupt.poll_recv(cx).is_ready() {
-            Poll::Ready(())
+        if terminate.poll_recv(cx).is_ready() {
+            Poll::Ready(Reason::Asked)
+        } else if interrupt.poll_recv(cx).is_ready() {
+            Poll::Ready(Reason::Person)
         } else {
             Poll::Pending
         }
     }))
 }
 
-/// Done when the drain is to begin: so long after the shutdown, or at another signal, where `signals` are listened to.
+/// Done when the drain is to begin: `shutdown_delay` after the shutdown, or at another signal, where `signals` are listened to. It says
+/// how long idle connections wait for their next request.
 ///
 /// From the shutdown on the gateway is not ready; it serves on, so that whoever asks can send nobody here any more.
-pub(super) async fn due<G: Dispatch>(
+pub(super) fn due<G: Dispatch, S: Future<Output = Reason>>(
     gateway: G,
-    shutdown: impl Future<Output = ()>,
-    delay: Duration,
+    shutdown: S,
+    options: &Options,
     signals: bool,
-) {
-    shutdown.await;
-    gateway.drain();
-    if delay.is_zero() {
-        return;
-    }
-    let again = async {
-        match signals.then(signal) {
-            Some(Ok(again)) => again.await,
-            Some(Err(_)) | None => pending().await,
+) -> impl Future<Output = Duration> + use<G, S> {
+    let (delay, idle) = (options.shutdown_delay, options.drain_idle);
+    async move {
+        let mut reason = shutdown.await;
+        gateway.drain();
+        if !delay.is_zero() {
+            let again = async {
+                match signals.then(signal) {
+                    Some(Ok(again)) => again.await,
+                    Some(Err(_)) | None => pending().await,
+                }
+            };
+            // Either ends the wait.
+            if let Ok(again) = tokio::time::timeout(delay, again).await {
+                reason = again;
+            }
         }
-    };
-    // Either ends the wait.
-    let _ = tokio::time::timeout(delay, again).await;
+        match reason {
+            Reason::Asked => idle,
+            Reason::Person => idle.min(OF_A_PERSON),
+        }
+    }
 }
+
+/// Tells how many connections were cut off, if any were.
+pub(super) fn tell_cut(connections: usize) {
+    if connections > 0 {
+        tracing::warn!(target: "prox", connections, "cut off at the end of the drain");
+    }
+}
+
+/// A future that may be polled again once it is done.
+#[derive(Debug)]
+pub(super) struct Due<F> {
+    future: Option<Pin<Box<F>>>,
+    idle: Duration,
+}
+
+impl<F> Due<F> {
+    pub(super) fn new(future: F) -> Self {
+        Self {
+            future: Some(Box::pin(future)),
+            idle: Duration::ZERO,
+        }
+    }
+
+    /// What the future has said.
+    pub(super) fn idle(&self) -> Duration {
+        self.idle
+    }
+}
+
+impl<F: Future<Output = Duration>> Future for Due<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(future) = &mut self.future {
+            self.idle = ready!(future.as_mut().poll(cx));
+            self.future = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// How long an idle connection that makes room for another one waits for its next request.
+const MAKES_ROOM: Duration = Duration::from_millis(500);
 
 /// How long connections that are cut off may take to see it.
 const CUT: Duration = Duration::from_secs(1);
@@ -73,7 +158,8 @@ const CUT: Duration = Duration::from_secs(1);
 pub(super) struct Tracker {
     open: Mutex<HashMap<u64, Arc<Watch>>>,
     next: AtomicU64,
-    draining: AtomicBool,
+    /// How long idle connections wait for their next request, once the drain has begun.
+    drain: OnceLock<Duration>,
     changed: Notify,
     /// Counts the requests.
     meter: Option<Arc<Meter>>,
@@ -85,6 +171,16 @@ pub(super) struct Tracked {
     tracker: Arc<Tracker>,
     number: u64,
     pub(super) watch: Arc<Watch>,
+}
+
+impl Tracked {
+    /// How long it waits for its next request, now that it is to end.
+    pub(super) fn leaves_after(&self, drain_timeout: Duration) -> Duration {
+        match self.tracker.drain.get() {
+            Some(idle) => Leaving::new(*idle, drain_timeout).of(self.number),
+            None => MAKES_ROOM,
+        }
+    }
 }
 
 impl Drop for Tracked {
@@ -114,7 +210,7 @@ impl Tracker {
         let watch = Watch::new(self.meter.clone());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.open).insert(number, Arc::clone(&watch));
-        if self.draining.load(Ordering::Relaxed) {
+        if self.drain.get().is_some() {
             watch.drain();
         }
         Tracked {
@@ -131,9 +227,9 @@ impl Tracker {
         }
     }
 
-    /// Lets every connection end with its next response.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Lets every connection end with its next response, for which those that are idle wait so long.
+    pub(super) fn drain(&self, idle: Duration) {
+        let _ = self.drain.set(idle);
         let open: Vec<Arc<Watch>> = lock(&self.open).values().cloned().collect();
         for watch in open {
             watch.drain();

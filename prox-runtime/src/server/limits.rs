@@ -18,8 +18,8 @@ use crate::{
     watch::{Phase, Watch},
 };
 
-/// An idle connection is closed only so long after the drain began: a request may be on its way already.
-const DRAIN_IDLE: Duration = Duration::from_millis(500);
+/// How long a connection waits for its next request behind a response that did not say that it ends.
+const MOMENT: Duration = Duration::from_millis(500);
 
 pub(super) struct Limits {
     pub(super) options: Arc<Options>,
@@ -29,7 +29,7 @@ pub(super) struct Limits {
     /// When the client was asked to leave, and how long an idle connection stays after that.
     goodbye: Option<(Instant, Duration)>,
     attached: bool,
-    _tracked: Tracked,
+    tracked: Tracked,
 }
 
 /// Why a connection, or a part of it, is to end.
@@ -67,7 +67,7 @@ impl Limits {
             drain_began: None,
             goodbye: None,
             attached: false,
-            _tracked: tracked,
+            tracked,
         }
     }
 
@@ -112,6 +112,18 @@ impl Limits {
         .await
     }
 
+    /// When a connection that is idle is closed that is to end. A request may be on its way already.
+    fn leaves(&self, idle_since: Instant, began: Instant) -> Instant {
+        let drain = self.options.drain_timeout;
+        let wait = self.tracked.leaves_after(drain);
+        if idle_since <= began {
+            return began + wait;
+        }
+        (idle_since + wait)
+            .min(began + drain / 2)
+            .max(idle_since + MOMENT)
+    }
+
     /// When the client will have taken too long for what it is doing now.
     fn deadline(&self) -> Option<(Instant, Expired)> {
         match self.watch.phase() {
@@ -123,7 +135,7 @@ impl Limits {
                 let since = self.watch.since();
                 let close = match (self.goodbye, self.drain_began) {
                     (Some((asked, patience)), _) => since.max(asked) + patience,
-                    (None, Some(began)) => since.max(began) + DRAIN_IDLE,
+                    (None, Some(began)) => self.leaves(since, began),
                     (None, None) => since + self.options.keep_alive,
                 };
                 Some((close, Expired::Idle))

@@ -9,6 +9,7 @@ mod connection;
 mod connections;
 mod drain;
 mod edge;
+mod ending;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -39,6 +40,7 @@ use http::HeaderName;
 
 use self::{
     accept::{Acceptor, Source},
+    ending::Ending,
     listener::{Line, Where},
     unix::UnixSocket,
 };
@@ -55,6 +57,7 @@ use crate::{
     forward::{claims, via::Via},
     framing::{HeadLimits, Leniency},
     handler::Dispatch,
+    observe::outputs,
     time::FOREVER,
     tls::{Termination, Tls, Watching},
 };
@@ -98,6 +101,7 @@ pub struct Server<G> {
     shutdown: Option<ShutdownFuture>,
     tls: Option<Tls>,
     edge: Edge,
+    ending: Ending,
     admin: Option<Admin>,
     variables: ServerVariables,
     options: Options,
@@ -110,6 +114,8 @@ pub(crate) struct Options {
     pub(crate) keep_alive: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) shutdown_delay: Duration,
+    /// How long idle connections wait for their next request in a drain.
+    pub(crate) drain_idle: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
@@ -157,6 +163,7 @@ impl Default for Options {
             keep_alive: Duration::from_mins(1),
             idle_timeout: Duration::from_mins(1),
             shutdown_delay: Duration::ZERO,
+            drain_idle: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             max_header_size: 64 * 1024,
             max_headers: 100,
@@ -188,6 +195,7 @@ impl<G: Dispatch> Server<G> {
             shutdown: None,
             tls: None,
             edge: Edge::default(),
+            ending: Ending::default(),
             admin: None,
             variables,
             options: Options::default(),
@@ -292,7 +300,8 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Serves on for so long when it is to end, before the drain begins; 0 s by default.
+    /// Serves on for so long when it is to end, before the drain begins; without this call it is the variable `SHUTDOWN_DELAY`, or
+    /// 0 s.
     ///
     /// From the signal, or the [`shutdown`](Self::shutdown) future, on the gateway is [not ready](crate::Gateway::is_ready), but
     /// connections are still accepted and requests answered as before. It is for load balancers that learn from the
@@ -301,13 +310,27 @@ impl<G: Dispatch> Server<G> {
     /// a shutdown future and [`serve`](Self::serve) leaves the signals to its caller. The
     /// [`drain_timeout`](Self::drain_timeout) begins after it.
     pub fn shutdown_delay(mut self, delay: Duration) -> Self {
-        self.options.shutdown_delay = delay;
+        self.ending.delay = Some(delay);
         self
     }
 
-    /// Bounds the drain: after so long, what is still under way is cut off; 10 s by default.
+    /// Lets idle connections wait for their next request for so long when the drain begins; without this call it is the variable
+    /// `DRAIN_IDLE`, or 5 s. At SIGINT, which a person sends who waits, it is 500 ms at most.
+    ///
+    /// A client that keeps a connection alive may be sending its next request when it is closed, and cannot know whether the request
+    /// was heard. So an idle connection is closed late: a request that comes in this time is answered, with `Connection: close`.
+    /// The connections that are still idle then are closed one by one within a second, at the latest at half of the
+    /// [`drain_timeout`](Self::drain_timeout). Behind a load balancer that keeps its connections for 60 s, 60 s lose no request; give
+    /// the `drain_timeout` more than twice of it. Connections of HTTP/2 do not wait: `GOAWAY` tells their clients.
+    pub fn drain_idle(mut self, limit: Duration) -> Self {
+        self.ending.idle = Some(limit);
+        self
+    }
+
+    /// Bounds the drain: after so long, what is still under way is cut off; without this call it is the variable `DRAIN_TIMEOUT`, or
+    /// 10 s.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
-        self.options.drain_timeout = limit.min(FOREVER);
+        self.ending.timeout = Some(limit);
         self
     }
 
@@ -378,6 +401,9 @@ impl<G: Dispatch> Server<G> {
                 one || (self.listeners.is_empty() && !elsewhere)
             }
             "TRUSTED_PROXIES" => self.edge.trusted.is_none(),
+            "SHUTDOWN_DELAY" => self.ending.delay.is_none(),
+            "DRAIN_IDLE" => self.ending.idle.is_none(),
+            "DRAIN_TIMEOUT" => self.ending.timeout.is_none(),
             "ADMIN" => self.admin.is_none(),
             "ADMIN_TOKEN" => {
                 let admin = self.admin.as_ref();
@@ -548,7 +574,10 @@ impl<G: Dispatch> Server<G> {
     fn prepare(self, start: fn(&Tls) -> Result<Option<Arc<Termination>>>) -> Result<Prepared<G>> {
         let reads = NAMES.into_iter().filter(|name| self.reads(name));
         let reads: Vec<&str> = reads.collect();
-        let options = self.edge.settle(self.options, &self.variables);
+        let mut options = self.options;
+        let ending = self.ending.settle(&mut options, &self.variables);
+        let options = self.edge.settle(options, &self.variables);
+        let options = both(options, ending).map(|(options, ())| options);
         let tls = self.tls.as_ref().map_or(Ok(None), start);
         // What is wrong with the listeners does not depend on what is wrong with the server.
         let mut own = options.as_ref().ok().cloned().unwrap_or_default();
@@ -650,13 +679,12 @@ impl<G: Dispatch> Server<G> {
             open.push((acceptor, line.options));
         }
         let signals = shutdown.is_none();
-        let shutdown = match shutdown {
-            Some(shutdown) => shutdown,
-            None => Box::pin(drain::signal()?),
-        };
-        let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, signals);
+        let shutdown = drain::shutdown(shutdown)?;
+        let due = drain::due(gateway.clone(), shutdown, &options, signals);
         let beating = admin.as_ref().map(|admin| admin.workers().join(0));
-        accept::serve(gateway, open, options, due, beating).await;
+        let cut = accept::serve(gateway, open, options, due, beating).await;
+        drain::tell_cut(cut);
+        outputs::flush().await;
         if let Some(admin) = admin {
             admin.end().await;
         }

@@ -1,11 +1,20 @@
 //! The variables that a server reads, each with the value that its gateway has for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{secret::Secret, vars::Env};
+use crate::{secret::Secret, time, vars::Env};
 
 /// All names that any server may read; beside these are the variables of its listeners.
-pub(crate) const NAMES: [&str; 5] = ["HOST", "PORT", "TRUSTED_PROXIES", "ADMIN", "ADMIN_TOKEN"];
+pub(crate) const NAMES: [&str; 8] = [
+    "HOST",
+    "PORT",
+    "TRUSTED_PROXIES",
+    "ADMIN",
+    "ADMIN_TOKEN",
+    "SHUTDOWN_DELAY",
+    "DRAIN_IDLE",
+    "DRAIN_TIMEOUT",
+];
 
 /// Those of them for which it means something that they are not set and have no default.
 pub(crate) const OPTIONAL: [&str; 3] = ["TRUSTED_PROXIES", "ADMIN", "ADMIN_TOKEN"];
@@ -45,6 +54,20 @@ impl ServerVariables {
             Ok(None) => self.defaults.get(name).cloned().transpose(),
             Err(problem) => Err(format!("{name} {problem}")),
         }
+    }
+
+    /// The length of time of a variable, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Duration>, String> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let time = time::read(text.trim());
+        time.map(Some)
+            .map_err(|problem| format!("{name} is {text:?}: {problem}"))
     }
 
     /// The value of a secret, which may be in a file.

@@ -2,8 +2,12 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
+    time::Duration,
 };
 
 use tokio::{
@@ -24,6 +28,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    observe::outputs,
 };
 
 /// Runs the workers until the shutdown, and joins them.
@@ -75,15 +80,14 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     };
 
     let (runtime, own_listeners) = first;
-    let shutdown = if let Some(shutdown) = shutdown {
-        shutdown
-    } else {
+    let shutdown = {
         let _entered = runtime.enter();
-        Box::pin(drain::signal()?)
+        drain::shutdown(shutdown)?
     };
     announce(&lines, &gateway, admin.as_ref());
 
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(None);
+    let cut = Arc::<AtomicUsize>::default();
     let (running, mut all_done) = mpsc::channel::<()>(1);
     let threads: Vec<_> = others
         .enumerate()
@@ -91,6 +95,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
             let running = running.clone();
             let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
+            let cut = Arc::clone(&cut);
             thread::Builder::new()
                 .name(format!("prox-{}", index + 1))
                 .spawn(move || {
@@ -98,7 +103,9 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                     let _running = running;
                     runtime.block_on(async {
                         let beating = beats.map(|workers| workers.join(index + 1));
-                        accept::serve(gateway, listeners, options, until(stopped), beating).await;
+                        let due = until(stopped);
+                        let own = accept::serve(gateway, listeners, options, due, beating).await;
+                        cut.fetch_add(own, Relaxed);
                     });
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
@@ -107,10 +114,10 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
     runtime.block_on(async move {
         let _watching = watch_certificates(&lines);
-        let due = drain::due(gateway.clone(), shutdown, options.shutdown_delay, true);
+        let due = drain::due(gateway.clone(), shutdown, &options, true);
         tokio::spawn(async move {
-            due.await;
-            let _ = stop.send(true);
+            let idle = due.await;
+            let _ = stop.send(Some(idle));
             // Whoever asks twice does not want to wait.
             if let Ok(again) = drain::signal() {
                 again.await;
@@ -118,10 +125,14 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             }
         });
         let beating = beats.map(|workers| workers.join(0));
-        accept::serve(gateway, own_listeners, options, until(stopped), beating).await;
+        let due = until(stopped);
+        let own = accept::serve(gateway, own_listeners, options, due, beating).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
         let _ = all_done.recv().await;
+        drain::tell_cut(own + cut.load(Relaxed));
+        // The program may end with the server.
+        outputs::flush().await;
     });
     for thread in threads {
         // A worker's panic was printed when it happened; the others have drained all the same.
@@ -149,9 +160,11 @@ fn sockets(lines: &[Line]) -> Result<Vec<Option<UnixSocket>>> {
         .collect()
 }
 
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone has nothing more to say, which means the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+/// How long idle connections wait, once the drain is due.
+async fn until(mut stopped: watch::Receiver<Option<Duration>>) -> Duration {
+    // A sender that is gone has nothing more to say, and ends all the same.
+    let due = stopped.wait_for(Option::is_some).await;
+    due.map_or(Duration::ZERO, |idle| idle.unwrap_or_default())
 }
 
 /// A runtime of one thread.

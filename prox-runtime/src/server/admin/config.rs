@@ -54,6 +54,7 @@ impl Config {
                 ("keep_alive", time(options.keep_alive)),
                 ("idle_timeout", time(options.idle_timeout)),
                 ("shutdown_delay", time(options.shutdown_delay)),
+                ("drain_idle", time(options.drain_idle)),
                 ("drain_timeout", time(options.drain_timeout)),
                 ("max_header_size", options.max_header_size.to_string()),
                 ("max_headers", options.max_headers.to_string()),

@@ -21,6 +21,8 @@ use crate::{
 
 /// Less and more than an idle connection is left open in a drain.
 const LIMITS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+/// How long idle connections wait for a request.
+const IDLE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_hours(1);
 
 /// Answers after a while with so many bytes; `/switch` with a tunnel to nowhere.
@@ -78,7 +80,11 @@ fn never() -> Answers {
 /// Sends this, and fails when the drain then takes longer than it may.
 async fn kept(options: &Options, sent: &[u8]) {
     for limit in LIMITS {
-        let (took, cut) = drained(options.clone(), sent, limit).await;
+        let options = Options {
+            drain_timeout: limit,
+            ..options.clone()
+        };
+        let (took, cut) = drained(options, sent, limit).await;
         assert!(took <= limit + Duration::from_millis(2), "{took:?}");
         assert_eq!(cut, usize::from(took >= limit), "{took:?}");
     }
@@ -90,7 +96,7 @@ async fn drained(options: Options, sent: &[u8], limit: Duration) -> (Duration, u
     client.write_all(sent).await.unwrap();
     // Until all of it has been looked at.
     sleep(Duration::from_millis(1)).await;
-    tracker.drain();
+    tracker.drain(IDLE);
     let began = Instant::now();
     let cut = tracker.finish(limit).await;
     drop(client);
@@ -109,6 +115,118 @@ async fn the_end_of_the_drain_is_kept_in_http1() {
         "GET /switch HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nup",
     ] {
         kept(&Options::default(), sent.as_bytes()).await;
+    }
+}
+
+/// When each of 20 idle connections is closed, from the begin of a drain on in which they wait for so long.
+async fn closes(options: Options, idle: Duration) -> Vec<Duration> {
+    let tracker = Arc::new(Tracker::default());
+    let clients: Vec<DuplexStream> = (0..20)
+        .map(|_| connect(&tracker, &never(), options.clone()))
+        .collect();
+    sleep(Duration::from_millis(1)).await;
+    tracker.drain(idle);
+    let began = Instant::now();
+    let mut ends = Vec::new();
+    for mut client in clients {
+        ends.push(tokio::spawn(async move {
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+            began.elapsed()
+        }));
+    }
+    assert_eq!(tracker.finish(options.drain_timeout).await, 0);
+    let mut all = Vec::new();
+    for end in ends {
+        all.push(end.await.unwrap());
+    }
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_wait_and_are_closed_one_by_one() {
+    const SLACK: Duration = Duration::from_millis(5);
+    for (idle, timeout, first, last) in [
+        (5000, 10_000, 4000, 5000),
+        (5000, 60_000, 5000, 6000),
+        // A person waits.
+        (500, 10_000, 500, 1000),
+        (5000, 1000, 0, 500),
+    ] {
+        let [idle, timeout, first, last] = [idle, timeout, first, last].map(Duration::from_millis);
+        let options = Options {
+            drain_timeout: timeout,
+            ..Options::default()
+        };
+        let ends = closes(options, idle).await;
+        assert!(ends[0] >= first && ends[19] <= last + SLACK, "{ends:?}");
+        let apart = ends.windows(2).filter(|pair| pair[1] > pair[0] + SLACK);
+        assert!(apart.count() >= 15, "{ends:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_an_idle_connection_waits_for_is_answered_and_is_its_last() {
+    for millis in [100, 3900] {
+        let tracker = Arc::new(Tracker::default());
+        let answers = Answers {
+            after: Duration::from_secs(4),
+            length: 5,
+        };
+        let mut client = connect(&tracker, &answers, Options::default());
+        sleep(Duration::from_millis(1)).await;
+        tracker.drain(IDLE);
+        sleep(Duration::from_millis(millis)).await;
+        let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(get).await.unwrap();
+        let mut answer = String::new();
+        let (read, cut) = tokio::join!(
+            client.read_to_string(&mut answer),
+            tracker.finish(Duration::from_secs(10))
+        );
+        read.unwrap();
+        assert_eq!(cut, 0);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("xxxxx"), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_makes_room_waits_for_a_moment() {
+    let tracker = Arc::new(Tracker::default());
+    let mut client = connect(&tracker, &never(), Options::default());
+    sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    tracker.each(|watch| watch.drain());
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(500) && took < Duration::from_secs(1),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_drain_is_due_after_the_delay_and_says_for_how_long_connections_wait() {
+    let options = Options {
+        shutdown_delay: Duration::from_secs(7),
+        ..Options::default()
+    };
+    for (reason, wanted) in [
+        (Reason::Asked, IDLE),
+        (Reason::Person, Duration::from_millis(500)),
+    ] {
+        let began = Instant::now();
+        let shutdown = std::future::ready(reason);
+        let mut due = Due::new(due(never(), shutdown, &options, false));
+        (&mut due).await;
+        assert_eq!(
+            (due.idle(), began.elapsed()),
+            (wanted, Duration::from_secs(7))
+        );
+        // It stays done.
+        (&mut due).await;
     }
 }
 
@@ -250,7 +368,7 @@ mod http2 {
             let mut client = connect(&tracker, &answers, Options::default());
             client.write_all(&opening()).await.unwrap();
             sleep(Duration::from_millis(1)).await;
-            tracker.drain();
+            tracker.drain(IDLE);
             sleep(Duration::from_millis(millis)).await;
             client.write_all(&get(1)).await.unwrap();
             let mut all = Vec::new();
@@ -279,7 +397,7 @@ mod http2 {
         client.write_all(&opening()).await.unwrap();
         client.write_all(&get(1)).await.unwrap();
         sleep(Duration::from_millis(1)).await;
-        tracker.drain();
+        tracker.drain(IDLE);
         let mut all = answer_ping(&mut client).await;
         // It takes one window each 20 s.
         let opens = async {
@@ -319,7 +437,7 @@ mod http2 {
         let mut client = connect(&tracker, &never(), Options::default());
         client.write_all(&opening()).await.unwrap();
         sleep(Duration::from_millis(1)).await;
-        tracker.drain();
+        tracker.drain(IDLE);
         let began = Instant::now();
         answer_ping(&mut client).await;
         rest(&mut client).await;
