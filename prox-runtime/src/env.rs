@@ -126,14 +126,14 @@ impl Reader {
     }
 
     pub(crate) fn required<T: FromEnv<M>, M>(&mut self, info: &EnvInfo) -> Option<T> {
-        match self.env.get(info.name) {
+        match self.text(info) {
             Ok(Some(text)) => self.parse(info, &text),
             Ok(None) => T::missing().or_else(|| {
                 self.report(info, "is not set");
                 None
             }),
             Err(problem) => {
-                self.report(info, problem);
+                self.report(info, &problem);
                 None
             }
         }
@@ -153,7 +153,7 @@ impl Reader {
         info: &EnvInfo,
         default: impl FnOnce() -> Result<T, String>,
     ) -> Option<T> {
-        match self.env.get(info.name) {
+        match self.text(info) {
             Ok(Some(text)) => self.parse(info, &text),
             Ok(None) => default()
                 .map_err(|problem| {
@@ -166,9 +166,18 @@ impl Reader {
                 })
                 .ok(),
             Err(problem) => {
-                self.report(info, problem);
+                self.report(info, &problem);
                 None
             }
+        }
+    }
+
+    /// The text of a variable. That of a secret may be in a file.
+    fn text(&self, info: &EnvInfo) -> Result<Option<String>, String> {
+        if info.is_secret() {
+            self.env.secret(info.name)
+        } else {
+            self.env.get(info.name).map_err(String::from)
         }
     }
 
@@ -188,7 +197,11 @@ impl Reader {
         use std::fmt::Write;
         let mut line = format!("{} {problem}", info.name);
         if problem == "is not set" {
-            let _ = write!(line, " (expected: {})", info.ty);
+            let _ = write!(line, " (expected: {}", info.ty);
+            if info.is_secret() {
+                let _ = write!(line, ", or {}_FILE with the path of a file", info.name);
+            }
+            line.push(')');
         }
         if !info.doc.is_empty() {
             let _ = write!(line, "; {}", info.doc.trim().trim_end_matches('.'));

@@ -4,8 +4,9 @@ use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 
 /// A secret: a password, a key, or a URL that has one.
 ///
-/// It is read from the environment by a line `env KEY: Secret;`, or parsed. There is no conversion from a literal, so that a
-/// secret in the source is at least seen. Its `Debug` output says nothing of it.
+/// It is read from the environment by a line `env KEY: Secret;`, or parsed. The variable may be in a file: `KEY_FILE` names it, one line
+/// end of its content is cut off, and both at once are an error. There is no conversion from a literal, so that a
+/// secret in the source is at least seen. `Debug` and `Display` say nothing of it.
 ///
 /// ```
 /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }

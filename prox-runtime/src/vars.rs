@@ -131,24 +131,22 @@ impl Env {
     ///
     /// # Errors
     ///
-    /// What is wrong, as a sentence without the value.
+    /// What is wrong, in words to stand behind the name, without the value.
     pub(crate) fn secret(&self, name: &str) -> Result<Option<String>, String> {
         let file = format!("{name}_FILE");
-        let of = |name: &str| {
-            self.get(name)
-                .map_err(|problem| format!("{name} {problem}"))
-        };
-        match (of(name)?, of(&file)?) {
-            (Some(_), Some(_)) => Err(format!("{name} and {file} are both set: unset one of them")),
+        let path = self.get(&file);
+        let path = path.map_err(|problem| format!("has a {file} that {problem}"))?;
+        match (self.get(name)?, path) {
+            (Some(_), Some(_)) => Err(format!("and {file} are both set: unset one of them")),
             (text, None) => Ok(text),
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(&path).map_err(|error| {
-                    format!("{file} names {path:?}, which cannot be read: {error}")
+                    format!("cannot be read from the file {path:?} of {file}: {error}")
                 })?;
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 let text = text.strip_suffix('\r').unwrap_or(text);
                 if text.is_empty() {
-                    return Err(format!("{file} names {path:?}, which is empty"));
+                    return Err(format!("is empty in the file {path:?} of {file}"));
                 }
                 Ok(Some(text.to_owned()))
             }
@@ -291,14 +289,19 @@ mod tests {
         let path = file("a", "hunter2");
         let both = Env::from([("A", "hunter3"), ("A_FILE", &path)]);
         let error = both.secret("A").unwrap_err();
-        assert!(error.contains("A and A_FILE are both set"), "{error}");
+        assert!(error.contains("and A_FILE are both set"), "{error}");
         assert!(!error.contains("hunter"), "{error}");
         let empty = Env::from([("A_FILE", file("empty", "\n"))]);
-        assert!(empty.secret("A").unwrap_err().contains("which is empty"));
+        assert!(
+            empty
+                .secret("A")
+                .unwrap_err()
+                .contains("is empty in the file")
+        );
         std::fs::remove_dir_all(&folder).unwrap();
         let error = Env::from([("A_FILE", path)]).secret("A").unwrap_err();
         assert!(
-            error.contains("A_FILE names") && error.contains("cannot be read"),
+            error.contains("cannot be read from the file") && error.contains("of A_FILE"),
             "{error}"
         );
     }

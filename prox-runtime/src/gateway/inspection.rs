@@ -45,11 +45,11 @@ fn backend(cluster: &Cluster) -> Backend {
 
 fn variable(info: &EnvInfo, env: &Env) -> Variable {
     let text = env.get(info.name).ok().flatten();
-    let is_in_file = || info.ty.contains("Secret") && env.names_file(info.name);
+    let is_in_file = || info.is_secret() && env.names_file(info.name);
     let value = match (text, info.plain_default()) {
-        (Some(text), _) => Value::shown(info.name, info.ty, &text),
+        (Some(text), _) => Value::shown(info.name, info.is_secret(), &text),
         (None, _) if is_in_file() => Value::Secret,
-        (None, Some(default)) => match Value::shown(info.name, info.ty, &default) {
+        (None, Some(default)) => match Value::shown(info.name, info.is_secret(), &default) {
             Value::Set(text) => Value::Default(text),
             hidden => hidden,
         },

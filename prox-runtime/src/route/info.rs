@@ -205,6 +205,18 @@ impl EnvInfo {
         needed_by: "",
     };
 
+    /// Whether its value must not be shown, and may be in a file, by its type.
+    pub(crate) fn is_secret(&self) -> bool {
+        let inner = match self.ty.split_once("Option<") {
+            Some((_, inner)) => inner.trim_end_matches(['>', ' ']),
+            None => self.ty,
+        };
+        inner
+            .rsplit("::")
+            .next()
+            .is_some_and(|name| name.trim() == "Secret")
+    }
+
     /// Whether it may be missing, by its type.
     pub(crate) const fn is_optional(&self) -> bool {
         let (ty, word) = (self.ty.as_bytes(), b"Option<");

@@ -23,7 +23,8 @@ impl Variables {
         text
     }
 
-    /// The list `env:` of a container in Kubernetes, as YAML; values as in [`to_dotenv`](Self::to_dotenv).
+    /// The list `env:` of a container in Kubernetes, as YAML; values as in [`to_dotenv`](Self::to_dotenv). A variable of the type `Secret`
+    /// is the key of its name in a Secret that is called `gateway`.
     pub fn to_kubernetes(&self) -> String {
         if self.is_empty() {
             return String::from("env: []\n");
@@ -31,8 +32,16 @@ impl Variables {
         let mut text = String::from("env:\n");
         for variable in self.iter() {
             comments(&mut text, variable, "  ");
-            let value = variable.plain_default().unwrap_or_default();
             let _ = writeln!(text, "  - name: {}", quoted(variable.name));
+            if variable.is_secret() {
+                text.push_str("    valueFrom:\n      secretKeyRef:\n        name: gateway\n");
+                let _ = writeln!(text, "        key: {}", quoted(variable.name));
+                if variable.is_optional() {
+                    text.push_str("        optional: true\n");
+                }
+                continue;
+            }
+            let value = variable.plain_default().unwrap_or_default();
             let _ = writeln!(text, "    value: {}", quoted(&value));
         }
         text
@@ -174,6 +183,28 @@ mod tests {
              # Option<String>, optional\nNAME=\n\n\
              # u32, default cores()\nNAME=\n"
         );
+    }
+
+    #[test]
+    fn a_secret_is_the_key_of_a_secret() {
+        for (ty, is_secret, is_optional) in [
+            ("Secret", true, false),
+            ("prox::Secret", true, false),
+            ("Option<Secret>", true, true),
+            ("std::option::Option<prox::Secret>", true, true),
+            ("String", false, false),
+            ("SecretName", false, false),
+            ("Option<String>", false, true),
+        ] {
+            let row = info(ty, None, "");
+            assert_eq!(row.is_secret(), is_secret, "{ty}");
+            let text = Variables::new(vec![row].leak()).to_kubernetes();
+            let key = "secretKeyRef:\n        name: gateway\n        key: \"NAME\"\n";
+            assert_eq!(text.contains(key), is_secret, "{text}");
+            let optional = text.contains("        optional: true\n");
+            assert_eq!(optional, is_secret && is_optional, "{text}");
+            assert_eq!(text.contains("value: \"\""), !is_secret, "{text}");
+        }
     }
 
     #[test]

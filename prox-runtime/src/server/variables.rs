@@ -76,7 +76,8 @@ impl ServerVariables {
     ///
     /// What is wrong with it, without its text.
     pub(super) fn secret(&self, name: &str) -> Result<Option<Secret>, String> {
-        let text = self.env.secret(name)?;
+        let text = self.env.secret(name);
+        let text = text.map_err(|problem| format!("{name} {problem}"))?;
         Ok(text.map(Secret::new))
     }
 }

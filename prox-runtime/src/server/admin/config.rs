@@ -68,7 +68,7 @@ impl Config {
                 .map(|name| Variable {
                     name: (*name).to_owned(),
                     value: match variables.text(name) {
-                        Ok(Some(text)) => Value::shown(name, "", &text),
+                        Ok(Some(text)) => Value::shown(name, false, &text),
                         _ if *name == "ADMIN_TOKEN" && has_secret(name) => Value::Secret,
                         Ok(None) | Err(_) => Value::Missing,
                     },
