@@ -83,6 +83,9 @@ pub mod docs {
     #[doc = include_str!("../docs/admin.md")]
     pub mod admin {}
 
+    #[doc = include_str!("../docs/deploying.md")]
+    pub mod deploying {}
+
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 

@@ -384,6 +384,7 @@ async fn routes_and_configuration_are_told_and_secrets_are_not() {
     assert_eq!(value("TRUSTED_PROXIES"), "10.0.0.0/8");
     assert_eq!(told["routes"], 1);
     assert_eq!(told["limits"]["header_timeout"], "10s");
+    assert_eq!(told["limits"]["drain_idle"], "500ms");
     assert!(config.contains("\"version\""));
     let table = gateway
         .ask("GET", "/config", "Accept: text/plain\r\n")

@@ -236,7 +236,13 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # Where operators ask, such as 127.0.0.1:9901, :9901 or unix:/run/admin.sock.\n\
          # Option<String>, optional; needed by the server\nADMIN=\n\n\
          # Opens all of the admin listener to its bearer; or ADMIN_TOKEN_FILE, the path of a file with it.\n\
-         # Option<Secret>, optional; needed by the server\nADMIN_TOKEN=\n"
+         # Option<Secret>, optional; needed by the server\nADMIN_TOKEN=\n\n\
+         # How long to serve on after SIGTERM, and to be not ready, before the drain begins.\n\
+         # Duration, default 0s; needed by the server\nSHUTDOWN_DELAY=0s\n\n\
+         # How long idle connections wait for their next request in the drain.\n\
+         # Duration, default 5s; needed by the server\nDRAIN_IDLE=5s\n\n\
+         # When the drain cuts off what is still under way.\n\
+         # Duration, default 10s; needed by the server\nDRAIN_TIMEOUT=10s\n"
     );
     let manifest = told(&["env", "--k8s"]);
     assert!(manifest.starts_with("env:\n"), "{manifest}");
@@ -268,7 +274,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 5 + 5);
+    assert_eq!(variables.len(), 5 + 8);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
