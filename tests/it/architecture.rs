@@ -118,7 +118,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
-    ("env", &["error", "route", "vars"]),
+    ("env", &["error", "route", "time", "vars"]),
     (
         "gateway",
         &[

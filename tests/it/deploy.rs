@@ -29,7 +29,9 @@ fn yaml(name: &str) -> Vec<Value> {
 }
 
 fn toml(name: &str) -> toml::Table {
-    text(name).parse().unwrap_or_else(|error| panic!("{name}: {error}"))
+    text(name)
+        .parse()
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn json(name: &str) -> serde_json::Value {
@@ -42,17 +44,21 @@ type Env = BTreeMap<String, String>;
 fn pair(name: impl ToString, value: &Value) -> (String, String) {
     let value = match value {
         Value::String(text) => text.clone(),
-        other => panic!("{}: a value that is not a text: {other:?}", name.to_string()),
+        other => panic!(
+            "{}: a value that is not a text: {other:?}",
+            name.to_string()
+        ),
     };
     (name.to_string(), value)
 }
 
 /// The value at a path of keys and places.
 fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
-    path.iter().fold(value, |value, key| match key.parse::<usize>() {
-        Ok(place) => &value[place],
-        Err(_) => &value[*key],
-    })
+    path.iter()
+        .fold(value, |value, key| match key.parse::<usize>() {
+            Ok(place) => &value[place],
+            Err(_) => &value[*key],
+        })
 }
 
 /// `env:` of a container in Kubernetes.
@@ -67,7 +73,9 @@ fn of_container(container: &Value) -> Env {
 fn of_mapping(mapping: &Value) -> Env {
     let mapping = mapping.as_mapping().expect("a mapping");
     let pairs = mapping.iter();
-    pairs.map(|(name, value)| pair(name.as_str().expect("a name"), value)).collect()
+    pairs
+        .map(|(name, value)| pair(name.as_str().expect("a name"), value))
+        .collect()
 }
 
 /// `ENV NAME=value` of a Dockerfile.
@@ -75,14 +83,20 @@ fn of_dockerfile(name: &str) -> Env {
     let text = text(name);
     let lines = text.lines().filter_map(|line| line.strip_prefix("ENV "));
     let pairs = lines.map(|line| line.split_once('=').expect("NAME=value"));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// `NAME=value` of a file of variables.
 fn of_lines(text: &str) -> Env {
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     let pairs = lines.map(|line| line.split_once('=').expect("NAME=value"));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The values of a key of a unit of systemd.
@@ -105,9 +119,18 @@ fn all() -> BTreeMap<&'static str, Env> {
     let pod = at(&sidecar[0], &["spec", "template", "spec"]);
     let of_sidecar = of_container(at(pod, &["initContainers", "0"]));
     let run = yaml("cloudrun/service.yaml");
-    let of_run = of_container(at(&run[0], &["spec", "template", "spec", "containers", "0"]));
+    let of_run = of_container(at(
+        &run[0],
+        &["spec", "template", "spec", "containers", "0"],
+    ));
     let lambda = yaml("lambda/template.yaml");
-    let variables = ["Resources", "Shop", "Properties", "Environment", "Variables"];
+    let variables = [
+        "Resources",
+        "Shop",
+        "Properties",
+        "Environment",
+        "Variables",
+    ];
     let of_lambda = of_mapping(at(&lambda[0], &variables));
     let fly = toml("fly/fly.toml");
     let of_fly = fly["env"].as_table().expect("a table").iter();
@@ -181,7 +204,8 @@ fn a_gateway_can_start_with_the_variables_of_each() {
         if env.contains_key("ADMIN_TOKEN") {
             env.insert("ADMIN_TOKEN".into(), "a-token".into());
         }
-        env.entry("USERS_URL".into()).or_insert_with(|| "http://127.0.0.1:9".into());
+        env.entry("USERS_URL".into())
+            .or_insert_with(|| "http://127.0.0.1:9".into());
         let output = probe(&["check"]).envs(&env).output().expect("the probe");
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{file}: {error}");
@@ -212,9 +236,14 @@ fn every_platform_waits_until_the_drain_has_ended() {
             .find(|one| one["kind"] == "Deployment")
             .expect("a deployment");
         let pod = at(&pod, &["spec", "template", "spec"]);
-        pod["terminationGracePeriodSeconds"].as_u64().expect("a number")
+        pod["terminationGracePeriodSeconds"]
+            .as_u64()
+            .expect("a number")
     };
-    kills.insert("kubernetes/standalone.yaml", grace("kubernetes/standalone.yaml"));
+    kills.insert(
+        "kubernetes/standalone.yaml",
+        grace("kubernetes/standalone.yaml"),
+    );
     kills.insert("kubernetes/sidecar.yaml", grace("kubernetes/sidecar.yaml"));
     // It is not in the file: Cloud Run always waits for so long.
     kills.insert("cloudrun/service.yaml", 10);
@@ -229,7 +258,10 @@ fn every_platform_waits_until_the_drain_has_ended() {
     kills.insert("systemd/shop.env", of_systemd.parse().expect("a number"));
     let compose = yaml("compose.yaml");
     let of_compose = at(&compose[0], &["services", "shop", "stop_grace_period"]);
-    kills.insert("compose.yaml", seconds(of_compose.as_str().expect("a text")).as_secs());
+    kills.insert(
+        "compose.yaml",
+        seconds(of_compose.as_str().expect("a text")).as_secs(),
+    );
     for (file, kill) in kills {
         let end = end(&all[file]);
         assert!(end < Duration::from_secs(kill), "{file}: {end:?}, {kill} s");
@@ -248,7 +280,10 @@ fn probes_ask_the_port_of_the_admin_listener_on_paths_that_it_has() {
     ];
     for container in containers {
         let ports = container["ports"].as_sequence().expect("a list");
-        let admin = ports.iter().find(|port| port["name"] == "admin").expect("a port");
+        let admin = ports
+            .iter()
+            .find(|port| port["name"] == "admin")
+            .expect("a port");
         let port = admin["containerPort"].as_u64().expect("a number");
         assert_eq!(of_container(container)["ADMIN"], format!(":{port}"));
         for (probe, path) in [
@@ -279,7 +314,10 @@ fn commands_in_images_and_units_are_those_of_the_binary() {
     let mut commands = Vec::new();
     for name in ["Dockerfile", "Dockerfile.scratch"] {
         let text = text(name);
-        let line = text.lines().find(|line| line.starts_with("HEALTHCHECK")).expect("a check");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("HEALTHCHECK"))
+            .expect("a check");
         let (_, list) = line.split_once(" CMD ").expect("a command");
         commands.push(serde_json::from_str::<Vec<String>>(list).expect("a list"));
     }
@@ -290,7 +328,9 @@ fn commands_in_images_and_units_are_those_of_the_binary() {
         serde_json::from_value::<Vec<String>>(value).expect("a list")[1..].to_vec()
     };
     commands.push(words(serde_json::to_value(check).expect("a list")));
-    commands.push(words(ecs["containerDefinitions"][0]["healthCheck"]["command"].clone()));
+    commands.push(words(
+        ecs["containerDefinitions"][0]["healthCheck"]["command"].clone(),
+    ));
     let unit = text("systemd/shop.service");
     for key in ["ExecStart", "ExecStartPre"] {
         let line = of_unit(&unit, key).next().expect("a command");
