@@ -61,7 +61,7 @@ impl Leaving {
         let half = drain_timeout / 2;
         let spread = Duration::from_secs(1).min(idle).min(half);
         Self {
-            idle: idle.min(half - spread),
+            idle: idle.min(half.saturating_sub(spread)),
             spread,
         }
     }

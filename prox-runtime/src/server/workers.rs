@@ -49,24 +49,10 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let runtime = runtime()?;
-        let mut open = Vec::with_capacity(lines.len());
-        for (line, socket) in lines.iter_mut().zip(&sockets) {
+        let open = {
             let _entered = runtime.enter();
-            let acceptor = match (&mut line.at, socket) {
-                (_, Some(socket)) => Acceptor::unix(socket)?,
-                (Where::Bound(socket), None) => Acceptor::tcp(socket)?,
-                (Where::Place(Place::Tcp(address), by), None) => {
-                    let listener = accept::bind(*address, *by, true)?;
-                    // Port 0 is chosen by the first listener; the others share its choice.
-                    *address = listener.local_addr().map_err(|error| {
-                        Error::io("cannot tell the address of the listener", error)
-                    })?;
-                    Acceptor::Tcp(listener)
-                }
-                (Where::Place(Place::Unix(_), _), None) => continue,
-            };
-            open.push((acceptor, Arc::clone(&line.options)));
-        }
+            acceptors(&mut lines, &sockets)?
+        };
         bound.push((runtime, open));
     }
     // The listeners keep them.
@@ -158,6 +144,28 @@ fn sockets(lines: &[Line]) -> Result<Vec<Option<UnixSocket>>> {
             Where::Bound(_) => Ok(None),
         })
         .collect()
+}
+
+/// What one worker accepts from. Its runtime must be entered.
+fn acceptors(lines: &mut [Line], sockets: &[Option<UnixSocket>]) -> Result<Vec<accept::Open>> {
+    let mut open = Vec::with_capacity(lines.len());
+    for (line, socket) in lines.iter_mut().zip(sockets) {
+        let acceptor = match (&mut line.at, socket) {
+            (_, Some(socket)) => Acceptor::unix(socket)?,
+            (Where::Bound(socket), None) => Acceptor::tcp(socket)?,
+            (Where::Place(Place::Tcp(address), by), None) => {
+                let listener = accept::bind(*address, *by, true)?;
+                // Port 0 is chosen by the first listener; the others share its choice.
+                *address = listener
+                    .local_addr()
+                    .map_err(|error| Error::io("cannot tell the address of the listener", error))?;
+                Acceptor::Tcp(listener)
+            }
+            (Where::Place(Place::Unix(_), _), None) => continue,
+        };
+        open.push((acceptor, Arc::clone(&line.options)));
+    }
+    Ok(open)
 }
 
 /// How long idle connections wait, once the drain is due.
