@@ -66,13 +66,13 @@ fn a_request_is_explained_in_the_order_in_which_routes_are_asked() {
 #[test]
 fn a_request_is_explained_with_the_hosts_of_the_environment() {
     let table = told(&["routes"]);
-    assert!(table.contains("{ADMIN}"), "{table}");
+    assert!(table.contains("{STAFF}"), "{table}");
     let of_default = ["https://admin.example.org/", "https://x.admin.test/"];
     for (variables, admin) in [
         (&[][..], of_default[0]),
-        (&[("ADMIN", "*.admin.test")], of_default[1]),
+        (&[("STAFF", "*.admin.test")], of_default[1]),
         // `check` says that it is malformed.
-        (&[("ADMIN", "https://admin.test")], ""),
+        (&[("STAFF", "https://admin.test")], ""),
     ] {
         for url in of_default {
             for more in [&[][..], &["-H", "x-any: 1"]] {
@@ -226,7 +226,7 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # Requests a second.\n# u32, default 100; needed by /told\nRATE=100\n\n\
          # Duration, default 5s; needed by backend users\nWAIT=5s\n\n\
          # Option<String>, optional; needed by /told\nNAME=\n\n\
-         # Host, default \"admin.example.org\"; needed by host ADMIN\nADMIN=admin.example.org\n\n\
+         # Host, default \"admin.example.org\"; needed by host STAFF\nSTAFF=admin.example.org\n\n\
          # Listen on an IP address, localhost or unix:/run/prox.sock.\n\
          # String, default \"0.0.0.0\"; needed by the server\nHOST=0.0.0.0\n\n\
          # The port to listen on; 0 for one that is free.\n\

@@ -41,15 +41,12 @@ fn json(name: &str) -> serde_json::Value {
 /// Variables with their values.
 type Env = BTreeMap<String, String>;
 
-fn pair(name: impl ToString, value: &Value) -> (String, String) {
+fn pair(name: &str, value: &Value) -> (String, String) {
     let value = match value {
         Value::String(text) => text.clone(),
-        other => panic!(
-            "{}: a value that is not a text: {other:?}",
-            name.to_string()
-        ),
+        other => panic!("{name}: a value that is not a text: {other:?}"),
     };
-    (name.to_string(), value)
+    (name.to_owned(), value)
 }
 
 /// The value at a path of keys and places.

@@ -12,7 +12,7 @@ prox::gateway! {
     env RATE: u32 = 100;
     env WAIT: Duration = 5s;
     env NAME: Option<String>;
-    env ADMIN: Host = "admin.example.org";
+    env STAFF: Host = "admin.example.org";
 
     backend users = cluster(rr, [USERS_URL]).response_timeout(WAIT);
 
@@ -20,7 +20,7 @@ prox::gateway! {
         GET "/users/{id}" => users,
         GET "/users/{id}" if header("x-beta").is("1") => respond(200, "beta"),
     }
-    host ADMIN { "/" => respond(200, "admin") }
+    host STAFF { "/" => respond(200, "admin") }
     "/told" => respond(200, tell(&motto, RATE, NAME.as_deref())),
 }
 
