@@ -76,7 +76,7 @@ pub(super) fn read(
     };
     let inner = tokens_of(group.stream());
     if let Some(behind) = expr.tokens.get(2) {
-        diag.error(behind.span(), "a mounted gateway has no options")
+        diag.error(behind.span(), "a mounted gateway cannot have options")
             .help("write layers around it: `=> gateway(orders::Orders) with [auth]`");
         return Reading::Wrong;
     }
@@ -105,7 +105,7 @@ pub(super) fn is_elsewhere(target: &Target, names: &Names, diag: &mut Diagnostic
     let Some((word, _)) = called(expr, names) else {
         return false;
     };
-    diag.error(word, "a gateway is mounted by a route of its own")
+    diag.error(word, "`gateway(..)` must be the whole target of a route")
         .help("write `\"/orders\" => gateway(orders::Orders)`");
     true
 }
@@ -128,18 +128,15 @@ fn mount(word: &Ident, inner: &[TokenTree], diag: &mut Diagnostics) -> Option<Mo
     const FORM: &str = "write `gateway(orders::Orders)`, or `gateway(orders::Orders::new(db))` for one with fields";
     let arguments = arguments(inner);
     let Some(first) = arguments.first().filter(|first| !first.is_empty()) else {
-        diag.error(word, "`gateway(..)` takes the type of a gateway")
+        diag.error(word, "`gateway(..)` expects the type of a gateway")
             .help(FORM);
         return None;
     };
     if let Some(second) = arguments.get(1).and_then(|second| second.first()) {
         let ty = source(first);
         let fields: Vec<String> = arguments.iter().skip(1).map(|part| source(part)).collect();
-        diag.error(second.span(), "`gateway(..)` takes one argument")
-            .help(format!(
-                "give the fields to `new`: `gateway({ty}::new({}))`",
-                fields.join(", ")
-            ));
+        diag.error(second.span(), "`gateway(..)` expects one argument")
+            .help(format!("write `gateway({ty}::new({}))`", fields.join(", ")));
         return None;
     }
     let (path, new) = match *first {
@@ -153,13 +150,13 @@ fn mount(word: &Ident, inner: &[TokenTree], diag: &mut Diagnostics) -> Option<Mo
             if new == "with_env" {
                 diag.error(
                     new,
-                    "a mounted gateway reads the variables of the gateway around it",
+                    "a mounted gateway reads the variables of the outer gateway",
                 )
                 .help("write `new`, without the variables");
                 return None;
             }
             if new != "new" {
-                diag.error(new, "a mounted gateway is made by `new`")
+                diag.error(new, format!("expected `new`, found `{new}`"))
                     .help(FORM);
                 return None;
             }
@@ -191,8 +188,8 @@ fn not_a_type<'d>(argument: &[TokenTree], diag: &'d mut Diagnostics) -> &'d mut 
     let place = argument
         .first()
         .map_or_else(Span::call_site, TokenTree::span);
-    diag.error(place, "`gateway(..)` takes the type of a gateway")
-        .note("its routes are read while compiling; a gateway that is a value is a tower service: `service(orders)`")
+    diag.error(place, "`gateway(..)` expects the type of a gateway")
+        .note("its routes are read while compiling; for a gateway that is a value write `service(orders)`")
 }
 
 /// Reports what narrows a route down that mounts a gateway; says whether there is something.
@@ -200,18 +197,18 @@ fn is_narrowed(route: &ast::Route, diag: &mut Diagnostics) -> bool {
     let (place, what, help) = if let Some(method) = route.methods.first() {
         (
             method.span,
-            "a gateway is mounted for all methods",
+            "a mount cannot have methods",
             format!(
-                "remove `{}`: the routes of the gateway have methods",
+                "remove `{}`: the routes of the mounted gateway have methods",
                 method.name
             ),
         )
     } else if let Some(exact) = route.exact {
-        let help = "remove `exact`: the routes of the gateway are below the path";
-        (exact, "a gateway is mounted at a prefix", help.to_owned())
+        let help = "remove `exact`: the routes of the mounted gateway are below the path";
+        (exact, "a mount cannot be `exact`", help.to_owned())
     } else if let Some(guard) = &route.guard {
-        let help = "remove it, and write it on the routes of the gateway";
-        (guard.span(), "a mount has no guard", help.to_owned())
+        let help = "write the guard on the routes of the mounted gateway";
+        (guard.span(), "a mount cannot have a guard", help.to_owned())
     } else {
         return false;
     };
@@ -225,9 +222,9 @@ pub(super) fn takes_all(path: &ast::Text, pattern: &Pattern, diag: &mut Diagnost
     if takes_all {
         diag.error(
             path.span,
-            "`{*..}` leaves nothing for the routes of a mounted gateway",
+            "`{*..}` is not allowed in the path of a mount: nothing would be left for its routes",
         )
-        .help("remove it: a gateway is mounted at a prefix");
+        .help("remove it: a mount takes all paths below its own");
     }
     takes_all
 }

@@ -35,9 +35,9 @@ pub const fn check_mount(
         hosts(own, outer, rows, inner);
         if open && inner.layers.is_empty() {
             let mut text = Message::new();
-            text.push("`require auth` holds here, and no layer says who may enter ");
+            text.push("the mounted route ");
             text.row(outer.path, inner);
-            text.push("\n  help: write an authenticator around the mount: `with [auth]`, or `require auth` and one in the gateway that is mounted");
+            text.push(" has no authentication layer, but `require auth` applies to it\n  help: add an authenticator to the mount: `with [auth]`, or to the mounted gateway");
             panic!("{}", text.text());
         }
         reached(own, mounts, before, outer, inner);
@@ -58,11 +58,11 @@ const fn parameters(outer: &RouteInfo, inner: &RouteInfo) {
         while let Some(other) = others.next() {
             if is_param(other) && same(name(segment), name(other)) {
                 let mut text = Message::new();
-                text.push("the parameter `");
+                text.push("duplicate parameter `");
                 text.push(name(segment));
-                text.push("` is there twice in ");
+                text.push("` in the mounted route ");
                 text.row(outer.path, inner);
-                text.push("\n  help: give it another name in the path of the mount");
+                text.push("\n  help: rename it in the path of the mount");
                 panic!("{}", text.text());
             }
         }
@@ -87,14 +87,13 @@ const fn hosts(own: &[RouteInfo], outer: &RouteInfo, rows: &[RouteInfo], inner: 
     };
     if unreachable {
         let mut text = Message::new();
+        text.push("the mounted route ");
         text.row(outer.path, inner);
         text.push(" can never be reached: it is for ");
         text.host(inner.host);
-        text.push(", and the mount is for ");
+        text.push(", but the mount is for ");
         text.host(outer.host);
-        text.push(
-            "\n  help: mount the gateway for the hosts of its blocks, or leave the hosts out of it",
-        );
+        text.push("\n  help: mount the gateway for this host, or remove the route from it");
         panic!("{}", text.text());
     }
 }
@@ -161,10 +160,11 @@ const fn reached(
     }
     if let Some((prefix, row)) = winner {
         let mut text = Message::new();
+        text.push("the mounted route ");
         text.row(outer.path, inner);
-        text.push(" can never be reached: ");
+        text.push(" can never be reached: the more specific route ");
         text.row(prefix, row);
-        text.push(" takes its requests\n  help: remove one of them");
+        text.push(" matches all of its requests\n  help: remove one of them");
         panic!("{}", text.text());
     }
 }
@@ -342,11 +342,11 @@ const fn differ(outer: &EnvInfo, inner: &EnvInfo) {
     let mut text = Message::new();
     text.push("the variable `");
     text.push(inner.name);
-    text.push("` has the default `");
+    text.push("` has two defaults: `");
     text.push(other);
-    text.push("` in the gateway that is mounted, and `");
+    text.push("` in the mounted gateway, and `");
     text.push(own);
-    text.push("` beside it\n  help: a variable has one value: write the same default, or give one of them another name");
+    text.push("` outside of it\n  help: write the same default, or rename one of the variables");
     panic!("{}", text.text());
 }
 
@@ -451,7 +451,7 @@ impl Message {
     const fn text(&self) -> &str {
         match str::from_utf8(self.bytes.split_at(self.len).0) {
             Ok(text) => text,
-            Err(_) => "the mount contradicts the routes around it",
+            Err(_) => "a route of the mounted gateway conflicts with the routes around the mount",
         }
     }
 }
