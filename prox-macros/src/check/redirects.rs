@@ -1,6 +1,9 @@
 //! Where redirects lead. What a location may be is in [`location`](super::location).
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use proc_macro2::TokenTree;
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     diag::Diagnostics,
-    model::{Methods, Model, Route, tree::Forest},
+    model::{Host, Methods, Model, Route, tree::Forest},
     syntax::{
         ast::{Target, Text},
         calls::{Call, each_call, each_expr},
@@ -22,12 +25,12 @@ use crate::{
 };
 
 pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
-    let mut leads: Vec<Option<Lead>> = Vec::new();
+    let mut redirects = Vec::new();
     for (place, route) in model.routes.iter().enumerate() {
-        let mut redirects = Vec::new();
+        let mut calls = Vec::new();
         if let Some(target) = &route.target {
             each_expr(target, &mut |expr| {
-                each_call(&expr.tokens, &mut |call| redirects.extend(redirect(call)));
+                each_call(&expr.tokens, &mut |call| calls.extend(redirect(call)));
             });
         }
         // What is deeper in a target may be asked for now and then only.
@@ -38,65 +41,109 @@ pub(super) fn check(model: &Model, forest: &Forest, diag: &mut Diagnostics) {
             ),
             _ => false,
         };
-        let mut lead = None;
-        for (status, location) in redirects {
+        for (status, location) in calls {
             match form(&location.value) {
                 Some(flaw) => diag.flaw(&location, flaw),
                 None if missing(&location, route, diag) => {}
-                None if plain => {
-                    let from = follow(model, forest, place, status, &location.value);
-                    lead = from.map(|to| Lead { to, location });
-                }
+                None if plain => redirects.push(Redirect {
+                    place,
+                    status,
+                    location,
+                }),
                 None => {}
             }
         }
-        leads.push(lead);
     }
-    circles(model, &leads, diag);
+    let mut known = BTreeSet::new();
+    // The routes of one host.
+    let leads = leads(&redirects, |redirect| {
+        let host = model.routes.get(redirect.place)?.host;
+        follow(model, forest, redirect, &[host])
+    });
+    circles(model, &leads, &mut known, diag);
+    // The routes of a listener, and those for every listener.
+    for hosts in at_listeners(model) {
+        let leads = self::leads(&redirects, |redirect| {
+            let route = model.routes.get(redirect.place)?;
+            let here = hosts.contains(&route.host);
+            here.then(|| follow(model, forest, redirect, &hosts))?
+        });
+        circles(model, &leads, &mut known, diag);
+    }
 }
 
-/// The route to which a redirect surely leads.
-struct Lead {
-    to: usize,
+/// A route that is nothing but a redirect.
+struct Redirect {
+    place: usize,
+    status: u16,
     location: Text,
 }
 
+/// The route to which a redirect surely leads, by the place of the redirect.
+type Leads<'r> = BTreeMap<usize, (usize, &'r Text)>;
+
+fn leads(redirects: &[Redirect], follow: impl Fn(&Redirect) -> Option<usize>) -> Leads<'_> {
+    let leads = redirects.iter().filter_map(|redirect| {
+        let to = follow(redirect)?;
+        Some((redirect.place, (to, &redirect.location)))
+    });
+    leads.collect()
+}
+
+/// The hosts that are asked one after the other for a request to a listener, for each host that a block names and for any other.
+fn at_listeners(model: &Model) -> BTreeSet<[usize; 2]> {
+    let names = model.hosts.iter().flat_map(Host::examples);
+    let names: BTreeSet<String> = names.chain([String::new()]).collect();
+    let listeners = (0..model.ons.len()).flat_map(|on| {
+        let hosts = |name: &String| [Some(on), None].map(|on| host_of(model, on, name));
+        names.iter().map(hosts).collect::<Vec<_>>()
+    });
+    listeners.collect()
+}
+
 /// Reports each circle once, at the redirect that is the last of it in the source.
-fn circles(model: &Model, leads: &[Option<Lead>], diag: &mut Diagnostics) {
-    for (place, lead) in leads.iter().enumerate() {
-        let (Some(lead), Some(route)) = (lead, model.routes.get(place)) else {
+fn circles(
+    model: &Model,
+    leads: &Leads<'_>,
+    known: &mut BTreeSet<Vec<usize>>,
+    diag: &mut Diagnostics,
+) {
+    for (&place, &(to, location)) in leads {
+        let Some(route) = model.routes.get(place) else {
             continue;
         };
         let mut way = vec![place];
-        let mut next = lead.to;
-        while let Some(Some(lead)) = leads.get(next)
+        let mut next = to;
+        while let Some((to, _)) = leads.get(&next)
             && !way.contains(&next)
         {
             way.push(next);
-            next = lead.to;
+            next = *to;
         }
-        if next != place || way.iter().any(|other| *other > place) {
+        if next != place || way.iter().any(|other| *other > place) || !known.insert(way.clone()) {
             continue;
         }
         if way.len() == 1 {
             // Of a whole URL, the scheme or the port may be another server's.
-            if is_local(&lead.location.value) {
-                circle(route, &lead.location, diag);
+            if is_local(&location.value) {
+                circle(route, location, diag);
             }
             continue;
         }
         way.push(place);
         let way = way.iter().filter_map(|place| model.routes.get(*place));
         let way: Vec<String> = way
-            .map(|route| match model.hosts.get(route.host) {
-                Some(host) if !host.is_every_other() => {
-                    format!("`{}{}`", host.label, route.shown_path())
-                }
-                _ => format!("`{}`", route.shown_path()),
+            .map(|route| {
+                let on = model.on(route);
+                let on = on.map_or_else(String::new, |on| format!("on {} ", on.name.token));
+                let host = model.hosts.get(route.host);
+                let host = host.filter(|host| !host.is_every_other());
+                let host = host.map_or("", |host| &host.label);
+                format!("`{on}{host}{}`", route.shown_path())
             })
             .collect();
         diag.error(
-            lead.location.span,
+            location.span,
             "this redirect closes a loop, so a client never gets an answer",
         )
         .note(format!("a client goes from {}", way.join(" to ")))
@@ -131,36 +178,32 @@ fn redirect(call: &Call<'_>) -> Option<(u16, Text)> {
     Some((number.unwrap_or(308), location))
 }
 
-/// The route that surely takes the request that follows the redirect, if it is one of this gateway.
-fn follow(
-    model: &Model,
-    forest: &Forest,
-    place: usize,
-    status: u16,
-    location: &str,
-) -> Option<usize> {
+/// The route that surely takes the request that follows the redirect, if it is one of this gateway; these hosts are asked for the
+/// request, one after the other.
+fn follow(model: &Model, forest: &Forest, redirect: &Redirect, hosts: &[usize]) -> Option<usize> {
+    let Redirect { place, status, .. } = *redirect;
     let route = model.routes.get(place)?;
-    let location = &*witnessed(model, forest, place, location)?;
-    let (host, rest) = if location.starts_with('/') && !location.starts_with("//") {
-        (route.host, location)
+    let location = &*witnessed(model, forest, redirect, hosts)?;
+    let (hosts, rest) = if location.starts_with('/') && !location.starts_with("//") {
+        (hosts, location)
     } else {
         // Another port may be another server.
         let (_, rest) = location.split_once("://")?;
         let (name, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         // A whole URL may lead to another listener.
-        if model.on(route).is_some() {
+        if model.on(route).is_some() || hosts.len() > 1 {
             return None;
         }
         let host = host_of(model, None, &name.to_ascii_lowercase());
-        (host, rest)
+        // Which hosts no block names, only the world knows.
+        if host == 0 {
+            return None;
+        }
+        (&[host][..], rest)
     };
-    // Which hosts no block names, only the world knows.
-    if host == 0 && (route.host != 0 || !location.starts_with('/')) {
-        return None;
-    }
     let holes = model.hosts.iter().any(|host| host.hole)
         || model.routes.iter().any(|other| {
-            other.host == host && (other.pattern.is_none() || other.accepts.is_hole())
+            hosts.contains(&other.host) && (other.pattern.is_none() || other.accepts.is_hole())
         });
     if holes || forest.overflow.is_some() {
         return None;
@@ -174,8 +217,8 @@ fn follow(
     } else {
         route.methods.each().next()?
     };
-    let candidates = forest.find(host, path);
-    let taken = candidates.iter().find(|candidate| {
+    let mut candidates = hosts.iter().flat_map(|host| forest.find(*host, path));
+    let taken = candidates.find(|candidate| {
         let accepts = model
             .routes
             .get(candidate.route)
@@ -189,15 +232,20 @@ fn follow(
 fn witnessed<'l>(
     model: &Model,
     forest: &Forest,
-    place: usize,
-    location: &'l str,
+    redirect: &'l Redirect,
+    hosts: &[usize],
 ) -> Option<Cow<'l, str>> {
+    let Redirect {
+        place, location, ..
+    } = redirect;
+    let location = &*location.value;
     if !location.contains('{') {
         return Some(Cow::Borrowed(location));
     }
-    let route = model.routes.get(place)?;
+    let route = model.routes.get(*place)?;
     let pattern = route.pattern.as_ref()?;
-    let plain = plain(model, route.host);
+    // A greater value is of fewer kinds.
+    let plain = hosts.iter().map(|host| plain(model, *host)).max()?;
     let mut names = pattern.params();
     let mut values = Vec::new();
     let filled = path_with(route, &mut |kind| {
@@ -205,7 +253,8 @@ fn witnessed<'l>(
         values.extend(names.next().map(|name| (name, value.clone())));
         value
     });
-    if forest.find(route.host, &filled).first()?.route != place {
+    let mut candidates = hosts.iter().flat_map(|host| forest.find(*host, &filled));
+    if candidates.next()?.route != *place {
         return None;
     }
     if let Tail::Rest(name) = &pattern.tail {

@@ -1,5 +1,6 @@
 //! The gateway as data: what was written, with its scopes unfolded and its literals understood.
 
+mod audience;
 pub(crate) mod guard;
 pub(crate) mod lacking;
 mod lower;
@@ -212,6 +213,15 @@ impl Host {
     /// All names that are known while compiling.
     pub(crate) fn known(&self) -> impl Iterator<Item = &(HostName, Text)> {
         self.names.iter().chain(&self.defaults)
+    }
+
+    /// A name for each of its names and variables, as it can be asked for.
+    pub(crate) fn examples(&self) -> impl Iterator<Item = String> {
+        let known = self.known().map(|(name, _)| match name {
+            HostName::Exact(name) => name.clone(),
+            HostName::Suffix(name) => format!("any.{name}"),
+        });
+        known.chain(self.variables.iter().map(|name| format!("{{{name}}}")))
     }
 
     /// Whether the value of this variable is one of its hosts.

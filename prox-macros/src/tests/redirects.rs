@@ -121,6 +121,27 @@ fn circles_are_found_through_parameters() {
         assert!(circle, "{source}: {found:?}");
     }
     for source in [
+        r#""/a" => redirect(308, "/b"), on "i" { "/b" => redirect(308, "/a") }"#,
+        r#""/a/{x}" => redirect(308, "/b/{x}"), on "i" { "/b/{y: int}" => redirect(308, "/c"), "/b/{y}" => redirect(308, "/a/{y}") }"#,
+        r#"host "a.b" { "/a" => redirect(308, "/b") } on "i" { "/b" => redirect(308, "/a") }"#,
+        r#""/a" => redirect(308, "/b"), on "i" { host "*.b" { "/b" => redirect(308, "/a") } }"#,
+        r#"env A: Host; host A { "/a" => redirect(308, "/b") } on "i" { host A { "/b" => redirect(308, "/a") } }"#,
+        r#"on "i" { "/a" => redirect(308, "/b") } on "j" { "/b" => redirect(308, "/c") } "/b" => redirect(308, "/a")"#,
+    ] {
+        let found = messages(source);
+        assert_eq!(found.len(), 1, "{source}: {found:?}");
+        assert!(
+            found[0].contains("this redirect closes a loop"),
+            "{found:?}"
+        );
+        assert!(found[0].contains("`on \"i\" "), "{found:?}");
+    }
+    for source in [
+        // The listener answers itself, or has another name.
+        r#""/a" => redirect(308, "/b"), "/b" => "http://b", on "i" { "/b" => redirect(308, "/c") }"#,
+        r#"host "a.b" { "/a" => redirect(308, "/b") } on "i" { host "c.d" { "/b" => redirect(308, "/a") } }"#,
+        r#""/a" => redirect(308, "/b"), on "i" { "/a" => "http://a", "/b" => redirect(308, "/a") }"#,
+        r#""/a" => redirect(308, "https://{host}/b"), on "i" { "/b" => redirect(308, "/a") }"#,
         // Another scheme or port may be another server's.
         r#""/a" => redirect(308, "https://{host}{path}{query}")"#,
         r#""/a" => redirect(308, "{scheme}://{host}:8443{path}")"#,
