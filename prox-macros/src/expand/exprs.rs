@@ -636,7 +636,12 @@ fn with_handles(
     if handles.is_empty() {
         return value;
     }
-    quote_spanned!(span=> { #(#handles)* #value })
+    // A wrong type of the value is an error at the whole block, so the block is at the user's expression.
+    let place = tokens.first().map_or(span, TokenTree::span);
+    let inner = quote_spanned!(span=> #(#handles)* #value);
+    let mut block = Group::new(Delimiter::Brace, inner);
+    block.set_span(at(place));
+    TokenTree::Group(block).into()
 }
 
 /// The spans are those of nothing: an editor would show what they mean beside what the name means.

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Ident, TokenTree};
 
 use super::names::Names;
 use crate::{
-    around::{self, Calls, Exported, What},
+    around::{self, Calls, Exported, Function, What},
     diag::Diagnostics,
     features,
     syntax::{
@@ -143,11 +143,7 @@ pub(super) fn is_wrong_function(
     if names.is_own(&text) || vocab::is(Slot::Key, &text) {
         return false;
     }
-    // A variable that is nearer than the function has the name.
-    let local = names.around().local(&text).map(|found| found.what);
-    let is_value =
-        local.is_some_and(|what| !matches!(what, What::Function(_) | What::Variable(Calls::As(_))));
-    let Some((function, _)) = names.around().function(&text).filter(|_| !is_value) else {
+    let Some(function) = function(names, &text) else {
         return false;
     };
     if let Some(group) = group {
@@ -195,6 +191,39 @@ pub(super) fn is_wrong_function(
         return false;
     }
     true
+}
+
+/// Reports a function that is not a layer; says whether it is one.
+pub(super) fn is_wrong_layer(tokens: &[TokenTree], names: &Names, diag: &mut Diagnostics) -> bool {
+    let [TokenTree::Ident(name)] = tokens else {
+        return false;
+    };
+    let text = name.to_string();
+    let wrong = function(names, &text).filter(|function| function.arguments != 2);
+    let Some(function) = wrong.filter(|_| !names.is_own(&text)) else {
+        return false;
+    };
+    diag.error(
+        name,
+        format!(
+            "a layer function must take exactly two arguments, a `prox::Request` and a `prox::Next`; `{text}` takes {}",
+            function.arguments
+        ),
+    )
+    .help(format!(
+        "write `async fn {text}(req: prox::Request, next: prox::Next) -> impl prox::IntoResponse`"
+    ))
+    .untyped();
+    true
+}
+
+/// The function around the gateway with this name, if no variable that is nearer has it.
+fn function(names: &Names, name: &str) -> Option<Function> {
+    let local = names.around().local(name).map(|found| found.what);
+    let is_value =
+        local.is_some_and(|what| !matches!(what, What::Function(_) | What::Variable(Calls::As(_))));
+    let (function, _) = names.around().function(name).filter(|_| !is_value)?;
+    Some(function)
 }
 
 /// Reports a guard that starts with a word of other gateways, or with one of ours without its arguments; says whether it does.

@@ -6,8 +6,10 @@ use proc_macro2::{Ident, Span, TokenTree};
 
 use super::{
     Host, Methods, Model, On, Route,
+    audience::Values,
     guard::{self, Guard},
     is_endpoint,
+    lacking::is_wrong_layer,
     meant::Meant,
     mount::{self, Reading},
     names::Names,
@@ -65,6 +67,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         }
     }
     let order = order(&mut setups, &names, diag);
+    let values = Values::new(&setups);
     let mut lowering = Lowering {
         names,
         own: gateway.named.as_ref().map(|named| named.name.clone()),
@@ -75,6 +78,7 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         endpoints,
         holes: gateway.holes,
         flawed_defaults: gateway.flawed_defaults,
+        values,
         layers: Layers::default(),
         own_methods: Vec::new(),
         too_many_methods: false,
@@ -136,6 +140,7 @@ struct Lowering<'d> {
     holes: HashSet<String>,
     /// The variables whose defaults are not of their types, which has been reported.
     flawed_defaults: HashSet<String>,
+    values: Values,
     layers: Layers,
     own_methods: Vec<String>,
     too_many_methods: bool,
@@ -272,9 +277,12 @@ impl Lowering<'_> {
     /// The layers by number, without those that are none, which are reported, and without holes.
     fn layers(&mut self, layers: Vec<Expr>) -> Vec<Used> {
         let written = layers.len();
-        let layers = layers
-            .into_iter()
-            .filter(|layer| !self.is_hole(layer) && !self.is_target(layer));
+        let layers = layers.into_iter().filter(|layer| {
+            !self.is_hole(layer)
+                && !self.is_target(layer)
+                && !is_wrong_layer(&layer.tokens, &self.names, self.diag)
+                && !self.values.lacks_audience(layer, &self.names, self.diag)
+        });
         let layers: Vec<Expr> = layers.collect();
         self.lost_layers |= layers.len() < written;
         self.layers.intern(layers)

@@ -26,7 +26,7 @@ impl Parser<'_> {
     ///
     /// None for what no guard says, so that it is not known what the route takes.
     pub(super) fn guard_form(&mut self, expr: Expr) -> Option<Expr> {
-        if self.is_wrong_closure(&expr.tokens) {
+        if self.is_wrong_guard(&expr.tokens) {
             return None;
         }
         if !starts(&expr.tokens) {
@@ -47,69 +47,6 @@ impl Parser<'_> {
         }
         let tokens = self.joined(&expr.tokens, "or");
         Some(Expr { tokens })
-    }
-
-    /// Reports a closure that is not a guard, whatever its names mean; says whether it is one.
-    fn is_wrong_closure(&mut self, tokens: &[TokenTree]) -> bool {
-        const HELP: &str = "write `|req: &prox::Parts| ..`";
-        let word = |at: usize, word: &str| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == word);
-        let is_async = word(0, "async");
-        let start = usize::from(is_async) + usize::from(word(usize::from(is_async), "move"));
-        let bar = tokens.get(start).filter(|token| is(token, '|'));
-        let block = is_async && matches!(tokens.get(start), Some(TokenTree::Group(_)));
-        if is_async && (bar.is_some() || block) {
-            self.diag
-                .error(
-                    Place::of(tokens.get(..1).unwrap_or_default(), Span::call_site()),
-                    "a guard cannot be `async`",
-                )
-                .help("write a closure that decides at once, or a layer that waits: `with [check]`")
-                .untyped();
-            return true;
-        }
-        let Some(bar) = bar else {
-            return false;
-        };
-        let rest = tokens.get(start + 1..).unwrap_or_default();
-        let Some(end) = rest.iter().position(|token| is(token, '|')) else {
-            return false;
-        };
-        let written = rest.get(..end).unwrap_or_default();
-        let parameters = list(written, bar.span());
-        let [parameter] = parameters.as_slice() else {
-            self.diag
-                .error(
-                    Place::of(written, bar.span()),
-                    format!(
-                        "a guard closure must take exactly one argument, found {}",
-                        parameters.len()
-                    ),
-                )
-                .help(HELP)
-                .untyped();
-            return true;
-        };
-        let tokens = &parameter.tokens;
-        let colon = tokens.iter().position(|token| is(token, ':'));
-        let Some(ty) = colon.and_then(|colon| tokens.get(colon + 1..)) else {
-            return false;
-        };
-        if !is_not_parts(ty) {
-            return false;
-        }
-        self.diag
-            .error(
-                Place::of(ty, bar.span()),
-                format!(
-                    "a guard closure expects `&prox::Parts`, found `{}`",
-                    source(ty)
-                ),
-            )
-            .help(
-                "write `|req: &prox::Parts| ..`: it has `req.headers`, `req.uri` and `req.method`",
-            )
-            .untyped();
-        true
     }
 
     /// The guard with methods in place of `||`, then of `&&`, then of `!` and `==`.
@@ -420,29 +357,6 @@ pub(super) fn methods_after(guard: &[TokenTree]) -> Option<&'static [&'static st
         let (key, address) = kind(guard);
         known(key, address)
     })
-}
-
-/// Whether the type is surely not `&prox::Parts`: another type that a request has, or `Parts` in another form.
-fn is_not_parts(ty: &[TokenTree]) -> bool {
-    const OTHERS: [&str; 9] = [
-        "Request",
-        "HttpRequest",
-        "HeaderMap",
-        "Uri",
-        "Method",
-        "Body",
-        "Client",
-        "str",
-        "String",
-    ];
-    let path = ty.split(|token| is(token, '<')).next().unwrap_or_default();
-    let Some(TokenTree::Ident(last)) = path.last() else {
-        return false;
-    };
-    let by_reference = ty.first().is_some_and(|first| is(first, '&'));
-    let is_mut = matches!(ty.get(1), Some(TokenTree::Ident(word)) if word == "mut");
-    let others = OTHERS.iter().any(|other| last == other);
-    others || last == "Parts" && (!by_reference || is_mut)
 }
 
 /// What to write instead of a method that a key of a request does not have.

@@ -3,6 +3,7 @@
 
 pub(crate) mod ast;
 pub(crate) mod calls;
+mod closure;
 pub(crate) mod cursor;
 mod entry;
 mod expr;

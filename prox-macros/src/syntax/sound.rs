@@ -121,6 +121,9 @@ impl Parser<'_> {
     /// A layer, or several where nothing stands between them.
     pub(super) fn sound_layers(&mut self, mut layer: Expr) -> Vec<Expr> {
         let mut layers = Vec::new();
+        if self.is_wrong_layer(&layer.tokens) {
+            return layers;
+        }
         while let Some(found) = broken(&layer.tokens) {
             if found.nested || found.beside.is_none() {
                 break;

@@ -7,6 +7,7 @@ mod guard_order;
 mod guards;
 mod harness;
 mod hosts;
+mod layers;
 mod listeners;
 mod messages;
 mod methods;

@@ -7,6 +7,11 @@ prox::gateway! {
 
     backend users = "http://10.0.0.1:8080";
 
+    let auth = Jwt::issuer("https://id.example.com/").leeway(5s);
+
+    GET "/named" => users with [auth],
+    GET "/optional" => users with [auth.optional()],
+    GET "/decided" => users with [auth.any_audience()],
     GET "/users" => users with [Jwt::jwks_file("jwks.json").issued_by("https://id.example.com/")],
 }
 
