@@ -1,9 +1,10 @@
 //! State that workers share without sharing cache lines.
 
+pub(crate) use std::sync::Mutex;
 use std::{
     cell::Cell,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };

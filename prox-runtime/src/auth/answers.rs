@@ -1,15 +1,16 @@
 //! Answers of stores and issuers about credentials, kept for a while.
+//!
+//! `tests/loom` runs this file under a model checker, with mutexes of its own.
 
-use std::{
-    hash::Hash,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::turns::Turns;
-use crate::{expiring::Expiring, sync::lock};
+use crate::{
+    expiring::Expiring,
+    sync::{Mutex, lock},
+};
 
 /// How long an answer without a value is kept.
 const MISSED: Duration = Duration::from_secs(10);

@@ -1,14 +1,12 @@
 //! Many requests that need the same answer, of which one asks at a time.
+//!
+//! `tests/loom` runs this file under a model checker, with mutexes of its own.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use tokio::sync::MutexGuard;
 
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// The questions that are being asked. There is an entry for a question only while requests wait for its answer.
 ///
