@@ -34,6 +34,17 @@ soak *ARGS:
     {{ programs }}
     python3 tests/peers/run.py --soak 600 {{ ARGS }}
 
+# What CORS, a token, its scope, two limits and the name of the caller cost together, beside HAProxy, Envoy and nginx (`--instructions`:
+# each layer by callgrind).
+bench-edge *ARGS:
+    {{ programs }}
+    python3 tests/peers/edge.py {{ ARGS }}
+
+# Ten minutes of random tokens, keys, passwords, addresses, tenants and URLs: what the memory of Prox does.
+soak-edge *ARGS:
+    {{ programs }}
+    python3 tests/peers/edge.py --memory 600 {{ ARGS }}
+
 # Upstreams that are killed, stopped, restarted, or misbehave under load, behind Prox, HAProxy and nginx (`--short`: a minute).
 faults *ARGS:
     cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
@@ -43,7 +54,7 @@ faults *ARGS:
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}
 
-# What `cargo check`, `cargo build` and `cargo build --release` of a gateway cost, from 10 to 5 000 routes.
+# What `cargo check`, `cargo build` and `cargo build --release` of a gateway cost, from 10 to 5 000 routes (`--auth`: what `require auth` adds).
 bench-compile *ARGS:
     python3 tests/peers/compile.py {{ ARGS }}
 

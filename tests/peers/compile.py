@@ -6,6 +6,9 @@ eight backends or to a handler, a redirect or a fixed answer. Its dependencies a
 and asks cargo for `check`, `build` and `build --release`, without what the compiler keeps from the last time (`CARGO_INCREMENTAL=0`), and for
 `check` with it after an edit of one route, which is what one waits for while writing. Times are medians.
 
+`--auth` measures what `require auth;` costs: the same gateway with it and without it, in which each route has a layer that says who may
+enter.
+
 The expansion is what `rustc -Ztime-passes` says of `macro_expand_crate`, less what it says of a gateway of one route; the
 compiler is asked for it with `RUSTC_BOOTSTRAP=1` in a run of its own. It has the macro's own work, which is unoptimised
 as in every build, and the parsing of what the macro has written. `just bench-compile` runs it.
@@ -53,7 +56,7 @@ GATEWAY = """prox::gateway! {{
     let limit = RateLimit::per_second(RATE).burst(20);
     let id = RequestId::new();
 
-{backends}
+{auth}{backends}
 {routes}}}
 
 fn main() -> prox::Result {{
@@ -64,6 +67,10 @@ fn main() -> prox::Result {{
 BACKENDS = [f"backend_{name}" for name in github.AREAS[:8]]
 LAYERS = ["auth", "limit", "id", "id, auth", "id, limit", "auth, limit", "id, auth, limit"]
 CHAINS = ["", *(f" with [{layers}]" for layers in LAYERS)]
+# Each of them says who may enter.
+GUARDS = ["callers", "public", "id, callers", "limit, callers", "callers, auth", "id, limit, callers", "public, limit"]
+GUARDED = [f" with [{layers}]" for layers in [*GUARDS, 'callers, prox::middleware::Require::scope("orders")']]
+CALLERS = "    let callers = prox::middleware::ClientCerts::any();\n\n"
 
 
 def target(place, handlers):
@@ -79,7 +86,7 @@ def target(place, handlers):
     return ["handler(hello)", f'redirect(308, "/moved/{place}")', 'respond(410, "gone")'][kind - 7]
 
 
-def source(routes, handlers):
+def source(routes, handlers, chains=CHAINS, auth=""):
     """The source of a gateway of these routes, each with a handler of its own if `handlers`."""
     names = [f"h{place}" for place in range(len(routes))] if handlers else ["hello"]
     functions = "".join(HANDLER.format(name=name) for name in names)
@@ -88,10 +95,10 @@ def source(routes, handlers):
         for place, name in enumerate(BACKENDS)
     ]
     lines = [
-        f'    {route.method} "{route.path}" => {target(place, handlers)}{CHAINS[place % len(CHAINS)]},\n'
+        f'    {route.method} "{route.path}" => {target(place, handlers)}{chains[place % len(chains)]},\n'
         for place, route in enumerate(routes)
     ]
-    return HEAD + functions + GATEWAY.format(backends="".join(backends), routes="".join(lines))
+    return HEAD + functions + GATEWAY.format(auth=auth, backends="".join(backends), routes="".join(lines))
 
 
 @dataclasses.dataclass
@@ -178,6 +185,15 @@ def subjects(counts):
     return found
 
 
+def guarded():
+    """The gateways that tell what `require auth` costs."""
+    found = {EMPTY: Subject(1, source(github.routes(1), False))}
+    for name, auth in {"1 000, callers": "", "1 000, callers, `require auth`": "    require auth;\n\n"}.items():
+        auth = CALLERS + auth
+        found[name] = Subject(1000, source(github.routes(1000), False, GUARDED, auth))
+    return found
+
+
 def table(measured):
     """The Markdown table; what a route costs is without what a gateway of one route does."""
     lines = [
@@ -225,9 +241,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="times each is compiled (3)")
     parser.add_argument("--counts", default="10,100,1000,5000", help="numbers of routes")
     parser.add_argument("--prox", type=pathlib.Path, default=github.REPOSITORY / "prox", help="the crate to measure")
+    parser.add_argument("--auth", action="store_true", help="what `require auth` costs, in place of numbers of routes")
     options = parser.parse_args()
     project = Project("bench-compile", options.prox.resolve())
-    measured = subjects([int(count) for count in options.counts.split(",")])
+    measured = guarded() if options.auth else subjects([int(count) for count in options.counts.split(",")])
     (project.source / "main.rs").write_text(measured[EMPTY].text)
     for incremental in ("0", "1"):
         for command in (["check"], ["build"], ["build", "--release"]):

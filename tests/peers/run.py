@@ -311,8 +311,8 @@ def free_port():
 class Load:
     """wrk with its script."""
 
-    def __init__(self, directory, connections):
-        headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in REQUEST_HEADERS.items())
+    def __init__(self, directory, connections, headers=REQUEST_HEADERS):
+        headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
         self.script = directory / "wrk.lua"
         self.script.write_text(WRK_SCRIPT.format(headers="{" + headers + "}"))
         self.connections = connections
