@@ -38,7 +38,15 @@ pub(super) fn authorization(headers: &HeaderMap, scheme: &str) -> Result<Option<
     let Some(value) = only(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
-    Ok(of_scheme(value.as_bytes(), scheme).map(|rest| String::from_utf8_lossy(rest).into_owned()))
+    Ok(of_scheme(value.as_bytes(), scheme).map(text))
+}
+
+/// Most credentials are ASCII, which is told much faster than what is malformed.
+fn text(value: &[u8]) -> String {
+    match str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(value).into_owned(),
+    }
 }
 
 /// The credentials of this scheme, which counts without regard to case.
@@ -77,9 +85,7 @@ impl Place {
             Self::Bearer => authorization(&parts.headers, "bearer"),
             Self::Header(name) => {
                 let value = only(&parts.headers, name)?;
-                Ok(value.map(|value| {
-                    String::from_utf8_lossy(value.as_bytes().trim_ascii()).into_owned()
-                }))
+                Ok(value.map(|value| text(value.as_bytes().trim_ascii())))
             }
             Self::Query(name) => {
                 let query = parts.uri.query().unwrap_or_default();
@@ -89,7 +95,7 @@ impl Place {
                 let fields = parts.headers.get_all(header::COOKIE).iter();
                 let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
                 one(pairs.filter_map(|pair| {
-                    let pair = String::from_utf8_lossy(pair.trim_ascii()).into_owned();
+                    let pair = text(pair.trim_ascii());
                     let (own, value) = pair.split_once('=')?;
                     (own == name).then(|| value.trim_matches('"').to_owned())
                 }))

@@ -1,10 +1,6 @@
 //! What the client is told of a limit (draft-ietf-httpapi-ratelimit-headers): items of lists, each with a name.
 
-use std::{
-    fmt::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue,
@@ -81,13 +77,24 @@ impl Named {
     }
 }
 
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, place } = self;
-        match place {
-            1 => f.write_str(&name.0),
-            _ => write!(f, "{}-{place}", name.0),
+impl Named {
+    /// Writes an item of a list as far as its first parameter. `period` tells windows of one limit apart.
+    fn write(&self, text: &mut String, period: Option<Duration>) {
+        if !text.is_empty() {
+            text.push_str(", ");
         }
+        text.push('"');
+        text.push_str(&self.name.0);
+        if self.place > 1 {
+            text.push('-');
+            push(text, self.place as u64);
+        }
+        if let Some(period) = period {
+            text.push('-');
+            push(text, seconds(period));
+            text.push('s');
+        }
+        text.push('"');
     }
 }
 
@@ -95,25 +102,48 @@ impl fmt::Display for Named {
 ///
 /// `Retry-After` is not among the fields, since it belongs to a refusal.
 pub(super) fn add(headers: &mut HeaderMap, name: &Named, asked: &Asked, view: &View) {
-    let (mut policies, mut left) = (String::new(), String::new());
+    // Enough for one window and a short name, so that most requests allocate once for each field.
+    let mut policies = String::with_capacity(64);
+    let mut left = String::with_capacity(64);
     let several = view.windows(asked).count() > 1;
     for window in view.windows(asked) {
-        if !policies.is_empty() {
-            policies.push_str(", ");
-            left.push_str(", ");
+        let period = several.then_some(window.period);
+        for (text, [first, second], [one, other]) in [
+            (
+                &mut policies,
+                [";q=", ";w="],
+                [window.size, seconds(window.fills)],
+            ),
+            (
+                &mut left,
+                [";r=", ";t="],
+                [window.left, seconds(window.next)],
+            ),
+        ] {
+            name.write(text, period);
+            text.push_str(first);
+            push(text, one);
+            text.push_str(second);
+            push(text, other);
         }
-        for text in [&mut policies, &mut left] {
-            let _ = if several {
-                write!(text, "\"{name}-{}s\"", seconds(window.period))
-            } else {
-                write!(text, "\"{name}\"")
-            };
-        }
-        let _ = write!(policies, ";q={};w={}", window.size, seconds(window.fills));
-        let _ = write!(left, ";r={};t={}", window.left, seconds(window.next));
     }
     join(headers, RATE_LIMIT_POLICY, policies);
     join(headers, RATE_LIMIT, left);
+}
+
+/// Writes a number without the machinery of formatting, which costs more than the rest of a field.
+fn push(text: &mut String, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits.iter().skip(start).map(|digit| char::from(*digit)));
 }
 
 /// Writes what is left in the emptiest window, as it was done before there was a draft. Fields of an upstream are replaced.
@@ -158,4 +188,18 @@ fn seconds(time: Duration) -> u64 {
 
 fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("printable ASCII is a header's value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_elsewhere() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::from(u32::MAX), u64::MAX] {
+            let mut text = String::new();
+            push(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+    }
 }
