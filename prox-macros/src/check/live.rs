@@ -46,9 +46,12 @@ fn options(model: &Model, expr: &Expr, diag: &mut Diagnostics) {
         let Some(near) = near else {
             continue;
         };
-        diag.error(option, format!("unknown option `{text}`"))
-            .help(format!("write `.{near}(..)`"))
-            .untyped();
+        let error = diag.error(option, format!("unknown option `{text}`"));
+        error.help(format!("write `.{near}(..)`"));
+        // Of a name that is begun the type must be there, so that an editor completes it.
+        if begun.is_none() {
+            error.untyped();
+        }
         return;
     }
 }

@@ -222,7 +222,11 @@ impl Parser<'_> {
             // An editor puts a name of its own where a name can be completed.
             None => return true,
         };
-        self.diag.error(method, message).help(help).untyped();
+        let error = self.diag.error(method, message).help(help);
+        // Of a name that is begun the type must be there, so that an editor completes it.
+        if begun.is_none_or(|meant| *meant == name) {
+            error.untyped();
+        }
         false
     }
 
