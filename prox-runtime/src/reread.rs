@@ -23,7 +23,7 @@ pub(crate) async fn every(
             Ok(()) => {}
             // The message of the panic may have a part of the file, which may be secret.
             Err(error) if error.is_panic() => {
-                tracing::error!("reading {what} again has panicked: what was read before stays");
+                tracing::error!(target: "prox", "reading {what} again has panicked: what was read before stays");
             }
             Err(_) => return,
         }

@@ -86,6 +86,9 @@ pub mod docs {
     #[doc = include_str!("../docs/deploying.md")]
     pub mod deploying {}
 
+    #[doc = include_str!("../docs/logging.md")]
+    pub mod logging {}
+
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 

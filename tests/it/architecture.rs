@@ -40,7 +40,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("forward", &["client", "coding", "error"]),
     ("framing", &[]),
     ("frames", &["sync"]),
-    ("observe", &["error", "sync"]),
+    ("observe", &["civil", "error", "sync"]),
     ("connect", &["error", "stream", "sync", "tls"]),
     (
         "handler",
@@ -99,8 +99,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
-            "client", "connect", "error", "forward", "metrics", "pool", "stream", "sync", "time",
-            "tls",
+            "client", "connect", "error", "forward", "metrics", "observe", "pool", "stream",
+            "sync", "time", "tls",
         ],
     ),
     (

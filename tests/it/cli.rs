@@ -242,7 +242,11 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # How long idle connections wait for their next request in the drain.\n\
          # Duration, default 5s; needed by the server\nDRAIN_IDLE=5s\n\n\
          # When the drain cuts off what is still under way.\n\
-         # Duration, default 10s; needed by the server\nDRAIN_TIMEOUT=10s\n"
+         # Duration, default 10s; needed by the server\nDRAIN_TIMEOUT=10s\n\n\
+         # The least level of events: off, error, warn, info, debug or trace; also for each target, such as warn,prox=debug.\n\
+         # String, default \"info\"; needed by the server\nLOG=info\n\n\
+         # How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.\n\
+         # Option<String>, optional; needed by the server\nLOG_FORMAT=\n"
     );
     let manifest = told(&["env", "--k8s"]);
     assert!(manifest.starts_with("env:\n"), "{manifest}");
@@ -274,7 +278,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 5 + 8);
+    assert_eq!(variables.len(), 5 + 10);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

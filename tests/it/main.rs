@@ -69,6 +69,7 @@ mod kinds;
 mod layers;
 mod limits;
 mod listeners;
+mod logs;
 mod methods;
 mod metrics;
 mod mirroring;

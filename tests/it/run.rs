@@ -123,11 +123,15 @@ async fn a_signal_drains_and_ends_with_success() {
         gate.open();
         let answer = client.response("GET").await.expect(200);
         assert!(answer.closes(), "{answer:?}");
-        assert_eq!(
-            process.ended().await,
-            (Some(0), String::new()),
-            "no terminal, no word"
-        );
+        let (code, printed) = process.ended().await;
+        assert_eq!(code, Some(0), "{printed}");
+        let told = ["listening", "draining", "ended"];
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines.len(), told.len(), "{printed}");
+        for (line, message) in lines.into_iter().zip(told) {
+            let message = format!("\"message\":\"{message}\"");
+            assert!(line.contains(&message), "{printed}");
+        }
     }
 }
 
@@ -246,6 +250,38 @@ fn run_and_end() -> prox::Result {
         .workers(1)
         .shutdown(std::future::ready(()))
         .run()
+}
+
+#[tokio::test]
+async fn a_socket_that_was_bound_before_is_closed_when_the_drain_begins() {
+    let gate = Gate::new();
+    let reply = Reply::new().wait(&gate).head(200, &[], "Content-Length: 2");
+    let origin = Origin::start(reply.write("ok")).await;
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let endpoint = origin.endpoint();
+    let running = tokio::task::spawn_blocking(move || {
+        prox::Server::new(prox::gateway! { "/" => cluster(rr, [endpoint]) })
+            .listener(socket)
+            .workers(2)
+            .shutdown(async { _ = ended.await })
+            .run()
+    });
+    let mut client = RawClient::connect(address).await;
+    client.request("GET", "/").await;
+    origin.reached(1).await;
+    end.send(()).unwrap();
+    eventually("new connections to be refused", || {
+        std::net::TcpStream::connect(address).is_err()
+    })
+    .await;
+    gate.open();
+    client.response("GET").await.expect(200);
+    within("the gateway to end", running)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// What `run` says where a task of tokio calls it.

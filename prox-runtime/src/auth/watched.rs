@@ -106,7 +106,7 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         let text = match read(&self.path) {
             Ok(text) => text,
             Err(error) => {
-                tracing::warn!(%path, %error, "a file cannot be read, what it said before stays");
+                tracing::warn!(target: "prox", %path, %error, "a file cannot be read, what it said before stays");
                 return;
             }
         };
@@ -122,7 +122,7 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
             }
             Err(problems) => {
                 let problems = problems.join("; ");
-                tracing::warn!(%path, problems, "a file is broken, what it said before stays");
+                tracing::warn!(target: "prox", %path, problems, "a file is broken, what it said before stays");
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::route::{EnvInfo, Variables};
 
 /// What a server reads of which the code says nothing.
-const OF_THE_SERVER: [EnvInfo; 8] = [
+const OF_THE_SERVER: [EnvInfo; 10] = [
     EnvInfo {
         name: "HOST",
         ty: "String",
@@ -58,6 +58,20 @@ const OF_THE_SERVER: [EnvInfo; 8] = [
         ty: "Duration",
         default: Some("10s"),
         doc: "When the drain cuts off what is still under way.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "LOG",
+        ty: "String",
+        default: Some("\"info\""),
+        doc: "The least level of events: off, error, warn, info, debug or trace; also for each target, such as warn,prox=debug.",
+        needed_by: "the server",
+    },
+    EnvInfo {
+        name: "LOG_FORMAT",
+        ty: "Option<String>",
+        default: None,
+        doc: "How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.",
         needed_by: "the server",
     },
 ];

@@ -27,6 +27,7 @@ use crate::{
     error::Error,
     forward::rewrite::Template,
     metrics::Tries,
+    observe::seldom::Seldom,
     pool::{self, HeadLimits, PoolOptions},
     tls::{self, Connector, UpstreamTls},
 };
@@ -377,7 +378,7 @@ impl ClusterBuilder {
             )));
         }
         if connector.as_ref().is_some_and(Connector::accepts_any) {
-            tracing::warn!(
+            tracing::warn!(target: "prox",
                 backend = name,
                 "the certificates of this backend are not verified"
             );
@@ -423,6 +424,7 @@ impl ClusterBuilder {
                 required: self.required,
                 warm,
                 tries: Tries::default(),
+                failing: Seldom::default(),
             }),
             policy: self.policy,
         })

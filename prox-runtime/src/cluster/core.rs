@@ -28,7 +28,7 @@ use super::{
     rng::Rng,
     view::{Replaced, View, Views},
 };
-use crate::{client::Client, error::Failure, metrics::Tries};
+use crate::{client::Client, error::Failure, metrics::Tries, observe::seldom::Seldom};
 
 /// What all the handles of a cluster share.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub(crate) struct Core {
     /// How many connections to each endpoint are opened before it gets requests.
     pub(super) warm: usize,
     pub(super) tries: Tries,
+    /// Tells of requests that fail, once in a while.
+    pub(super) failing: Seldom,
 }
 
 /// Who gets a try.

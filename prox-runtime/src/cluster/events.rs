@@ -19,6 +19,7 @@ use super::{
     retry,
 };
 use crate::{
+    error::{Error, Failure, Origin},
     metrics::{Family, Kind, Samples},
     pool::OverLimit,
 };
@@ -276,7 +277,7 @@ impl Core {
         match verdict {
             retry::Verdict::Retry { .. } => {
                 self.counts().retried.up();
-                tracing::info!(target: "prox", backend, %endpoint, reason = failure, "tried again");
+                tracing::debug!(target: "prox", backend, %endpoint, reason = failure, "tried again");
             }
             retry::Verdict::GiveUp(reason) => {
                 if reason.is_refusal() {
@@ -285,6 +286,22 @@ impl Core {
                 let reason = reason.name();
                 tracing::debug!(target: "prox", backend, %endpoint, failure, reason, "not tried again");
             }
+        }
+    }
+
+    /// A request is answered with this failure of the backend.
+    pub(crate) fn tell_failed(&self, error: &Error) {
+        let backend = self.name();
+        tracing::debug!(target: "prox", backend, ?error, "no response from upstream");
+        let is_of_the_backend = error.as_failure().is_some_and(|failure| {
+            let is_refusal = matches!(
+                failure,
+                Failure::NoEndpoint | Failure::CircuitOpen | Failure::QueueFull
+            );
+            is_refusal || error.origin() == Origin::Upstream
+        });
+        if is_of_the_backend && let Some(times) = self.failing.again() {
+            tracing::warn!(target: "prox", backend, reason = ?error, times, "requests fail");
         }
     }
 
@@ -323,7 +340,7 @@ impl Core {
     /// A request is sent to a second endpoint, since there is no answer from this one.
     pub(crate) fn hedged(&self, slow: &Endpoint) {
         self.counts().hedged.up();
-        tracing::info!(target: "prox", backend = self.name(), endpoint = %slow, "hedged");
+        tracing::debug!(target: "prox", backend = self.name(), endpoint = %slow, "hedged");
     }
 
     /// The second endpoint has answered first.

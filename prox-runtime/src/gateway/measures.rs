@@ -17,7 +17,11 @@ use crate::{
     cluster::Cluster,
     error::Result,
     handler::{BoxHandler, Handler, Request, Response},
-    metrics::{self, BUILD_INFO, Format, Measured, Meter, READY, Requests, Samples, Sources},
+    metrics::{
+        self, ACCESS_LOG_LOST, BUILD_INFO, Format, LOG_LOST, Measured, Meter, READY, Requests,
+        Samples, Sources,
+    },
+    observe::queue,
     route::Routes,
 };
 
@@ -128,6 +132,8 @@ impl Measures {
                 ("routes", &*inner.table),
             ];
             samples.add(&BUILD_INFO, &labels, 1_u64);
+            samples.add(&ACCESS_LOG_LOST, &[], queue::ACCESS_LOG.lost());
+            samples.add(&LOG_LOST, &[], queue::EVENTS.lost());
         })
     }
 }

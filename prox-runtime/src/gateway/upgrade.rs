@@ -45,6 +45,8 @@ async fn carry(tunnel: Tunnel, upgrade: OnUpgrade) {
         Ok(client) => {
             tunnel.join(Stream::boxed(TokioIo::new(client))).await;
         }
-        Err(error) => tracing::debug!(%error, "a client left before its tunnel began"),
+        Err(error) => {
+            tracing::debug!(target: "prox", %error, "a client left before its tunnel began");
+        }
     }
 }

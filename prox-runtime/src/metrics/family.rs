@@ -85,6 +85,10 @@ families! {
         "1 if the gateway is ready, else 0."
     BUILD_INFO Gauge "prox_build_info" ["version" "routes"]
         "The version of Prox, and a hash of the table of routes."
+    ACCESS_LOG_LOST Counter "prox_access_log_lost_lines_total" []
+        "Lines of access logs that could not be written."
+    LOG_LOST Counter "prox_log_lost_lines_total" []
+        "Lines of events that could not be written."
     SERIES Gauge "prox_metrics_series" []
         "Samples in this exposition."
     PROCESS_CPU Counter "process_cpu_seconds_total" []

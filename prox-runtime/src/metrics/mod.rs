@@ -19,7 +19,7 @@ pub(crate) use self::{
     exposition::{Format, Samples},
     family::*,
     process::descriptors,
-    requests::{Ended, Requests, method, version},
+    requests::{Ended, Requests, method, version, version_name},
     tries::{EndpointTries, Tries},
 };
 use crate::sync::lock;

@@ -45,6 +45,11 @@ pub(crate) fn version(version: Version) -> u8 {
     }
 }
 
+/// The version with this place.
+pub(crate) fn version_name(place: u8) -> Option<&'static str> {
+    VERSIONS.get(usize::from(place)).copied()
+}
+
 /// A request that has ended, as numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ended {

@@ -157,7 +157,7 @@ fn failure_of(error: BoxError) -> Failure {
     let error = Error::foreign(error, Place::Service);
     let failure = error.as_failure().unwrap_or(Failure::Internal);
     if failure == Failure::Internal {
-        tracing::error!(?error, "a service or a layer failed");
+        tracing::error!(target: "prox", ?error, "a service or a layer failed");
     }
     failure
 }

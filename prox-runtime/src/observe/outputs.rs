@@ -40,3 +40,14 @@ pub(crate) async fn flush() {
         let _ = flush.await;
     }
 }
+
+/// The same, on a thread without a runtime.
+pub(crate) fn flush_now() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    // A process that cannot have a runtime ends with an error that says so.
+    if let Ok(runtime) = runtime {
+        runtime.block_on(flush());
+    }
+}

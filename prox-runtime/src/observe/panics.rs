@@ -20,5 +20,5 @@ fn tell(payload: &(dyn Any + Send)) {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text");
-    tracing::error!(panic = message, "a handler or a layer panicked");
+    tracing::error!(target: "prox", panic = message, "a handler or a layer panicked");
 }

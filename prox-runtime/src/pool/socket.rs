@@ -233,7 +233,7 @@ impl AsyncRead for Socket {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let checked = lock(&self.tape).check(buf, before);
         if let Err(kind) = checked {
-            tracing::debug!(%kind, "an upstream's response is malformed");
+            tracing::debug!(target: "prox", %kind, "an upstream's response is malformed");
             self.refused = Some(kind);
             // What was good is read first: an error would hide it.
             if buf.filled().len() == before {

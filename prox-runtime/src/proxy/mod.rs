@@ -213,7 +213,7 @@ impl Proxy {
         match answer {
             Ok(response) => response,
             Err(error) => {
-                tracing::debug!(target: "prox", backend = self.0.name(), ?error, "no response from upstream");
+                self.0.core().tell_failed(&error);
                 respond::failure(error.as_failure().unwrap_or(Failure::Internal), grpc)
             }
         }
@@ -301,8 +301,12 @@ impl Proxy {
             if is_new {
                 let permit = place(core, lease.upstream(), end).await?;
                 if permit.is_some() {
-                    // The wait in line is no part of the try.
-                    began = Instant::now();
+                    // The wait in line is not part of the try.
+                    let turn = Instant::now();
+                    if let Some(tally) = tally {
+                        tally.waited(turn - began);
+                    }
+                    began = turn;
                     if lease.upstream().has_left() {
                         continue;
                     }

@@ -121,7 +121,7 @@ impl Checked {
             good,
             in_body,
         } = violation;
-        tracing::debug!(%kind, "a client's request is malformed");
+        tracing::debug!(target: "prox", %kind, "a client's request is malformed");
         self.violation = Some(kind);
         let instead = |bytes| Instead {
             bytes,

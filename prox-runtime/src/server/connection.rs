@@ -119,7 +119,7 @@ pub(super) async fn serve<G: Dispatch>(
     let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,
         Some(Err(Unopened { error, refused })) => {
-            tracing::debug!(%error, "a client's connection could not be opened");
+            tracing::debug!(target: "prox", %error, "a client's connection could not be opened");
             if let Some(refused) = refused {
                 options.connections.refuse(&refused);
                 gateway.refused(&refused);
@@ -155,7 +155,7 @@ pub(super) fn tunnel(response: &mut Response) -> Option<Tunnel> {
     let switched = response.extensions_mut().remove::<Switched>();
     let tunnel = switched.and_then(|switched| switched.take());
     if tunnel.is_none() {
-        tracing::error!("a 101 that leads nowhere: only an upstream can switch protocols");
+        tracing::error!(target: "prox", "a 101 that leads nowhere: only an upstream can switch protocols");
         *response = respond::failure(Failure::Internal, false);
     }
     tunnel

@@ -88,6 +88,8 @@ pub(super) fn due<G: Dispatch, S: Future<Output = Reason>>(
     async move {
         let mut reason = shutdown.await;
         gateway.drain();
+        let serves_on = (!delay.is_zero()).then(|| tracing::field::debug(delay));
+        tracing::info!(target: "prox", serves_on, "draining");
         if !delay.is_zero() {
             let again = async {
                 match signals.then(signal) {

@@ -227,7 +227,7 @@ where
         };
         if let Poll::Ready(result) = Pin::new(http).poll(cx) {
             if let Err(error) = &result {
-                tracing::debug!(%error, "a client's connection ended early");
+                tracing::debug!(target: "prox", %error, "a client's connection ended early");
             }
             if result.as_ref().is_err_and(hyper::Error::is_user) {
                 reset(slot);

@@ -139,7 +139,7 @@ pub(super) async fn serve<G: Dispatch>(shared: Arc<Shared<G>>, socket: Socket, m
     .await;
     let refusal = result.as_ref().err().and_then(Refusal::of);
     if let Err(error) = &result {
-        tracing::debug!(%error, "a client's connection ended early");
+        tracing::debug!(target: "prox", %error, "a client's connection ended early");
     }
     let Some(left) = end.take() else {
         return;

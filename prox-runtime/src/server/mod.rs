@@ -15,6 +15,7 @@ mod http1;
 mod http2;
 mod limits;
 mod listener;
+mod logs;
 mod open;
 mod place;
 mod proxy_protocol;
@@ -409,6 +410,7 @@ impl<G: Dispatch> Server<G> {
                 let admin = self.admin.as_ref();
                 admin.is_none_or(|admin| admin.is_on() && !admin.has_token())
             }
+            "LOG" | "LOG_FORMAT" => true,
             _ => false,
         }
     }
@@ -539,8 +541,9 @@ impl<G: Dispatch> Server<G> {
 
     /// Serves on threads of its own, one single-threaded runtime each, until SIGTERM or Ctrl-C, and drains.
     ///
-    /// It listens on `HOST` and `PORT` from the environment, by default `0.0.0.0:8080` (or `HOST=unix:/run/prox.sock`), and says so in one line when
-    /// stdout is a terminal. A signal during the drain ends it at once, with exit code 130.
+    /// It listens on `HOST` and `PORT` from the environment, by default `0.0.0.0:8080` (or `HOST=unix:/run/prox.sock`). Events of
+    /// `tracing` are written to stderr as the variables `LOG` and `LOG_FORMAT` say, unless the program has installed a subscriber:
+    /// see the guide to [logs](https://docs.rs/prox/latest/prox/docs/logging/). A signal during the drain ends it at once, with exit code 130.
     ///
     /// # Errors
     ///
@@ -562,16 +565,27 @@ impl<G: Dispatch> Server<G> {
             ));
         }
         let workers = self.workers;
-        let prepared = self.prepare(start)?;
-        workers::run(prepared, workers)
+        let logs = logs::begin(&self.variables);
+        let done = self
+            .prepare(start, logs)
+            .and_then(|prepared| workers::run(prepared, workers));
+        if done.is_err() {
+            // What was told before goes out before the program ends.
+            outputs::flush_now();
+        }
+        done
     }
 
-    /// Reads all that it is made of; `start` reads certificates.
+    /// Reads all that it is made of; `start` reads certificates, and `logs` is what became of the logs.
     ///
     /// # Errors
     ///
     /// All that is wrong, in one error.
-    fn prepare(self, start: fn(&Tls) -> Result<Option<Arc<Termination>>>) -> Result<Prepared<G>> {
+    fn prepare(
+        self,
+        start: fn(&Tls) -> Result<Option<Arc<Termination>>>,
+        logs: Result,
+    ) -> Result<Prepared<G>> {
         let reads = NAMES.into_iter().filter(|name| self.reads(name));
         let reads: Vec<&str> = reads.collect();
         let mut options = self.options;
@@ -597,8 +611,8 @@ impl<G: Dispatch> Server<G> {
         let wanted = wanted.map_or(Vec::new(), Dispatch::listeners);
         let lines = lines.and_then(|lines| listener::together(&lines, &wanted).map(|()| lines));
         let admin = admin::settle(self.admin, &self.variables);
-        let ((gateway, lines), (_, admin)) =
-            both(both(self.gateway, lines), both(both(options, tls), admin))?;
+        let options = both(both(options, tls), logs);
+        let ((gateway, lines), (_, admin)) = both(both(self.gateway, lines), both(options, admin))?;
         if let Some(admin) = &admin {
             admin.check_apart(&lines)?;
         }
@@ -630,7 +644,8 @@ impl<G: Dispatch> Server<G> {
     /// The same, with what would have been served.
     pub(crate) fn checked(self) -> Result<G> {
         let check = |tls: &Tls| tls.check().map(|()| None);
-        self.prepare(check).map(|prepared| prepared.gateway)
+        let logs = logs::check(&self.variables);
+        self.prepare(check, logs).map(|prepared| prepared.gateway)
     }
 
     /// Serves on the caller's tokio runtime until the [`shutdown`](Self::shutdown) future is done, and drains.
@@ -653,41 +668,49 @@ impl<G: Dispatch> Server<G> {
 
     /// What [`serve`](Self::serve) does, compiled where it is called from.
     pub(crate) async fn serve_here(self) -> Result {
+        // The runtime, and with it what becomes of events, is the caller's.
+        let logs = logs::check(&self.variables);
         let Prepared {
             gateway,
-            lines,
+            mut lines,
             options,
             admin,
             shutdown,
-        } = self.prepare(start)?;
+        } = self.prepare(start, logs)?;
         let admin = match admin {
             Some((admin, config)) => Some(admin.start(gateway.clone(), config, 1)?),
             None => None,
         };
         let _watching = watch(&lines);
         let mut open = Vec::with_capacity(lines.len());
-        for line in lines {
-            let acceptor = match line.at {
+        for line in &mut lines {
+            let acceptor = match &mut line.at {
                 Where::Place(Place::Tcp(address), by) => {
-                    Acceptor::Tcp(accept::bind(address, by, false)?)
+                    let listener = accept::bind(*address, *by, false)?;
+                    // Port 0 is chosen by the system.
+                    *address = listener.local_addr().unwrap_or(*address);
+                    Acceptor::Tcp(listener)
                 }
                 Where::Place(Place::Unix(path), _) => {
-                    Acceptor::unix(&UnixSocket::bind(&path, line.options.unix_mode)?)?
+                    Acceptor::unix(&UnixSocket::bind(path, line.options.unix_mode)?)?
                 }
-                Where::Bound(socket) => Acceptor::tcp(&socket)?,
+                Where::Bound(socket) => Acceptor::tcp(socket)?,
             };
-            open.push((acceptor, line.options));
+            open.push((acceptor, Arc::clone(&line.options)));
         }
+        tell_start(&lines, &gateway, admin.as_ref());
+        // A socket that was bound before is closed with the last handle on it.
+        drop(lines);
         let signals = shutdown.is_none();
         let shutdown = drain::shutdown(shutdown)?;
         let due = drain::due(gateway.clone(), shutdown, &options, signals);
         let beating = admin.as_ref().map(|admin| admin.workers().join(0));
         let cut = accept::serve(gateway, open, options, due, beating).await;
         drain::tell_cut(cut);
-        outputs::flush().await;
         if let Some(admin) = admin {
             admin.end().await;
         }
+        end().await;
         Ok(())
     }
 }
@@ -709,6 +732,25 @@ pub(crate) enum Reached {
     Admin(Place),
     /// Where clients connect.
     Public(Place),
+}
+
+/// Tells that a server has ended, and waits until the logs are written: the program may end with the server.
+async fn end() {
+    tracing::info!(target: "prox", "ended");
+    outputs::flush().await;
+}
+
+/// Tells where a server listens.
+fn tell_start<G: Dispatch>(lines: &[Line], gateway: &G, admin: Option<&admin::Running>) {
+    let places: Vec<String> = lines.iter().map(Line::to_string).collect();
+    tracing::info!(
+        target: "prox",
+        on = places.join(" and "),
+        admin = admin.map(|admin| tracing::field::display(admin.place())),
+        gateway = gateway.summary(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
 }
 
 /// Looks after the certificates of all listeners, those that several share once. The runtime must be entered.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{secret::Secret, time, vars::Env};
 
 /// All names that any server may read; beside these are the variables of its listeners.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 10] = [
     "HOST",
     "PORT",
     "TRUSTED_PROXIES",
@@ -14,10 +14,18 @@ pub(crate) const NAMES: [&str; 8] = [
     "SHUTDOWN_DELAY",
     "DRAIN_IDLE",
     "DRAIN_TIMEOUT",
+    "LOG",
+    "LOG_FORMAT",
 ];
 
 /// Those of them for which it means something that they are not set and have no default.
-pub(crate) const OPTIONAL: [&str; 3] = ["TRUSTED_PROXIES", "ADMIN", "ADMIN_TOKEN"];
+pub(crate) const OPTIONAL: [&str; 5] = [
+    "TRUSTED_PROXIES",
+    "ADMIN",
+    "ADMIN_TOKEN",
+    "LOG",
+    "LOG_FORMAT",
+];
 
 /// Where a server's variables come from.
 ///

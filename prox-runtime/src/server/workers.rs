@@ -1,7 +1,6 @@
 //! Worker threads: one single-threaded runtime each, with its own listeners on the shared addresses.
 
 use std::{
-    io::{IsTerminal, Write},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -18,8 +17,7 @@ use tokio::{
 use super::{
     Prepared,
     accept::{self, Acceptor, check_free},
-    admin::Running,
-    drain,
+    drain, end,
     listener::{Line, Where},
     place::Place,
     unix::UnixSocket,
@@ -70,7 +68,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         let _entered = runtime.enter();
         drain::shutdown(shutdown)?
     };
-    announce(&lines, &gateway, admin.as_ref());
+    super::tell_start(&lines, &gateway, admin.as_ref());
 
     let (stop, stopped) = watch::channel(None);
     let cut = Arc::<AtomicUsize>::default();
@@ -100,6 +98,8 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
     runtime.block_on(async move {
         let _watching = watch_certificates(&lines);
+        // A socket that was bound before is closed with the last handle on it.
+        drop(lines);
         let due = drain::due(gateway.clone(), shutdown, &options, true);
         tokio::spawn(async move {
             let idle = due.await;
@@ -107,6 +107,8 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             // Whoever asks twice does not want to wait.
             if let Ok(again) = drain::signal() {
                 again.await;
+                tracing::warn!(target: "prox", "ended by a second signal");
+                outputs::flush().await;
                 std::process::exit(130);
             }
         });
@@ -117,8 +119,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         drop(running);
         let _ = all_done.recv().await;
         drain::tell_cut(own + cut.load(Relaxed));
-        // The program may end with the server.
-        outputs::flush().await;
+        end().await;
     });
     for thread in threads {
         // A worker's panic was printed when it happened; the others have drained all the same.
@@ -181,20 +182,4 @@ pub(super) fn runtime() -> Result<Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Error::io("cannot start a worker's runtime", error))
-}
-
-/// One line for a person, none for a log.
-fn announce<G: Dispatch>(lines: &[Line], gateway: &G, admin: Option<&Running>) {
-    let mut stdout = std::io::stdout();
-    if stdout.is_terminal() {
-        let places: Vec<String> = lines.iter().map(Line::to_string).collect();
-        let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.place()));
-        // A terminal that went away meanwhile is no reason not to serve.
-        let _ = writeln!(
-            stdout,
-            "listening on {} ({}){admin}",
-            places.join(" and "),
-            gateway.summary()
-        );
-    }
 }

@@ -136,7 +136,7 @@ impl Tls {
     pub(crate) fn start(&self, h2: bool) -> Result<Arc<Termination>> {
         let (termination, warnings) = Termination::new(self.clone(), h2).map_err(config)?;
         for warning in warnings {
-            tracing::error!("{warning}");
+            tracing::error!(target: "prox", "{warning}");
         }
         Ok(Arc::new(termination))
     }

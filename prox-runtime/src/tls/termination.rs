@@ -107,13 +107,13 @@ impl Termination {
         match material.build(self.h2) {
             Ok((certificates, warnings)) => {
                 for warning in warnings {
-                    tracing::error!("{warning}");
+                    tracing::error!(target: "prox", "{warning}");
                 }
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
                 *current = Arc::new(certificates);
-                tracing::info!("the certificates were read again");
+                tracing::info!(target: "prox", "the certificates were read again");
             }
-            Err(problems) => tracing::error!(
+            Err(problems) => tracing::error!(target: "prox",
                 problems = problems.join("; "),
                 "the certificates have changed and cannot be used: the old ones stay"
             ),

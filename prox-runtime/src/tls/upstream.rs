@@ -229,7 +229,7 @@ fn identity(
     let (certificate, key) = (certificate.read("certificate"), key.read("private key"));
     let (_, certified, warning) = super::material::pair(&certificate, &key, provider)?;
     if let Some(warning) = warning {
-        tracing::error!("{warning}");
+        tracing::error!(target: "prox", "{warning}");
     }
     Ok(certified)
 }

@@ -139,7 +139,7 @@ impl Future for Splice {
             Ok(false) => {}
             Err(Trouble { side, error }) => {
                 this.fail(side);
-                tracing::debug!(%error, ?side, "a tunnel failed");
+                tracing::debug!(target: "prox", %error, ?side, "a tunnel failed");
                 return Poll::Ready(Ended::Failed(side));
             }
         }
@@ -147,7 +147,7 @@ impl Future for Splice {
             this.moved_at = Instant::now();
         }
         ready!(this.timer.poll(cx, this.moved_at + this.idle));
-        tracing::debug!("a tunnel was closed: nothing had moved for too long");
+        tracing::debug!(target: "prox", "a tunnel was closed: nothing had moved for too long");
         Poll::Ready(this.ended(Ended::Idle))
     }
 }

@@ -53,6 +53,7 @@ pub(super) struct Numbers {
     /// Nanoseconds, and never 0 once it is known.
     connect: AtomicU64,
     first_byte: AtomicU64,
+    queue: AtomicU64,
     place: Mutex<Option<Place>>,
     caller: Mutex<Option<Principal>>,
 }
@@ -82,6 +83,7 @@ impl Default for Numbers {
             tries: AtomicU32::new(0),
             connect: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
+            queue: AtomicU64::new(0),
             place: Mutex::new(None),
             caller: Mutex::new(None),
         }
@@ -97,6 +99,7 @@ impl Numbers {
             self.tries.store(0, Relaxed);
             self.connect.store(0, Relaxed);
             self.first_byte.store(0, Relaxed);
+            self.queue.store(0, Relaxed);
             *lock(&self.place) = None;
             *lock(&self.caller) = None;
         }
@@ -211,6 +214,17 @@ impl Tally {
         self.time(|numbers| &numbers.first_byte)
     }
 
+    /// How long the request has waited for a place at endpoints that have a [queue](crate::QueueOptions); the wait is part of
+    /// [`connect`](Self::connect). `None` if it was not asked to wait.
+    pub fn queue(&self) -> Option<Duration> {
+        self.time(|numbers| &numbers.queue)
+    }
+
+    /// The version of HTTP that the client speaks: `1.0`, `1.1` or `2`.
+    pub fn protocol(&self) -> Option<&'static str> {
+        metrics::version_name(self.own()?.version.load(Relaxed))
+    }
+
     /// The bytes of the body of the request that were read.
     pub fn bytes_in(&self) -> u64 {
         self.own()
@@ -260,6 +274,16 @@ impl Tally {
                 backend: Arc::clone(backend),
                 endpoint: Arc::clone(endpoint),
             });
+        }
+    }
+
+    /// It has a place at an endpoint with a queue, after so long.
+    pub(crate) fn waited(&self, time: Duration) {
+        if let Some(numbers) = self.details() {
+            let before = numbers.queue.load(Relaxed);
+            numbers
+                .queue
+                .store(before.saturating_add(nanos(time)), Relaxed);
         }
     }
 

@@ -151,7 +151,7 @@ impl Names {
             answer: None,
         };
         if let Err(error) = self.0.threads.run(move || job.run()) {
-            tracing::error!(%error, "no thread can be started to look up names");
+            tracing::error!(target: "prox", %error, "no thread can be started to look up names");
         }
     }
 

@@ -5,7 +5,7 @@
 
 mod body;
 mod line;
-mod queue;
+mod options;
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use http::{Method, header};
@@ -23,18 +23,23 @@ use tokio::time::Instant;
 
 use self::{
     body::Sent,
-    line::{Format, Hop, Record},
-    queue::Queue,
+    line::{Hop, Record},
+    options::Options,
 };
 use super::{
-    Middleware, Next,
+    About, Middleware, Next,
     request_id::{IdSlot, RequestIdValue},
 };
 use crate::{
     body::Body,
     error::Failure,
     handler::{Request, Response},
-    observe::{Refused, ending},
+    observe::{
+        Refused, ending,
+        lines::{Choice, Form},
+        queue::{self, Queue},
+        trace_context::TraceContext,
+    },
     route::RequestExt,
     tunnel::{Ended, Moved, Side, Switched},
     watch::Tally,
@@ -48,20 +53,25 @@ use crate::{
 /// | field | what it is |
 /// |---|---|
 /// | `time` | when the request came: UTC, RFC 3339, milliseconds |
+/// | `trace_id`, `span_id` | of a valid `traceparent` |
 /// | `id` | the id that [`RequestId`](super::RequestId) gave |
 /// | `client` | the address of the client |
 /// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
+/// | `protocol` | the version of HTTP of the client: `1.0`, `1.1` or `2` |
 /// | `route` | the pattern of the route, such as `/v1/users/{id}` |
 /// | `auth` | how the caller has proved who it is: `basic`, `jwt`, .. |
 /// | `principal` | who it is, with [`principals`](Self::principals); at most 512 bytes of it |
 /// | `status` | of the response; `499` when the client left before it, `503` when the gateway ended before it |
 /// | `error_type` | the [name](Failure::name) of the failure, when the gateway answered by itself or the response was cut |
 /// | `backend`, `endpoint`, `tries` | where the request went last, and how many endpoints or connections were tried |
+/// | `queue_ms` | how long it waited for a place at an endpoint with a queue; part of `connect_ms` |
 /// | `connect_ms`, `first_byte_ms` | until there was a connection, and from there to the head of the upstream's response |
 /// | `total_ms` | from the request's head to the end of the response's body |
 /// | `bytes_in`, `bytes_out` | of the two bodies, as far as they were read |
 /// | `aborted` | `true` when the response, or a tunnel, was not carried to its end |
 /// | `user_agent` | at most 512 bytes of it |
+/// | `query`, `headers` | what [`query`](Self::query) and [`header`](Self::header) name |
+/// | `sample` | how many requests the line is for; see [`sample`](Self::sample) |
 ///
 /// What a [`Server`](crate::Server) refuses before it is a request has a line as well, if the log stands at the top of the
 /// gateway: with the [reason](crate::Refusal) in `refused`, what was wrong in `detail`, and `time`, `client`, `method`, `path`,
@@ -100,29 +110,40 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct AccessLog {
-    format: Format,
-    principals: bool,
+    form: Choice,
+    options: Options,
     queue: Arc<Queue>,
 }
 
 impl AccessLog {
-    /// JSON when the standard output is no terminal, else text.
+    /// Writes what the variable `LOG_FORMAT` says, `json`, `text`, `ecs` or `gcp`; by default text where stdout is a terminal,
+    /// and JSON elsewhere. A [`Server`](crate::Server) reads the variable when it starts.
     pub fn new() -> Self {
-        if io::stdout().is_terminal() {
-            Self::text()
-        } else {
-            Self::json()
-        }
+        let terminal = io::stdout().is_terminal();
+        Self::of(Choice::Open { terminal }, io::stdout())
     }
 
     /// One JSON object a line.
     pub fn json() -> Self {
-        Self::of(Format::Json, io::stdout())
+        Self::of(Choice::Made(Form::Json), io::stdout())
     }
 
     /// Text for people: time, client, method, host and path, status and the total time; then `name=value`.
     pub fn text() -> Self {
-        Self::of(Format::Text, io::stdout())
+        Self::of(Choice::Made(Form::Text), io::stdout())
+    }
+
+    /// One JSON object a line, with the names of the Elastic Common Schema 8.11. What it has no name for is in `labels`.
+    pub fn ecs() -> Self {
+        Self::of(Choice::Made(Form::Ecs), io::stdout())
+    }
+
+    /// One JSON object a line, as Google Cloud's logging reads it: `severity`, `httpRequest` and the trace. With a project, such as
+    /// `my-project`, its console links a line with the trace.
+    pub fn gcp(project: &str) -> Self {
+        let mut log = Self::of(Choice::Made(Form::Gcp), io::stdout());
+        log.options.project = Some(project.into());
+        log
     }
 
     /// Writes to somewhere else than the standard output.
@@ -141,7 +162,7 @@ impl AccessLog {
     /// ```
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         Self {
-            queue: Self::of(self.format, writer).queue,
+            queue: Self::of(self.form, writer).queue,
             ..self
         }
     }
@@ -153,11 +174,63 @@ impl AccessLog {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// let log = prox::middleware::AccessLog::json().principals();
     /// ```
-    pub fn principals(self) -> Self {
-        Self {
-            principals: true,
-            ..self
+    pub fn principals(mut self) -> Self {
+        self.options.principals = true;
+        self
+    }
+
+    /// Writes a line for one request in so many; for each by default.
+    ///
+    /// These requests always have a line: with a status of 500 or more, with a response that was cut, and slow ones. A line that is
+    /// one in a hundred says `"sample":100`, so that counts can be made from lines.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// let log = prox::middleware::AccessLog::new().sample(100);
+    /// ```
+    pub fn sample(mut self, one_in: u64) -> Self {
+        self.options.sample(one_in);
+        self
+    }
+
+    /// Says from which total time on a request is slow, and has a line whatever the [`sample`](Self::sample); 1 s by default.
+    pub fn slow(mut self, limit: Duration) -> Self {
+        self.options.slow = limit;
+        self
+    }
+
+    /// Writes these parts of the query, as they came, in an object `query`; at most 512 bytes of each.
+    ///
+    /// A name with `token`, `secret`, `key` or `password` in it is an error when the gateway starts.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// let log = prox::middleware::AccessLog::new().query(["page", "sort"]);
+    /// ```
+    pub fn query<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        for name in names {
+            self.options.query(name.as_ref());
         }
+        self
+    }
+
+    /// Writes this field of the request in an object `headers`; at most 512 bytes of it.
+    ///
+    /// `Authorization`, `Cookie`, and a name with `token`, `secret`, `key` or `password` in it are an error when the gateway starts.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// let log = prox::middleware::AccessLog::new().header("x-tenant");
+    /// ```
+    pub fn header(mut self, name: impl AsRef<str>) -> Self {
+        self.options.header(name.as_ref());
+        self
+    }
+
+    /// Leaves `path` out, for paths that are secrets, such as `/reset/{token}`. `route` has the pattern all the same.
+    pub fn without_path(mut self) -> Self {
+        self.options.path = false;
+        self
     }
 
     /// Waits until all lines so far are written, for up to a second.
@@ -183,11 +256,12 @@ impl AccessLog {
         self.queue.flush().await;
     }
 
-    fn of(format: Format, writer: impl Write + Send + 'static) -> Self {
+    fn of(form: Choice, writer: impl Write + Send + 'static) -> Self {
+        let queue = Queue::new(&queue::ACCESS_LOG, form, queue::CAPACITY, writer);
         Self {
-            format,
-            principals: false,
-            queue: Arc::new(Queue::new(format, queue::CAPACITY, writer)),
+            form,
+            options: Options::default(),
+            queue: Arc::new(queue),
         }
     }
 }
@@ -201,7 +275,8 @@ impl Default for AccessLog {
 impl fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessLog")
-            .field("format", &self.format)
+            .field("form", &self.form)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -223,9 +298,21 @@ impl Middleware for AccessLog {
     }
 
     fn refused(&self, refused: &Refused) {
-        self.queue
-            .push(self.format.refused(SystemTime::now(), refused));
+        let line = line::refused(self.form.form(), SystemTime::now(), refused);
+        self.queue.push(line);
     }
+
+    fn about(&self, about: &mut About) {
+        about.add_problems(&self.options.problems);
+    }
+}
+
+/// The trace of a request, if it has one `traceparent` field, and a good one.
+fn trace_of(req: &Request) -> Option<TraceContext> {
+    let mut fields = req.headers().get_all("traceparent").iter();
+    let field = fields.next()?;
+    let is_alone = fields.next().is_none();
+    TraceContext::read(field.as_bytes()).filter(|_| is_alone)
 }
 
 /// What is known of one request; its line is written when it is dropped.
@@ -251,7 +338,8 @@ impl Entry {
             host: req.headers().get(header::HOST).cloned(),
             route: req.route().map(|route| route.path),
             user_agent: req.headers().get(header::USER_AGENT).cloned(),
-            principals: log.principals,
+            trace: trace_of(&req),
+            fields: log.options.fields(&req),
             ..Record::default()
         };
         let id = IdSlot::default();
@@ -342,7 +430,15 @@ impl Drop for Entry {
         }
         record.received = self.received.load(Relaxed);
         record.total = self.started.elapsed();
-        self.log.queue.push(self.log.format.line(record));
+        let log = &self.log;
+        if log.options.sample > 1 && !record.is_conspicuous(log.options.slow) {
+            if !log.options.is_sampled() {
+                return;
+            }
+            record.sample = Some(log.options.sample);
+        }
+        log.queue
+            .push(line::of(log.form.form(), record, &log.options));
     }
 }
 

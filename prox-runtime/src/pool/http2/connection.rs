@@ -249,7 +249,7 @@ async fn drive(guard: Driven, mut driver: Driver, end: &End<Socket>, options: Po
         loop {
             if let Poll::Ready(end) = Pin::new(&mut driver).poll(cx) {
                 if let Err(error) = end {
-                    tracing::debug!(%error, "an upstream's HTTP/2 connection ended early");
+                    tracing::debug!(target: "prox", %error, "an upstream's HTTP/2 connection ended early");
                 }
                 return Poll::Ready(());
             }
@@ -295,7 +295,7 @@ async fn drive(guard: Driven, mut driver: Driver, end: &End<Socket>, options: Po
                 }
                 Expired::Quiet if liveness.act(Instant::now()) => {}
                 Expired::Quiet => {
-                    tracing::debug!("an upstream does not answer a ping");
+                    tracing::debug!(target: "prox", "an upstream does not answer a ping");
                     return Poll::Ready(());
                 }
                 Expired::Goodbye => return Poll::Ready(()),

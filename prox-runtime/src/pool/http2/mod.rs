@@ -379,7 +379,7 @@ impl Shard {
 
     /// No connection came about: those who wait are told, unless there are others whose room may become free.
     fn failed(&self, error: Error) {
-        tracing::debug!(?error, "no HTTP/2 connection to an upstream");
+        tracing::debug!(target: "prox", ?error, "no HTTP/2 connection to an upstream");
         let waiting = {
             let mut state = lock(&self.0);
             state.connecting = false;

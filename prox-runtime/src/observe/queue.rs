@@ -17,14 +17,14 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::Format;
-use crate::{
-    observe::outputs::{self, Flushing},
-    sync::lock,
+use super::{
+    lines::{Choice, Form},
+    outputs::{self, Flushing},
 };
+use crate::sync::lock;
 
 /// How many lines wait for the output at most.
-pub(super) const CAPACITY: usize = 8192;
+pub(crate) const CAPACITY: usize = 8192;
 
 /// A write that has come to this many bytes does not wait for more.
 const BATCH: usize = 256 * 1024;
@@ -36,9 +36,46 @@ const REST: Duration = Duration::from_millis(10);
 /// How long the end of a program waits for the output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What the lines are of which the process may have several queues.
+pub(crate) struct What {
+    name: &'static str,
+    thread: &'static str,
+    /// Whether an event may tell of the queue. The queue of the events cannot tell of itself.
+    tells: bool,
+    lost: AtomicU64,
+}
+
+pub(crate) static ACCESS_LOG: What = What {
+    name: "access log",
+    thread: "prox-access-log",
+    tells: true,
+    lost: AtomicU64::new(0),
+};
+
+pub(crate) static EVENTS: What = What {
+    name: "log",
+    thread: "prox-log",
+    tells: false,
+    lost: AtomicU64::new(0),
+};
+
+impl What {
+    /// How many lines were lost since the process began.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    fn blocked(&self) {
+        if self.tells {
+            tracing::warn!(target: "prox", log = self.name, "the output of a log is blocked; its last lines are lost");
+        }
+    }
+}
+
 /// Lines on their way to a thread that writes them. The thread starts with the first line.
-pub(super) struct Queue {
-    format: Format,
+pub(crate) struct Queue {
+    what: &'static What,
+    form: Choice,
     capacity: usize,
     patience: Duration,
     /// Gone once the thread has it.
@@ -47,13 +84,15 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(
-        format: Format,
+    pub(crate) fn new(
+        what: &'static What,
+        form: Choice,
         capacity: usize,
         writer: impl Write + Send + 'static,
     ) -> Self {
         Self {
-            format,
+            what,
+            form,
             capacity,
             patience: LAST_WORDS,
             writer: Mutex::new(Some(Box::new(writer))),
@@ -62,12 +101,12 @@ impl Queue {
     }
 
     /// Takes a line, or counts it as lost when there is no room; never waits.
-    pub(super) fn push(&self, line: String) {
+    pub(crate) fn push(&self, line: String) {
         self.thread.get_or_init(|| self.start()).push(line);
     }
 
     /// Waits until all lines so far are written, and no longer than the end of a program would.
-    pub(super) async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
         if let Some(thread) = self.thread.get() {
             thread.written().await;
         }
@@ -75,7 +114,7 @@ impl Queue {
 
     /// Whether there is a thread.
     #[cfg(test)]
-    pub(super) fn has_started(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         self.thread.get().is_some()
     }
 
@@ -84,25 +123,30 @@ impl Queue {
         let (end, done) = channel();
         let lost = Arc::<AtomicU64>::default();
         let output = lock(&self.writer).take().map(|writer| Output {
-            format: self.format,
+            what: self.what,
+            form: self.form.form(),
             queued,
             lost: Arc::clone(&lost),
             writer,
             batch: Vec::new(),
             flushing: Vec::new(),
+            held: 0,
             failed: false,
             _end: end,
         });
         let thread = output.and_then(|output| {
             thread::Builder::new()
-                .name("prox-access-log".into())
+                .name(self.what.thread.into())
                 .spawn(move || output.run())
-                .inspect_err(
-                    |error| tracing::error!(%error, "cannot start the access log's thread"),
-                )
+                .inspect_err(|error| {
+                    if self.what.tells {
+                        tracing::error!(target: "prox", log = self.what.name, %error, "the thread of a log cannot be started");
+                    }
+                })
                 .ok()
         });
         let running = Arc::new(Running {
+            what: self.what,
             lines: Some(lines),
             lost,
             thread,
@@ -117,6 +161,7 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
+            .field("what", &self.what.name)
             .field("capacity", &self.capacity)
             .field("started", &self.thread.get().is_some())
             .finish_non_exhaustive()
@@ -125,6 +170,7 @@ impl fmt::Debug for Queue {
 
 /// The workers' end of a queue whose thread runs.
 struct Running {
+    what: &'static What,
     /// Gone when no more lines come.
     lines: Option<SyncSender<Message>>,
     lost: Arc<AtomicU64>,
@@ -148,6 +194,7 @@ impl Running {
             .is_some_and(|lines| lines.try_send(Message::Line(line)).is_ok());
         if !taken {
             self.lost.fetch_add(1, Relaxed);
+            self.what.lost.fetch_add(1, Relaxed);
         }
     }
 
@@ -174,7 +221,7 @@ impl Running {
             let _ = told.await;
         };
         if tokio::time::timeout(self.patience, flushed).await.is_err() {
-            blocked();
+            self.what.blocked();
         }
     }
 }
@@ -194,23 +241,22 @@ impl Drop for Running {
             return;
         }
         if lock(&self.done).recv_timeout(self.patience) == Err(RecvTimeoutError::Timeout) {
-            blocked();
+            self.what.blocked();
         }
     }
 }
 
-fn blocked() {
-    tracing::warn!("the output of the access log is blocked; its last lines are lost");
-}
-
 /// The other end, on its thread.
 struct Output {
-    format: Format,
+    what: &'static What,
+    form: Form,
     queued: Receiver<Message>,
     lost: Arc<AtomicU64>,
     writer: Box<dyn Write + Send>,
     batch: Vec<u8>,
     flushing: Vec<oneshot::Sender<()>>,
+    /// How many lines are in the batch.
+    held: u64,
     failed: bool,
     _end: Sender<()>,
 }
@@ -239,7 +285,10 @@ impl Output {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Line(line) => self.batch.extend_from_slice(line.as_bytes()),
+            Message::Line(line) => {
+                self.batch.extend_from_slice(line.as_bytes());
+                self.held += 1;
+            }
             Message::Flush(tell) => self.flushing.push(tell),
         }
     }
@@ -247,7 +296,7 @@ impl Output {
     fn write(&mut self) {
         let lost = self.lost.swap(0, Relaxed);
         if lost > 0 {
-            let note = self.format.lost(SystemTime::now(), lost);
+            let note = self.form.lost(SystemTime::now(), lost);
             self.batch.extend_from_slice(note.as_bytes());
         }
         if self.batch.is_empty() {
@@ -256,12 +305,14 @@ impl Output {
         let written = self.writer.write_all(&self.batch);
         let result = written.and_then(|()| self.writer.flush());
         self.batch.clear();
+        let held = mem::take(&mut self.held);
         match result {
             Ok(()) => self.failed = false,
             Err(error) => {
+                self.what.lost.fetch_add(held, Relaxed);
                 // Once is enough: a closed output fails for every line.
-                if !self.failed {
-                    tracing::warn!(%error, "lines of the access log were lost");
+                if self.what.tells && !self.failed {
+                    tracing::warn!(target: "prox", log = self.what.name, %error, "lines of a log were lost");
                 }
                 self.failed = true;
             }
@@ -305,7 +356,7 @@ mod tests {
             go_on,
             written: Arc::clone(&written),
         };
-        let queue = Queue::new(Format::Text, 2, stuck);
+        let queue = Queue::new(&ACCESS_LOG, Choice::Made(Form::Text), 2, stuck);
         assert!(!queue.has_started());
         queue.push("first\n".into());
         was_called.recv().unwrap();
@@ -335,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_closed_output_is_no_reason_to_stop() {
-        let queue = Queue::new(Format::Json, 8, Closed);
+        let queue = Queue::new(&ACCESS_LOG, Choice::Made(Form::Json), 8, Closed);
         queue.push("a\n".into());
         queue.push("b\n".into());
     }
@@ -356,7 +407,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_queue_does_not_hold_up_a_runtime() {
         let (stuck, was_called, _may_go_on) = stuck();
-        let mut queue = Queue::new(Format::Text, 2, stuck);
+        let mut queue = Queue::new(&ACCESS_LOG, Choice::Made(Form::Text), 2, stuck);
         queue.patience = LONG;
         queue.push("first\n".into());
         was_called.recv().unwrap();
@@ -369,7 +420,7 @@ mod tests {
     async fn a_flush_waits_for_the_lines_before_it_even_when_there_is_no_room() {
         let (stuck, was_called, may_go_on) = stuck();
         let written = Arc::clone(&stuck.written);
-        let mut queue = Queue::new(Format::Text, 1, stuck);
+        let mut queue = Queue::new(&ACCESS_LOG, Choice::Made(Form::Text), 1, stuck);
         queue.patience = LONG;
         queue.flush().await;
         queue.push("first\n".into());
@@ -386,7 +437,7 @@ mod tests {
     #[tokio::test]
     async fn a_flush_gives_up_on_an_output_that_blocks() {
         let (stuck, was_called, _may_go_on) = stuck();
-        let mut queue = Queue::new(Format::Text, 2, stuck);
+        let mut queue = Queue::new(&ACCESS_LOG, Choice::Made(Form::Text), 2, stuck);
         queue.patience = Duration::from_millis(50);
         queue.push("first\n".into());
         was_called.recv().unwrap();
