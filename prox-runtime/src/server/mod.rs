@@ -705,6 +705,8 @@ impl<G: Dispatch> Server<G> {
         let shutdown = drain::shutdown(shutdown)?;
         let due = drain::due(gateway.clone(), shutdown, &options, signals);
         let beating = admin.as_ref().map(|admin| admin.workers().join(0));
+        // Its logs are there until they are written.
+        let _kept = gateway.clone();
         let cut = accept::serve(gateway, open, options, due, beating).await;
         drain::tell_cut(cut);
         if let Some(admin) = admin {

@@ -114,6 +114,8 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         });
         let beating = beats.map(|workers| workers.join(0));
         let due = until(stopped);
+        // Its logs are there until they are written.
+        let _kept = gateway.clone();
         let own = accept::serve(gateway, own_listeners, options, due, beating).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
