@@ -240,6 +240,8 @@ async fn a_change_is_a_post_that_no_page_can_send() {
             400,
             "is not a number",
         ),
+        ("/log", 400, "`level` is missing"),
+        ("/log?level=loud", 400, "expected `off`"),
         (
             "/drain?backend=orders&endpoint=a",
             404,

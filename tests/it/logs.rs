@@ -186,6 +186,30 @@ async fn the_level_of_events_is_a_variable() {
 }
 
 #[tokio::test]
+async fn an_operator_sets_the_level_for_a_while() {
+    let nobody = Refused::new();
+    let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let place = admin.to_string();
+    let variables = [("LOG", "off"), ("ADMIN", place.as_str())];
+    let gateway = Gateway::start(&nobody.endpoint().to_string(), &variables).await;
+    gateway.get("/").await.expect(502);
+    let mut operator = RawClient::connect(admin).await;
+    operator
+        .send(
+            "POST /log?level=debug HTTP/1.1\r\nHost: localhost\r\nX-Prox: 1\r\n\
+             Content-Length: 0\r\n\r\n",
+        )
+        .await;
+    operator.response("POST").await.expect(204);
+    gateway.get("/").await.expect(502);
+    let written = gateway.end().await;
+    let events = objects(&written.events);
+    assert!(of(&events, "listening").is_empty(), "{}", written.events);
+    let failed = of(&events, "no response from upstream");
+    assert_eq!(failed.len(), 1, "{}", written.events);
+}
+
+#[tokio::test]
 async fn wrong_variables_are_told_with_all_else_that_is_wrong() {
     let variables = [("LOG", "loud"), ("LOG_FORMAT", "xml"), ("PORT", "http")];
     let output = within("the process to end", command(&variables).output()).await;

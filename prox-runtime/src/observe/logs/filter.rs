@@ -56,10 +56,21 @@ impl Filter {
                 .push((target.to_owned(), self::level(level.trim())?));
         }
         filter.all = all.unwrap_or(filter.all);
-        filter
-            .targets
-            .sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
+        filter.sort();
         Ok(filter)
+    }
+
+    /// The same, but for this target.
+    pub(crate) fn with(mut self, target: &str, level: LevelFilter) -> Self {
+        self.targets.retain(|(known, _)| known != target);
+        self.targets.push((target.to_owned(), level));
+        self.sort();
+        self
+    }
+
+    fn sort(&mut self) {
+        self.targets
+            .sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
     }
 
     pub(crate) fn takes(&self, metadata: &Metadata<'_>) -> bool {
@@ -91,7 +102,7 @@ fn is_within(target: &str, outer: &str) -> bool {
 /// # Errors
 ///
 /// Which levels there are.
-fn level(text: &str) -> Result<LevelFilter, String> {
+pub(crate) fn level(text: &str) -> Result<LevelFilter, String> {
     const LEVELS: [(&str, LevelFilter); 6] = [
         ("off", LevelFilter::OFF),
         ("error", LevelFilter::ERROR),

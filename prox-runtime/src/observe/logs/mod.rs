@@ -8,7 +8,10 @@ mod line;
 
 use std::{
     io::{self, IsTerminal as _},
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +22,7 @@ use tracing::{
     subscriber::Interest,
 };
 
-pub(crate) use self::filter::Filter;
+pub(crate) use self::filter::{Filter, level};
 use self::{
     kinds::{Kinds, LeftOut},
     line::{Fields, Style, Value},
@@ -35,7 +38,11 @@ static INSTALLED: OnceLock<Arc<Logs>> = OnceLock::new();
 
 /// The subscriber of a program that has none of its own.
 pub(crate) struct Logs {
+    /// What the variable says.
+    said: Filter,
     filter: RwLock<Filter>,
+    /// Counts the levels that were set since.
+    widened: AtomicU64,
     style: Style,
     kinds: Kinds,
     queue: Queue,
@@ -53,6 +60,19 @@ pub(crate) fn install(filter: Filter) -> bool {
     INSTALLED.set(logs).is_ok()
 }
 
+/// Writes the events of Prox from this level on, whatever the variable says, until [`restore`] is called with what this returns. It
+/// is nothing where the program has another subscriber.
+pub(crate) fn widen(level: LevelFilter) -> Option<u64> {
+    INSTALLED.get().map(|logs| logs.widen(level))
+}
+
+/// Writes what the variable says again, unless another level was set meanwhile.
+pub(crate) fn restore(widened: u64) {
+    if let Some(logs) = INSTALLED.get() {
+        logs.restore(widened);
+    }
+}
+
 impl Logs {
     fn new(
         filter: Filter,
@@ -63,7 +83,9 @@ impl Logs {
         // https://no-color.org
         let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
         Self {
-            filter: RwLock::new(filter),
+            filter: RwLock::new(filter.clone()),
+            said: filter,
+            widened: AtomicU64::new(0),
             style: Style {
                 form: form.form(),
                 colours: colours && !plain,
@@ -75,6 +97,24 @@ impl Logs {
 
     fn filter<T>(&self, ask: impl FnOnce(&Filter) -> T) -> T {
         ask(&self.filter.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn widen(&self, level: LevelFilter) -> u64 {
+        let widened = self.widened.fetch_add(1, Relaxed) + 1;
+        self.set(self.said.clone().with("prox", level));
+        widened
+    }
+
+    fn restore(&self, widened: u64) {
+        if self.widened.load(Relaxed) == widened {
+            self.set(self.said.clone());
+        }
+    }
+
+    fn set(&self, filter: Filter) {
+        *self.filter.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        // Each place of the program remembers whether its events are wanted.
+        tracing::callsite::rebuild_interest_cache();
     }
 
     fn tell(&self, time: SystemTime, left_out: LeftOut) {
@@ -168,6 +208,23 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_level_that_was_set_last_is_the_one_that_ends() {
+        let filter = Filter::read("warn,other=off").unwrap();
+        let logs = Logs::new(filter.clone(), Choice::Made(Form::Json), false, io::sink());
+        let (first, second) = (
+            logs.widen(LevelFilter::TRACE),
+            logs.widen(LevelFilter::DEBUG),
+        );
+        logs.restore(first);
+        assert_eq!(
+            logs.filter(Clone::clone),
+            Filter::read("warn,other=off,prox=debug").unwrap()
+        );
+        logs.restore(second);
+        assert_eq!(logs.filter(Clone::clone), filter);
     }
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! The paths of the admin listener, and their answers.
 
-use std::{convert::Infallible, sync::Arc, time::SystemTime};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
@@ -17,6 +21,7 @@ use crate::{
     handler::Dispatch,
     inspect::{Change, Operation},
     metrics::Format,
+    observe::logs,
 };
 
 /// The most that the body of a request may have; nothing reads it.
@@ -46,12 +51,13 @@ enum Asked {
     Drain,
     Undrain,
     Weight,
+    Log,
 }
 
 /// A path, what it asks for, and what it is for.
 type Path = (&'static str, Asked, &'static str);
 
-const PATHS: [Path; 12] = [
+const PATHS: [Path; 13] = [
     ("/", Asked::Index, "this list"),
     ("/healthz", Asked::Live, "whether every worker answers"),
     ("/livez", Asked::Live, "the same"),
@@ -84,7 +90,15 @@ const PATHS: [Path; 12] = [
         Asked::Weight,
         "?backend=NAME&endpoint=ADDRESS&weight=NUMBER  set its share of the requests",
     ),
+    (
+        "/log",
+        Asked::Log,
+        "?level=debug  write events from this level on, for ten minutes",
+    ),
 ];
+
+/// How long a level of events holds that was asked for here.
+const LEVEL_HOLDS: Duration = Duration::from_mins(10);
 
 impl Asked {
     /// Whether it is for the inside alone.
@@ -94,7 +108,7 @@ impl Asked {
 
     /// Whether it changes something.
     fn changes(self) -> bool {
-        matches!(self, Self::Drain | Self::Undrain | Self::Weight)
+        matches!(self, Self::Drain | Self::Undrain | Self::Weight | Self::Log)
     }
 }
 
@@ -180,6 +194,7 @@ async fn of<G: Dispatch>(shared: &Shared<G>, peer: Peer, head: &Parts) -> Answer
         Asked::Drain => operate(&shared.gateway, head, Some(Change::Drain)),
         Asked::Undrain => operate(&shared.gateway, head, Some(Change::Undrain)),
         Asked::Weight => operate(&shared.gateway, head, None),
+        Asked::Log => log(head),
     }
 }
 
@@ -247,13 +262,39 @@ fn operate<G: Dispatch>(gateway: &G, head: &Parts, change: Option<Change>) -> An
         change,
     });
     match done {
-        Ok(()) => {
-            let mut done = Answer::default();
-            *done.status_mut() = StatusCode::NO_CONTENT;
-            done
-        }
+        Ok(()) => done(),
         Err(problem) => text(StatusCode::NOT_FOUND, &problem),
     }
+}
+
+/// Sets the level of the events for a while.
+fn log(head: &Parts) -> Answer {
+    let query = head.uri.query().unwrap_or_default();
+    let level = query::read(query, ["level"]).and_then(|[level]| {
+        let level = level.ok_or("`level` is missing: ?level=debug")?;
+        logs::level(&level).map_err(|problem| format!("`level`: {problem}"))
+    });
+    let level = match level {
+        Ok(level) => level,
+        Err(problem) => return text(StatusCode::BAD_REQUEST, &problem),
+    };
+    let Some(widened) = logs::widen(level) else {
+        return text(
+            StatusCode::CONFLICT,
+            "the program has a subscriber of its own, which decides about levels",
+        );
+    };
+    tokio::spawn(async move {
+        tokio::time::sleep(LEVEL_HOLDS).await;
+        logs::restore(widened);
+    });
+    done()
+}
+
+fn done() -> Answer {
+    let mut done = Answer::default();
+    *done.status_mut() = StatusCode::NO_CONTENT;
+    done
 }
 
 /// Whether a table is wanted, and no JSON.
