@@ -54,7 +54,7 @@ macro_rules! counts {
         }
 
         /// The metrics of the counts.
-        static FAMILIES: &[Family] = &[$(Family {
+        pub(crate) static FAMILIES: &[Family] = &[$(Family {
             name: concat!("prox_backend_", stringify!($name), "_total"),
             kind: Kind::Counter,
             labels: &["backend"],

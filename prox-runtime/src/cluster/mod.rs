@@ -80,6 +80,8 @@ pub use self::{
 
 #[cfg(feature = "testing")]
 pub(crate) use self::balance::testing;
+#[cfg(test)]
+pub(crate) use self::events::FAMILIES;
 #[cfg(feature = "jwt")]
 pub(crate) use self::rng::Rng;
 use crate::forward::{pattern, rewrite::Template};

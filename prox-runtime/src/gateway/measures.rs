@@ -155,3 +155,72 @@ impl Handler for Answer {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use crate::{
+        cluster::FAMILIES,
+        metrics::{ALL, Family, Kind},
+    };
+
+    /// The names of metrics in a query of Prometheus, each with the labels that its selector asks for.
+    fn selectors(text: &str) -> Vec<(&str, Vec<&str>)> {
+        let is_of_a_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | ':');
+        let mut found = Vec::new();
+        let mut rest = text;
+        while let Some(begin) = rest.find(is_of_a_name) {
+            rest = &rest[begin..];
+            let end = rest.find(|char| !is_of_a_name(char)).unwrap_or(rest.len());
+            let (name, behind) = rest.split_at(end);
+            rest = behind;
+            let prefixes = ["prox_", "http_server_", "http_client_", "process_"];
+            if !prefixes.into_iter().any(|prefix| name.starts_with(prefix)) {
+                continue;
+            }
+            let labels = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            let labels = labels.map_or("", |(labels, _)| labels);
+            let labels = labels
+                .split(',')
+                .filter_map(|label| label.split(['=', '!']).next());
+            found.push((name, labels.filter(|label| !label.is_empty()).collect()));
+        }
+        found
+    }
+
+    /// The metric of this name, or of this name of a part of a histogram.
+    fn family(name: &str) -> Option<&'static Family> {
+        let mut all = ALL.iter().copied().chain(FAMILIES);
+        all.find(|family| {
+            let part = name.strip_prefix(family.name);
+            part == Some("")
+                || (family.kind == Kind::Histogram
+                    && matches!(part, Some("_bucket" | "_sum" | "_count")))
+        })
+    }
+
+    #[test]
+    fn dashboards_and_alerts_name_metrics_that_there_are() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+        for (file, least) in [
+            ("grafana/prox.json", 20),
+            ("prometheus/prox.rules.yaml", 10),
+            ("prometheus/prox.test.yaml", 4),
+        ] {
+            let text = fs::read_to_string(deploy.join(file)).unwrap();
+            let text = text.replace("\\\"", "\"");
+            let mut names = BTreeSet::new();
+            for (name, labels) in selectors(&text) {
+                let family = family(name).unwrap_or_else(|| panic!("{file}: {name}"));
+                for label in labels {
+                    let known = ["job", "instance", "le"].contains(&label)
+                        || family.labels.contains(&label);
+                    assert!(known, "{file}: {label} of {name}");
+                }
+                names.insert(name);
+            }
+            assert!(names.len() >= least, "{file}: {names:?}");
+        }
+    }
+}

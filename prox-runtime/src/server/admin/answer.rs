@@ -262,7 +262,7 @@ fn operate<G: Dispatch>(gateway: &G, head: &Parts, change: Option<Change>) -> An
         change,
     });
     match done {
-        Ok(()) => done(),
+        Ok(()) => changed(),
         Err(problem) => text(StatusCode::NOT_FOUND, &problem),
     }
 }
@@ -288,10 +288,10 @@ fn log(head: &Parts) -> Answer {
         tokio::time::sleep(LEVEL_HOLDS).await;
         logs::restore(widened);
     });
-    done()
+    changed()
 }
 
-fn done() -> Answer {
+fn changed() -> Answer {
     let mut done = Answer::default();
     *done.status_mut() = StatusCode::NO_CONTENT;
     done
