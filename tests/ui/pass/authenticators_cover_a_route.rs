@@ -16,7 +16,7 @@ prox::gateway! {
     with [AccessLog::json().principals()];
     require auth;
 
-    env SECRET: Secret = "0123456789abcdef0123456789abcdef";
+    env SECRET: Secret;
 
     backend users = "http://10.0.0.1:8080";
     backend id = "http://10.0.0.5:8080";

@@ -31,6 +31,7 @@ pub(crate) enum Type<'t> {
     NonZero,
     Float,
     Text,
+    Secret,
     Address(&'static str),
     /// A list, and the type of its elements.
     Vec(&'t [TokenTree]),
@@ -114,6 +115,7 @@ impl<'t> Type<'t> {
             ("bool", None) => Self::Bool,
             ("f32" | "f64", None) => Self::Float,
             ("String", None) => Self::Text,
+            ("Secret", None) => Self::Secret,
             _ => match (known, whole) {
                 (Some(address), _) => Self::Address(address),
                 (_, Some((_, least, most))) => Self::Whole(*least, *most),
@@ -157,6 +159,15 @@ pub(crate) fn form<'t>(ty: &'t [TokenTree], default: &Expr) -> Form<'t> {
     }
 }
 
+/// Whether a value of this type must not be shown.
+fn is_secret(ty: &[TokenTree]) -> bool {
+    match Type::of(ty) {
+        Type::Secret => true,
+        Type::Option(inner) | Type::Vec(inner) => is_secret(inner),
+        _ => false,
+    }
+}
+
 /// Whether the tokens are a literal, perhaps behind a minus, or a truth value.
 fn is_literal(tokens: &[TokenTree]) -> bool {
     match tokens {
@@ -171,6 +182,17 @@ impl Parser<'_> {
     /// The default, unless it is plainly not of the type, which is reported.
     pub(super) fn default_form(&mut self, ty: &[TokenTree], default: Expr) -> Option<Expr> {
         let errors = self.diag.len();
+        if is_secret(ty) {
+            self.diag
+                .error(
+                    Place::of(&default.tokens, default.span()),
+                    "a secret must not have a default: it would be in the binary",
+                )
+                .help(
+                    "remove the default; set the variable, or the same name with `_FILE` to the path of a file",
+                );
+            return None;
+        }
         self.judge(ty, &default.tokens, default.span());
         (self.diag.len() == errors).then_some(default)
     }
@@ -337,7 +359,7 @@ fn help(ty: &Type<'_>, value: &[TokenTree]) -> Option<String> {
             };
             (!good).then(|| format!("write an address such as `\"{example}\"`"))
         }
-        Type::Vec(_) | Type::Option(_) | Type::Other => None,
+        Type::Secret | Type::Vec(_) | Type::Option(_) | Type::Other => None,
     }
 }
 
