@@ -34,6 +34,15 @@ pub(super) fn features() -> Vec<&'static str> {
 }
 
 impl Config {
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        Self {
+            listeners: Vec::new(),
+            limits: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
     /// What these options and variables say. `names` are the variables that this server reads.
     pub(in crate::server) fn new(
         lines: &[Line],

@@ -118,3 +118,113 @@ async fn serve<G: Dispatch>(
         linger(http.into_parts().io.into_inner(), REST).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+    use crate::{
+        client::Client,
+        error::Failure,
+        handler::{Request, Response},
+        respond,
+        server::admin::{Config, Workers},
+        watch::Tally,
+    };
+
+    #[derive(Clone)]
+    struct Nothing;
+
+    impl Dispatch for Nothing {
+        async fn dispatch(&self, _: &mut Request, _: &Arc<Client>, _: &Tally) -> Response {
+            Response::default()
+        }
+
+        async fn refuse(&self, _: Request, why: Failure, _: &Arc<Client>, _: &Tally) -> Response {
+            respond::failure(why, false)
+        }
+
+        fn summary(&self) -> String {
+            String::new()
+        }
+    }
+
+    /// The client's end of a connection on which so many bytes may be under way.
+    fn connect(room: usize) -> DuplexStream {
+        let shared = Arc::new(Shared {
+            gateway: Nothing,
+            workers: Arc::new(Workers::new(0)),
+            token: None,
+            config: Config::empty(),
+        });
+        let (near, far) = duplex(room);
+        tokio::spawn(serve(
+            Stream::boxed(near),
+            Peer::Unix,
+            shared,
+            Arc::default(),
+        ));
+        far
+    }
+
+    /// When the connection has ended, and what came before that.
+    async fn end(mut client: DuplexStream) -> (Duration, String) {
+        let began = Instant::now();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        (began.elapsed(), answer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_in_time_whatever_its_client_does() {
+        for sent in [
+            "",
+            "GET / HT",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "POST /drain HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf",
+        ] {
+            let mut client = connect(1 << 16);
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let (took, answer) = end(client).await;
+            assert_eq!(answer, "", "{sent}");
+            assert!(took >= TIME && took < TIME * 2, "{sent}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_bit_by_bit_or_takes_no_answer_has_no_more_time() {
+        let mut slow = connect(1 << 16);
+        let began = Instant::now();
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: yes\r\n\r\n" {
+            if slow.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        assert_eq!(end(slow).await.1, "");
+        assert!(began.elapsed() < TIME * 2, "{:?}", began.elapsed());
+
+        // The index is longer than the room for it.
+        let mut full = connect(64);
+        let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        full.write_all(get).await.unwrap();
+        sleep(TIME * 2).await;
+        let (_, answer) = end(full).await;
+        assert!(answer.len() <= 64, "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_answered_once() {
+        let mut client = connect(1 << 16);
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(get.repeat(3).as_bytes()).await.unwrap();
+        let (took, answer) = end(client).await;
+        assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 1, "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(took < TIME, "{took:?}");
+    }
+}
