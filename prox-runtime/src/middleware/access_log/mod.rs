@@ -111,7 +111,7 @@ use crate::{
 #[derive(Clone)]
 pub struct AccessLog {
     form: Choice,
-    options: Options,
+    options: Arc<Options>,
     queue: Arc<Queue>,
 }
 
@@ -141,9 +141,8 @@ impl AccessLog {
     /// One JSON object a line, as Google Cloud's logging reads it: `severity`, `httpRequest` and the trace. With a project, such as
     /// `my-project`, its console links a line with the trace.
     pub fn gcp(project: &str) -> Self {
-        let mut log = Self::of(Choice::Made(Form::Gcp), io::stdout());
-        log.options.project = Some(project.into());
-        log
+        let log = Self::of(Choice::Made(Form::Gcp), io::stdout());
+        log.with(|options| options.project = Some(project.into()))
     }
 
     /// Writes to somewhere else than the standard output.
@@ -174,9 +173,8 @@ impl AccessLog {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// let log = prox::middleware::AccessLog::json().principals();
     /// ```
-    pub fn principals(mut self) -> Self {
-        self.options.principals = true;
-        self
+    pub fn principals(self) -> Self {
+        self.with(|options| options.principals = true)
     }
 
     /// Writes a line for one request in so many; for each by default.
@@ -188,15 +186,13 @@ impl AccessLog {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// let log = prox::middleware::AccessLog::new().sample(100);
     /// ```
-    pub fn sample(mut self, one_in: u64) -> Self {
-        self.options.sample(one_in);
-        self
+    pub fn sample(self, one_in: u64) -> Self {
+        self.with(|options| options.sample(one_in))
     }
 
     /// Says from which total time on a request is slow, and has a line whatever the [`sample`](Self::sample); 1 s by default.
-    pub fn slow(mut self, limit: Duration) -> Self {
-        self.options.slow = limit;
-        self
+    pub fn slow(self, limit: Duration) -> Self {
+        self.with(|options| options.slow = limit)
     }
 
     /// Writes these parts of the query, as they came, in an object `query`; at most 512 bytes of each.
@@ -207,11 +203,12 @@ impl AccessLog {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// let log = prox::middleware::AccessLog::new().query(["page", "sort"]);
     /// ```
-    pub fn query<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        for name in names {
-            self.options.query(name.as_ref());
-        }
-        self
+    pub fn query<N: AsRef<str>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        self.with(|options| {
+            for name in names {
+                options.query(name.as_ref());
+            }
+        })
     }
 
     /// Writes this field of the request in an object `headers`; at most 512 bytes of it.
@@ -222,15 +219,13 @@ impl AccessLog {
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
     /// let log = prox::middleware::AccessLog::new().header("x-tenant");
     /// ```
-    pub fn header(mut self, name: impl AsRef<str>) -> Self {
-        self.options.header(name.as_ref());
-        self
+    pub fn header(self, name: impl AsRef<str>) -> Self {
+        self.with(|options| options.header(name.as_ref()))
     }
 
     /// Leaves `path` out, for paths that are secrets, such as `/reset/{token}`. `route` has the pattern all the same.
-    pub fn without_path(mut self) -> Self {
-        self.options.path = false;
-        self
+    pub fn without_path(self) -> Self {
+        self.with(|options| options.path = false)
     }
 
     /// Waits until all lines so far are written, for up to a second.
@@ -256,11 +251,16 @@ impl AccessLog {
         self.queue.flush().await;
     }
 
+    fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(Arc::make_mut(&mut self.options));
+        self
+    }
+
     fn of(form: Choice, writer: impl Write + Send + 'static) -> Self {
         let queue = Queue::new(&queue::ACCESS_LOG, form, queue::CAPACITY, writer);
         Self {
             form,
-            options: Options::default(),
+            options: Arc::default(),
             queue: Arc::new(queue),
         }
     }
