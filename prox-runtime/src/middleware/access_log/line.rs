@@ -173,13 +173,15 @@ pub(super) fn of(form: Form, record: &Record, options: &Options) -> String {
 
 /// The line of what was refused before it was a request.
 pub(super) fn refused(form: Form, time: SystemTime, refused: &Refused) -> String {
+    if form == Form::Text {
+        return refused_text(time, refused);
+    }
     let failure = refused.reason().failure();
     let status = refused.answer().map(|status| status.as_u16());
     let details = Some(refused.details()).filter(|text| !text.is_empty());
     let mut line = form.object(time, 256);
     match form {
-        Form::Text => return refused_text(time, refused),
-        Form::Json => {
+        Form::Json | Form::Text => {
             line.some("client", refused.client_ip());
             line.some("method", refused.method());
             line.some("path", refused.path());
