@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
-use crate::{error::Error, route::EnvInfo, time, vars::Env};
+use crate::{error::Error, route::EnvInfo, secret, time, vars::Env};
 
 /// A type that an `env` line can read; the marker `M` is always inferred.
 ///
@@ -250,12 +250,7 @@ impl Reader {
 
 /// The text of a malformed variable, unless it may hold a secret.
 fn shown(name: &str, text: &str) -> String {
-    let secret = ["SECRET", "TOKEN", "PASSWORD", "KEY", "CREDENTIAL"];
-    if text.contains('@')
-        || secret
-            .iter()
-            .any(|word| name.to_ascii_uppercase().contains(word))
-    {
+    if text.contains('@') || secret::is_named(name) {
         "a text (not shown, it may hold a secret)".into()
     } else if text.chars().count() > 60 {
         let start: String = text.chars().take(60).collect();

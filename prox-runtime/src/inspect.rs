@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::secret;
+
 /// A gateway as it is now.
 #[derive(Debug, Default)]
 pub(crate) struct Inspection {
@@ -60,10 +62,7 @@ pub(crate) enum Value {
 impl Value {
     /// The value of a variable of this name, without what must not be shown.
     pub(crate) fn shown(name: &str, is_secret: bool, text: &str) -> Self {
-        /// A variable of another type may be a secret all the same.
-        const SECRETS: [&str; 5] = ["TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL"];
-        let name = name.to_ascii_uppercase();
-        if is_secret || SECRETS.iter().any(|word| name.contains(word)) {
+        if is_secret || secret::is_named(name) {
             Self::Secret
         } else {
             Self::Set(without_user_info(text))

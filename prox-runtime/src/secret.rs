@@ -51,3 +51,10 @@ impl fmt::Display for Secret {
         f.write_str("(secret)")
     }
 }
+
+/// Whether what has this name may be a secret, whatever its type: a variable, a field, a part of a query.
+pub(crate) fn is_named(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["token", "secret", "key", "password", "passwd", "credential"];
+    let name = name.to_ascii_lowercase();
+    WORDS.into_iter().any(|word| name.contains(word))
+}

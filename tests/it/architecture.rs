@@ -18,7 +18,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
-    ("inspect", &[]),
+    ("inspect", &["secret"]),
     ("network", &[]),
     ("secret", &[]),
     ("limits", &["error", "secret", "sync", "tls"]),
@@ -118,7 +118,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
-    ("env", &["error", "route", "time", "vars"]),
+    ("env", &["error", "route", "secret", "time", "vars"]),
     (
         "gateway",
         &[

@@ -10,8 +10,7 @@ use std::{
 
 use http::{HeaderName, Request, header};
 
-/// Parts of names whose values are secrets.
-const SECRET: [&str; 6] = ["token", "secret", "key", "password", "passwd", "credential"];
+use crate::secret;
 
 /// Fields that are secrets, or hold some.
 const CREDENTIALS: [HeaderName; 4] = [
@@ -54,7 +53,7 @@ impl Default for Options {
 
 impl Options {
     pub(super) fn query(&mut self, name: &str) {
-        if is_secret(name) {
+        if secret::is_named(name) {
             self.problems.push(format!(
                 "`AccessLog::query`: `{name}` names a secret, which must not be in a log: remove it"
             ));
@@ -68,7 +67,7 @@ impl Options {
             Err(_) => self.problems.push(format!(
                 "`AccessLog::header`: {name:?} is not a name of a header"
             )),
-            Ok(name) if CREDENTIALS.contains(&name) || is_secret(name.as_str()) => {
+            Ok(name) if CREDENTIALS.contains(&name) || secret::is_named(name.as_str()) => {
                 self.problems.push(format!(
                     "`AccessLog::header`: `{name}` names a secret, which must not be in a log: remove it"
                 ));
@@ -96,11 +95,6 @@ impl Options {
         let found = named.filter_map(|name| Some((name.clone(), req.headers().get(name)?.clone())));
         found.collect()
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET.into_iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]
