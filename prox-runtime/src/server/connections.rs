@@ -19,7 +19,7 @@ use crate::{
         ACTIVE_REQUESTS, CONNECTIONS_REFUSED, CONNECTIONS_WAITED, Measured, OPEN_CONNECTIONS,
         Samples, TUNNELS, descriptors,
     },
-    observe::{Refusal, Refused},
+    observe::{Refusal, Refused, seldom::Seldom},
     sync::lock,
     watch::{Phase, Watch},
 };
@@ -36,9 +36,6 @@ const ROOM_AGAIN: Duration = Duration::from_millis(100);
 /// How many of them at a time: one of so many, and at most so many.
 const ROOM_SHARE: usize = 8;
 const ROOM_MOST: usize = 32;
-
-/// How often it is told that no connection can be accepted.
-const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is known of the connections of a server's clients: [`Server::connections`](crate::Server::connections). Clones
 /// tell the same.
@@ -74,13 +71,9 @@ struct Counts {
     freed: Notify,
     /// Those of each listener.
     trackers: Mutex<Vec<Weak<Tracker>>>,
-    times: Mutex<Times>,
-}
-
-#[derive(Debug, Default)]
-struct Times {
-    told: Option<Instant>,
-    made_room: Option<Instant>,
+    /// Tells once in a while that no connection can be accepted.
+    told: Seldom,
+    made_room: Mutex<Option<Instant>>,
 }
 
 impl Default for Counts {
@@ -94,7 +87,8 @@ impl Default for Counts {
             refused: Refusals::default(),
             freed: Notify::new(),
             trackers: Mutex::default(),
-            times: Mutex::default(),
+            told: Seldom::default(),
+            made_room: Mutex::default(),
         }
     }
 }
@@ -229,11 +223,7 @@ impl Connections {
     /// A connection has to wait.
     pub(super) fn is_full(&self, reason: &str) {
         self.0.full.fetch_add(1, Relaxed);
-        let now = Instant::now();
-        let mut times = lock(&self.0.times);
-        if times.told.is_none_or(|told| now >= told + TELL_AGAIN) {
-            times.told = Some(now);
-            drop(times);
+        if self.0.told.again().is_some() {
             let (open, limit) = (self.open(), self.limit());
             tracing::warn!(target: "prox", open, limit, reason, "clients have to wait for a connection");
         }
@@ -243,11 +233,11 @@ impl Connections {
     pub(super) fn make_room(&self) {
         let now = Instant::now();
         {
-            let mut times = lock(&self.0.times);
-            if times.made_room.is_some_and(|made| now < made + ROOM_AGAIN) {
+            let mut made_room = lock(&self.0.made_room);
+            if made_room.is_some_and(|made| now < made + ROOM_AGAIN) {
                 return;
             }
-            times.made_room = Some(now);
+            *made_room = Some(now);
         }
         let trackers: Vec<_> = lock(&self.0.trackers)
             .iter()
