@@ -1,11 +1,13 @@
 //! Where the events of a server go: the variables `LOG` and `LOG_FORMAT`.
 
-use super::ServerVariables;
+use super::{ServerVariables, admin::Running, listener::Line};
 use crate::{
     error::{Error, Result},
+    handler::Dispatch,
     observe::{
         lines::{self, Form},
         logs::{self, Filter},
+        outputs,
     },
 };
 
@@ -15,27 +17,46 @@ use crate::{
 ///
 /// What is wrong with the variables. Events are written all the same.
 pub(super) fn begin(variables: &ServerVariables) -> Result {
-    let form = form(variables);
-    if let Ok(Some(form)) = form {
-        lines::choose(form);
-    }
-    let filter = filter(variables);
-    let is_ours = logs::install(filter.clone().unwrap_or_default());
-    said(form.err(), filter.err().filter(|_| is_ours))
+    read(variables, logs::install)
 }
 
-/// What is wrong with the variables, and the form of the lines of a server that installs nothing.
+/// Takes the form of lines, for a server that installs nothing.
 ///
 /// # Errors
 ///
 /// What is wrong with `LOG_FORMAT`, and with `LOG` if nothing else reads it.
 pub(super) fn check(variables: &ServerVariables) -> Result {
+    read(variables, |_| !tracing::dispatcher::has_been_set())
+}
+
+/// `is_ours` is given the filter, and says whether that is what decides about events.
+fn read(variables: &ServerVariables, is_ours: impl FnOnce(Filter) -> bool) -> Result {
     let form = form(variables);
     if let Ok(Some(form)) = form {
         lines::choose(form);
     }
-    let is_ours = !tracing::dispatcher::has_been_set();
-    said(form.err(), filter(variables).err().filter(|_| is_ours))
+    let filter = filter(variables);
+    let is_ours = is_ours(filter.clone().unwrap_or_default());
+    said(form.err(), filter.err().filter(|_| is_ours))
+}
+
+/// Tells where a server listens.
+pub(super) fn tell_start<G: Dispatch>(lines: &[Line], gateway: &G, admin: Option<&Running>) {
+    let places: Vec<String> = lines.iter().map(Line::to_string).collect();
+    tracing::info!(
+        target: "prox",
+        on = places.join(" and "),
+        admin = admin.map(|admin| tracing::field::display(admin.place())),
+        gateway = gateway.summary(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+}
+
+/// Tells that a server has ended, and waits until the logs are written: the program may end with the server.
+pub(super) async fn end() {
+    tracing::info!(target: "prox", "ended");
+    outputs::flush().await;
 }
 
 fn said(form: Option<String>, filter: Option<String>) -> Result {

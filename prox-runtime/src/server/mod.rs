@@ -698,7 +698,7 @@ impl<G: Dispatch> Server<G> {
             };
             open.push((acceptor, Arc::clone(&line.options)));
         }
-        tell_start(&lines, &gateway, admin.as_ref());
+        logs::tell_start(&lines, &gateway, admin.as_ref());
         // A socket that was bound before is closed with the last handle on it.
         drop(lines);
         let signals = shutdown.is_none();
@@ -712,7 +712,7 @@ impl<G: Dispatch> Server<G> {
         if let Some(admin) = admin {
             admin.end().await;
         }
-        end().await;
+        logs::end().await;
         Ok(())
     }
 }
@@ -734,25 +734,6 @@ pub(crate) enum Reached {
     Admin(Place),
     /// Where clients connect.
     Public(Place),
-}
-
-/// Tells that a server has ended, and waits until the logs are written: the program may end with the server.
-async fn end() {
-    tracing::info!(target: "prox", "ended");
-    outputs::flush().await;
-}
-
-/// Tells where a server listens.
-fn tell_start<G: Dispatch>(lines: &[Line], gateway: &G, admin: Option<&admin::Running>) {
-    let places: Vec<String> = lines.iter().map(Line::to_string).collect();
-    tracing::info!(
-        target: "prox",
-        on = places.join(" and "),
-        admin = admin.map(|admin| tracing::field::display(admin.place())),
-        gateway = gateway.summary(),
-        version = env!("CARGO_PKG_VERSION"),
-        "listening"
-    );
 }
 
 /// Looks after the certificates of all listeners, those that several share once. The runtime must be entered.

@@ -17,8 +17,9 @@ use tokio::{
 use super::{
     Prepared,
     accept::{self, Acceptor, check_free},
-    drain, end,
+    drain,
     listener::{Line, Where},
+    logs,
     place::Place,
     unix::UnixSocket,
     watch as watch_certificates,
@@ -68,7 +69,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         let _entered = runtime.enter();
         drain::shutdown(shutdown)?
     };
-    super::tell_start(&lines, &gateway, admin.as_ref());
+    logs::tell_start(&lines, &gateway, admin.as_ref());
 
     let (stop, stopped) = watch::channel(None);
     let cut = Arc::<AtomicUsize>::default();
@@ -121,7 +122,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         drop(running);
         let _ = all_done.recv().await;
         drain::tell_cut(own + cut.load(Relaxed));
-        end().await;
+        logs::end().await;
     });
     for thread in threads {
         // A worker's panic was printed when it happened; the others have drained all the same.
