@@ -12,7 +12,10 @@ use std::{
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::{
     access::Peer,
@@ -60,6 +63,7 @@ pub(super) async fn listen<G: Dispatch>(
     stop: oneshot::Receiver<()>,
 ) {
     let mut open: VecDeque<Open> = VecDeque::with_capacity(MOST);
+    let mut tasks = JoinSet::new();
     let mut stop = pin!(async {
         let _ = stop.await;
     });
@@ -69,6 +73,7 @@ pub(super) async fn listen<G: Dispatch>(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        while tasks.try_join_next().is_some() {}
         open.retain(|one| !one.task.is_finished());
         if open.len() >= MOST {
             // Those that are silent go first: they must not cost an answer that is under way.
@@ -80,16 +85,14 @@ pub(super) async fn listen<G: Dispatch>(
         let peer = peer.map_or(Peer::Unix, |address| Peer::Ip(address.ip()));
         let asked = Arc::<AtomicBool>::default();
         let serving = serve(stream, peer, Arc::clone(&shared), Arc::clone(&asked));
-        let task = tokio::spawn(serving).abort_handle();
+        let task = tasks.spawn(serving);
         open.push_back(Open { task, asked });
     }
     drop(acceptor);
-    open.retain(|one| one.asked.load(Relaxed));
-    let all = async {
-        while open.iter().any(|one| !one.task.is_finished()) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
+    for silent in open.iter().filter(|one| !one.asked.load(Relaxed)) {
+        silent.task.abort();
+    }
+    let all = async { while tasks.join_next().await.is_some() {} };
     // Those that take longer end with the runtime.
     let _ = tokio::time::timeout(END, all).await;
 }
