@@ -25,7 +25,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -34,7 +33,7 @@ import time
 
 import run
 from run import ENVOY, HAPROXY, LOAD_CORE, NGINX, PROXY_CORE, REPOSITORY, REQUEST_HEADERS, REQUEST_PATH
-from run import Failure, Load, Origin, Peer, note, positive
+from run import Failure, Load, Origin, Peer, exit_code, note, positive
 
 ISSUER = "https://id.example.com/"
 PAGE = "https://www.example.com"
@@ -525,27 +524,23 @@ def arguments():
     return options
 
 
-def main():
+def work(options):
     """Runs what the command line asks for; the exit code is 1 when a target is missed."""
-    options = arguments()
     mode = instructions if options.instructions else memory if options.memory else compare
     needed = {"openssl": "openssl", "htpasswd": "apache2-utils", "wrk": "wrk"}
     if options.instructions:
         needed |= {"valgrind": "valgrind", "h2load": "nghttp2-client"}
-    # Both end the `with` blocks, also where Ctrl-C was ignored by what started this.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        if missing := sorted(package for program, package in needed.items() if not shutil.which(program)):
-            raise Failure(f"missing; on Debian and Ubuntu: apt-get install {' '.join(missing)}")
-        os.sched_setaffinity(0, {LOAD_CORE} if mode is not instructions else {PROXY_CORE, LOAD_CORE})
-        with tempfile.TemporaryDirectory(prefix="prox-edge-") as name:
-            return 0 if mode(options, pathlib.Path(name)) else 1
-    except Failure as failure:
-        note(f"error: {failure}")
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    if missing := sorted(package for program, package in needed.items() if not shutil.which(program)):
+        raise Failure(f"missing; on Debian and Ubuntu: apt-get install {' '.join(missing)}")
+    os.sched_setaffinity(0, {LOAD_CORE} if mode is not instructions else {PROXY_CORE, LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix="prox-edge-") as name:
+        return 0 if mode(options, pathlib.Path(name)) else 1
+
+
+def main():
+    """The exit code of the command line."""
+    options = arguments()
+    return exit_code(lambda: work(options))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ import tempfile
 import threading
 import time
 
-from run import LOAD_CORE, REPOSITORY, Failure, Peer, Process, note, positive, spawn, stop
+from run import LOAD_CORE, REPOSITORY, Failure, Peer, Process, exit_code, note, positive, spawn, stop
 
 UPSTREAMS = 4
 # A request that took longer than this, with success or without, was held up.
@@ -682,40 +682,37 @@ def choose(options):
     return [one for one in selected if one.command[0] not in missing]
 
 
-def main():
+def work(options):
     """Runs what the command line asks for; the exit code is 1 when Prox misses a target."""
+    selected = choose(options)
+    chosen = [scenario for scenario in scenarios(options.short) if options.fault in scenario.name]
+    if not chosen:
+        raise Failure(f"no fault has `{options.fault}` in its name")
+    rows, problems = [], []
+    with tempfile.TemporaryDirectory(prefix="prox-faults-") as name:
+        for scenario in chosen:
+            note(scenario.name)
+            with concurrent.futures.ThreadPoolExecutor(len(selected)) as turns:
+                go = lambda one: go_through(scenario, one, options.programs, options, pathlib.Path(name))
+                results = list(turns.map(go, selected))
+            for contender, result in zip(selected, results):
+                rows.append(row(scenario, contender, result))
+                note(rows[-1])
+                if "told" in contender.name:
+                    problems += [f"{scenario.name}: {problem}" for problem in missed(scenario, result, options)]
+    table = "\n".join([HEAD, *rows])
+    print(table)
+    if options.write:
+        write(table)
+    for problem in problems:
+        note(f"missed: {problem}")
+    return 1 if problems else 0
+
+
+def main():
+    """The exit code of the command line."""
     options = arguments()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        selected = choose(options)
-        chosen = [scenario for scenario in scenarios(options.short) if options.fault in scenario.name]
-        if not chosen:
-            raise Failure(f"no fault has `{options.fault}` in its name")
-        rows, problems = [], []
-        with tempfile.TemporaryDirectory(prefix="prox-faults-") as name:
-            for scenario in chosen:
-                note(scenario.name)
-                with concurrent.futures.ThreadPoolExecutor(len(selected)) as turns:
-                    go = lambda one: go_through(scenario, one, options.programs, options, pathlib.Path(name))
-                    results = list(turns.map(go, selected))
-                for contender, result in zip(selected, results):
-                    rows.append(row(scenario, contender, result))
-                    note(rows[-1])
-                    if "told" in contender.name:
-                        problems += [f"{scenario.name}: {problem}" for problem in missed(scenario, result, options)]
-        table = "\n".join([HEAD, *rows])
-        print(table)
-        if options.write:
-            write(table)
-        for problem in problems:
-            note(f"missed: {problem}")
-        return 1 if problems else 0
-    except Failure as failure:
-        note(f"error: {failure}")
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code(lambda: work(options))
 
 
 if __name__ == "__main__":

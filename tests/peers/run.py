@@ -600,33 +600,43 @@ def choose(options):
     return selected
 
 
-def main():
-    """Runs what the command line asks for; the exit code is 1 when a proxy under test made an error."""
-    options = arguments()
-    # Both end the `with` blocks, also where Ctrl-C was ignored by who started this.
+def exit_code(work):
+    """Does the work, and gives its exit code; 2 for a failure, which is told."""
+    # Both end the `with` blocks, also where Ctrl-C was ignored by what started this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        selected = choose(options)
-        os.sched_setaffinity(0, {LOAD_CORE})
-        with tempfile.TemporaryDirectory(prefix="prox-peers-") as name:
-            directory = pathlib.Path(name)
-            if options.soak:
-                return 0 if soak(selected[0], options.programs, options, directory) else 1
-            if options.memory:
-                # At the same time, since most of it is waiting.
-                with concurrent.futures.ThreadPoolExecutor(len(selected)) as turns:
-                    curves = turns.map(lambda peer: memory_curve(peer, options.programs, options, directory), selected)
-                    print(memory_table({peer.name: curve for peer, curve in zip(selected, curves)}))
-                return 0
-            results = {body: measure(selected, options.programs, body, options, directory) for body in options.bodies}
-            print(table(results))
-            return 0
+        return work()
     except Failure as failure:
         note(f"error: {failure}")
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def work(options):
+    """Runs what the command line asks for; the exit code is 1 when a proxy under test made an error."""
+    selected = choose(options)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix="prox-peers-") as name:
+        directory = pathlib.Path(name)
+        if options.soak:
+            return 0 if soak(selected[0], options.programs, options, directory) else 1
+        if options.memory:
+            # At the same time, since most of it is waiting.
+            with concurrent.futures.ThreadPoolExecutor(len(selected)) as turns:
+                curves = turns.map(lambda peer: memory_curve(peer, options.programs, options, directory), selected)
+                print(memory_table({peer.name: curve for peer, curve in zip(selected, curves)}))
+            return 0
+        results = {body: measure(selected, options.programs, body, options, directory) for body in options.bodies}
+        print(table(results))
+        return 0
+
+
+def main():
+    """The exit code of the command line."""
+    options = arguments()
+    return exit_code(lambda: work(options))
 
 
 if __name__ == "__main__":
