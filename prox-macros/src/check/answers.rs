@@ -129,10 +129,7 @@ fn splits(model: &Model, target: &Target, diag: &mut Diagnostics) {
                     )
                     .help("write `split { 95 => users, 5 => canary }`");
                 }
-                let mut env = model.env.iter();
-                let variable = value
-                    .only_ident()
-                    .and_then(|name| env.find(|variable| variable.name == *name));
+                let variable = value.only_ident().and_then(|name| model.variable(name));
                 if let Some(variable) = variable
                     && !matches!(Type::of(&variable.ty), Type::Other | Type::Endpoint)
                     && source(&variable.ty) != "u32"

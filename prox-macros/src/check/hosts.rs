@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::Ident;
 
 use crate::{
     diag::{Diagnostics, location},
-    model::Model,
+    model::{Model, is_named},
     syntax::{ast::Text, host::HostName, source::source},
 };
 
@@ -62,7 +62,6 @@ fn defaults<'m>(
 /// A variable in the place of a host has the type `Host`, and one block.
 fn variables(model: &Model, diag: &mut Diagnostics) {
     let mut first: Vec<(Option<usize>, &Ident)> = Vec::new();
-    let mut known: Vec<&Ident> = Vec::new();
     for (host, name) in model
         .hosts
         .iter()
@@ -80,19 +79,19 @@ fn variables(model: &Model, diag: &mut Diagnostics) {
             .help("put all routes of a host in one block");
             continue;
         }
+        let is_known = first.iter().any(|(_, other)| *other == name);
         first.push((host.on, name));
-        if known.contains(&name) {
+        if is_known {
             continue;
         }
-        known.push(name);
-        let Some(variable) = model.env.iter().find(|variable| variable.name == *name) else {
+        let Some(variable) = model.variable(name) else {
             diag.error(name, format!("no `env {name}` in this gateway"))
                 .help(format!(
                     "write `env {name}: Host = \"api.example.com\";` above, or the host in quotes"
                 ));
             continue;
         };
-        if !matches!(variable.ty.last(), Some(TokenTree::Ident(ty)) if ty == "Host") {
+        if !is_named(&variable.ty, "Host") {
             diag.error(
                 name,
                 format!("expected a `Host`, found a `{}`", source(&variable.ty)),

@@ -5,10 +5,7 @@ use crate::{
         Methods, Model, Route,
         guard::{Case, Guard, Key},
     },
-    syntax::{
-        host::HostName,
-        pattern::{Kind, Segment, Tail},
-    },
+    syntax::pattern::{Kind, Segment, Tail},
 };
 
 /// A request for the route with one of the methods, which the guard accepts as far as it can be decided.
@@ -24,19 +21,10 @@ pub(super) fn witness_at(
     methods: Methods,
     guard: &Guard,
 ) -> String {
-    let host = model
-        .hosts
-        .get(route.host)
-        .and_then(|host| host.known().next());
-    let host = match host {
-        Some((HostName::Exact(name), _)) => format!("https://{name}"),
-        Some((HostName::Suffix(name), _)) => format!("https://any.{name}"),
-        None => {
-            let host = model.hosts.get(route.host);
-            let variable = host.and_then(|host| host.variables.first());
-            variable.map_or_else(String::new, |name| format!("https://{{{name}}}"))
-        }
-    };
+    let host = model.hosts.get(route.host);
+    let host = host
+        .and_then(|host| host.examples().next())
+        .map_or_else(String::new, |host| format!("https://{host}"));
     let mut query = Vec::new();
     let mut beside = Vec::new();
     let mut from = String::new();

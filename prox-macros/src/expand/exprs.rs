@@ -475,10 +475,8 @@ impl Rewriting<'_> {
         if let Some((url, _)) = upstreams::weighted_pair(value) {
             return TokenTree::Literal(url).into();
         }
-        let variable = value.only_ident().filter(|name| {
-            let mut env = self.context.model.env.iter();
-            env.any(|variable| variable.name == **name)
-        });
+        let name = value.only_ident();
+        let variable = name.filter(|name| self.context.model.variable(name).is_some());
         let inside = Self {
             endpoint: true,
             ..*self
@@ -651,10 +649,8 @@ fn copy(name: &Ident) -> TokenStream {
 
 /// Whether a variable of the environment has this name.
 fn is_variable(context: &Context<'_>, value: &Expr) -> bool {
-    let mut env = context.model.env.iter();
-    value
-        .only_ident()
-        .is_some_and(|name| env.any(|variable| variable.name == *name))
+    let name = value.only_ident();
+    name.is_some_and(|name| context.model.variable(name).is_some())
 }
 
 fn target_value(context: &Context<'_>, target: &Target, made: &BTreeSet<usize>) -> TokenStream {

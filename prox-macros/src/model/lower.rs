@@ -8,7 +8,7 @@ use super::{
     Host, Methods, Model, On, Route,
     audience::Values,
     guard::{self, Guard},
-    is_endpoint,
+    is_named,
     lacking::is_wrong_layer,
     meant::Meant,
     mount::{self, Reading},
@@ -38,7 +38,10 @@ pub(crate) fn lower(gateway: Gateway, diag: &mut Diagnostics) -> Model {
         Setup::Let(_) => None,
     });
     let backends: HashSet<String> = backends.collect();
-    let endpoints = gateway.env.iter().filter(|env| is_endpoint(&env.ty));
+    let endpoints = gateway
+        .env
+        .iter()
+        .filter(|env| is_named(&env.ty, "Endpoint"));
     let endpoints: HashSet<String> = endpoints.map(|env| env.name.to_string()).collect();
     let mut around = gateway.around;
     if !gateway.strays.is_empty() {

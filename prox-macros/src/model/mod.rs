@@ -125,10 +125,15 @@ impl Model {
         self.is_backend(name) || self.is_endpoint(name)
     }
 
+    /// The variable of the environment of this name.
+    pub(crate) fn variable(&self, name: &Ident) -> Option<&Env> {
+        self.env.iter().find(|variable| variable.name == *name)
+    }
+
     /// Whether a variable of the environment has this name, and the type `Endpoint`.
     pub(crate) fn is_endpoint(&self, name: &Ident) -> bool {
-        let mut env = self.env.iter();
-        env.any(|variable| variable.name == *name && is_endpoint(&variable.ty))
+        let variable = self.variable(name);
+        variable.is_some_and(|variable| is_named(&variable.ty, "Endpoint"))
     }
 
     /// Whether the type of a variable names `Host`.
@@ -413,7 +418,7 @@ pub(crate) fn backends_name(named: &Named) -> String {
     format!("{}Backends", plain(&named.name.to_string()))
 }
 
-/// Whether a type is `Endpoint`, perhaps with a path before it.
-pub(super) fn is_endpoint(ty: &[TokenTree]) -> bool {
-    matches!(ty.last(), Some(TokenTree::Ident(last)) if last == "Endpoint")
+/// Whether a type has this name, perhaps with a path before it.
+pub(crate) fn is_named(ty: &[TokenTree], name: &str) -> bool {
+    matches!(ty.last(), Some(TokenTree::Ident(last)) if last == name)
 }
