@@ -195,6 +195,9 @@ mod tests {
             ("String", false, false),
             ("SecretName", false, false),
             ("Option<String>", false, true),
+            ("Vec<Secret>", true, false),
+            ("Option<Vec<prox::Secret>>", true, true),
+            ("Vec<String>", false, false),
         ] {
             let row = info(ty, None, "");
             assert_eq!(row.is_secret(), is_secret, "{ty}");
