@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod cluster;
 mod coding;
+mod columns;
 mod connect;
 mod env;
 mod error;

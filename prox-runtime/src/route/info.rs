@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-use super::columns::Columns;
+use crate::columns::Columns;
 
 /// One route, as it is written in the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,14 +207,8 @@ impl EnvInfo {
 
     /// Whether its value must not be shown, and may be in a file, by its type.
     pub(crate) fn is_secret(&self) -> bool {
-        let inner = match self.ty.split_once("Option<") {
-            Some((_, inner)) => inner.trim_end_matches(['>', ' ']),
-            None => self.ty,
-        };
-        inner
-            .rsplit("::")
-            .next()
-            .is_some_and(|name| name.trim() == "Secret")
+        let innermost = self.ty.rsplit(['<', ':']).next();
+        innermost.is_some_and(|name| name.trim_matches([' ', '>']) == "Secret")
     }
 
     /// Whether it may be missing, by its type.

@@ -2,7 +2,6 @@
 //!
 //! The macro writes data; the walking is done here, by one small function for every gateway.
 
-mod columns;
 mod explain;
 mod export;
 mod guard;

@@ -1,11 +1,12 @@
 //! What is known, as JSON for programs and as tables for people.
 
-use std::{fmt::Write as _, time::SystemTime};
+use std::time::SystemTime;
 
 use super::config::{Config, features};
 use crate::{
     civil::Rfc3339,
     coding::quoted,
+    columns::Columns,
     inspect::{Backend, Endpoint, Inspection, Value, Variable},
 };
 
@@ -49,27 +50,24 @@ pub(super) fn endpoints_json(backends: &[Backend]) -> String {
 
 /// The endpoints as a table.
 pub(super) fn endpoints_table(backends: &[Backend], now: SystemTime) -> String {
-    let mut rows = vec![
-        [
-            "BACKEND",
-            "ENDPOINT",
-            "CONDITION",
-            "WEIGHT",
-            "ACTIVE",
-            "WAITING",
-            "IDLE",
-            "LAST ERROR",
-        ]
-        .map(String::from),
-    ];
+    let mut columns = Columns::new([
+        "BACKEND",
+        "ENDPOINT",
+        "CONDITION",
+        "WEIGHT",
+        "ACTIVE",
+        "WAITING",
+        "IDLE",
+        "LAST ERROR",
+    ]);
     for backend in backends {
         if backend.endpoints.is_empty() {
             let mut row: [String; 8] = std::array::from_fn(|_| "-".into());
             row[0].clone_from(&backend.name);
-            rows.push(row);
+            columns.row(row);
         }
-        rows.extend(backend.endpoints.iter().map(|endpoint| {
-            [
+        for endpoint in &backend.endpoints {
+            columns.row([
                 backend.name.clone(),
                 endpoint.address.clone(),
                 endpoint.condition.into(),
@@ -84,10 +82,10 @@ pub(super) fn endpoints_table(backends: &[Backend], now: SystemTime) -> String {
                         let ago = now.duration_since(*time).unwrap_or_default();
                         format!("{} ({} s ago)", printable(reason), ago.as_secs())
                     }),
-            ]
-        }));
+            ]);
+        }
     }
-    table(&rows)
+    columns.to_string()
 }
 
 /// The configuration as JSON.
@@ -128,25 +126,18 @@ pub(super) fn config_json(gateway: &Inspection, config: &Config) -> String {
 
 /// The configuration as a table.
 pub(super) fn config_table(gateway: &Inspection, config: &Config) -> String {
-    let row = |name: &str, value: String| [name.to_owned(), value];
-    let mut rows = vec![
-        row("version", env!("CARGO_PKG_VERSION").into()),
-        row("features", features().join(" ")),
-        row("routes", gateway.routes.to_string()),
-        row("table", gateway.table.clone()),
-    ];
-    rows.extend(
-        config
-            .listeners
-            .iter()
-            .map(|at| row("listener", at.clone())),
-    );
-    rows.extend(
-        config
-            .limits
-            .iter()
-            .map(|(name, value)| row(name, value.clone())),
-    );
+    let mut columns = Columns::bare();
+    let mut row = |name: &str, value: String| columns.row([name.to_owned(), value]);
+    row("version", env!("CARGO_PKG_VERSION").into());
+    row("features", features().join(" "));
+    row("routes", gateway.routes.to_string());
+    row("table", gateway.table.clone());
+    for at in &config.listeners {
+        row("listener", at.clone());
+    }
+    for (name, value) in &config.limits {
+        row(name, value.clone());
+    }
     for Variable { name, value } in variables(gateway, config) {
         let value = match value {
             Value::Missing => "-".into(),
@@ -154,9 +145,9 @@ pub(super) fn config_table(gateway: &Inspection, config: &Config) -> String {
             Value::Default(text) => format!("{} (default)", printable(text)),
             Value::Set(text) => printable(text),
         };
-        rows.push(row(name, value));
+        row(name, value);
     }
-    table(&rows)
+    columns.to_string()
 }
 
 /// The variables of the gateway and its server, each once.
@@ -175,26 +166,6 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
-}
-
-/// Rows with columns of equal width, two blanks apart.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing into a string cannot fail.
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

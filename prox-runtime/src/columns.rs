@@ -4,18 +4,23 @@ use std::fmt::{self, Write as _};
 
 /// Rows of `N` texts under their headings, each column as wide as its widest text. With a precision, as in `{:.60}`, longer texts are
 /// cut, but for those of the last column, so that a table stays readable in a terminal.
-pub(super) struct Columns<const N: usize> {
+pub(crate) struct Columns<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Columns<N> {
-    pub(super) fn new(headings: [&str; N]) -> Self {
+    pub(crate) fn new(headings: [&str; N]) -> Self {
         Self {
             rows: vec![headings.map(str::to_owned)],
         }
     }
 
-    pub(super) fn row(&mut self, row: [String; N]) {
+    /// Rows without headings.
+    pub(crate) fn bare() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, row: [String; N]) {
         self.rows.push(row);
     }
 
