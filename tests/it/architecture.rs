@@ -18,6 +18,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("stream", &[]),
     ("identity", &[]),
+    ("columns", &[]),
     ("inspect", &["secret"]),
     ("network", &[]),
     ("secret", &[]),
@@ -335,6 +336,29 @@ fn imports_are_read_as_rust_means_them() {
                 #[cfg(test)]\nmod tests {\n    use crate::pool::Pool;\n}\nuse crate::watch;\n";
     let found: Vec<String> = imports(text).into_iter().collect();
     assert_eq!(found, ["body", "client", "error", "time", "watch"]);
+}
+
+/// What a program filters by: `LOG=prox=debug` has all events of Prox.
+#[test]
+fn every_event_has_the_target_of_prox() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prox-runtime/src");
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    let begins = levels.map(|level| format!("tracing::{level}!("));
+    let (mut events, mut wrong) = (0, BTreeSet::new());
+    for file in files(&source) {
+        let text = without_tests(&fs::read_to_string(&file).expect("a text can be read"));
+        for begin in &begins {
+            for (place, _) in text.match_indices(begin) {
+                let rest = text[place + begin.len()..].trim_start();
+                events += 1;
+                if !rest.starts_with("target: \"prox\",") {
+                    wrong.insert(format!("{}: {begin}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(events > 50, "{events} were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Examples are copied. What runs on a worker in them must not wait for a disk, the network or a clock.

@@ -29,7 +29,7 @@ impl<S: KeyStore> Kept<S> {
         let ask = || async {
             let found = self.store.find(digest).await;
             found.map_err(|error| {
-                tracing::warn!(%error, "a store of keys has failed");
+                tracing::warn!(target: "prox", %error, "a store of keys has failed");
                 Unanswered
             })
         };
