@@ -84,6 +84,19 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// A text without its percent-encoding; nothing if a percent sign has no two digits behind it, or the bytes are not UTF-8.
+pub(crate) fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(next) = rest.next() {
+        bytes.push(match next {
+            b'%' => byte(rest.next()?, rest.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// The byte of two hexadecimal digits, of either case.
 pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);

@@ -144,16 +144,7 @@ impl Require {
 
 /// The text of a parameter without its percent-encoding; nothing if it is not UTF-8 or has a separator in it.
 fn decoded(param: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(param.len());
-    let mut rest = param.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            bytes.push(coding::byte(rest.next()?, rest.next()?)?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    let text = String::from_utf8(bytes).ok()?;
+    let text = coding::unescaped(param)?;
     (!text.contains(['/', '\\']) && !text.chars().any(char::is_control)).then_some(text)
 }
 

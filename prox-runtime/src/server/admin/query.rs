@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::coding::byte;
+use crate::coding::unescaped;
 
 /// The parameters of a query, each of them once, and of these names only.
 ///
@@ -36,21 +36,7 @@ fn decoded(value: &str) -> Option<Cow<'_, str>> {
     if !value.contains(['%', '+']) {
         return Some(value.into());
     }
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        bytes.push(match (first, rest) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => {
-                rest = behind;
-                byte(*high, *low)?
-            }
-            (b'%', _) => return None,
-            (other, _) => *other,
-        });
-    }
-    String::from_utf8(bytes).ok().map(Cow::from)
+    unescaped(&value.replace('+', " ")).map(Cow::from)
 }
 
 #[cfg(test)]
