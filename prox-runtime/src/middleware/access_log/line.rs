@@ -155,9 +155,13 @@ impl Record {
         fields.map(|(name, value)| (name.as_str(), lossy(value)))
     }
 
+    fn has_failed(&self) -> bool {
+        self.status >= 500 || self.aborted
+    }
+
     /// Whether it is a reason to look.
     pub(super) fn is_conspicuous(&self, slow: Duration) -> bool {
-        self.status >= 500 || self.aborted || self.total >= slow
+        self.has_failed() || self.total >= slow
     }
 }
 
@@ -328,7 +332,7 @@ fn ecs(record: &Record, options: &Options) -> String {
     line.some("user.name", record.principal(options));
     line.raw("http.response.status_code", record.status);
     line.some("error.type", record.failure);
-    let failed = record.status >= 500 || record.aborted;
+    let failed = record.has_failed();
     line.text("event.outcome", if failed { "failure" } else { "success" });
     // Nanoseconds.
     line.raw("event.duration", record.total.as_nanos());
@@ -352,7 +356,7 @@ fn ecs(record: &Record, options: &Options) -> String {
 /// With the names that Google Cloud's logging reads; all others are those of Prox.
 fn gcp(record: &Record, options: &Options) -> String {
     let mut line = Form::Gcp.object(record.time, 768);
-    let failed = record.status >= 500 || record.aborted;
+    let failed = record.has_failed();
     line.text("severity", if failed { "ERROR" } else { "INFO" });
     let mut request = Object::new(256);
     request.text("requestMethod", &record.method);

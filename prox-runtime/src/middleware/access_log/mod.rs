@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ use self::{
     options::Options,
 };
 use super::{
-    About, Middleware, Next,
+    About, Middleware, Next, fields,
     request_id::{IdSlot, RequestIdValue},
 };
 use crate::{
@@ -44,6 +44,8 @@ use crate::{
     tunnel::{Ended, Moved, Side, Switched},
     watch::Tally,
 };
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Writes one line a request to the standard output, when the response has ended.
 ///
@@ -309,10 +311,7 @@ impl Middleware for AccessLog {
 
 /// The trace of a request, if it has one `traceparent` field, and a good one.
 fn trace_of(req: &Request) -> Option<TraceContext> {
-    let mut fields = req.headers().get_all("traceparent").iter();
-    let field = fields.next()?;
-    let is_alone = fields.next().is_none();
-    TraceContext::read(field.as_bytes()).filter(|_| is_alone)
+    TraceContext::read(fields::only(req.headers(), TRACEPARENT)?.as_bytes())
 }
 
 /// What is known of one request; its line is written when it is dropped.
@@ -421,14 +420,6 @@ impl Drop for Entry {
         } else if record.aborted && record.failure.is_none() {
             record.failure = Some(ending::why());
         }
-        if let Some(id) = self.id.get() {
-            record.id = Some(id.clone());
-        }
-        if let Some(tally) = &self.tally {
-            record.hop = Hop::of(tally);
-            record.failure = record.failure.or(tally.failure());
-        }
-        record.received = self.received.load(Relaxed);
         record.total = self.started.elapsed();
         let log = &self.log;
         if log.options.sample > 1 && !record.is_conspicuous(log.options.slow) {
@@ -437,6 +428,14 @@ impl Drop for Entry {
             }
             record.sample = Some(log.options.sample);
         }
+        if let Some(id) = self.id.get() {
+            record.id = Some(id.clone());
+        }
+        if let Some(tally) = &self.tally {
+            record.hop = Hop::of(tally);
+            record.failure = record.failure.or(tally.failure());
+        }
+        record.received = self.received.load(Relaxed);
         log.queue
             .push(line::of(log.form.form(), record, &log.options));
     }
