@@ -145,8 +145,7 @@ impl Description {
             let text = env.get(name).ok()?;
             let default = || {
                 let variable = self.variables.iter().find(|row| row.name == name)?;
-                let text = variable.default?.strip_prefix('"')?.strip_suffix('"')?;
-                Some(text.to_owned())
+                variable.plain_default()
             };
             text.or_else(default)?.parse().ok()
         };

@@ -1,5 +1,7 @@
 //! What a gateway tells an operator of itself, and what an operator may change.
 
+use std::collections::BTreeSet;
+
 use super::{Inner, measures::Measures};
 use crate::{
     cluster::Cluster,
@@ -72,29 +74,25 @@ impl Measures {
             backend, endpoint, ..
         } = *operation;
         let named = self.clusters().iter().filter(|one| one.name() == backend);
-        let mut done = None;
-        for cluster in named {
-            let result = match operation.change {
+        let done = named.map(|cluster| {
+            let done = match operation.change {
                 Change::Drain => cluster.drain(endpoint),
                 Change::Undrain => cluster.undrain(endpoint),
                 Change::Weight(weight) => cluster.set_weight(endpoint, weight),
             };
-            done = match (done, result) {
-                (Some(Ok(())), _) | (_, Ok(())) => Some(Ok(())),
-                (Some(problem), Err(_)) => Some(problem),
-                (None, Err(problem)) => Some(Err(problem.to_string())),
-            };
-        }
-        done.unwrap_or_else(|| {
-            let mut known: Vec<&str> = self.clusters().iter().map(Cluster::name).collect();
-            known.dedup();
-            Err(match known.as_slice() {
-                [] => String::from("the gateway has no backend"),
-                known => format!(
-                    "no backend `{backend}`; the gateway has {}",
-                    known.join(", ")
-                ),
+            done.map_err(|problem| problem.to_string())
+        });
+        done.reduce(|first, next| next.or(first))
+            .unwrap_or_else(|| {
+                let known: BTreeSet<&str> = self.clusters().iter().map(Cluster::name).collect();
+                let known: Vec<&str> = known.into_iter().collect();
+                Err(match known.as_slice() {
+                    [] => String::from("the gateway has no backend"),
+                    known => format!(
+                        "no backend `{backend}`; the gateway has {}",
+                        known.join(", ")
+                    ),
+                })
             })
-        })
     }
 }
