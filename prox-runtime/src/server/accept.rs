@@ -31,6 +31,9 @@ use crate::{
 /// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// How long nothing is accepted when the process has no descriptor left.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
 /// A socket that accepts.
 #[derive(Debug)]
 pub(super) enum Acceptor {
@@ -119,13 +122,8 @@ impl Acceptor {
 ///
 /// When the address cannot be listened on. The runtime must be entered.
 pub(super) fn bind(address: SocketAddr, by: Source, shared: bool) -> Result<TcpListener> {
-    let failed = |error| failed(address, by, error);
-    socket(address, shared)
-        .and_then(|socket| {
-            socket.listen(BACKLOG)?;
-            TcpListener::from_std(socket.into())
-        })
-        .map_err(failed)
+    let socket = bound(address, by, shared)?;
+    TcpListener::from_std(socket).map_err(|error| failed(address, by, error))
 }
 
 /// Binds an address for one listener, without a runtime.
@@ -134,7 +132,11 @@ pub(super) fn bind(address: SocketAddr, by: Source, shared: bool) -> Result<TcpL
 ///
 /// When the address cannot be listened on.
 pub(super) fn bind_alone(address: SocketAddr, by: Source) -> Result<std::net::TcpListener> {
-    socket(address, false)
+    bound(address, by, false)
+}
+
+fn bound(address: SocketAddr, by: Source, shared: bool) -> Result<std::net::TcpListener> {
+    socket(address, shared)
         .and_then(|socket| socket.listen(BACKLOG).map(|()| socket.into()))
         .map_err(|error| failed(address, by, error))
 }
@@ -291,14 +293,19 @@ fn spawn<G: Dispatch>(
 
 /// A client that left the queue again means nothing; a process without descriptors must wait for some to be closed.
 async fn refused(error: &io::Error, connections: &Connections) {
-    use io::ErrorKind as E;
-    if matches!(
-        error.kind(),
-        E::ConnectionAborted | E::ConnectionReset | E::ConnectionRefused | E::Interrupted
-    ) {
+    if has_left(error) {
         return;
     }
     connections.is_full(&error.to_string());
     connections.make_room();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(PAUSE).await;
+}
+
+/// Whether it is the client that is not there any more.
+pub(super) fn has_left(error: &io::Error) -> bool {
+    use io::ErrorKind as E;
+    matches!(
+        error.kind(),
+        E::ConnectionAborted | E::ConnectionReset | E::ConnectionRefused | E::Interrupted
+    )
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, Version};
 
-use super::{Options, ServerVariables};
+use super::{Options, ServerVariables, good};
 use crate::{
     client::{Client, Trust},
-    error::{Error, Failure, Result},
+    error::{Failure, Result},
     forward::{proxy_status, via::Via},
     handler::{Dispatch, Request, Response},
     watch::Tally,
@@ -66,11 +66,7 @@ impl Edge {
                 );
             }
         }
-        if problems.is_empty() {
-            Ok(options)
-        } else {
-            Err(Error::config(problems.join("\n")))
-        }
+        good(&problems).map(|()| options)
     }
 }
 

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Options, ServerVariables};
-use crate::{
-    error::{Error, Result},
-    time::FOREVER,
-};
+use super::{Options, ServerVariables, good};
+use crate::{error::Result, time::FOREVER};
 
 /// What is waited for at SIGINT, which a person sends who waits.
 pub(super) const OF_A_PERSON: Duration = Duration::from_millis(500);
@@ -38,11 +35,7 @@ impl Ending {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::config(problems.join("\n")))
-        }
+        good(&problems)
     }
 }
 

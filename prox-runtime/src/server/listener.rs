@@ -5,6 +5,7 @@ use std::{fmt, io, net::TcpListener, path::PathBuf, sync::Arc};
 use super::{
     Options, ServerVariables,
     accept::Source,
+    good,
     place::{self, Place},
 };
 use crate::{
@@ -387,11 +388,7 @@ pub(super) fn together(lines: &[Line], names: &[&str]) -> Result {
             "the gateway has routes for `on \"{name}\"`, but no listener has this name: {help}"
         ));
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::config(problems.join("\n")))
-    }
+    good(&problems)
 }
 
 #[cfg(test)]

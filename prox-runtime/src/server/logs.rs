@@ -1,8 +1,8 @@
 //! Where the events of a server go: the variables `LOG` and `LOG_FORMAT`.
 
-use super::{ServerVariables, admin::Running, listener::Line};
+use super::{ServerVariables, admin::Running, good, listener::Line};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     handler::Dispatch,
     observe::{
         lines::{self, Form},
@@ -61,11 +61,7 @@ pub(super) async fn end() {
 
 fn said(form: Option<String>, filter: Option<String>) -> Result {
     let problems: Vec<String> = filter.into_iter().chain(form).collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::config(problems.join("\n")))
-    }
+    good(&problems)
 }
 
 /// The value of a variable. A file of variables has those that are not set as empty ones.

@@ -619,7 +619,8 @@ impl<G: Dispatch> Server<G> {
         own.connections.bound(own.max_connections);
         gateway.attach(&own.connections.measured());
         let admin = admin.map(|admin| {
-            let config = admin::Config::new(&lines, &own, &self.variables, &reads);
+            let config =
+                admin::Config::new(&lines, &own, &self.variables, &reads, admin.has_token());
             (admin, config)
         });
         Ok(Prepared {
@@ -823,6 +824,15 @@ pub(crate) fn both<A, B>(one: Result<A>, other: Result<B>) -> Result<(A, B)> {
         (Ok(one), Ok(other)) => Ok((one, other)),
         (Err(only), Ok(_)) | (Ok(_), Err(only)) => Err(only),
         (Err(one), Err(other)) => Err(Error::config(format!("{one:?}\n{other:?}"))),
+    }
+}
+
+/// All problems as one error, if there are any.
+fn good(problems: &[String]) -> Result {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::config(problems.join("\n")))
     }
 }
 

@@ -122,6 +122,9 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         drop(running);
         let _ = all_done.recv().await;
         drain::tell_cut(own + cut.load(Relaxed));
+        if let Some(admin) = admin {
+            admin.end().await;
+        }
         logs::end().await;
     });
     for thread in threads {
@@ -129,9 +132,6 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         if thread.join().is_err() {
             return Err(Error::config("a worker thread panicked"));
         }
-    }
-    if let Some(admin) = admin {
-        admin.end_blocking();
     }
     Ok(())
 }

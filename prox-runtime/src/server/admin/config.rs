@@ -43,19 +43,20 @@ impl Config {
         }
     }
 
-    /// What these options and variables say. `names` are the variables that this server reads.
+    /// What these options and variables say. `names` are the variables that this server reads; `has_token` says whether the listener has
+    /// a token.
     pub(in crate::server) fn new(
         lines: &[Line],
         options: &Options,
         variables: &ServerVariables,
         names: &[&str],
+        has_token: bool,
     ) -> Self {
         let time = |time: Duration| match time {
             Duration::ZERO => String::from("0s"),
             time => format!("{time:?}"),
         };
         let connections = options.connections.limit();
-        let has_secret = |name: &str| matches!(variables.secret(name), Ok(Some(_)));
         Self {
             listeners: lines.iter().map(Line::to_string).collect(),
             limits: vec![
@@ -78,7 +79,7 @@ impl Config {
                     name: (*name).to_owned(),
                     value: match variables.text(name) {
                         Ok(Some(text)) => Value::shown(name, false, &text),
-                        _ if *name == "ADMIN_TOKEN" && has_secret(name) => Value::Secret,
+                        _ if *name == "ADMIN_TOKEN" && has_token => Value::Secret,
                         Ok(None) | Err(_) => Value::Missing,
                     },
                 })

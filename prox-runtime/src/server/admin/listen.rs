@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     handler::Dispatch,
-    server::{accept::Acceptor, connections::before},
+    server::{
+        accept::{self, Acceptor},
+        connections::before,
+    },
     stream::{Linger, Stream, linger},
 };
 
@@ -68,10 +71,19 @@ pub(super) async fn listen<G: Dispatch>(
         let _ = stop.await;
     });
     while let Some(accepted) = before(stop.as_mut(), acceptor.accept()).await {
-        let Ok((stream, peer)) = accepted else {
-            // The process has no descriptor left, or the peer has left the queue.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if accept::has_left(&error) => continue,
+            Err(_) => {
+                // The process has no descriptor left.
+                if before(stop.as_mut(), tokio::time::sleep(accept::PAUSE))
+                    .await
+                    .is_none()
+                {
+                    break;
+                }
+                continue;
+            }
         };
         while tasks.try_join_next().is_some() {}
         open.retain(|one| !one.task.is_finished());

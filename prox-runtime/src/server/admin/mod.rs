@@ -93,12 +93,9 @@ impl Settled {
                 let place = address_of(&socket);
                 (Socket::Tcp(socket), place)
             }
-            Where::Place(place @ Place::Unix(_), _) => {
-                let Place::Unix(path) = &place else {
-                    return Err(Error::config("the admin listener has no path"));
-                };
-                let socket = UnixSocket::bind(path, self.unix_mode)?;
-                (Socket::Unix(socket), place.to_string())
+            Where::Place(Place::Unix(path), _) => {
+                let socket = UnixSocket::bind(&path, self.unix_mode)?;
+                (Socket::Unix(socket), Place::Unix(path).to_string())
             }
             Where::Bound(socket) => {
                 let place = address_of(&socket);
@@ -180,14 +177,6 @@ impl Running {
         // The sender is dropped with the thread.
         let _ = self.ended.await;
         // The thread has nothing left to do.
-        if self.thread.join().is_err() {
-            tracing::error!(target: "prox", "the thread of the admin listener panicked");
-        }
-    }
-
-    /// The same, for a thread that may wait.
-    pub(super) fn end_blocking(self) {
-        drop(self.stop);
         if self.thread.join().is_err() {
             tracing::error!(target: "prox", "the thread of the admin listener panicked");
         }

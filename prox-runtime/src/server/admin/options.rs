@@ -2,9 +2,9 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use super::access::Token;
+use super::{super::good, access::Token};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     secret::Secret,
     server::{
         ServerVariables,
@@ -182,9 +182,7 @@ pub(in crate::server) fn settle(
         problems.push(problem);
         None
     });
-    if !problems.is_empty() {
-        return Err(Error::config(problems.join("\n")));
-    }
+    good(&problems)?;
     if at.is_none() && token.is_some() {
         tracing::warn!(target: "prox", "ADMIN_TOKEN is set and ADMIN is not, so there is no admin listener");
     }
@@ -193,6 +191,12 @@ pub(in crate::server) fn settle(
         token,
         unix_mode,
     }))
+}
+
+impl Settled {
+    pub(in crate::server) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
 }
 
 /// Where `ADMIN` says.
