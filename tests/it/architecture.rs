@@ -52,14 +52,15 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "route",
         &[
-            "client", "coding", "error", "forward", "handler", "identity", "network", "watch",
+            "client", "coding", "columns", "error", "forward", "handler", "identity", "network",
+            "watch",
         ],
     ),
     (
         "middleware",
         &[
             "body", "civil", "client", "coding", "error", "handler", "identity", "limits",
-            "network", "observe", "respond", "route", "sync", "time", "tunnel", "watch",
+            "network", "observe", "respond", "route", "secret", "sync", "time", "tunnel", "watch",
         ],
     ),
     (
@@ -114,9 +115,9 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "body", "civil", "client", "coding", "error", "forward", "frames", "framing",
-            "handler", "inspect", "metrics", "observe", "respond", "secret", "stream", "sync",
-            "time", "tls", "tunnel", "vars", "watch",
+            "body", "civil", "client", "coding", "columns", "error", "forward", "frames",
+            "framing", "handler", "inspect", "metrics", "observe", "respond", "secret", "stream",
+            "sync", "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
     ("env", &["error", "route", "secret", "time", "vars"]),
