@@ -1,6 +1,9 @@
 //! Bytes as text: base64 and hexadecimal digits; and texts as strings of JSON.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 /// Base64 with padding (RFC 4648, 4).
 ///
@@ -97,6 +100,29 @@ pub(crate) fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A name or a value of a query as servers read it: `+` is a space, `%61` is an `a`. A percent sign without two digits stays.
+pub(crate) fn of_form(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, behind)) = rest.split_first() {
+        let decoded = match behind {
+            [high, low, ..] if first == b'%' => byte(*high, *low),
+            _ => None,
+        };
+        rest = if decoded.is_some() {
+            &behind[2..]
+        } else {
+            behind
+        };
+        let plain = if first == b'+' { b' ' } else { first };
+        bytes.push(decoded.unwrap_or(plain));
+    }
+    Cow::Owned(bytes)
+}
+
 /// The byte of two hexadecimal digits, of either case.
 pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -121,6 +147,23 @@ mod tests {
         }
         assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
         assert_eq!(base64url(&[0xfb, 0xff, 0xfe]), "-__-");
+    }
+
+    #[test]
+    fn a_form_is_read_as_servers_read_it() {
+        for (coded, plain) in [
+            ("a", "a"),
+            ("%61+%2B", "a +"),
+            ("%e4%E4", "\u{e4}\u{e4}"),
+            ("%", "%"),
+            ("%6", "%6"),
+            ("%6g%61", "%6ga"),
+            ("%%61", "%a"),
+            ("", ""),
+        ] {
+            let plain: Vec<u8> = plain.chars().map(|char| char as u8).collect();
+            assert_eq!(*of_form(coded.as_bytes()), *plain, "{coded}");
+        }
     }
 
     #[test]

@@ -13,8 +13,10 @@ use prox_tests::{
     gateway::Served,
     log::{Line, Log},
     origin::{Origin, Reply},
+    table,
     wait::{Gate, eventually, within},
 };
+use serde::Deserialize;
 
 use crate::{
     cors::{SPEAKS, send},
@@ -135,6 +137,67 @@ async fn keys_are_written_in_a_gateway() {
         .get("/r/a")
         .await
         .expect(200);
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    about: String,
+    one: String,
+    other: String,
+    #[serde(default)]
+    one_fields: Vec<[String; 2]>,
+    #[serde(default)]
+    other_fields: Vec<[String; 2]>,
+    same: bool,
+}
+
+#[tokio::test]
+async fn a_client_cannot_write_one_key_in_two_ways() {
+    let Cases { case: cases } = table::load("client_keys.toml");
+    assert!(!cases.is_empty());
+    let mut wrong = Vec::new();
+    for speaks in SPEAKS {
+        for case in &cases {
+            let about = format!("{speaks:?}: {}", case.about);
+            let gateway = Served::start(prox::gateway! {
+                "/ip" => respond(200, "ip") with [RateLimit::per_hour(1)],
+                "/param/{tenant}" => respond(200, "param") with [RateLimit::per_hour(1).by(param("tenant"))],
+                "/route/{id}" => respond(200, "route") with [RateLimit::per_hour(1).by(route())],
+                "/" with [Caller] {
+                    "/who" => respond(200, "who") with [RateLimit::per_hour(1).by(principal())],
+                    "/query" => respond(200, "query") with [RateLimit::per_hour(1).by(query("key"))],
+                    "/header" => respond(200, "header") with [RateLimit::per_hour(1).by(header("x-key"))],
+                    "/cookie" => respond(200, "cookie") with [RateLimit::per_hour(1).by(cookie("key"))],
+                }
+            })
+            .await;
+            for (target, own, status) in [
+                (&case.one, &case.one_fields, 200),
+                (
+                    &case.other,
+                    &case.other_fields,
+                    if case.same { 429 } else { 200 },
+                ),
+            ] {
+                let mut fields: Vec<(&str, &str)> = Vec::new();
+                fields.extend(own.iter().map(|[name, value]| (&**name, &**value)));
+                if !fields.iter().any(|(name, _)| *name == "x-caller") {
+                    fields.push(("x-caller", "ada"));
+                }
+                let answer = send(speaks, &gateway, "GET", target, &fields).await;
+                if answer.status() != status {
+                    wrong.push(format!("{about}: {target}: {}", answer.status()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Conditions on a route beyond host, path and method: what stands after `if`.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::RequestExt;
-use crate::{client::Client, handler::Parts, network::Network};
+use crate::{client::Client, coding::of_form, handler::Parts, network::Network};
 
 /// Decides whether a route takes a request that its host, path and method already accept.
 ///
@@ -148,6 +148,8 @@ impl fmt::Debug for GuardFn {
 
 type First = dyn for<'r> Fn(&'r Parts) -> Option<&'r [u8]> + Send + Sync;
 
+type Canonical = dyn for<'r> Fn(&'r Parts) -> Option<Cow<'r, [u8]>> + Send + Sync;
+
 /// A part of a request that has a text: what [`header()`], [`query`] and [`cookie`] name.
 ///
 /// A request can repeat it; what counts is the first. So of `.is("1")` and `.is("2")` never more than one accepts a request,
@@ -156,6 +158,8 @@ type First = dyn for<'r> Fn(&'r Parts) -> Option<&'r [u8]> + Send + Sync;
 #[derive(Clone)]
 pub struct RequestKey<K = ()> {
     first: Arc<First>,
+    /// The same in one spelling, where a client can write it in several ways.
+    canonical: Option<Arc<Canonical>>,
     problem: Option<String>,
     /// What is known of it that the others have not.
     kind: K,
@@ -175,14 +179,34 @@ impl<K> RequestKey<K> {
     ) -> Self {
         Self {
             first: Arc::new(first),
+            canonical: None,
             problem,
             kind,
         }
     }
 
+    fn spelled(
+        mut self,
+        canonical: impl for<'r> Fn(&'r Parts) -> Option<Cow<'r, [u8]>> + Send + Sync + 'static,
+    ) -> Self {
+        self.canonical = Some(Arc::new(canonical));
+        self
+    }
+
     /// What the request has there; of several, the first.
     pub(crate) fn bytes<'r>(&self, req: &'r Parts) -> Option<&'r [u8]> {
         (self.first)(req)
+    }
+
+    /// What an upstream reads there, whatever the spelling: without percent-encoding, quotes and spaces around it. A client does not
+    /// get another bucket of a limit by another spelling.
+    pub(crate) fn meaning<'r>(&self, req: &'r Parts) -> Option<Cow<'r, [u8]>> {
+        match &self.canonical {
+            Some(canonical) => canonical(req),
+            None => self
+                .bytes(req)
+                .map(|bytes| Cow::Borrowed(bytes.trim_ascii())),
+        }
     }
 
     /// What is wrong with the key as it is configured.
@@ -285,8 +309,17 @@ pub fn query(name: impl Into<String>) -> RequestKey {
     let name = name.into();
     let problem = (name.is_empty() || name.contains(['&', '=', '#', ' ']))
         .then(|| format!("`{name}` is not a query parameter name"));
-    RequestKey::new(problem, (), move |req| {
+    let decoded = of_form(name.as_bytes()).into_owned();
+    let key = RequestKey::new(problem, (), move |req| {
         value(req.uri.query()?.as_bytes(), b'&', name.as_bytes())
+    });
+    key.spelled(move |req| {
+        let mut pairs = req.uri.query()?.split('&').map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (of_form(name.as_bytes()), value)
+        });
+        let (_, value) = pairs.find(|(name, _)| **name == *decoded)?;
+        Some(of_form(value.as_bytes()))
     })
 }
 
@@ -296,9 +329,17 @@ pub fn cookie(name: impl Into<String>) -> RequestKey<Cookie> {
     let problem = (name.is_empty() || name.contains([';', '=', ' ']))
         .then(|| format!("`{name}` is not a cookie name"));
     let kind = Cookie { name: name.clone() };
-    RequestKey::new(problem, kind, move |req| {
+    let key = RequestKey::new(problem, kind, move |req| {
         let mut fields = req.headers.get_all(header::COOKIE).iter();
         fields.find_map(|field| value(field.as_bytes(), b';', name.as_bytes()))
+    });
+    let first = Arc::clone(&key.first);
+    key.spelled(move |req| {
+        let value = first(req)?;
+        let quoted = value
+            .strip_prefix(b"\"")
+            .and_then(|value| value.strip_suffix(b"\""));
+        Some(Cow::Borrowed(quoted.unwrap_or(value)))
     })
 }
 

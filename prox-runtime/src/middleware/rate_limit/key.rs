@@ -32,7 +32,8 @@ const NETWORK: u8 = 64;
 /// | `Fn(&Parts) -> Option<String>` | text, or number: anything that is `Into<Option<T>>` with `T: AsRef<[u8]>` |
 /// | `(a, b)`, `(a, b, c)`, `(a, b, c, d)` | combination |
 ///
-/// Requests without the part share a bucket. So a client that leaves it out gains nothing.
+/// Requests without the part share a bucket. So a client that leaves it out gains nothing. One value has one bucket, however a client
+/// writes it: parameters and queries are decoded, quotes around a cookie and spaces around a field do not count.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a limit",
     label = "this does not distinguish requests",
@@ -239,7 +240,7 @@ impl<K: Send + Sync + 'static> LimitKey for RequestKey<K> {
     type Role = role::KeyedByClient;
 
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.add(self.bytes(req));
+        parts.add(self.meaning(req).as_deref());
     }
 
     fn problem(&self) -> Option<String> {
