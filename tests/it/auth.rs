@@ -15,8 +15,10 @@ use prox_tests::{
     gateway::Served,
     origin::{Origin, Reply},
     service::{Frames, data},
+    table,
     wait::eventually,
 };
+use serde::Deserialize;
 
 use crate::cors::{SPEAKS, send};
 
@@ -116,6 +118,66 @@ async fn no_client_claims_what_a_layer_of_another_route_sets() {
             assert_eq!(fields.all(name), [value], "{speaks:?}");
         }
         assert!(fields.lacks("x-word"));
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Names {
+    removed: Vec<String>,
+    passes: Vec<String>,
+}
+
+#[tokio::test]
+async fn names_that_an_upstream_may_take_for_one_of_them_never_come_from_a_client() {
+    let Names { removed, passes } = table::load("identity.toml");
+    let names = || {
+        let removed = removed.iter().map(|name| (name, false));
+        removed.chain(passes.iter().map(|name| (name, true)))
+    };
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let gateway = |open, known| {
+        prox::gateway! {
+            "/open" => open,
+            "/known" => known with [Word, identity()],
+        }
+    };
+    let direct = Served::start(gateway(origin.endpoint(), origin.endpoint())).await;
+    let behind = Served::with(gateway(origin.endpoint(), origin.endpoint()), |server| {
+        server.trusted_proxies(["127.0.0.1"])
+    })
+    .await;
+    for speaks in SPEAKS {
+        for gateway in [&direct, &behind] {
+            let mut client = HyperClient::speaking(speaks, gateway.address()).await;
+            for ((name, passes), path) in
+                names().flat_map(|name| [(name, "/open"), (name, "/known")])
+            {
+                let about = format!("{speaks:?}: {name} at {path}");
+                let mut trailers = HeaderMap::new();
+                let field = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+                trailers.append(field, HeaderValue::from_static("mallory"));
+                let frames = [data("hello"), Ok(Frame::trailers(trailers))];
+                let request = speaks
+                    .request(path)
+                    .method("POST")
+                    .header("x-word", "ada")
+                    .header(name, "mallory")
+                    .header("te", "trailers")
+                    .header("trailer", name)
+                    .body(body(Frames(frames.into_iter())));
+                let response = client.send(request.expect("a request")).await;
+                assert_eq!(response.expect("an answer").status(), 200, "{about}");
+                let seen = origin.last();
+                let claimed = seen.head.fields.all(name).contains(&"mallory");
+                assert_eq!(claimed, passes, "{about}");
+                let trailers = seen.body.trailers.names();
+                assert_eq!(trailers.len(), usize::from(passes), "{about}: {trailers:?}");
+                let told = seen.head.fields.all("x-user");
+                let known = if path == "/known" { &["ada"][..] } else { &[] };
+                assert_eq!(told, known, "{about}");
+            }
+        }
     }
 }
 

@@ -8,8 +8,10 @@ use prox_tests::{
     client::head,
     gateway::Served,
     origin::{Origin, Reply},
+    table,
     wait::{Gate, within},
 };
+use serde::Deserialize;
 
 use crate::{
     cors::{SPEAKS, send},
@@ -91,32 +93,116 @@ async fn a_client_gets_what_it_takes_and_reads_the_same() {
     }
 }
 
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    about: String,
+    method: Option<String>,
+    #[serde(default)]
+    fields: Vec<[String; 2]>,
+    accepts: Option<String>,
+    status: Option<u16>,
+    size: Option<usize>,
+    answer: Vec<[String; 2]>,
+    coding: Option<String>,
+    varies: bool,
+}
+
+const DIGESTS: [&str; 3] = ["content-digest", "repr-digest", "accept-ranges"];
+
 #[tokio::test]
-async fn ranges_events_and_what_is_compressed_already_pass_untouched() {
-    let text = LINE.repeat(200);
-    for (status, kind, field) in [
-        (206, "text/plain", ("content-range", "bytes 0-8599/20000")),
-        (200, "text/event-stream", ("x-id", "1")),
-        (200, "text/plain", ("content-encoding", "br")),
-        (200, "text/plain", ("cache-control", "no-transform")),
-        (200, "image/jpeg", ("x-id", "1")),
-    ] {
-        let fields = [("content-type", kind), field, ("etag", "\"a\"")];
-        let origin = Origin::start(Reply::status(status, &fields, &text)).await;
-        let url = origin.endpoint();
-        let gateway = Served::start(prox::gateway! { "/" => url with [Compress::new()] }).await;
-        for speaks in SPEAKS {
-            let accepts = [
-                ("accept-encoding", "gzip, br, zstd"),
-                ("range", "bytes=0-8599"),
-            ];
-            let answer = send(speaks, &gateway, "GET", "/", &accepts).await;
-            assert_eq!(answer.status(), status);
-            assert_eq!(answer.headers()["etag"], "\"a\"");
-            assert_eq!(answer.headers()["content-length"], &*text.len().to_string());
-            assert_eq!(answer.headers()[field.0], field.1);
-            let body = answer.into_body().collect().await.expect("a body");
-            assert_eq!(body.to_bytes(), text, "{kind} {field:?}");
+async fn responses_are_compressed_as_the_table_says_and_no_others() {
+    let origin = Origin::start(Reply::new()).await;
+    let url = origin.endpoint();
+    let gateway = Served::start(prox::gateway! { "/" => url with [Compress::new()] }).await;
+    let Cases { case: cases } = table::load("compression.toml");
+    assert!(!cases.is_empty());
+    for speaks in SPEAKS {
+        for case in &cases {
+            let about = format!("{speaks:?}: {}", case.about);
+            let text: String = LINE
+                .chars()
+                .cycle()
+                .take(case.size.unwrap_or(4000))
+                .collect();
+            let mut fields = vec![("etag", "\"a\"")];
+            fields.extend(DIGESTS.map(|name| (name, "x")));
+            fields.extend(case.answer.iter().map(|[name, value]| (&**name, &**value)));
+            let status = case.status.unwrap_or(200);
+            let method = case.method.as_deref().unwrap_or("GET");
+            let bodiless = method == "HEAD" || matches!(status, 204 | 304);
+            let length = text.len().to_string();
+            origin.once([if bodiless {
+                Reply::new().head(status, &fields, "X-Bodiless: yes")
+            } else {
+                Reply::status(status, &fields, &text)
+            }]);
+            let mut asked: Vec<(&str, &str)> = Vec::new();
+            asked.extend(case.fields.iter().map(|[name, value]| (&**name, &**value)));
+            asked.extend(
+                case.accepts
+                    .as_deref()
+                    .map(|value| ("accept-encoding", value)),
+            );
+            let answer = send(speaks, &gateway, method, "/", &asked).await;
+            let seen = origin.last();
+            assert_eq!(
+                seen.field("accept-encoding"),
+                case.accepts.as_deref(),
+                "{about}"
+            );
+            assert_eq!(answer.status(), status, "{about}");
+            let headers = answer.headers().clone();
+            let field = |name: &str| {
+                headers
+                    .get(name)
+                    .map(|value| value.to_str().expect("a text"))
+            };
+            let sent = |name: &str| fields.iter().find(|(sent, _)| *sent == name);
+            let vary = headers.get_all("vary").iter();
+            let vary: Vec<_> = vary.map(|value| value.to_str().expect("a text")).collect();
+            assert_eq!(
+                vary.contains(&"accept-encoding"),
+                case.varies,
+                "{about}: {vary:?}"
+            );
+            if let Some((_, value)) = sent("vary") {
+                assert!(vary.contains(value), "{about}: {vary:?}");
+            }
+            let body = answer
+                .into_body()
+                .collect()
+                .await
+                .expect("a body")
+                .to_bytes();
+            if let Some(coding) = &case.coding {
+                assert_eq!(field("content-encoding"), Some(&**coding), "{about}");
+                assert_eq!(field("etag"), Some("W/\"a\""), "{about}");
+                assert_eq!(field("content-length"), None, "{about}");
+                for name in DIGESTS {
+                    assert_eq!(field(name), None, "{about}");
+                }
+                assert!(body.len() < text.len() / 4, "{about}: {} bytes", body.len());
+                if coding == "gzip" {
+                    assert_eq!(gunzip(&body), text, "{about}");
+                }
+                continue;
+            }
+            let own = sent("content-encoding").map(|(_, value)| *value);
+            assert_eq!(field("content-encoding"), own, "{about}");
+            assert_eq!(field("etag"), Some("\"a\""), "{about}");
+            for name in DIGESTS {
+                assert_eq!(field(name), Some("x"), "{about}");
+            }
+            assert_eq!(body, if bodiless { "" } else { &*text }, "{about}");
+            if !bodiless {
+                assert_eq!(field("content-length"), Some(&*length), "{about}");
+            }
         }
     }
 }
