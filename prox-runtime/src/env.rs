@@ -1,8 +1,8 @@
 //! Configuration from the environment: every variable that is missing or malformed is reported in one error.
 
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, str::FromStr, time::Duration};
 
-use crate::{error::Error, route::EnvInfo, secret, time, vars::Env};
+use crate::{error::Error, route::EnvInfo, secret, time, vars::Env, words::nearest};
 
 /// A type that an `env` line can read; the marker `M` is always inferred.
 ///
@@ -109,14 +109,24 @@ impl FromEnv<Time> for Duration {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     env: Env,
-    problems: Vec<String>,
+    /// The names of all that was asked for.
+    asked: BTreeSet<&'static str>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug)]
+struct Problem {
+    name: &'static str,
+    /// What is said of the variable behind its name.
+    said: String,
+    is_missing: bool,
 }
 
 impl Reader {
     pub(crate) fn new(env: Env) -> Self {
         Self {
             env,
-            problems: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -129,7 +139,7 @@ impl Reader {
         match self.text(info) {
             Ok(Some(text)) => self.parse(info, &text),
             Ok(None) => T::missing().or_else(|| {
-                self.report(info, "is not set");
+                self.say(info, "", true);
                 None
             }),
             Err(problem) => {
@@ -173,7 +183,8 @@ impl Reader {
     }
 
     /// The text of a variable. That of a secret may be in a file.
-    fn text(&self, info: &EnvInfo) -> Result<Option<String>, String> {
+    fn text(&mut self, info: &EnvInfo) -> Result<Option<String>, String> {
+        self.asked.insert(info.name);
         if info.is_secret() {
             self.env.secret(info.name)
         } else {
@@ -194,30 +205,40 @@ impl Reader {
     }
 
     fn report(&mut self, info: &EnvInfo, problem: &str) {
+        self.say(info, problem, false);
+    }
+
+    fn say(&mut self, info: &EnvInfo, problem: &str, is_missing: bool) {
         use std::fmt::Write;
-        let mut line = format!("{} {problem}", info.name);
-        if problem == "is not set" {
-            let _ = write!(line, " (expected: {}", info.ty);
+        let mut said = String::new();
+        if is_missing {
+            let _ = write!(said, " (expected: {}", info.ty);
             if info.is_secret() {
-                let _ = write!(line, ", or {}_FILE with the path of a file", info.name);
+                let _ = write!(said, ", or {}_FILE with the path of a file", info.name);
             }
-            line.push(')');
+            said.push(')');
+        } else {
+            let _ = write!(said, " {problem}");
         }
         if !info.doc.is_empty() {
-            let _ = write!(line, "; {}", info.doc.trim().trim_end_matches('.'));
+            let _ = write!(said, "; {}", info.doc.trim().trim_end_matches('.'));
         }
         if !info.needed_by.is_empty() {
-            let _ = write!(line, "; needed by {}", info.needed_by);
+            let _ = write!(said, "; needed by {}", info.needed_by);
         }
-        self.problems.push(line);
+        self.problems.push(Problem {
+            name: info.name,
+            said,
+            is_missing,
+        });
     }
 
     /// Takes over what was wrong for another gateway; of a variable of both it is said once.
     pub(crate) fn extend(&mut self, other: Self) {
-        let name = |line: &str| line.split(' ').next().map(str::to_owned);
-        for line in other.problems {
-            if !self.problems.iter().any(|known| name(known) == name(&line)) {
-                self.problems.push(line);
+        self.asked.extend(other.asked);
+        for problem in other.problems {
+            if !self.problems.iter().any(|known| known.name == problem.name) {
+                self.problems.push(problem);
             }
         }
     }
@@ -227,8 +248,8 @@ impl Reader {
         let mut missing = Self::new(self.env.clone());
         let required = |info: &&EnvInfo| info.default.is_none() && !info.is_optional();
         for info in variables.iter().filter(required) {
-            if matches!(self.env.get(info.name), Ok(None)) {
-                missing.report(info, "is not set");
+            if matches!(missing.text(info), Ok(None)) {
+                missing.say(info, "", true);
             }
         }
         self.extend(missing);
@@ -241,10 +262,38 @@ impl Reader {
         }
         let count = self.problems.len();
         let noun = if count == 1 { "variable" } else { "variables" };
-        Some(Error::config(format!(
-            "{count} environment {noun} missing or malformed:\n  {}",
-            self.problems.join("\n  ")
-        )))
+        let missing = self.problems.iter().any(|problem| problem.is_missing);
+        let set = if missing {
+            self.env.names()
+        } else {
+            BTreeSet::new()
+        };
+        let mut text = format!("{count} environment {noun} missing or malformed:");
+        for Problem {
+            name,
+            said,
+            is_missing,
+        } in &self.problems
+        {
+            text.push_str("\n  ");
+            text.push_str(name);
+            if *is_missing {
+                text.push_str(" is not set");
+                if let Some(near) = self.meant(name, &set) {
+                    text.push_str(", but ");
+                    text.push_str(near);
+                    text.push_str(" is");
+                }
+            }
+            text.push_str(said);
+        }
+        Some(Error::config(text))
+    }
+
+    /// A variable that is set, that nothing has asked for, and whose name is nearly this one.
+    fn meant<'s>(&self, name: &str, set: &'s BTreeSet<String>) -> Option<&'s str> {
+        let others = set.iter().map(String::as_str);
+        nearest(name, others.filter(|other| !self.asked.contains(other)))
     }
 }
 
@@ -286,6 +335,53 @@ mod tests {
     fn the_place_of_a_wrong_item_is_said() {
         let error = Vec::<u16>::from_env("1,x").unwrap_err();
         assert!(error.starts_with("item 2: "), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_that_of_a_missing_variable_is_said() {
+        let info = |name, ty| EnvInfo {
+            name,
+            ty,
+            default: None,
+            doc: "",
+            needed_by: "",
+        };
+        let set = [
+            ("USERS_ULR", "x"),
+            ("RATES", "1"),
+            ("KEY_FILES", "x"),
+            ("EMPTI", ""),
+        ];
+        let mut reader = Reader::new(Env::from(set));
+        let _: Option<String> = reader.required(&info("USERS_URL", "String"));
+        let _: Option<u32> = reader.required(&info("RATE", "u32"));
+        let _: Option<u32> = reader.required(&info("RATES", "u32"));
+        let _: Option<String> = reader.required(&info("EMPTY", "String"));
+        let said = format!("{:?}", reader.error().unwrap());
+        assert!(
+            said.contains(
+                "3 environment variables missing or malformed:\n  \
+                 USERS_URL is not set, but USERS_ULR is (expected: String)\n  \
+                 RATE is not set (expected: u32)\n  \
+                 EMPTY is not set (expected: String)"
+            ),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_secret_in_a_file_is_not_missing() {
+        let info = EnvInfo {
+            name: "KEY",
+            ty: "Secret",
+            default: None,
+            doc: "",
+            needed_by: "",
+        };
+        let own = std::env::current_exe().unwrap();
+        let mut reader = Reader::new(Env::from([("KEY_FILE", own.display())]));
+        reader.unset(&[info]);
+        assert!(reader.problems.iter().all(|problem| !problem.is_missing));
     }
 
     #[test]

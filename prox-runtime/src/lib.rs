@@ -48,6 +48,7 @@ mod tls;
 mod tunnel;
 mod vars;
 mod watch;
+mod words;
 
 #[doc(hidden)]
 pub use crate::gateway::{

@@ -1,6 +1,12 @@
 //! Where variables come from: the process's environment, or values given in code.
 
-use std::{cell::RefCell, collections::BTreeMap, env::VarError, fmt, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    env::VarError,
+    fmt,
+    sync::Arc,
+};
 
 thread_local! {
     /// The environment of the innermost [`Env::within`] on this thread.
@@ -35,6 +41,8 @@ pub struct Env {
     /// Whether a variable that `given` does not name is that of the process.
     process: bool,
     given: Arc<BTreeMap<String, Option<String>>>,
+    /// The values of variables that neither `given` nor the process has.
+    otherwise: Arc<BTreeMap<String, String>>,
     /// Whether a given name that nothing reads is an error.
     strict: bool,
 }
@@ -45,6 +53,7 @@ impl Env {
         Self {
             process: true,
             given: Arc::default(),
+            otherwise: Arc::default(),
             strict: false,
         }
     }
@@ -70,6 +79,18 @@ impl Env {
     /// Makes a variable one that is not set.
     pub fn unset(mut self, name: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.given).insert(name.into(), None);
+        self
+    }
+
+    /// Gives variables values where they have none.
+    pub(crate) fn otherwise<'v>(
+        mut self,
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> Self {
+        let own = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Arc::make_mut(&mut self.otherwise).extend(own);
         self
     }
 
@@ -124,7 +145,22 @@ impl Env {
                 Err(VarError::NotUnicode(_)) => Err("is not valid UTF-8"),
             },
         };
-        value.map(|value| value.filter(|text| !text.is_empty()))
+        let value = value?.filter(|text| !text.is_empty());
+        let otherwise = || self.otherwise.get(name).filter(|text| !text.is_empty());
+        Ok(match self.given.get(name) {
+            Some(_) => value,
+            None => value.or_else(|| otherwise().cloned()),
+        })
+    }
+
+    /// The names of all that is set.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let process = self.process.then(std::env::vars_os).into_iter().flatten();
+        let process = process.filter_map(|(name, _)| name.into_string().ok());
+        let own = self.given.keys().chain(self.otherwise.keys()).cloned();
+        let mut names: BTreeSet<String> = process.chain(own).collect();
+        names.retain(|name| !matches!(self.get(name), Ok(None)));
+        names
     }
 
     /// The value of a secret: of the variable, or else the content of the file that `NAME_FILE` names, without its last line end.
@@ -234,6 +270,32 @@ mod tests {
         assert_eq!(value(&Env::empty()), None);
         assert_eq!(value(&Env::from([("OTHER", "x")])), None);
         assert_eq!(value(&Env::from([(name, "x")])).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_value_otherwise_is_for_what_is_not_set() {
+        let file = [
+            ("PATH", "file"),
+            ("PROX_TEST_UNSET", "file"),
+            ("PROX_TEST_EMPTY", ""),
+        ];
+        let env = Env::process().otherwise(file);
+        assert_ne!(env.get("PATH").unwrap().as_deref(), Some("file"));
+        assert_eq!(env.get("PROX_TEST_UNSET").unwrap().as_deref(), Some("file"));
+        assert_eq!(env.get("PROX_TEST_EMPTY"), Ok(None));
+        assert_eq!(
+            env.clone().unset("PROX_TEST_UNSET").get("PROX_TEST_UNSET"),
+            Ok(None)
+        );
+        let names = env.set("PROX_TEST_GIVEN", 1).names();
+        for (name, is_set) in [
+            ("PATH", true),
+            ("PROX_TEST_UNSET", true),
+            ("PROX_TEST_GIVEN", true),
+            ("PROX_TEST_EMPTY", false),
+        ] {
+            assert_eq!(names.contains(name), is_set, "{name}");
+        }
     }
 
     #[test]

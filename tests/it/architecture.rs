@@ -25,6 +25,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("limits", &["error", "secret", "sync", "tls"]),
     ("metrics", &["error", "sync"]),
     ("vars", &[]),
+    ("words", &[]),
     (
         "tls",
         &["civil", "coding", "error", "reread", "stream", "sync"],
@@ -120,7 +121,10 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "sync", "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
-    ("env", &["error", "route", "secret", "time", "vars"]),
+    (
+        "env",
+        &["error", "route", "secret", "time", "vars", "words"],
+    ),
     (
         "gateway",
         &[
@@ -149,7 +153,12 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("cli", &["auth", "error", "gateway", "route", "server"]),
+    (
+        "cli",
+        &[
+            "auth", "error", "gateway", "route", "server", "vars", "words",
+        ],
+    ),
     // Kits for the tests of users.
     (
         "testing",

@@ -248,6 +248,14 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.\n\
          # Option<String>, optional; needed by the server\nLOG_FORMAT=\n"
     );
+    let map = told(&["env", "--configmap"]);
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: gateway\ndata:\n";
+    assert!(map.starts_with(head), "{map}");
+    assert!(map.contains("  \"RATE\": \"100\"\n"), "{map}");
+    assert!(
+        map.ends_with("  # ADMIN_TOKEN is a secret: put it into a Secret\n"),
+        "{map}"
+    );
     let manifest = told(&["env", "--k8s"]);
     assert!(manifest.starts_with("env:\n"), "{manifest}");
     assert!(
@@ -281,6 +289,114 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
     assert_eq!(variables.len(), 5 + 10);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+/// A file of variables that is removed with the test.
+struct EnvFile(std::path::PathBuf);
+
+impl EnvFile {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("prox-{}-{name}.env", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("a file for the test");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a text")
+    }
+}
+
+impl Drop for EnvFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn variables_are_read_from_files_and_those_of_the_environment_count_more() {
+    let filled = told(&["env", "--dotenv"]);
+    let filled = filled.replace("USERS_URL=", "USERS_URL='http://127.0.0.1:9'");
+    let whole = EnvFile::new("whole", &filled);
+    let good = probe(&["--env-file", whole.path(), "check"], &[]);
+    assert_eq!(good.status.code(), Some(0), "{}", text_of(&good));
+    assert_eq!(text(&good.stderr), "made\n", "no warning");
+    // A later file counts more than the one before it, and the environment more than both.
+    let wrong = EnvFile::new("wrong", "RATE=ten # of them\n");
+    let both = format!("--env-file={}", whole.path());
+    let output = probe(&[&both, "--env-file", wrong.path(), "check"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("RATE is \"ten\""),
+        "{}",
+        text_of(&output)
+    );
+    let output = probe(
+        &[&both, "--env-file", wrong.path(), "check"],
+        &[("RATE", "10")],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let nameless = probe(
+        &["--env-file", whole.path(), "routes"],
+        &[("NAMELESS", "1")],
+    );
+    assert_eq!(nameless.status.code(), Some(0), "{}", text_of(&nameless));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_of_variables_is_said_with_its_line() {
+    let file = EnvFile::new(
+        "malformed",
+        "USERS_URL=http://127.0.0.1:9\nhunter2\nRATE='hunter2\n",
+    );
+    let output = probe(
+        &["--env-file", "/does/not/exist", "--env-file", file.path()],
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    let path = file.path();
+    for part in [
+        "\"/does/not/exist\" of variables cannot be read",
+        &format!("{path}:2: expected `NAME=value`"),
+        &format!("{path}:3: missing `'`"),
+    ] {
+        assert!(error.contains(part), "{part:?} is missing:\n{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
+    assert_eq!(probe(&["--env-file"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_variable_of_a_file_that_nothing_reads_is_a_warning() {
+    let file = EnvFile::new(
+        "typo",
+        "USERS_ULR=http://127.0.0.1:9\nPORT=0\nADMIN_TOKEN_FILE=/a\nPORT_FILE=/a\n",
+    );
+    for (set, warned) in [
+        (&[][..], &["USERS_ULR", "PORT_FILE"][..]),
+        (
+            &[("FIXED", "127.0.0.1:0")],
+            &["USERS_ULR", "PORT", "PORT_FILE"],
+        ),
+    ] {
+        let output = probe(&["--env-file", file.path(), "check"], set);
+        assert_eq!(output.status.code(), Some(1));
+        let error = text(&output.stderr);
+        let warnings: Vec<_> = error
+            .lines()
+            .filter_map(|line| line.strip_prefix("warning: "))
+            .filter_map(|line| line.split_once(": this gateway does not read "))
+            .map(|(_, name)| name)
+            .collect();
+        assert_eq!(warnings, warned, "{error}");
+        let hint = "USERS_URL is not set, but USERS_ULR is (expected: Endpoint)";
+        assert!(error.contains(hint), "{error}");
+    }
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stderr) + &text(&output.stdout)
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::words::nearest;
+
 /// What a gateway's binary is asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -61,6 +63,7 @@ pub(super) enum EnvForm {
     Table,
     Dotenv,
     Kubernetes,
+    ConfigMap,
 }
 
 const COMMANDS: &[&str] = &[
@@ -88,9 +91,11 @@ commands:
     [-H 'name: value']..      with these headers
     [--from IP]               from this address
     [--on LISTENER]           at the listener of this name
-  env [--dotenv | --k8s]      list the variables of the environment
+  env [--dotenv | --k8s | --configmap]  list the variables of the environment
   health [live | ready]       ask the gateway that runs here how it is: at ADMIN, or else by a connection to HOST and PORT
   --version                   print the version of the gateway's package, and of Prox
+before a command:
+  --env-file PATH             read variables from a file, NAME=value in each line; those of the environment count more
 ",
             $more
         )
@@ -104,6 +109,26 @@ pub(super) const USAGE: &str =
 pub(super) const USAGE: &str = usage!("");
 
 impl Command {
+    /// Takes the files of variables before the command.
+    pub(super) fn env_files(mut args: &[String]) -> Result<(Vec<&str>, &[String]), String> {
+        let mut files = Vec::new();
+        while let Some((first, rest)) = args.split_first() {
+            if let Some(path) = first.strip_prefix("--env-file=") {
+                files.push(path);
+                args = rest;
+            } else if first == "--env-file" {
+                let (path, rest) = rest
+                    .split_first()
+                    .ok_or("`--env-file` takes a path: --env-file gateway.env serve")?;
+                files.push(path);
+                args = rest;
+            } else {
+                break;
+            }
+        }
+        Ok((files, args))
+    }
+
     /// Reads the arguments behind the name of the binary; an error says what is wrong with them.
     pub(super) fn parse(args: &[String]) -> Result<Self, String> {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -129,6 +154,7 @@ impl Command {
                 let forms = [
                     ("--dotenv", EnvForm::Dotenv),
                     ("--k8s", EnvForm::Kubernetes),
+                    ("--configmap", EnvForm::ConfigMap),
                 ];
                 form("env", rest, &forms, EnvForm::Table).map(Self::Env)
             }
@@ -236,41 +262,35 @@ fn header(field: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|name| (distance(word, name), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
-        .min();
-    match near {
-        Some((_, name)) => format!("unknown {what}: `{word}`, did you mean `{name}`?"),
+    match nearest(word, known.iter().copied()) {
+        Some(name) => format!("unknown {what}: `{word}`, did you mean `{name}`?"),
         None => format!("unknown {what}: `{word}`"),
     }
-}
-
-/// How many letters have to be put in, taken out or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, to) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(from != *to))
-                .min(left + 1)
-                .min(*slot + 1);
-            diagonal = std::mem::replace(slot, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_variables_are_before_the_command() {
+        for (line, files, rest) in [
+            ("", &[][..], 0),
+            ("check", &[], 1),
+            ("--env-file a check", &["a"], 1),
+            ("--env-file=a --env-file b", &["a", "b"], 0),
+            ("--env-file --env-file routes --json", &["--env-file"], 2),
+        ] {
+            let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let (found, left) = Command::env_files(&args).unwrap();
+            assert_eq!((found.as_slice(), left.len()), (files, rest), "{line}");
+        }
+        let problem = Command::env_files(&["--env-file".to_owned()]).unwrap_err();
+        assert_eq!(
+            problem,
+            "`--env-file` takes a path: --env-file gateway.env serve"
+        );
+    }
 
     fn parse(line: &str) -> Result<Command, String> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -289,6 +309,7 @@ mod tests {
             ("env", Command::Env(EnvForm::Table)),
             ("env --dotenv", Command::Env(EnvForm::Dotenv)),
             ("env --k8s", Command::Env(EnvForm::Kubernetes)),
+            ("env --configmap", Command::Env(EnvForm::ConfigMap)),
             ("--help", Command::Help),
             ("routes -h", Command::Help),
             (

@@ -1,6 +1,7 @@
 //! The arguments that any gateway's binary can have: serve, check, and say what is known of the gateway.
 
 mod args;
+mod env_file;
 mod health;
 mod variables;
 
@@ -10,12 +11,16 @@ use std::{
     process::ExitCode,
 };
 
-use self::args::{Command, EnvForm, Explain, RoutesForm, USAGE};
+use self::{
+    args::{Command, EnvForm, Explain, RoutesForm, USAGE},
+    env_file::EnvFile,
+};
 use crate::{
     error::{Error, Result},
     gateway::{Describe, Description, Gateway},
     route::Variables,
     server::Server,
+    vars::Env,
 };
 
 /// The whole `main` of a gateway's binary, with arguments: as [`run`](crate::run()), and a few that tell of the gateway.
@@ -26,10 +31,15 @@ use crate::{
 /// | `check` | reads the environment and the certificates, and makes the gateway, without serving; under `require auth` it lists the routes that anybody may enter |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards, `--on LISTENER` says where the request comes in |
-/// | `env [--dotenv \| --k8s]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
+/// | `env [--dotenv \| --k8s \| --configmap]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 /// | `health [live \| ready]` | asks the gateway that runs on this machine how it is, at its [admin listener](crate::Admin) or else by a connection to where clients connect; within 1 s |
 /// | `--version` | prints the version of the gateway's package, and of Prox |
 /// | `key NAME` | makes a key for `ApiKeys::file`, with the feature `auth`; the key on stderr, its line for the file on stdout |
+///
+/// Before a command, `--env-file PATH` names a file of variables: `NAME=value` in each line, with `#` before a comment, and quotes
+/// around a value that has spaces at its ends or a `#`. Nothing is substituted. A variable of the environment counts more than that of
+/// a file, and a later file more than one before it. The variables are those of the gateway and of its server: the environment of the
+/// process is not changed. A warning names each variable of a file that neither of them reads.
 ///
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
@@ -57,49 +67,118 @@ pub fn cli_with<G: Describe>(
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    let command = match Command::parse(&args) {
-        Ok(command) => command,
+    let parsed = Command::env_files(&args)
+        .and_then(|(files, rest)| Command::parse(rest).map(|command| (files, command)));
+    let (files, command) = match parsed {
+        Ok(parsed) => parsed,
         Err(problem) => {
             eprint!("error: {problem}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    let done = match command {
-        Command::Serve => server(Server::new(make())).run(),
-        Command::Check => server(Server::new(make()))
-            .checked()
-            .and_then(|gateway| print(&checked(&gateway))),
-        Command::Help => print(USAGE),
-        Command::Version => print(&version(G::describe().as_ref())),
-        #[cfg(feature = "auth")]
-        Command::Key(name) => key(&name),
-        Command::Env(form) => description(make).and_then(|description| {
-            // What is said in the code is not read from the environment.
-            let server = server(unmade(Some(description)));
-            let reads = |name: &str| server.reads(name);
-            let own = server.of_listeners();
-            let own = own
-                .map(|(variable, name)| (variable, name.to_owned()))
-                .collect();
-            let variables = variables::with_the_servers(description.variables(), reads, own);
-            print(&listed(form, variables))
-        }),
-        Command::Health(question) => {
-            let unmade = unmade(G::describe());
-            let reached = server(unmade).reached();
-            reached.and_then(|reached| print(&health::ask(reached, question)?))
-        }
-        Command::Routes(_) | Command::Explain(_) => {
-            let description = description(make);
-            description.and_then(|description| print(&told(&command, description)?))
-        }
-    };
+    let done = read(&files).and_then(|files| {
+        let variables = files.iter().flat_map(EnvFile::variables);
+        let env = Env::current().otherwise(variables);
+        env.within(|| done(&command, &files, make, server))
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:?}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Reads the files of variables. What is wrong with any of them is one error.
+fn read(paths: &[&str]) -> Result<Vec<EnvFile>> {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match EnvFile::read(path) {
+            Ok(file) => files.push(file),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(files)
+    } else {
+        Err(Error::config(problems.join("\n")))
+    }
+}
+
+fn done<G: Describe>(
+    command: &Command,
+    files: &[EnvFile],
+    make: impl FnOnce() -> G,
+    server: impl FnOnce(Server<Gateway>) -> Server<Gateway>,
+) -> Result {
+    match command {
+        Command::Serve => serving(files, make, server).run(),
+        Command::Check => serving(files, make, server)
+            .checked()
+            .and_then(|gateway| print(&checked(&gateway))),
+        Command::Help => print(USAGE),
+        Command::Version => print(&version(G::describe().as_ref())),
+        #[cfg(feature = "auth")]
+        Command::Key(name) => key(name),
+        Command::Env(form) => description(make).and_then(|description| {
+            // What is said in the code is not read from the environment.
+            let server = server(unmade(Some(description)));
+            warn_of_unknown(files, description.variables(), &server);
+            let reads = |name: &str| server.reads(name);
+            let own = server.of_listeners();
+            let own = own
+                .map(|(variable, name)| (variable, name.to_owned()))
+                .collect();
+            let variables = variables::with_the_servers(description.variables(), reads, own);
+            print(&listed(*form, variables))
+        }),
+        Command::Health(question) => {
+            let unmade = unmade(G::describe());
+            let reached = server(unmade).reached();
+            reached.and_then(|reached| print(&health::ask(reached, *question)?))
+        }
+        Command::Routes(_) | Command::Explain(_) => {
+            let description = description(make);
+            description.and_then(|description| print(&told(command, description)?))
+        }
+    }
+}
+
+/// The server of the gateway.
+fn serving<G: Describe>(
+    files: &[EnvFile],
+    make: impl FnOnce() -> G,
+    server: impl FnOnce(Server<Gateway>) -> Server<Gateway>,
+) -> Server<Gateway> {
+    let gateway = make().into_gateway();
+    let description = gateway.as_ref().ok().map(Gateway::description);
+    let server = server(Server::new(gateway));
+    if let Some(description) = G::describe().or(description) {
+        warn_of_unknown(files, description.variables(), &server);
+    }
+    server
+}
+
+/// Warns of the variables of files that neither the gateway nor its server reads.
+fn warn_of_unknown(files: &[EnvFile], variables: Variables, server: &Server<Gateway>) {
+    let secrets = variables.iter().filter(|variable| variable.is_secret());
+    let secrets: Vec<&str> = secrets
+        .map(|secret| secret.name)
+        .chain(["ADMIN_TOKEN"])
+        .collect();
+    let is_known = |name: &str| {
+        let file_of = name.strip_suffix("_FILE");
+        let name = file_of
+            .filter(|name| secrets.contains(name))
+            .unwrap_or(name);
+        variables.iter().any(|known| known.name == name)
+            || server.reads(name)
+            || server.of_listeners().any(|(variable, _)| variable == name)
+    };
+    for warning in files.iter().flat_map(|file| file.unknown(is_known)) {
+        eprintln!("warning: {warning}");
     }
 }
 
@@ -197,6 +276,7 @@ fn listed(form: EnvForm, variables: Variables) -> String {
     match form {
         EnvForm::Dotenv => variables.to_dotenv(),
         EnvForm::Kubernetes => variables.to_kubernetes(),
+        EnvForm::ConfigMap => variables.to_configmap(),
         EnvForm::Table => variables.to_string(),
     }
 }

@@ -1,4 +1,5 @@
-//! The table of variables for those who set them: a `.env` file, and the `env:` of a container in Kubernetes.
+//! The table of variables in the forms in which they are set: a `.env` file, and in Kubernetes the `env:` of a container or a
+//! `ConfigMap`.
 
 use std::fmt::Write as _;
 
@@ -43,6 +44,33 @@ impl Variables {
             }
             let value = variable.plain_default().unwrap_or_default();
             let _ = writeln!(text, "    value: {}", quoted(&value));
+        }
+        text
+    }
+
+    /// A `ConfigMap` of Kubernetes that is called `gateway`, as YAML, for `envFrom:` of a container; values as in
+    /// [`to_dotenv`](Self::to_dotenv). A variable of the type `Secret` is a comment: it belongs into a Secret.
+    pub fn to_configmap(&self) -> String {
+        let mut text =
+            String::from("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: gateway\n");
+        let (secrets, plain): (Vec<_>, Vec<_>) =
+            self.iter().partition(|variable| variable.is_secret());
+        text.push_str(if plain.is_empty() {
+            "data: {}\n"
+        } else {
+            "data:\n"
+        });
+        for variable in plain {
+            comments(&mut text, variable, "  ");
+            let value = variable.plain_default().unwrap_or_default();
+            let _ = writeln!(text, "  {}: {}", quoted(variable.name), quoted(&value));
+        }
+        for secret in secrets {
+            let _ = writeln!(
+                text,
+                "  # {} is a secret: put it into a Secret",
+                secret.name
+            );
         }
         text
     }
@@ -208,6 +236,28 @@ mod tests {
             assert_eq!(optional, is_secret && is_optional, "{text}");
             assert_eq!(text.contains("value: \"\""), !is_secret, "{text}");
         }
+    }
+
+    #[test]
+    fn a_config_map_has_all_but_secrets() {
+        let empty = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: gateway\ndata: {}\n";
+        assert_eq!(Variables::new(&[]).to_configmap(), empty);
+        let key = EnvInfo {
+            name: "KEY",
+            ..info("Secret", None, "What opens it.")
+        };
+        let only = vec![EnvInfo { ..key }];
+        let text = Variables::new(only.leak()).to_configmap();
+        assert_eq!(
+            text,
+            format!("{empty}  # KEY is a secret: put it into a Secret\n")
+        );
+        let rows = vec![info("u32", Some("100"), "Requests."), key];
+        assert_eq!(
+            Variables::new(rows.leak()).to_configmap(),
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: gateway\ndata:\n  # Requests.\n  # u32, default 100\n  \
+             \"NAME\": \"100\"\n  # KEY is a secret: put it into a Secret\n"
+        );
     }
 
     #[test]
