@@ -1,6 +1,6 @@
 //! What finds out who the caller is, alone and together.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use http::HeaderValue;
 
@@ -8,9 +8,11 @@ use super::{Denied, Verdict, forward::Cookies};
 use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
-    middleware::{About, Declares, IntoLayer, Layer, Middleware, Next, Role, role},
+    middleware::{
+        About, Declares, IntoLayer, Layer, Middleware, Next, Role, role,
+        steps::{self, Head, Kept, Needs, Passed, Step, Waiting},
+    },
     respond,
-    watch::Tally,
 };
 
 /// Finds out who the caller is. It stands in `with [..]` as it is.
@@ -66,6 +68,19 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Whether it may add cookies to the responses of requests that it admits.
     #[doc(hidden)]
     fn adds_cookies(&self) -> bool {
+        false
+    }
+
+    /// The same at once, where nothing has to be waited for. `None` tells nothing, and leaves the head as it is.
+    #[doc(hidden)]
+    fn __at_once(&self, parts: &mut Parts) -> Option<Verdict> {
+        let _ = parts;
+        None
+    }
+
+    /// Whether it reads nothing of the extensions of a request, and changes no field but that of the credentials.
+    #[doc(hidden)]
+    fn __is_plain(&self) -> bool {
         false
     }
 
@@ -142,9 +157,33 @@ fn refused<A: Authenticate>(denied: Denied, own: &A, others: Vec<HeaderValue>) -
 #[derive(Clone, Debug)]
 pub struct Optional<A>(A);
 
+impl<A: Authenticate> Step for Optional<A> {
+    fn needs(&self) -> Needs {
+        needs(&self.0)
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let verdict = self.0.__at_once(&mut head.parts)?;
+        Some(passed(&self.0, verdict, head, true))
+    }
+
+    fn wait<'a>(&'a self, head: &'a mut Head<'_>) -> Waiting<'a> {
+        Box::pin(wait(&self.0, head, true))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        add_cookies(kept, response);
+    }
+}
+
 impl<A: Authenticate> Middleware for Optional<A> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        run(&self.0, req, next, true).await
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -178,9 +217,32 @@ impl<A: Authenticate> IntoLayer<Authenticator> for A {
 
 struct Authenticating<A>(A);
 
+impl<A: Authenticate> Step for Authenticating<A> {
+    fn needs(&self) -> Needs {
+        needs(&self.0)
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let verdict = self.0.__at_once(&mut head.parts)?;
+        Some(passed(&self.0, verdict, head, false))
+    }
+
+    fn wait<'a>(&'a self, head: &'a mut Head<'_>) -> Waiting<'a> {
+        Box::pin(wait(&self.0, head, false))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        add_cookies(kept, response);
+    }
+}
+
 impl<A: Authenticate> Middleware for Authenticating<A> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        run(&self.0, req, next, false).await
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -189,28 +251,53 @@ impl<A: Authenticate> Middleware for Authenticating<A> {
     }
 }
 
-async fn run<A: Authenticate>(auth: &A, req: Request, next: Next, optional: bool) -> Response {
-    let (mut parts, body) = req.into_parts();
-    let denied = match auth.authenticate(&mut parts).await {
+fn needs(auth: &impl Authenticate) -> Needs {
+    if auth.__is_plain() {
+        Needs::NOTHING
+    } else {
+        Needs::ALL
+    }
+}
+
+async fn wait(auth: &impl Authenticate, head: &mut Head<'_>, optional: bool) -> Passed {
+    let verdict = auth.authenticate(&mut head.parts).await;
+    passed(auth, verdict, head, optional)
+}
+
+/// What becomes of a request with this verdict.
+fn passed(
+    auth: &impl Authenticate,
+    verdict: Verdict,
+    head: &mut Head<'_>,
+    optional: bool,
+) -> Passed {
+    let denied = match verdict {
         Verdict::Admitted(principal) => {
-            let extensions = &mut parts.extensions;
-            if let Some(tally) = extensions.get::<Tally>() {
+            if let Some(tally) = head.tally() {
                 tally.is_of(&principal);
             }
+            let extensions = &mut head.parts.extensions;
             let cookies = auth.adds_cookies().then(|| extensions.remove::<Cookies>());
             extensions.insert(principal);
-            let mut response = next.run(Request::from_parts(parts, body)).await;
-            if let Some(cookies) = cookies.flatten() {
-                cookies.add_to(&mut response);
-            }
-            return response;
+            return Ok(match cookies.flatten() {
+                Some(cookies) => Kept::Other(Box::new(cookies)),
+                None => Kept::Nothing,
+            });
         }
-        Verdict::Absent if optional => return next.run(Request::from_parts(parts, body)).await,
+        Verdict::Absent if optional => return Ok(Kept::Nothing),
         Verdict::Absent => missing(auth.challenges()),
         Verdict::Refused(denied) if denied.is_challenged() => denied,
         Verdict::Refused(denied) => denied.and(auth.challenges()),
     };
-    denied.response(respond::is_grpc(&parts.headers))
+    let grpc = respond::is_grpc(&head.parts.headers);
+    Err(Box::new(denied.response(grpc)))
+}
+
+/// Adds the cookies that an authenticator has kept.
+fn add_cookies(kept: Kept, response: &mut Response) {
+    if let Some(cookies) = kept.other::<Cookies>() {
+        cookies.add_to(response);
+    }
 }
 
 /// The answer where there are no credentials. Without a scheme to ask for, a `401` would be malformed (RFC 9110, 15.5.2).

@@ -74,10 +74,17 @@ impl Bearer {
     /// As [`Place::token`].
     pub(super) fn take(&self, parts: &mut Parts) -> Result<Option<String>, Denied> {
         let token = self.place.token(parts)?;
-        if token.is_some() && (self.strip || matches!(self.place, Place::Query(_))) {
-            self.place.remove(parts);
+        if token.is_some() {
+            self.take_out(parts);
         }
         Ok(token)
+    }
+
+    /// Takes the token out of a request, if it is to be.
+    pub(super) fn take_out(&self, parts: &mut Parts) {
+        if self.strip || matches!(self.place, Place::Query(_)) {
+            self.place.remove(parts);
+        }
     }
 
     /// The refusal of an invalid token.

@@ -112,23 +112,41 @@ impl Place {
     pub(super) fn token(&self, parts: &Parts) -> Result<Option<String>, Denied> {
         let token = self.find(parts)?;
         if token.is_some() {
-            let bearer = || authorization(&parts.headers, "bearer");
-            if *self != Self::Bearer && bearer()?.is_some() {
-                return Err(contradicting());
-            }
-            let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
-            let pairs = parts
-                .uri
-                .query()
-                .into_iter()
-                .flat_map(|query| query.split('&'));
-            // Most names are too short for it, encoded or not.
-            let mut pairs = pairs.filter(|pair| !is_own && pair.len() >= OF_THE_QUERY.len());
-            if pairs.any(|pair| named(pair, OF_THE_QUERY).is_some()) {
-                return Err(contradicting());
-            }
+            self.only_one(parts)?;
         }
         Ok(token)
+    }
+
+    /// A token that is a field, as it was sent. `None` tells nothing: [`token`](Self::token) does.
+    #[cfg(feature = "jwt")]
+    pub(super) fn token_of_field<'p>(&self, parts: &'p Parts) -> Option<&'p [u8]> {
+        let value = |name| Some(only(&parts.headers, name).ok()??.as_bytes());
+        let token = match self {
+            Self::Bearer => of_scheme(value(&header::AUTHORIZATION)?, "bearer")?,
+            Self::Header(name) => value(name)?.trim_ascii(),
+            Self::Query(_) | Self::Cookie(_) => return None,
+        };
+        self.only_one(parts).is_ok().then_some(token)
+    }
+
+    /// Sees to it that a request with a token at this place has no other one.
+    #[cfg(feature = "jwt")]
+    fn only_one(&self, parts: &Parts) -> Result<(), Denied> {
+        let bearer = || authorization(&parts.headers, "bearer");
+        if *self != Self::Bearer && bearer()?.is_some() {
+            return Err(contradicting());
+        }
+        let Some(query) = parts.uri.query() else {
+            return Ok(());
+        };
+        let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
+        // Most names are too short for it, encoded or not.
+        let pairs = query.split('&');
+        let mut pairs = pairs.filter(|pair| !is_own && pair.len() >= OF_THE_QUERY.len());
+        if pairs.any(|pair| named(pair, OF_THE_QUERY).is_some()) {
+            return Err(contradicting());
+        }
+        Ok(())
     }
 
     /// Takes the credentials out of the request, so that no upstream sees them.

@@ -1,5 +1,7 @@
 //! Tells upstreams who the caller is.
 
+use std::{borrow::Cow, future::Future, sync::Arc};
+
 use http::{HeaderName, HeaderValue};
 
 use crate::{
@@ -7,7 +9,10 @@ use crate::{
     error::Failure,
     handler::{Request, Response},
     identity::{Claim, Principal},
-    middleware::{About, Declares, Middleware, Next, Role, role},
+    middleware::{
+        About, Declares, Middleware, Next, Role, role,
+        steps::{self, Head, Kept, Needs, Passed, Step},
+    },
     respond,
 };
 
@@ -107,44 +112,61 @@ impl IdentityHeaders {
 
 impl What {
     /// The text for upstreams; nothing if the caller lacks it.
-    fn of(&self, who: &Principal) -> Option<String> {
+    fn of<'w>(&self, who: &'w Principal) -> Option<Cow<'w, str>> {
         let text = match self {
-            Self::Subject => who.subject().to_owned(),
-            Self::Scheme => who.scheme().to_owned(),
-            Self::Scopes => who.scopes().collect::<Vec<_>>().join(" "),
-            Self::Claim(path) => who.claim(path)?.shown()?.into_owned(),
+            Self::Subject => who.subject().into(),
+            Self::Scheme => who.scheme().into(),
+            Self::Scopes => who.scopes().collect::<Vec<_>>().join(" ").into(),
+            Self::Claim(path) => who.claim(path)?.shown()?,
             Self::Claims => {
                 let claims = who.claims();
                 let claims = claims.map(|(name, claim)| (name.to_owned(), claim.clone()));
-                base64url(Claim::Object(claims.collect()).to_json().as_bytes())
+                base64url(Claim::Object(claims.collect()).to_json().as_bytes()).into()
             }
         };
         Some(text).filter(|text| !text.is_empty())
     }
 }
 
-impl Middleware for IdentityHeaders {
-    async fn handle(&self, mut req: Request, next: Next) -> Response {
+impl Step for IdentityHeaders {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let (headers, extensions) = (&mut head.parts.headers, &head.parts.extensions);
         // A layer before this one may have written one of them.
         for (name, _) in &self.fields {
-            req.headers_mut().remove(name);
+            headers.remove(name);
         }
-        let Some(who) = req.extensions().get::<Principal>().cloned() else {
-            return next.run(req).await;
+        let Some(who) = extensions.get::<Principal>() else {
+            return Some(Ok(Kept::Nothing));
         };
         for (name, what) in &self.fields {
-            let Some(text) = what.of(&who) else { continue };
+            let Some(text) = what.of(who) else { continue };
             // A control character other than a tab is not a value. Spaces at the ends would be cut off on the way.
             let value = Some(text)
                 .filter(|text| text.trim() == text && !text.contains('\t'))
-                .and_then(|text| HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok());
+                .and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
             let Some(value) = value else {
-                let grpc = respond::is_grpc(req.headers());
-                return respond::failure(Failure::Unauthenticated, grpc);
+                let grpc = respond::is_grpc(headers);
+                let response = respond::failure(Failure::Unauthenticated, grpc);
+                return Some(Err(Box::new(response)));
             };
-            req.headers_mut().insert(name.clone(), value);
+            headers.insert(name.clone(), value);
         }
-        next.run(req).await
+        Some(Ok(Kept::Nothing))
+    }
+}
+
+impl Middleware for IdentityHeaders {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

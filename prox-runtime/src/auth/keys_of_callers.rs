@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     handler::Parts,
+    identity::Claim,
     middleware::{KeyParts, LimitKey, role},
     route::RequestExt,
 };
@@ -56,7 +57,15 @@ impl LimitKey for ByPrincipal {
     type Role = role::NeedsIdentity;
 
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.add(self.of(req).as_deref().map(str::as_bytes));
+        let Some(who) = req.principal() else {
+            return parts.add(None);
+        };
+        let issuer = who.issuer().unwrap_or_default();
+        parts.add_joined(&[who.scheme(), "\n", issuer, "\n", who.subject()]);
+    }
+
+    fn reads_extensions(&self) -> bool {
+        false
     }
 }
 
@@ -64,7 +73,13 @@ impl LimitKey for ByClaim {
     type Role = role::NeedsIdentity;
 
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.add(self.of(req).as_deref().map(str::as_bytes));
+        let claim = req.principal().and_then(|who| who.claim(&self.0));
+        let shown = claim.and_then(Claim::shown);
+        parts.add(shown.as_deref().map(str::as_bytes));
+    }
+
+    fn reads_extensions(&self) -> bool {
+        false
     }
 }
 

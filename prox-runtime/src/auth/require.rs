@@ -1,6 +1,6 @@
 //! Who of the known callers may do a thing.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use http::{HeaderValue, header};
 
@@ -9,7 +9,10 @@ use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
     identity::Principal,
-    middleware::{About, Declares, Middleware, Next, Role, role},
+    middleware::{
+        About, Declares, Middleware, Next, Role, role,
+        steps::{self, Head, Kept, Needs, Passed, Step},
+    },
     respond,
     route::{self, Matched, RouteInfo},
 };
@@ -167,15 +170,20 @@ impl RequireClaim {
     }
 }
 
-impl Middleware for Require {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let (parts, body) = req.into_parts();
+impl Step for Require {
+    fn needs(&self) -> Needs {
+        match self.rule {
+            Rule::Scopes(_) | Rule::AnyScope(_) | Rule::Claim(..) => Needs::NOTHING,
+            Rule::Param(..) | Rule::That(_) => Needs::EXTENSIONS,
+        }
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let parts = &head.parts;
         let who = parts.extensions.get::<Principal>();
         let failure = match who {
             None => Failure::Unauthenticated,
-            Some(who) if self.lets_in(who, &parts) => {
-                return next.run(Request::from_parts(parts, body)).await;
-            }
+            Some(who) if self.lets_in(who, parts) => return Some(Ok(Kept::Nothing)),
             Some(_) => Failure::Forbidden,
         };
         let mut response = respond::failure(failure, respond::is_grpc(&parts.headers));
@@ -185,7 +193,18 @@ impl Middleware for Require {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, challenge);
         }
-        response
+        Some(Err(Box::new(response)))
+    }
+}
+
+impl Middleware for Require {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

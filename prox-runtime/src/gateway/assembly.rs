@@ -12,6 +12,7 @@ use super::{
     End, Entry, Gateway, Inner, IntoBackend, IntoTarget, Target, Who, Work,
     about::Abouts,
     measures::Measures,
+    passage::Passage,
     readiness::Question,
     redirect,
     refusal::{Layers, Refuse},
@@ -24,7 +25,7 @@ use crate::{
     env::{FromEnv, List, Reader},
     error::{Error, Result},
     handler::BoxHandler,
-    middleware::Layer,
+    middleware::{Layer, steps::Steps, wrap},
     route::{EnvInfo, Guard, Host, Hosts, Routes, Table, Variables},
     server::{NAMES, is_variable},
     vars::Env,
@@ -485,16 +486,12 @@ fn end(target: Target, layers: &[Layer]) -> End {
     let layers: Vec<Layer> = layers.iter().filter(|&l| !is_word(l)).cloned().collect();
     match target.0 {
         Kind::Proxy(proxy) if layers.is_empty() => End::Proxy(proxy),
+        Kind::Proxy(proxy) => match layers.iter().map(Layer::step).collect() {
+            Some(steps) => End::Passage(Passage::new(Steps::new(steps), proxy)),
+            None => End::Chain(wrap(BoxHandler::new(proxy), &layers)),
+        },
         _ => End::Chain(wrap(target.into_handler(), &layers)),
     }
-}
-
-/// Puts layers around a handler; the first is the outermost.
-pub(super) fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
-    layers
-        .iter()
-        .rev()
-        .fold(handler, |inner, layer| layer.wrap(inner))
 }
 
 impl Cluster {

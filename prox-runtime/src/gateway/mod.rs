@@ -12,6 +12,7 @@ mod keys;
 mod location;
 mod measures;
 mod own;
+mod passage;
 mod preflight;
 mod rates;
 mod readiness;
@@ -34,8 +35,7 @@ use std::{
     },
 };
 
-use http::{Method, StatusCode, uri::PathAndQuery};
-use http_body::Body as _;
+use http::{Method, uri::PathAndQuery};
 use tokio::time::Instant;
 
 use self::caught::Caught;
@@ -58,6 +58,7 @@ pub use self::{
 };
 use self::{
     measures::Measures,
+    passage::{Known, Passage},
     readiness::Question,
     refusal::{Layers, Refusal, Refused, Within},
     shared::{read_by_both, server_variables},
@@ -65,12 +66,8 @@ use self::{
 use crate::{
     client::Client,
     cluster::{Background, Cluster},
-    error::{Failure, Place, Result},
-    forward::{
-        guarded::Guarded,
-        headers::{self, Present},
-        host, length, path,
-    },
+    error::{Failure, Result},
+    forward::{guarded::Guarded, headers::Present, host, path},
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
     inspect::{Inspection, Operation},
@@ -159,13 +156,14 @@ struct Entry {
     slashes: bool,
 }
 
-/// What answers a route: a cluster at once, or whatever stands behind a pointer.
+/// What answers a route: a cluster at once, a cluster behind layers that need no future, or whatever stands behind a pointer.
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one for each route, and each request reads it"
 )]
 enum End {
     Proxy(Proxy),
+    Passage(Passage),
     Chain(BoxHandler),
 }
 
@@ -439,16 +437,7 @@ impl Inner {
 async fn ask(chain: &BoxHandler, req: Request) -> Response {
     let head = *req.method() == Method::HEAD;
     let mut response = chain.call(req).await;
-    response.body_mut().placed(Place::Response);
-    let status = response.status();
-    headers::answered(response.headers_mut(), status);
-    // These describe a body that they do not have.
-    if head || status == StatusCode::NOT_MODIFIED {
-        length::well_formed(response.headers_mut());
-    } else {
-        let body = response.body().size_hint().exact();
-        length::right(response.headers_mut(), body);
-    }
+    passage::fit(&mut response, head);
     response
 }
 
@@ -501,6 +490,22 @@ impl Gateway {
                     tally: Some(tally),
                 };
                 proxy.forward(req, present, around).await
+            }
+            End::Passage(passage) => {
+                let now = Instant::now();
+                tally.began(now);
+                if present.has_content_type() {
+                    grpc.store(responses::is_grpc(req.headers()), Relaxed);
+                }
+                let known = Known {
+                    client,
+                    tally,
+                    present,
+                    now,
+                };
+                passage
+                    .pass(req, known, |req| inner.matched(req, index))
+                    .await
             }
             End::Chain(chain) => {
                 tally.began(Instant::now());

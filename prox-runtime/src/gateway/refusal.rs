@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 
 use http::{Method, header};
 
-use super::{Inner, assembly::wrap};
+use super::Inner;
 use crate::{
     body::Body,
     error::Failure,
     forward::host,
     handler::{BoxHandler, Handler, Request, Response},
-    middleware::Layer,
+    middleware::{Layer, wrap},
     respond as responses,
     route::{Candidate, Methods, OwnMethods},
 };

@@ -45,17 +45,24 @@ impl KeyWriter {
         }
     }
 
-    /// Adds a part, or notes that it is not there. Its end is part of it, so that no two lists of parts are one key.
-    pub(crate) fn part(&mut self, part: Option<&[u8]>) {
+    /// Adds a part of this length, which is the pieces one behind the other. Its end is part of it, so that no two lists of parts are
+    /// one key.
+    pub(crate) fn part<'p>(&mut self, length: usize, pieces: impl IntoIterator<Item = &'p [u8]>) {
+        self.empty = false;
+        let [one, other] = &mut self.hashers;
+        one.write_usize(length);
+        other.write_usize(length);
+        for piece in pieces {
+            one.write(piece);
+            other.write(piece);
+        }
+    }
+
+    /// Notes that a part is absent.
+    pub(crate) fn absent(&mut self) {
         self.empty = false;
         for hasher in &mut self.hashers {
-            match part {
-                Some(part) => {
-                    hasher.write_usize(part.len());
-                    hasher.write(part);
-                }
-                None => hasher.write_usize(usize::MAX),
-            }
+            hasher.write_usize(usize::MAX);
         }
     }
 
@@ -246,7 +253,10 @@ mod tests {
     fn key(buckets: &Buckets, parts: &[Option<&str>]) -> Key {
         let mut writer = buckets.writer();
         for part in parts {
-            writer.part(part.map(str::as_bytes));
+            match part {
+                Some(part) => writer.part(part.len(), [part.as_bytes()]),
+                None => writer.absent(),
+            }
         }
         writer.key()
     }
@@ -288,6 +298,14 @@ mod tests {
             key(&buckets, &[Some("a")]),
             key(&Buckets::new(1, 10, 0), &[Some("a")])
         );
+    }
+
+    #[test]
+    fn a_part_is_its_pieces_one_behind_the_other() {
+        let buckets = Buckets::new(1, 10, 0);
+        let mut writer = buckets.writer();
+        writer.part(4, [&b"a"[..], b"", b"bcd"]);
+        assert_eq!(writer.key(), key(&buckets, &[Some("abcd")]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use self::rate::Rate;
 pub use self::store::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, WhenDown};
 pub(crate) use self::{
     buckets::{Buckets, Key, KeyWriter},
-    gcra::{Each, MOST, Slot, Slots, Windows, charge, take},
+    gcra::{Each, MOST, Slot, Slots, Window, Windows, charge, take},
     rate::{Bucket, Ticks},
 };
 #[cfg(feature = "redis")]

@@ -1,10 +1,13 @@
 //! Limits how large the body of a request may be.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use http_body::Body as _;
 
-use super::{About, Middleware, Next};
+use super::{
+    About, Middleware, Next,
+    steps::{self, Head, Kept, Passed, Step},
+};
 use crate::{
     body::Body,
     error::{Error, Failure, Place},
@@ -45,21 +48,30 @@ impl BodyLimit {
     }
 }
 
+impl Step for BodyLimit {
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let hint = head.body.size_hint();
+        if hint.lower() > self.most {
+            let grpc = respond::is_grpc(&head.parts.headers);
+            return Some(Err(Box::new(respond::failure(Failure::BodyTooLarge, grpc))));
+        }
+        // The length is that of the message, which the server holds the client to.
+        if hint.exact().is_none() {
+            let body = std::mem::take(&mut head.body);
+            head.body = counted(body, self.most);
+        }
+        Some(Ok(Kept::Nothing))
+    }
+}
+
 impl Middleware for BodyLimit {
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        let hint = req.body().size_hint();
-        let most = self.most;
-        async move {
-            if hint.lower() > most {
-                let grpc = respond::is_grpc(req.headers());
-                return respond::failure(Failure::BodyTooLarge, grpc);
-            }
-            // The length is that of the message, which the server holds the client to.
-            if hint.exact().is_some() {
-                return next.run(req).await;
-            }
-            next.run(req.map(|body| counted(body, most))).await
-        }
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

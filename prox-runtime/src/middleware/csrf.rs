@@ -1,14 +1,19 @@
 //! Refuses requests that pages of other origins make a browser send.
 
+use std::{future::Future, sync::Arc};
+
 use http::{HeaderName, Method, header};
 
-use super::{About, Middleware, Next, origins::Origins};
+use super::{
+    About, Middleware, Next,
+    origins::Origins,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::{
     client::Client,
     error::Failure,
-    handler::{Request, Response},
+    handler::{Parts, Request, Response},
     respond,
-    route::RequestExt,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -79,8 +84,8 @@ impl Csrf {
         self
     }
 
-    fn passes(&self, req: &Request) -> bool {
-        if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    fn passes(&self, req: &Parts, client: Option<&Client>) -> bool {
+        if matches!(req.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return true;
         }
         let site = Field::of(req, SEC_FETCH_SITE);
@@ -89,7 +94,7 @@ impl Csrf {
         }
         match (Field::of(req, header::ORIGIN), site) {
             (Field::One(origin), _) if self.trusted.has(origin) => true,
-            (Field::One(origin), Field::None) => is_own(origin, req),
+            (Field::One(origin), Field::None) => is_own(origin, req, client),
             (Field::None, Field::None) => true,
             _ => false,
         }
@@ -105,8 +110,8 @@ enum Field<'r> {
 }
 
 impl<'r> Field<'r> {
-    fn of(req: &'r Request, name: HeaderName) -> Self {
-        let mut fields = req.headers().get_all(name).iter();
+    fn of(req: &'r Parts, name: HeaderName) -> Self {
+        let mut fields = req.headers.get_all(name).iter();
         match (fields.next(), fields.next()) {
             (None, _) => Self::None,
             (Some(field), None) => field.to_str().map_or(Self::Unclear, Self::One),
@@ -116,12 +121,11 @@ impl<'r> Field<'r> {
 }
 
 /// Whether an origin is the one that the client sees for the gateway.
-fn is_own(origin: &str, req: &Request) -> bool {
-    let client = req.client();
+fn is_own(origin: &str, req: &Parts, client: Option<&Client>) -> bool {
     let scheme = client.map_or("http", |client| client.scheme());
     let claimed = client.and_then(Client::forwarded_host);
-    let host = claimed.as_ref().or_else(|| req.headers().get(header::HOST));
-    let host = match (host, req.uri().authority()) {
+    let host = claimed.as_ref().or_else(|| req.headers.get(header::HOST));
+    let host = match (host, req.uri.authority()) {
         (Some(host), _) => host.to_str().unwrap_or_default(),
         (None, authority) => authority.map_or("", |authority| authority.as_str()),
     };
@@ -139,12 +143,29 @@ fn is_own(origin: &str, req: &Request) -> bool {
     origin.is_some_and(|origin| !host.is_empty() && bare(origin) == bare(host))
 }
 
+impl Step for Csrf {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        Some(if self.passes(&head.parts, head.client()) {
+            Ok(Kept::Nothing)
+        } else {
+            let grpc = respond::is_grpc(&head.parts.headers);
+            Err(Box::new(respond::failure(Failure::CrossOrigin, grpc)))
+        })
+    }
+}
+
 impl Middleware for Csrf {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        if self.passes(&req) {
-            return next.run(req).await;
-        }
-        respond::failure(Failure::CrossOrigin, respond::is_grpc(req.headers()))
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -156,8 +177,6 @@ impl Middleware for Csrf {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::{body::Body, handler::handler, middleware::IntoLayer};
 

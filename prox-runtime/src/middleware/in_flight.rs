@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::Future,
     hash::RandomState,
     marker::PhantomData,
     sync::{
@@ -17,10 +18,11 @@ use http_body::Body as _;
 use super::{
     About, Declares, Middleware, Next,
     rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
+    steps::{self, Head, Kept, Passed, Step},
 };
 use crate::{
     error::Failure,
-    handler::{Parts, Request, Response},
+    handler::{Request, Response},
     limits::{Key, KeyWriter},
     respond,
     sync::lock,
@@ -95,9 +97,10 @@ impl InFlight {
 }
 
 impl<K> InFlight<K> {
-    fn enter(&self, req: &Parts) -> Option<Place> {
+    fn enter(&self, head: &Head<'_>) -> Option<Place> {
         let mut writer = KeyWriter::new(&self.places.secret);
-        self.key.write(req, &mut KeyParts::hash(&mut writer));
+        let mut parts = KeyParts::hash(&mut writer, head.client());
+        self.key.write(&head.parts, &mut parts);
         let key = writer.key();
         self.places.take(key, self.most).then(|| Place {
             key,
@@ -106,34 +109,48 @@ impl<K> InFlight<K> {
     }
 }
 
-impl<K: 'static> Middleware for InFlight<K> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let (parts, body) = req.into_parts();
-        let Some(place) = self.enter(&parts) else {
-            let grpc = respond::is_grpc(&parts.headers);
-            let mut response = respond::failure(self.failure, grpc);
-            if !grpc {
-                let soon = HeaderValue::from_static("1");
-                response.headers_mut().insert(header::RETRY_AFTER, soon);
-            }
-            return response;
+impl<K: 'static> Step for InFlight<K> {
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        if let Some(place) = self.enter(head) {
+            return Some(Ok(Kept::Other(Box::new(place))));
+        }
+        let grpc = respond::is_grpc(&head.parts.headers);
+        let mut response = respond::failure(self.failure, grpc);
+        if !grpc {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        Some(Err(Box::new(response)))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        let Some(place) = kept.other::<Place>() else {
+            return;
         };
-        let response = next.run(Request::from_parts(parts, body)).await;
         if let Some(tunnel) = response.extensions().get::<Switched>() {
-            tunnel.at_end(move |_, _| drop(place));
-            return response;
+            return tunnel.at_end(move |_, _| drop(place));
         }
         if response.body().is_end_stream() {
-            return response;
+            return;
         }
         let mut place = Some(place);
-        response.map(|body| {
-            body.followed(move |next, _| {
-                if !matches!(next, Some(Ok(_))) {
-                    drop(place.take());
-                }
-            })
-        })
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = body.followed(move |next, _| {
+            if !matches!(next, Some(Ok(_))) {
+                drop(place.take());
+            }
+        });
+    }
+}
+
+impl<K: 'static> Middleware for InFlight<K> {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

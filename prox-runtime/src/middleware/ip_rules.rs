@@ -1,14 +1,17 @@
 //! Lets clients in, or turns them away, by their address.
 
-use std::marker::PhantomData;
+use std::{future::Future, marker::PhantomData, sync::Arc};
 
-use super::{About, Declares, Middleware, Next, Role, role};
+use super::{
+    About, Declares, Middleware, Next, Role, role,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::{
+    client::Client,
     error::Failure,
     handler::{Request, Response},
     network::Networks,
     respond,
-    route::RequestExt,
 };
 
 /// What may stand in a list of rules.
@@ -102,18 +105,35 @@ impl<K> IpRules<K> {
         problems.map(move |problem| format!("`IpRules::{name}`: {problem}"))
     }
 
-    pub(super) fn lets_in(&self, req: &Request) -> bool {
-        let address = req.client_ip().map(|ip| ip.to_canonical());
+    pub(super) fn lets_in(&self, client: Option<&Client>) -> bool {
+        let address = client.and_then(Client::ip).map(|ip| ip.to_canonical());
         address.is_some_and(|ip| self.networks.contain(ip) == self.allows)
     }
 }
 
+impl<K: Send + Sync + 'static> Step for IpRules<K> {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        Some(if self.lets_in(head.client()) {
+            Ok(Kept::Nothing)
+        } else {
+            let grpc = respond::is_grpc(&head.parts.headers);
+            Err(Box::new(respond::failure(Failure::Forbidden, grpc)))
+        })
+    }
+}
+
 impl<K: Send + Sync + 'static> Middleware for IpRules<K> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        if self.lets_in(&req) {
-            return next.run(req).await;
-        }
-        respond::failure(Failure::Forbidden, respond::is_grpc(req.headers()))
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

@@ -12,8 +12,12 @@ use std::{
 
 use http::{HeaderValue, header};
 
-use super::{About, IpRules, Middleware, Next};
+use super::{
+    About, IpRules, Middleware, Next,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::{
+    client::Client,
     error::Failure,
     handler::{Request, Response},
     respond,
@@ -77,7 +81,7 @@ pub struct Maintenance {
     problems: Vec<String>,
 }
 
-type Except = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+type Except = Arc<dyn Fn(Option<&Client>) -> bool + Send + Sync>;
 
 impl Maintenance {
     /// Closed while the switch is on.
@@ -101,7 +105,7 @@ impl Maintenance {
     /// ```
     pub fn except<K: Send + Sync + 'static>(mut self, rules: IpRules<K>) -> Self {
         self.problems = rules.problems().collect();
-        self.except = Some(Arc::new(move |req| rules.lets_in(req)));
+        self.except = Some(Arc::new(move |client| rules.lets_in(client)));
         self
     }
 
@@ -111,28 +115,40 @@ impl Maintenance {
         self
     }
 
-    fn closes(&self, req: &Request) -> bool {
+    fn closes(&self, client: Option<&Client>) -> bool {
         let except = self.except.as_ref();
-        self.switch.is_on() && !except.is_some_and(|lets_in| lets_in(req))
+        self.switch.is_on() && !except.is_some_and(|lets_in| lets_in(client))
+    }
+}
+
+impl Step for Maintenance {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        if !self.closes(head.client()) {
+            return Some(Ok(Kept::Nothing));
+        }
+        let grpc = respond::is_grpc(&head.parts.headers);
+        let mut response = respond::failure(Failure::Maintenance, grpc);
+        if !grpc {
+            let seconds = whole_seconds(self.retry_after);
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        Some(Err(Box::new(response)))
     }
 }
 
 impl Middleware for Maintenance {
     fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        let closed = self.closes(&req);
-        async move {
-            if !closed {
-                return next.run(req).await;
-            }
-            let grpc = respond::is_grpc(req.headers());
-            let mut response = respond::failure(Failure::Maintenance, grpc);
-            if !grpc {
-                let seconds = whole_seconds(self.retry_after);
-                let headers = response.headers_mut();
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            response
-        }
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -157,7 +173,6 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        client::Client,
         handler::{BoxHandler, handler},
         middleware::IntoLayer,
     };

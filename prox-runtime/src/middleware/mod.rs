@@ -36,6 +36,7 @@ mod recover;
 mod request_id;
 pub mod role;
 mod security_headers;
+pub(crate) mod steps;
 mod tower;
 #[cfg(feature = "validate")]
 mod validate;
@@ -49,6 +50,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use self::steps::Step;
 use crate::{
     body::Body,
     error::{BoxError, Place},
@@ -138,6 +140,17 @@ pub trait Middleware: Send + Sync + 'static {
     fn about(&self, about: &mut About) {
         let _ = about;
     }
+
+    /// The same layer in two steps, if it needs no future of its own. It is for the layers of this crate.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "a layer of another crate has a future")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>>
+    where
+        Self: Sized,
+    {
+        let _ = layer;
+        None
+    }
 }
 
 /// All that comes after a middleware: the rest of the chain and the target.
@@ -207,6 +220,11 @@ impl fmt::Debug for NextFuture {
 trait Wrap: Send + Sync {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler;
 
+    /// It in two steps, if it has these.
+    fn step(&self) -> Option<Arc<dyn Step>> {
+        None
+    }
+
     fn refused(&self, refused: &Refused) {
         let _ = refused;
     }
@@ -256,7 +274,12 @@ impl Layer {
 
     /// Puts the layer before a handler.
     pub fn wrap(&self, inner: BoxHandler) -> BoxHandler {
-        self.0.wrap(inner)
+        wrap(inner, std::slice::from_ref(self))
+    }
+
+    /// The layer in two steps, if it has these.
+    pub(crate) fn step(&self) -> Option<Arc<dyn Step>> {
+        self.0.step()
     }
 
     pub(crate) fn refused(&self, refused: &Refused) {
@@ -270,12 +293,39 @@ impl fmt::Debug for Layer {
     }
 }
 
+/// Puts layers before a handler; the first is the outermost. Neighbours that are steps share a future.
+pub(crate) fn wrap(handler: BoxHandler, layers: &[Layer]) -> BoxHandler {
+    let mut inner = handler;
+    let mut neighbours = Vec::new();
+    for layer in layers.iter().rev() {
+        if let Some(step) = layer.step() {
+            neighbours.push(step);
+        } else {
+            inner = layer.0.wrap(joined(inner, &mut neighbours));
+        }
+    }
+    joined(inner, &mut neighbours)
+}
+
+/// Puts steps before a handler; the last is the outermost.
+fn joined(inner: BoxHandler, neighbours: &mut Vec<Arc<dyn Step>>) -> BoxHandler {
+    if neighbours.is_empty() {
+        return inner;
+    }
+    let steps = neighbours.drain(..).rev().collect();
+    steps::before(steps, inner)
+}
+
 /// A layer whose role the user has said.
 struct WithRole(Layer, Role);
 
 impl Wrap for WithRole {
     fn wrap(&self, inner: BoxHandler) -> BoxHandler {
         self.0.wrap(inner)
+    }
+
+    fn step(&self) -> Option<Arc<dyn Step>> {
+        self.0.step()
     }
 
     fn refused(&self, refused: &Refused) {
@@ -340,6 +390,10 @@ impl<T: Middleware> Wrap for NativeLayer<T> {
             layer: Arc::clone(&self.0),
             next: Next(inner),
         })
+    }
+
+    fn step(&self) -> Option<Arc<dyn Step>> {
+        T::__step(&self.0)
     }
 
     fn refused(&self, refused: &Refused) {

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     fmt,
+    future::Future,
     hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock},
     time::{SystemTime, UNIX_EPOCH},
@@ -10,7 +11,10 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Middleware, Next, fields};
+use super::{
+    Middleware, Next, fields,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::handler::{Request, Response};
 
 /// The header of the id, both ways.
@@ -96,18 +100,38 @@ impl RequestId {
     }
 }
 
-impl Middleware for RequestId {
-    async fn handle(&self, mut req: Request, next: Next) -> Response {
-        let id = self.id(req.headers());
-        if let Some(IdSlot(slot)) = req.extensions().get() {
+impl Step for RequestId {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let parts = &mut head.parts;
+        let id = self.id(&parts.headers);
+        if let Some(IdSlot(slot)) = parts.extensions.get() {
             // The first id is the one of the outermost layer, and is kept.
             let _ = slot.set(id.clone());
         }
-        req.headers_mut().insert(X_REQUEST_ID, id.0.clone());
-        req.extensions_mut().insert(id.clone());
-        let mut response = next.run(req).await;
-        response.headers_mut().insert(X_REQUEST_ID, id.0);
-        response
+        parts.headers.insert(X_REQUEST_ID, id.0.clone());
+        parts.extensions.insert(id.clone());
+        Some(Ok(Kept::Field(id.0)))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        if let Kept::Field(id) = kept {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+    }
+}
+
+impl Middleware for RequestId {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 }
 

@@ -1,13 +1,16 @@
 //! Tells browsers to be strict with the responses of a gateway.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::{About, Middleware, Next};
+use super::{
+    About, Middleware, Next,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::{
+    client::Client,
     handler::{Request, Response},
-    route::RequestExt,
 };
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -240,16 +243,38 @@ fn names_frame_ancestors(policy: &HeaderValue) -> bool {
     names.any(|name| name.eq_ignore_ascii_case(b"frame-ancestors"))
 }
 
-impl<S: 'static> Middleware for SecurityHeaders<S> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let secure = req
-            .client()
-            .is_some_and(|client| client.scheme() == "https");
-        let mut response = next.run(req).await;
+/// Kept of a request over TLS.
+const SECURE: usize = 1;
+
+impl<S: 'static> Step for SecurityHeaders<S> {
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let scheme = head.client().map(Client::scheme);
+        Some(Ok(if scheme == Some("https") {
+            Kept::Number(SECURE)
+        } else {
+            Kept::Nothing
+        }))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            self.write(response.headers_mut(), secure);
+            self.write(response.headers_mut(), matches!(kept, Kept::Number(SECURE)));
         }
-        response
+    }
+}
+
+impl<S: 'static> Middleware for SecurityHeaders<S> {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -278,10 +303,8 @@ impl<S> fmt::Debug for SecurityHeaders<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::{body::Body, client::Client, handler::handler, middleware::IntoLayer};
+    use crate::{body::Body, handler::handler, middleware::IntoLayer};
 
     const NAMES: [&str; 4] = [
         "x-content-type-options",

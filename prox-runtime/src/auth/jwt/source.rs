@@ -28,6 +28,14 @@ impl Keys {
         }
     }
 
+    /// The keys, if nothing has to be waited for.
+    pub(super) fn at_hand(&self) -> Option<Arc<Vec<Key>>> {
+        match self {
+            Self::Here(source) => Some(source.get()),
+            Self::Fetched(fetching) => fetching.at_hand(),
+        }
+    }
+
     /// Looks for other keys than these.
     pub(super) async fn newer(&self, than: &Arc<Vec<Key>>) -> Newer {
         match self {

@@ -4,12 +4,18 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, StatusCode, header};
 
 use self::fields::Lists;
-use super::{About, Declares, Middleware, Next, Role, fields::vary, origins::Origins, role};
+use super::{
+    About, Declares, Middleware, Next, Role,
+    fields::vary,
+    origins::Origins,
+    role,
+    steps::{self, Head, Kept, Needs, Passed, Step},
+};
 use crate::{
     body::Body,
     error::Failure,
@@ -83,15 +89,6 @@ enum Allow {
 }
 
 type Predicate = dyn Fn(&str, &Parts) -> bool + Send + Sync;
-
-/// Where a request comes from.
-enum Caller {
-    /// It does not say: a request of the same origin, or not of a browser.
-    Unknown,
-    /// What `Access-Control-Allow-Origin` says of it.
-    Allowed(HeaderValue),
-    Denied,
-}
 
 impl Cors<ListedOrigins> {
     /// Allows these origins: scheme, host, and port unless it is the default one of the scheme.
@@ -199,45 +196,35 @@ impl<O> Cors<O> {
         self
     }
 
-    fn caller(&self, req: Request) -> (Caller, Request) {
+    /// What `Access-Control-Allow-Origin` says of the caller. Nothing for a denied one, and for one that does not say where it is from:
+    /// a request of the same origin, or not of a browser.
+    fn caller(&self, parts: &Parts) -> Option<HeaderValue> {
         if let Allow::Any = self.allow {
-            return (Caller::Allowed(HeaderValue::from_static("*")), req);
+            return Some(HeaderValue::from_static("*"));
         }
-        let mut sent = req.headers().get_all(header::ORIGIN).iter();
-        let Some(origin) = sent.next() else {
-            return (Caller::Unknown, req);
+        let mut sent = parts.headers.get_all(header::ORIGIN).iter();
+        let (Some(origin), None) = (sent.next(), sent.next()) else {
+            return None;
         };
-        let single = sent.next().is_none();
-        let origin = origin.clone();
-        let Some(text) = origin.to_str().ok().filter(|_| single) else {
-            return (Caller::Denied, req);
+        let text = origin.to_str().ok()?;
+        let allowed = match &self.allow {
+            Allow::Listed(origins) => origins.has(text),
+            Allow::If(allows) => text != "null" && allows(text, parts),
+            Allow::Any => true,
         };
-        let (allowed, req) = match &self.allow {
-            Allow::Listed(origins) => (origins.has(text), req),
-            Allow::If(allows) if text != "null" => {
-                let (parts, body) = req.into_parts();
-                (allows(text, &parts), Request::from_parts(parts, body))
-            }
-            Allow::If(_) | Allow::Any => (false, req),
-        };
-        if allowed {
-            (Caller::Allowed(origin), req)
-        } else {
-            (Caller::Denied, req)
-        }
+        allowed.then(|| origin.clone())
     }
 
     /// Answers a preflight that asks for a method of a route behind the layer.
-    fn preflight(&self, req: Request, asked: &Method, answerable: Methods) -> Response {
-        let own = OwnMethods::of(req.extensions());
-        let (caller, req) = self.caller(req);
-        let Caller::Allowed(origin) = caller else {
+    fn preflight(&self, parts: &Parts, asked: &Method, answerable: Methods) -> Response {
+        let own = OwnMethods::of(&parts.extensions);
+        let Some(origin) = self.caller(parts) else {
             let mut response = respond::failure(Failure::CrossOrigin, false);
             fields::vary_preflight(response.headers_mut());
             return response;
         };
         let methods = self.lists.allowed(asked, answerable, own);
-        let allowed = methods.is_some() && self.lists.allows_fields(req.headers());
+        let allowed = methods.is_some() && self.lists.allows_fields(&parts.headers);
         let mut response = if allowed {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -250,7 +237,7 @@ impl<O> Cors<O> {
         self.allow_origin(headers, origin);
         let methods = methods.or_else(|| self.lists.listed(answerable, own));
         self.lists.write(headers, methods);
-        if self.private_network && fields::asks_for_private_network(req.headers()) {
+        if self.private_network && fields::asks_for_private_network(&parts.headers) {
             headers.insert(fields::ALLOW_PRIVATE_NETWORK, fields::TRUE);
         }
         response
@@ -263,13 +250,13 @@ impl<O> Cors<O> {
         }
     }
 
-    /// Writes the fields of a response that is not the answer to a preflight.
-    fn write(&self, headers: &mut http::HeaderMap, caller: Caller) {
+    /// Writes the fields of a response that is not the answer to a preflight, for an origin that may read it.
+    fn write(&self, headers: &mut http::HeaderMap, origin: Option<HeaderValue>) {
         fields::remove(headers);
         if !matches!(self.allow, Allow::Any) {
             vary(headers, "origin");
         }
-        if let Caller::Allowed(origin) = caller {
+        if let Some(origin) = origin {
             self.allow_origin(headers, origin);
             if let Some(names) = &self.lists.expose {
                 headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, names.clone());
@@ -278,27 +265,54 @@ impl<O> Cors<O> {
     }
 }
 
-impl<O: 'static> Middleware for Cors<O> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let asked = asked_method(req.method(), req.headers());
+/// Kept of a preflight that another layer, or the target of another route, answers.
+const OF_PREFLIGHT: usize = 1;
+
+impl<O: 'static> Step for Cors<O> {
+    fn needs(&self) -> Needs {
+        match self.allow {
+            Allow::If(_) => Needs::EXTENSIONS,
+            Allow::Any | Allow::Listed(_) => Needs::NOTHING,
+        }
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let parts = &head.parts;
+        let asked = asked_method(&parts.method, &parts.headers);
         if let Some(asked) = &asked {
             // Without a gateway around it there is no route that could not take the method.
-            let known = req.extensions().get::<Answerable>();
+            let known = parts.extensions.get::<Answerable>();
             let answerable = known.map_or(Methods::ALL, |known| known.0);
-            if answerable.contains(OwnMethods::of(req.extensions()).method(asked)) {
-                return self.preflight(req, asked, answerable);
+            if answerable.contains(OwnMethods::of(&parts.extensions).method(asked)) {
+                return Some(Err(Box::new(self.preflight(parts, asked, answerable))));
             }
         }
-        let (caller, req) = self.caller(req);
-        let mut response = next.run(req).await;
-        // The target of another route may have answered a preflight with a success. That is not a word of this layer.
-        let caller = if asked.is_some() && response.status().is_success() {
-            Caller::Denied
-        } else {
-            caller
+        Some(Ok(match (self.caller(parts), asked) {
+            (None, _) => Kept::Nothing,
+            (Some(origin), None) => Kept::Field(origin),
+            (Some(origin), Some(_)) => Kept::Numbered(origin, OF_PREFLIGHT),
+        }))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        let origin = match kept {
+            Kept::Field(origin) => Some(origin),
+            // A success is not a word of this layer.
+            Kept::Numbered(origin, OF_PREFLIGHT) if !response.status().is_success() => Some(origin),
+            _ => None,
         };
-        self.write(response.headers_mut(), caller);
-        response
+        self.write(response.headers_mut(), origin);
+    }
+}
+
+impl<O: 'static> Middleware for Cors<O> {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

@@ -2,12 +2,15 @@
 
 mod template;
 
-use std::marker::PhantomData;
+use std::{future::Future, marker::PhantomData, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use self::template::Template;
-use super::{About, Middleware, Next, Role};
+use super::{
+    About, Middleware, Next, Role,
+    steps::{self, Head, Kept, Passed, Step},
+};
 use crate::handler::{Parts, Request, Response};
 
 /// Fields that frame a message, or belong to one connection: the gateway's alone.
@@ -231,15 +234,25 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
     }
 }
 
-impl Middleware for Headers<OfRequest> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let (mut parts, body) = req.into_parts();
+impl Step for Headers<OfRequest> {
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         // No template reads a field that a rule may change.
         for rule in &self.rules {
-            let value = rule.value(&parts);
-            rule.apply(&mut parts.headers, value);
+            let value = rule.value(&head.parts);
+            rule.apply(&mut head.parts.headers, value);
         }
-        next.run(Request::from_parts(parts, body)).await
+        Some(Ok(Kept::Nothing))
+    }
+}
+
+impl Middleware for Headers<OfRequest> {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {
@@ -247,16 +260,36 @@ impl Middleware for Headers<OfRequest> {
     }
 }
 
-impl Middleware for Headers<OfResponse> {
-    async fn handle(&self, req: Request, next: Next) -> Response {
-        let (parts, body) = req.into_parts();
+/// The values of all rules.
+type Values = Vec<Option<HeaderValue>>;
+
+impl Step for Headers<OfResponse> {
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         // What is told of the request is what the layer saw of it.
-        let values: Vec<_> = self.rules.iter().map(|rule| rule.value(&parts)).collect();
-        let mut response = next.run(Request::from_parts(parts, body)).await;
+        let values: Values = self
+            .rules
+            .iter()
+            .map(|rule| rule.value(&head.parts))
+            .collect();
+        Some(Ok(Kept::Other(Box::new(values))))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        let values = kept.other::<Values>().unwrap_or_default();
         for (rule, value) in self.rules.iter().zip(values) {
             rule.apply(response.headers_mut(), value);
         }
-        response
+    }
+}
+
+impl Middleware for Headers<OfResponse> {
+    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+        steps::handle(self, req, next)
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        Some(Arc::clone(layer) as Arc<dyn Step>)
     }
 
     fn about(&self, about: &mut About) {

@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue,
     header::{self, Entry},
 };
 
-use super::verdict::{Asked, View};
+use super::verdict::Told;
+use crate::limits::Bucket;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -19,13 +21,13 @@ const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name(Arc<str>);
 
-#[cfg(feature = "redis")]
 impl Name {
     pub(super) fn text(&self) -> &str {
         &self.0
     }
 
     /// Whether it has no characters that are printable.
+    #[cfg(feature = "redis")]
     pub(super) fn is_default(&self) -> bool {
         matches!(&*self.0, "" | "default")
     }
@@ -56,83 +58,99 @@ impl Name {
 struct Above(Vec<Name>);
 
 /// The name that a limit has in the chain of one request: no other limit of that chain has it.
-#[derive(Debug)]
-pub(super) struct Named {
-    name: Name,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a Name,
     /// The place among the limits of the same name, from 1 on.
-    place: usize,
+    pub(super) place: usize,
 }
 
-impl Named {
+impl<'a> Named<'a> {
     /// Takes the name for this limit. The order of layers is that of the route, so the same limit always has the same one,
     /// whichever of them refuses.
-    pub(super) fn take(name: &Name, extensions: &mut Extensions) -> Self {
-        let above = &mut extensions.get_or_insert_default::<Above>().0;
-        let place = 1 + above.iter().filter(|other| *other == name).count();
-        above.push(name.clone());
-        Self {
-            name: name.clone(),
-            place,
-        }
+    pub(super) fn take(name: &'a Name, extensions: &mut Extensions) -> Self {
+        let place = 1 + above(name, extensions);
+        pass_on(name, extensions);
+        Self { name, place }
     }
 }
 
-impl Named {
+/// How many limits of this name are around a request.
+pub(super) fn above(name: &Name, extensions: &Extensions) -> usize {
+    let above = extensions.get::<Above>().map_or(&[][..], |above| &above.0);
+    above.iter().filter(|other| *other == name).count()
+}
+
+/// Tells the limits further in of this one.
+pub(super) fn pass_on(name: &Name, extensions: &mut Extensions) {
+    let above = extensions.get_or_insert_default::<Above>();
+    above.0.push(name.clone());
+}
+
+impl Named<'_> {
     /// Writes an item of a list as far as its first parameter. `period` tells windows of one limit apart.
-    fn write(&self, text: &mut String, period: Option<Duration>) {
+    fn write(&self, text: &mut Vec<u8>, period: Option<Duration>) {
         if !text.is_empty() {
-            text.push_str(", ");
+            text.extend(b", ");
         }
-        text.push('"');
-        text.push_str(&self.name.0);
+        text.push(b'"');
+        text.extend(self.name.0.as_bytes());
         if self.place > 1 {
-            text.push('-');
+            text.push(b'-');
             push(text, self.place as u64);
         }
         if let Some(period) = period {
-            text.push('-');
+            text.push(b'-');
             push(text, seconds(period));
-            text.push('s');
+            text.push(b's');
         }
-        text.push('"');
+        text.push(b'"');
+    }
+
+    /// Writes an item for each of the windows of these periods, with two numbers.
+    fn list(
+        &self,
+        windows: impl ExactSizeIterator<Item = (Duration, [u64; 2])>,
+        [first, second]: [&[u8]; 2],
+    ) -> HeaderValue {
+        // Enough for one window and a short name.
+        let mut text = Vec::with_capacity(64);
+        let several = windows.len() > 1;
+        for (period, [one, other]) in windows {
+            self.write(&mut text, several.then_some(period));
+            text.extend(first);
+            push(&mut text, one);
+            text.extend(second);
+            push(&mut text, other);
+        }
+        value(text)
     }
 }
 
-/// Writes what is left in each window.
+/// What each window allows.
+pub(super) fn policy(name: Named<'_>, buckets: &[Bucket]) -> HeaderValue {
+    let windows = buckets.iter();
+    let windows = windows.map(|bucket| (bucket.period, [bucket.size, seconds(bucket.fills)]));
+    name.list(windows, [b";q=", b";w="])
+}
+
+/// What is left in each window.
+pub(super) fn left(name: Named<'_>, told: Told<'_>) -> HeaderValue {
+    let windows = told.levels();
+    let windows = windows.map(|level| (level.period, [level.left, seconds(level.next)]));
+    name.list(windows, [b";r=", b";t="])
+}
+
+/// Writes what each window allows, and what is left in it.
 ///
 /// `Retry-After` is not among the fields, since it belongs to a refusal.
-pub(super) fn add(headers: &mut HeaderMap, name: &Named, asked: &Asked, view: &View) {
-    // Enough for one window and a short name, so that most requests allocate once for each field.
-    let mut policies = String::with_capacity(64);
-    let mut left = String::with_capacity(64);
-    let several = view.windows(asked).count() > 1;
-    for window in view.windows(asked) {
-        let period = several.then_some(window.period);
-        for (text, [first, second], [one, other]) in [
-            (
-                &mut policies,
-                [";q=", ";w="],
-                [window.size, seconds(window.fills)],
-            ),
-            (
-                &mut left,
-                [";r=", ";t="],
-                [window.left, seconds(window.next)],
-            ),
-        ] {
-            name.write(text, period);
-            text.push_str(first);
-            push(text, one);
-            text.push_str(second);
-            push(text, other);
-        }
-    }
-    join(headers, RATE_LIMIT_POLICY, policies);
+pub(super) fn add(headers: &mut HeaderMap, policy: HeaderValue, left: HeaderValue) {
+    join(headers, RATE_LIMIT_POLICY, policy);
     join(headers, RATE_LIMIT, left);
 }
 
 /// Writes a number without the machinery of formatting, which costs more than the rest of a field.
-fn push(text: &mut String, mut number: u64) {
+fn push(text: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     for digit in digits.iter_mut().rev() {
@@ -143,12 +161,12 @@ fn push(text: &mut String, mut number: u64) {
             break;
         }
     }
-    text.extend(digits.iter().skip(start).map(|digit| char::from(*digit)));
+    text.extend(digits.get(start..).unwrap_or_default());
 }
 
 /// Writes what is left in the emptiest window, as it was done before there was a draft. Fields of an upstream are replaced.
-pub(super) fn add_legacy(headers: &mut HeaderMap, asked: &Asked, view: &View) {
-    let Some(window) = view.windows(asked).min_by_key(|window| window.left) else {
+pub(super) fn add_legacy(headers: &mut HeaderMap, told: Told<'_>) {
+    let Some(window) = told.levels().min_by_key(|window| window.left) else {
         return;
     };
     headers.insert(LEGACY_LIMIT, HeaderValue::from(window.size));
@@ -164,18 +182,16 @@ pub(super) fn retry_after(headers: &mut HeaderMap, wait: Duration) {
 /// Puts items in front of a list. Its other items belong to limits further inside, or to the upstream.
 ///
 /// An upstream may write the fields as older drafts have them, without names. Such a field is kept as it is.
-fn join(headers: &mut HeaderMap, name: HeaderName, mut items: String) {
+fn join(headers: &mut HeaderMap, name: HeaderName, items: HeaderValue) {
     match headers.entry(name) {
         Entry::Vacant(place) => {
-            place.insert(value(items));
+            place.insert(items);
         }
         Entry::Occupied(mut list) => match list.get_mut() {
             first if first.as_bytes().starts_with(b"\"") && first.to_str().is_ok() => {
-                items.push_str(", ");
-                items.push_str(first.to_str().unwrap_or_default());
-                *first = value(items);
+                *first = value([items.as_bytes(), b", ", first.as_bytes()].concat());
             }
-            _ => list.append(value(items)),
+            _ => list.append(items),
         },
     }
 }
@@ -186,8 +202,8 @@ fn seconds(time: Duration) -> u64 {
     (time.as_secs() + more).max(1)
 }
 
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("printable ASCII is a header's value")
+fn value(text: Vec<u8>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("printable ASCII is a header's value")
 }
 
 #[cfg(test)]
@@ -197,9 +213,9 @@ mod tests {
     #[test]
     fn numbers_are_written_as_they_are_elsewhere() {
         for number in [0, 1, 9, 10, 99, 100, 12_345, u64::from(u32::MAX), u64::MAX] {
-            let mut text = String::new();
+            let mut text = Vec::new();
             push(&mut text, number);
-            assert_eq!(text, number.to_string());
+            assert_eq!(text, number.to_string().as_bytes());
         }
     }
 }

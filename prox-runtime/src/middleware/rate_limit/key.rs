@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    client::Client,
     handler::Parts,
     limits::KeyWriter,
     middleware::{
@@ -47,6 +48,12 @@ pub trait LimitKey: Send + Sync + 'static {
     /// Writes the parts of the key.
     #[doc(hidden)]
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
+
+    /// Whether it reads what the gateway has put into the extensions of the request, the client apart.
+    #[doc(hidden)]
+    fn reads_extensions(&self) -> bool {
+        true
+    }
 
     /// What is wrong with the key as it is configured.
     #[doc(hidden)]
@@ -90,6 +97,7 @@ impl KeyRole for role::KeyedByClient {
 pub(in crate::middleware) trait AnyKey: Send + Sync {
     fn role(&self) -> Role;
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
+    fn reads_extensions(&self) -> bool;
     fn problem(&self) -> Option<String>;
     fn problem_of(&self, route: &RouteInfo) -> Option<String>;
 }
@@ -118,6 +126,10 @@ impl<K: LimitKey> AnyKey for K {
         LimitKey::write(self, req, parts);
     }
 
+    fn reads_extensions(&self) -> bool {
+        LimitKey::reads_extensions(self)
+    }
+
     fn problem(&self) -> Option<String> {
         LimitKey::problem(self)
     }
@@ -130,7 +142,10 @@ impl<K: LimitKey> AnyKey for K {
 /// What a key is written to.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct KeyParts<'a>(Sink<'a>);
+pub struct KeyParts<'a> {
+    sink: Sink<'a>,
+    client: Option<&'a Client>,
+}
 
 #[derive(Debug)]
 enum Sink<'a> {
@@ -140,29 +155,57 @@ enum Sink<'a> {
 }
 
 impl<'a> KeyParts<'a> {
-    pub(in crate::middleware) fn hash(writer: &'a mut KeyWriter) -> Self {
-        Self(Sink::Hash(writer))
+    /// Writes for a request of this client.
+    pub(in crate::middleware) fn hash(
+        writer: &'a mut KeyWriter,
+        client: Option<&'a Client>,
+    ) -> Self {
+        Self {
+            sink: Sink::Hash(writer),
+            client,
+        }
     }
 
     /// Writes bytes that are the same in every process.
     #[cfg(feature = "redis")]
-    pub(super) fn bytes(bytes: &'a mut Vec<u8>) -> Self {
-        Self(Sink::Bytes(bytes))
+    pub(super) fn bytes(bytes: &'a mut Vec<u8>, client: Option<&'a Client>) -> Self {
+        Self {
+            sink: Sink::Bytes(bytes),
+            client,
+        }
     }
 
     pub(crate) fn add(&mut self, part: Option<&[u8]>) {
-        match &mut self.0 {
-            Sink::Hash(writer) => writer.part(part),
+        match part {
+            Some(part) => self.add_all(part.len(), [part]),
+            None => match &mut self.sink {
+                Sink::Hash(writer) => writer.absent(),
+                #[cfg(feature = "redis")]
+                Sink::Bytes(bytes) => bytes.extend(u64::MAX.to_le_bytes()),
+            },
+        }
+    }
+
+    /// Adds a part that is these texts, one behind the other.
+    pub(crate) fn add_joined(&mut self, texts: &[&str]) {
+        let length = texts.iter().map(|text| text.len()).sum();
+        self.add_all(length, texts.iter().map(|text| text.as_bytes()));
+    }
+
+    fn add_all<'p>(&mut self, length: usize, pieces: impl IntoIterator<Item = &'p [u8]>) {
+        match &mut self.sink {
+            Sink::Hash(writer) => writer.part(length, pieces),
             #[cfg(feature = "redis")]
             Sink::Bytes(bytes) => {
-                let length = part.map_or(u64::MAX, |part| part.len() as u64);
-                bytes.extend(length.to_le_bytes());
-                bytes.extend(part.unwrap_or_default());
+                bytes.extend((length as u64).to_le_bytes());
+                pieces.into_iter().for_each(|piece| bytes.extend(piece));
             }
         }
     }
 
-    fn address(&mut self, ip: Option<IpAddr>, bits: u8) {
+    /// The address of the client, or so many bits of it.
+    fn client(&mut self, bits: u8) {
+        let ip = self.client.and_then(Client::ip);
         match ip.map(|ip| ip.to_canonical()) {
             None => self.add(None),
             Some(IpAddr::V4(ip)) => self.add(Some(&ip.octets())),
@@ -184,13 +227,21 @@ impl LimitKey for Everyone {
     type Role = role::Plain;
 
     fn write(&self, _: &Parts, _: &mut KeyParts<'_>) {}
+
+    fn reads_extensions(&self) -> bool {
+        false
+    }
 }
 
 impl LimitKey for ClientIp {
     type Role = role::Plain;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.address(Self::of(req), NETWORK);
+    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+        parts.client(NETWORK);
+    }
+
+    fn reads_extensions(&self) -> bool {
+        false
     }
 }
 
@@ -221,8 +272,12 @@ impl ClientIp {
 impl LimitKey for ClientNetwork {
     type Role = role::Plain;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.address(ClientIp::of(req), self.bits);
+    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+        parts.client(self.bits);
+    }
+
+    fn reads_extensions(&self) -> bool {
+        false
     }
 
     fn problem(&self) -> Option<String> {
@@ -241,6 +296,10 @@ impl<K: Send + Sync + 'static> LimitKey for RequestKey<K> {
 
     fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
         parts.add(self.meaning(req).as_deref());
+    }
+
+    fn reads_extensions(&self) -> bool {
+        false
     }
 
     fn problem(&self) -> Option<String> {
@@ -393,6 +452,12 @@ macro_rules! tuples {
                 #[expect(non_snake_case, reason = "each is called as its type")]
                 let ($($name,)+) = self;
                 $($name.write(req, parts);)+
+            }
+
+            fn reads_extensions(&self) -> bool {
+                #[expect(non_snake_case, reason = "each is called as its type")]
+                let ($($name,)+) = self;
+                $($name.reads_extensions())||+
             }
 
             fn problem(&self) -> Option<String> {

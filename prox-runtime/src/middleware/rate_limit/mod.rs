@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 pub(super) use self::key::AnyKey;
@@ -33,15 +33,18 @@ use self::shared::SharedBy;
 use self::{
     cost::{Charge, Cost},
     fields::{Name, Named},
-    verdict::{Asked, Verdict, View},
+    verdict::{Asked, Told, Verdict, View},
 };
-use super::{About, Declares, Middleware, Next};
+use super::{
+    About, Declares, Middleware, Next,
+    steps::{Head, Kept, Needs, Passed, Step},
+};
 use crate::{
     error::Failure,
     handler::{Parts, Request, Response},
-    limits::{self, Bucket, Buckets, Each, Key, MOST, Rate, Slot, Slots, Ticks},
+    limits::{self, Bucket, Buckets, Each, Key, MOST, Rate, Slot, Slots, Ticks, Window, Windows},
     respond,
-    route::{ClientIp, client_ip},
+    route::{ClientIp, RequestExt, client_ip},
 };
 
 /// How many keys have a bucket of their own, unless the user says otherwise.
@@ -100,6 +103,8 @@ pub struct RateLimit<K = ClientIp, S = Local> {
     options: Options,
     /// Made with the first request, and shared by clones.
     core: Arc<OnceLock<Core>>,
+    /// What clients are told of the rates, by the place among the limits of the same name.
+    policies: Policies,
     place: PhantomData<fn() -> (K, S)>,
 }
 
@@ -121,6 +126,9 @@ struct Options {
     #[cfg(feature = "redis")]
     shared: Option<SharedBy>,
 }
+
+/// For more places than these it is written anew each time.
+type Policies = [OnceLock<HeaderValue>; 2];
 
 type Plan = Arc<dyn Fn(&Parts) -> Option<Rate> + Send + Sync>;
 
@@ -156,7 +164,21 @@ impl Core {
     }
 
     fn now(&self) -> u64 {
-        self.base + self.ticks.of(self.started.elapsed())
+        self.at(Instant::now())
+    }
+
+    fn at(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.started);
+        self.base + self.ticks.of(since)
+    }
+
+    /// The buckets, of which the first goes by another rate.
+    fn with_plan(&self, rate: Rate) -> Each<Bucket> {
+        let mut buckets = self.list;
+        if let Some(first) = buckets.first_mut() {
+            *first = rate.bucket(self.ticks, self.calendar);
+        }
+        buckets
     }
 
     fn view(&self, now: u64, slots: &[Slot], refused: bool) -> View {
@@ -169,15 +191,18 @@ impl Core {
     }
 
     fn take(&self, key: Key, asked: &Asked) -> Verdict {
-        let now = self.now();
+        let view = self.take_at(self.now(), key, &asked.windows);
+        if view.refused {
+            Verdict::Refused(view)
+        } else {
+            Verdict::Passed(view)
+        }
+    }
+
+    fn take_at(&self, now: u64, key: Key, windows: &[Window]) -> View {
         self.buckets.change(key, now, |slots| {
-            let fits = limits::take(now, &asked.windows, slots);
-            let view = self.view(now, slots, !fits);
-            if fits {
-                (Verdict::Passed(view), true)
-            } else {
-                (Verdict::Refused(view), false)
-            }
+            let fits = limits::take(now, windows, slots);
+            (self.view(now, slots, !fits), fits)
         })
     }
 
@@ -285,6 +310,7 @@ impl RateLimit {
                 shared: None,
             },
             core: Arc::default(),
+            policies: Policies::default(),
             place: PhantomData,
         }
     }
@@ -310,6 +336,7 @@ impl RateLimit {
             key: Arc::new(key),
             options: self.options,
             core: Arc::default(),
+            policies: Policies::default(),
             place: PhantomData,
         }
     }
@@ -471,6 +498,7 @@ impl<K, S> RateLimit<K, S> {
     /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.options.name = Name::new(name.as_ref());
+        self.policies = Policies::default();
         self
     }
 
@@ -499,6 +527,7 @@ impl<K, S> RateLimit<K, S> {
     /// The options are those of other buckets now.
     fn renewed(mut self) -> Self {
         self.core = Arc::default();
+        self.policies = Policies::default();
         self
     }
 
@@ -507,25 +536,23 @@ impl<K, S> RateLimit<K, S> {
     }
 
     fn asked(&self, core: &Core, req: &Parts) -> Asked {
-        let mut buckets = core.list;
         let plan = self.options.plan.as_ref();
-        if let Some(rate) = plan.and_then(|plan| plan(req))
-            && let Some(first) = buckets.first_mut()
-        {
-            *first = rate.bucket(core.ticks, core.calendar);
-        }
+        let plan = plan.and_then(|plan| plan(req));
+        let buckets = plan.map_or(core.list, |rate| core.with_plan(rate));
         let debts = self.options.charge.is_some();
         Asked::new(buckets, self.options.cost.of(req), debts)
     }
 
     fn access<'a>(&'a self, core: &'a Core, req: &Parts) -> Access<'a> {
         let mut writer = core.buckets.writer();
+        let client = req.client();
         #[cfg(feature = "redis")]
         if let Some(by) = &self.options.shared {
             let mut bytes = Vec::new();
-            self.key.write(req, &mut KeyParts::bytes(&mut bytes));
+            self.key
+                .write(req, &mut KeyParts::bytes(&mut bytes, client));
             if !bytes.is_empty() {
-                writer.part(Some(&bytes));
+                writer.part(bytes.len(), [&*bytes]);
             }
             return Access {
                 core,
@@ -533,7 +560,8 @@ impl<K, S> RateLimit<K, S> {
                 shared: Some(shared::Store::new(by, &self.options.name, bytes)),
             };
         }
-        self.key.write(req, &mut KeyParts::hash(&mut writer));
+        self.key
+            .write(req, &mut KeyParts::hash(&mut writer, client));
         Access {
             core,
             key: writer.key(),
@@ -543,17 +571,132 @@ impl<K, S> RateLimit<K, S> {
     }
 
     /// Tells the client what is left.
-    fn tell(&self, response: &mut Response, name: Option<&Named>, asked: &Asked, view: &View) {
+    fn tell(&self, response: &mut Response, name: Option<Named<'_>>, told: Told<'_>) {
         let Some(name) = name else { return };
         let headers = response.headers_mut();
-        fields::add(headers, name, asked, view);
+        let policy = fields::policy(name, told.buckets);
+        fields::add(headers, policy, fields::left(name, told));
         if self.options.legacy {
-            fields::add_legacy(headers, asked, view);
+            fields::add_legacy(headers, told);
+        }
+    }
+
+    /// The name that it has in a chain, unless it is quiet.
+    fn named(&self, place: usize) -> Option<Named<'_>> {
+        let name = &self.options.name;
+        (!self.options.quiet).then_some(Named { name, place })
+    }
+
+    /// What its own rates allow.
+    fn policy(&self, name: Named<'_>, core: &Core) -> HeaderValue {
+        let write = || fields::policy(name, &core.list);
+        let known = self.policies.get(name.place.wrapping_sub(1));
+        known.map_or_else(write, |known| known.get_or_init(write).clone())
+    }
+}
+
+/// A limit of the process that is not charged later.
+impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
+    fn needs(&self) -> Needs {
+        let Options { cost, plan, .. } = &self.options;
+        let calls = plan.is_some() || matches!(cost, Cost::By(_));
+        if calls || self.key.reads_extensions() {
+            Needs::EXTENSIONS
+        } else {
+            Needs::NOTHING
+        }
+    }
+
+    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let core = self.core();
+        let now = core.at(head.now());
+        let mut writer = core.buckets.writer();
+        let mut parts = KeyParts::hash(&mut writer, head.client());
+        self.key.write(&head.parts, &mut parts);
+        let plan = self.options.plan.as_ref();
+        let plan = plan.and_then(|plan| plan(&head.parts));
+        let own = plan.map(|rate| core.with_plan(rate));
+        let buckets = own.as_ref().unwrap_or(&core.list);
+        let cost = self.options.cost.of(&head.parts);
+        let windows = buckets.iter().map(|bucket| bucket.window(cost, false));
+        let windows: Windows = windows.collect();
+        let view = core.take_at(now, writer.key(), &windows);
+        let told = Told {
+            buckets,
+            windows: &windows,
+            view: &view,
+        };
+        let outer = fields::above(&self.options.name, &head.parts.extensions);
+        let name = self.named(outer + head.place());
+        if view.refused {
+            let grpc = respond::is_grpc(&head.parts.headers);
+            let mut response = respond::failure(Failure::RateLimited, grpc);
+            fields::retry_after(response.headers_mut(), told.wait());
+            self.tell(&mut response, name, told);
+            return Some(Err(Box::new(response)));
+        }
+        let Some(name) = name else {
+            return Some(Ok(Kept::Nothing));
+        };
+        if own.is_none() && !self.options.legacy {
+            let left = fields::left(name, told);
+            return Some(Ok(Kept::Numbered(left, name.place)));
+        }
+        Some(Ok(Kept::Other(Box::new(Later {
+            place: name.place,
+            buckets: *buckets,
+            windows,
+            view,
+        }))))
+    }
+
+    fn after(&self, kept: Kept, response: &mut Response) {
+        if let Kept::Numbered(left, place) = kept {
+            if let Some(name) = self.named(place) {
+                let policy = self.policy(name, self.core());
+                fields::add(response.headers_mut(), policy, left);
+            }
+        } else if let Some(later) = kept.other::<Later>() {
+            let told = Told {
+                buckets: &later.buckets,
+                windows: &later.windows,
+                view: &later.view,
+            };
+            self.tell(response, self.named(later.place), told);
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        (!self.options.quiet).then(|| self.options.name.text())
+    }
+
+    fn pass_on(&self, head: &mut Head<'_>) {
+        if !self.options.quiet {
+            fields::pass_on(&self.options.name, &mut head.parts.extensions);
         }
     }
 }
 
+/// What a response is told that cannot be written before it is there.
+struct Later {
+    place: usize,
+    buckets: Each<Bucket>,
+    windows: Windows,
+    view: View,
+}
+
 impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+        let options = &layer.options;
+        #[cfg(feature = "redis")]
+        if options.shared.is_some() {
+            return None;
+        }
+        let charges = options.charge.is_some();
+        (!charges).then(|| Arc::clone(layer) as Arc<dyn Step>)
+    }
+
     async fn handle(&self, req: Request, next: Next) -> Response {
         let core = self.core();
         let (mut parts, body) = req.into_parts();
@@ -568,8 +711,9 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
             Verdict::Unavailable => return respond::failure(Failure::LimitUnavailable, grpc),
             Verdict::Refused(view) => {
                 let mut response = respond::failure(Failure::RateLimited, grpc);
-                fields::retry_after(response.headers_mut(), view.wait(&asked));
-                self.tell(&mut response, name.as_ref(), &asked, &view);
+                let told = view.of(&asked);
+                fields::retry_after(response.headers_mut(), told.wait());
+                self.tell(&mut response, name, told);
                 return response;
             }
         };
@@ -583,7 +727,7 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
             }
         }
         if let Some(view) = view {
-            self.tell(&mut response, name.as_ref(), &asked, &view);
+            self.tell(&mut response, name, view.of(&asked));
         }
         response
     }
@@ -655,6 +799,7 @@ impl<K, S> Clone for RateLimit<K, S> {
             key: Arc::clone(&self.key),
             options: self.options.clone(),
             core: Arc::clone(&self.core),
+            policies: Policies::default(),
             place: PhantomData,
         }
     }

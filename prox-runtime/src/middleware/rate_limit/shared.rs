@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Access, Core, Local, Options, RateLimit,
+    Access, Core, Local, Options, Policies, RateLimit,
     fields::Name,
     verdict::{Asked, Verdict, View},
 };
@@ -70,6 +70,7 @@ impl<K> RateLimit<K, Local> {
             key: self.key,
             options,
             core: Arc::default(),
+            policies: Policies::default(),
             place: PhantomData,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{Bucket, Each, Slots, Ticks, Windows};
+use crate::limits::{Bucket, Each, Slots, Ticks, Window, Windows};
 
 /// What one request asks of a limit.
 #[derive(Clone, Copy, Debug)]
@@ -66,47 +66,65 @@ pub(super) struct View {
 pub(super) struct Level {
     pub(super) period: Duration,
     pub(super) size: u64,
-    pub(super) fills: Duration,
     pub(super) left: u64,
     /// How long it is until there is more, or until the request fits that was refused.
     pub(super) next: Duration,
 }
 
+/// The buckets of a key after a decision, and what was asked of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    pub(super) buckets: &'a [Bucket],
+    pub(super) windows: &'a [Window],
+    pub(super) view: &'a View,
+}
+
 impl View {
+    pub(super) fn of<'a>(&'a self, asked: &'a Asked) -> Told<'a> {
+        Told {
+            buckets: &asked.buckets,
+            windows: &asked.windows,
+            view: self,
+        }
+    }
+}
+
+impl<'a> Told<'a> {
     /// What is left in each window of what was asked; its cost counts only where it was refused.
-    pub(super) fn windows(&self, asked: &Asked) -> impl Iterator<Item = Level> {
-        let windows = asked.windows.iter().zip(self.slots.iter());
-        let both = asked.buckets.iter().zip(windows);
+    pub(super) fn levels(self) -> impl ExactSizeIterator<Item = Level> + use<'a> {
+        let Self { view, .. } = self;
+        let windows = self.windows.iter().zip(view.slots.iter());
+        let both = self.buckets.iter().zip(windows);
         both.map(|(bucket, (window, slot))| {
-            let wait = if self.refused {
-                window.wait(self.now, *slot)
+            let wait = if view.refused {
+                window.wait(view.now, *slot)
             } else {
                 0
             };
             let next = match wait {
-                0 => window.next(self.now, *slot),
+                0 => window.next(view.now, *slot),
                 wait => wait,
             };
             Level {
                 period: bucket.period,
                 size: bucket.size,
-                fills: bucket.fills,
-                left: window.left(self.now, *slot),
+                left: window.left(view.now, *slot),
                 next: if bucket.size == 0 {
                     bucket.period
                 } else {
-                    self.ticks.time(next)
+                    view.ticks.time(next)
                 },
             }
         })
     }
 
     /// How long it is until the request fits.
-    pub(super) fn wait(&self, asked: &Asked) -> Duration {
-        let windows = asked.windows.iter().zip(self.slots.iter());
-        let waits = windows.map(|(window, slot)| window.wait(self.now, *slot));
-        let longest = self.ticks.time(waits.max().unwrap_or(0));
-        let empty = asked.buckets.iter().filter(|bucket| bucket.size == 0);
+    pub(super) fn wait(self) -> Duration {
+        let view = self.view;
+        let windows = self.windows.iter().zip(view.slots.iter());
+        let waits = windows.map(|(window, slot)| window.wait(view.now, *slot));
+        let longest = view.ticks.time(waits.max().unwrap_or(0));
+        let empty = self.buckets.iter().filter(|bucket| bucket.size == 0);
         empty
             .map(|bucket| bucket.period)
             .fold(longest, Duration::max)

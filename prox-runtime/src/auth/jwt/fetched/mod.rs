@@ -121,6 +121,16 @@ impl Fetching {
         lock(&self.shared.state).counts
     }
 
+    /// The keys, if they are there and no fetch should begin.
+    pub(super) fn at_hand(&self) -> Option<Arc<Vec<Key>>> {
+        let now = Instant::now();
+        let state = lock(&self.shared.state);
+        if state.pace.is_due(now) {
+            return None;
+        }
+        state.usable(now, self.fetcher.options.max_stale)
+    }
+
     /// The keys. If they are old, a fetch begins beside.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ impl Pace {
     }
 
     /// Whether a fetch should begin now.
-    fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_under_way() && self.due.is_none_or(|due| due <= now)
     }
 
