@@ -519,7 +519,7 @@ mod tests {
     use crate::{
         auth::{admits, public, upstream_auth},
         handler::{Request, Response},
-        middleware::{IntoLayer, Next},
+        middleware::{Cors, IntoLayer, IpRules, Next, RateLimit},
     };
 
     #[tokio::test]
@@ -537,5 +537,28 @@ mod tests {
             let [one, other] = words.clone();
             assert!(!is_short(&[one, layer, other]));
         }
+    }
+
+    #[test]
+    fn layers_that_are_steps_need_no_future_before_a_backend() {
+        async fn passes(req: Request, next: Next) -> Response {
+            next.run(req).await
+        }
+        let ends = |layers: &[Layer]| {
+            let cluster = upstream("http://127.0.0.1:1").build("users").unwrap();
+            end(cluster.into_target("").unwrap(), layers)
+        };
+        let steps = [
+            Cors::origins(["https://shop.test"]).into_layer(),
+            RateLimit::per_second(5).into_layer(),
+            admits(IpRules::allow(["private"])).into_layer(),
+            public.into_layer(),
+        ];
+        assert!(matches!(ends(&steps), End::Passage(_)));
+        let [cors, limit, rules, _] = steps;
+        assert!(matches!(
+            ends(&[cors, passes.into_layer(), limit, rules]),
+            End::Chain(_)
+        ));
     }
 }

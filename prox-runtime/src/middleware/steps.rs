@@ -319,3 +319,173 @@ pub(crate) async fn handle(step: &(impl Step + ?Sized), req: Request, next: Next
         Err(response) => *response,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{
+        handler::{IntoResponse, handler},
+        middleware::{IntoLayer, Layer, Middleware, RateLimit, wrap},
+        sync::lock,
+    };
+
+    type Log = Arc<Mutex<Vec<String>>>;
+
+    /// Writes down when it is passed, and may wait or answer.
+    struct Noted {
+        name: &'static str,
+        log: Log,
+        waits: bool,
+        answers: bool,
+    }
+
+    impl Noted {
+        fn says(&self, what: &str) {
+            lock(&self.log).push(format!("{what} {}", self.name));
+        }
+
+        fn passes(&self) -> Passed {
+            self.says("in");
+            if self.answers {
+                return Err(Box::new("answered".into_response()));
+            }
+            Ok(Kept::Other(Box::new(Gone(
+                self.name,
+                Arc::clone(&self.log),
+            ))))
+        }
+    }
+
+    /// Writes down when it is dropped.
+    struct Gone(&'static str, Log);
+
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            lock(&self.1).push(format!("gone {}", self.0));
+        }
+    }
+
+    impl Step for Noted {
+        fn before(&self, _: &mut Head<'_>) -> Option<Passed> {
+            (!self.waits).then(|| self.passes())
+        }
+
+        fn wait<'a>(&'a self, _: &'a mut Head<'_>) -> Waiting<'a> {
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                self.passes()
+            })
+        }
+
+        fn after(&self, kept: Kept, _: &mut Response) {
+            assert_eq!(kept.other::<Gone>().unwrap().0, self.name);
+            self.says("out");
+        }
+    }
+
+    impl Middleware for Noted {
+        fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
+            super::handle(self, req, next)
+        }
+
+        fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
+            Some(Arc::clone(layer) as Arc<dyn Step>)
+        }
+    }
+
+    fn noted(log: &Log, name: &'static str, waits: bool, answers: bool) -> Layer {
+        let log = Arc::clone(log);
+        let noted = Noted {
+            name,
+            log,
+            waits,
+            answers,
+        };
+        noted.into_layer()
+    }
+
+    async fn asked(layers: &[Layer]) -> Response {
+        let target = BoxHandler::new(handler(async |_| "target"));
+        let req = Request::new(Body::empty());
+        wrap(target, layers).call(req).await
+    }
+
+    #[tokio::test]
+    async fn neighbours_are_passed_in_order_whether_they_wait_or_not() {
+        async fn foreign(req: Request, next: Next) -> Response {
+            next.run(req).await
+        }
+        for waits in 0..8_u8 {
+            let log = Log::default();
+            let waits = |place: u8| waits & 1 << place != 0;
+            let layers = [
+                noted(&log, "a", waits(0), false),
+                noted(&log, "b", waits(1), false),
+                foreign.into_layer(),
+                noted(&log, "c", waits(2), false),
+            ];
+            asked(&layers).await;
+            let expected = "in a, in b, in c, gone c, out c, gone b, out b, gone a, out a";
+            assert_eq!(lock(&log).join(", "), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_a_step_is_seen_by_those_before_it_alone() {
+        for (waits, others) in [(false, false), (true, false), (false, true), (true, true)] {
+            let log = Log::default();
+            let layers = [
+                noted(&log, "a", others, false),
+                noted(&log, "b", waits, true),
+                noted(&log, "c", others, false),
+            ];
+            let response = asked(&layers).await;
+            assert_eq!(response.into_body().bytes(9).await.unwrap(), "answered");
+            assert_eq!(lock(&log).join(", "), "in a, in b, gone a, out a");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_dropped_when_the_client_leaves() {
+        for waits in [false, true] {
+            let log = Log::default();
+            let layers = [noted(&log, "a", waits, false)];
+            let target = handler(|_| std::future::pending::<&str>());
+            let mut future =
+                wrap(BoxHandler::new(target), &layers).call(Request::new(Body::empty()));
+            for _ in 0..2 {
+                assert!(futures_now(&mut future).is_none());
+            }
+            assert_eq!(lock(&log).join(", "), "in a");
+            drop(future);
+            assert_eq!(lock(&log).join(", "), "in a, gone a");
+        }
+    }
+
+    fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match Pin::new(future).poll(&mut cx) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_of_one_name_are_told_apart_across_layers_of_others() {
+        async fn foreign(req: Request, next: Next) -> Response {
+            next.run(req).await
+        }
+        let limit = |rate| RateLimit::per_second(rate).global().into_layer();
+        let expected = "\"default\";q=1;w=1, \"default-2\";q=2;w=1, \"default-3\";q=3;w=1, \"default-4\";q=4;w=1";
+        let other = RateLimit::per_second(9).global().quiet().into_layer();
+        for place in 0..=4 {
+            let mut layers = vec![limit(1), limit(2), limit(3), limit(4)];
+            layers.insert(place, foreign.into_layer());
+            layers.insert(1, other.clone());
+            let response = asked(&layers).await;
+            assert_eq!(response.headers()["ratelimit-policy"], expected, "{place}");
+        }
+    }
+}
