@@ -278,7 +278,7 @@ fn passed(
             }
             let extensions = &mut head.parts.extensions;
             let cookies = auth.adds_cookies().then(|| extensions.remove::<Cookies>());
-            extensions.insert(principal);
+            head.is_of(principal);
             return Ok(match cookies.flatten() {
                 Some(cookies) => Kept::Other(Box::new(cookies)),
                 None => Kept::Nothing,

@@ -128,26 +128,33 @@ impl What {
     }
 }
 
+/// Whether a text would be another one on the way: for the spaces at its ends, or a tab.
+fn is_cut(text: &str) -> bool {
+    text.starts_with(char::is_whitespace)
+        || text.ends_with(char::is_whitespace)
+        || text.bytes().any(|byte| byte == b'\t')
+}
+
 impl Step for IdentityHeaders {
     fn needs(&self) -> Needs {
         Needs::NOTHING
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let (headers, extensions) = (&mut head.parts.headers, &head.parts.extensions);
+        let who = head.principal().cloned();
+        let headers = &mut head.parts.headers;
         // A layer before this one may have written one of them.
         for (name, _) in &self.fields {
             headers.remove(name);
         }
-        let Some(who) = extensions.get::<Principal>() else {
+        let Some(who) = who else {
             return Some(Ok(Kept::Nothing));
         };
         for (name, what) in &self.fields {
-            let Some(text) = what.of(who) else { continue };
+            let Some(text) = what.of(&who) else { continue };
             // A control character other than a tab is not a value. Spaces at the ends would be cut off on the way.
-            let value = Some(text)
-                .filter(|text| text.trim() == text && !text.contains('\t'))
-                .and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
+            let value = Some(text).filter(|text| !is_cut(text));
+            let value = value.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
             let Some(value) = value else {
                 let grpc = respond::is_grpc(headers);
                 let response = respond::failure(Failure::Unauthenticated, grpc);

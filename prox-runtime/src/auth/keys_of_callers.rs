@@ -56,8 +56,8 @@ impl ByClaim {
 impl LimitKey for ByPrincipal {
     type Role = role::NeedsIdentity;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        let Some(who) = req.principal() else {
+    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+        let Some(who) = parts.principal() else {
             return parts.add(None);
         };
         let issuer = who.issuer().unwrap_or_default();
@@ -72,8 +72,8 @@ impl LimitKey for ByPrincipal {
 impl LimitKey for ByClaim {
     type Role = role::NeedsIdentity;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        let claim = req.principal().and_then(|who| who.claim(&self.0));
+    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+        let claim = parts.principal().and_then(|who| who.claim(&self.0));
         let shown = claim.and_then(Claim::shown);
         parts.add(shown.as_deref().map(str::as_bytes));
     }

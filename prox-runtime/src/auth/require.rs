@@ -180,7 +180,7 @@ impl Step for Require {
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         let parts = &head.parts;
-        let who = parts.extensions.get::<Principal>();
+        let who = head.principal();
         let failure = match who {
             None => Failure::Unauthenticated,
             Some(who) if self.lets_in(who, parts) => return Some(Ok(Kept::Nothing)),

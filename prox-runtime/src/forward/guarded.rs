@@ -36,7 +36,11 @@ impl Guarded {
 
     /// Whether a name folds into one of them.
     pub(crate) fn has(&self, name: &str) -> bool {
-        let first = folded(name).next();
+        // Nearly every name begins with a letter in lower case, so that it need not be folded.
+        let first = match name.as_bytes().first() {
+            Some(first @ b'a'..=b'z') => Some(*first),
+            _ => folded(name).next(),
+        };
         first.is_some_and(|first| self.firsts & bit(first) != 0)
             && self
                 .names

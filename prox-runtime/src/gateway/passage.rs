@@ -14,7 +14,7 @@ use crate::{
         length,
     },
     handler::{Request, Response},
-    middleware::steps::{Entered, Head, Kept, Steps},
+    middleware::steps::{Entered, Head, Steps, Way},
     proxy::{Around, Proxy},
     route::Matched,
     watch::Tally,
@@ -51,8 +51,11 @@ impl Passage {
         let asks = needs.extensions || self.proxy.needs_match();
         let matched = if asks { matched(req) } else { None };
         let is_head = *req.method() == Method::HEAD;
-        let mut kept = self.steps.room();
         let mut head = Head::of_client(std::mem::take(req), client, known.now);
+        if !needs.extensions && !self.proxy.reads_extensions() {
+            head = head.alone();
+        }
+        let mut way = self.steps.way(&head);
         if needs.extensions {
             tally.detail();
             let extensions = &mut head.parts.extensions;
@@ -62,13 +65,13 @@ impl Passage {
                 extensions.insert(matched.clone());
             }
         }
-        let answered = match self.steps.enter(&mut head, &mut kept) {
+        let answered = match self.steps.enter(&mut head, &mut way) {
             Entered::Through => None,
             Entered::Answered(response) => Some(response),
             Entered::Waits => {
                 let answered;
                 // Behind a pointer, so that requests that do not wait have no room for it.
-                (head, kept, answered) = Box::pin(wait(&self.steps, head, kept)).await;
+                (head, way, answered) = Box::pin(wait(&self.steps, head, way)).await;
                 answered
             }
         };
@@ -97,7 +100,7 @@ impl Passage {
             };
             self.proxy.forward(req, present, around).await
         };
-        self.steps.leave(kept, &mut response);
+        self.steps.leave(way, &mut response);
         if is_answered || needs.framing {
             fit(&mut response, is_head);
         }
@@ -109,10 +112,10 @@ impl Passage {
 async fn wait<'a>(
     steps: &Steps,
     mut head: Head<'a>,
-    mut kept: Vec<Kept>,
-) -> (Head<'a>, Vec<Kept>, Option<Box<Response>>) {
-    let answered = steps.wait(&mut head, &mut kept).await;
-    (head, kept, answered)
+    mut way: Way,
+) -> (Head<'a>, Way, Option<Box<Response>>) {
+    let answered = steps.wait(&mut head, &mut way).await;
+    (head, way, answered)
 }
 
 /// Makes a response of layers and handlers fit to be sent, whatever it is. `head`: to a request without a body in its response.

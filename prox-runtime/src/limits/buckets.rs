@@ -24,23 +24,21 @@ pub(crate) enum Key {
     Of([u64; 2]),
 }
 
+/// Parts of a key of up to so many bytes are hashed at once, with their length.
+const SHORT: usize = 120;
+
 /// Makes a key of the parts that tell one bucket from another.
 #[derive(Debug)]
 pub(crate) struct KeyWriter {
-    hashers: [DefaultHasher; 2],
+    hasher: DefaultHasher,
     empty: bool,
 }
 
 impl KeyWriter {
     /// Begins a key; only one that begins with the same secret is the same.
     pub(crate) fn new(secret: &RandomState) -> Self {
-        let salted = |salt: u8| {
-            let mut hasher = secret.build_hasher();
-            hasher.write_u8(salt);
-            hasher
-        };
         Self {
-            hashers: [salted(0), salted(1)],
+            hasher: secret.build_hasher(),
             empty: true,
         }
     }
@@ -49,28 +47,41 @@ impl KeyWriter {
     /// one key.
     pub(crate) fn part<'p>(&mut self, length: usize, pieces: impl IntoIterator<Item = &'p [u8]>) {
         self.empty = false;
-        let [one, other] = &mut self.hashers;
-        one.write_usize(length);
-        other.write_usize(length);
-        for piece in pieces {
-            one.write(piece);
-            other.write(piece);
+        let prefix = (length as u64).to_ne_bytes();
+        if length > SHORT {
+            self.hasher.write(&prefix);
+            pieces
+                .into_iter()
+                .for_each(|piece| self.hasher.write(piece));
+            return;
         }
+        let mut short = [0; 8 + SHORT];
+        let mut end = prefix.len();
+        short[..end].copy_from_slice(&prefix);
+        for piece in pieces {
+            let start = end;
+            end += piece.len();
+            if let Some(place) = short.get_mut(start..end) {
+                place.copy_from_slice(piece);
+            }
+        }
+        self.hasher.write(short.get(..end).unwrap_or_default());
     }
 
     /// Notes that a part is absent.
     pub(crate) fn absent(&mut self) {
         self.empty = false;
-        for hasher in &mut self.hashers {
-            hasher.write_usize(usize::MAX);
-        }
+        self.hasher.write_u64(u64::MAX);
     }
 
-    pub(crate) fn key(self) -> Key {
+    /// The hashes of all parts, and of all parts with another byte behind them.
+    pub(crate) fn key(mut self) -> Key {
         if self.empty {
             return Key::Everyone;
         }
-        Key::Of(self.hashers.map(|hasher| hasher.finish()))
+        let first = self.hasher.finish();
+        self.hasher.write_u8(0xff);
+        Key::Of([first, self.hasher.finish()])
     }
 }
 
@@ -306,6 +317,13 @@ mod tests {
         let mut writer = buckets.writer();
         writer.part(4, [&b"a"[..], b"", b"bcd"]);
         assert_eq!(writer.key(), key(&buckets, &[Some("abcd")]));
+        for length in [SHORT - 1, SHORT, SHORT + 1] {
+            let text = "x".repeat(length - 2) + "yz";
+            let (start, end) = text.split_at(length - 2);
+            let mut writer = buckets.writer();
+            writer.part(length, [start.as_bytes(), end.as_bytes()]);
+            assert_eq!(writer.key(), key(&buckets, &[Some(&text)]), "{length}");
+        }
     }
 
     #[test]

@@ -136,7 +136,9 @@ pub(crate) fn take(now: u64, windows: &[Window], slots: &mut [Slot]) -> bool {
         fits &= window.fits(now, *slot);
     }
     if fits {
-        charge(now, windows, slots);
+        for (window, slot) in windows.iter().zip(slots) {
+            window.add(now, slot);
+        }
     }
     fits
 }

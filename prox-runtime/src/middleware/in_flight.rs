@@ -99,7 +99,7 @@ impl InFlight {
 impl<K> InFlight<K> {
     fn enter(&self, head: &Head<'_>) -> Option<Place> {
         let mut writer = KeyWriter::new(&self.places.secret);
-        let mut parts = KeyParts::hash(&mut writer, head.client());
+        let mut parts = KeyParts::of(&mut writer, head);
         self.key.write(&head.parts, &mut parts);
         let key = writer.key();
         self.places.take(key, self.most).then(|| Place {

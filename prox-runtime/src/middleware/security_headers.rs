@@ -256,7 +256,7 @@ impl<S: 'static> Step for SecurityHeaders<S> {
         Some(Ok(if scheme == Some("https") {
             Kept::Number(SECURE)
         } else {
-            Kept::Nothing
+            Kept::Number(0)
         }))
     }
 

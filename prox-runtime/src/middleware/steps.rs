@@ -4,23 +4,32 @@
 //! do. The layers of this crate that only look at a request, or write into a response, are a [`Step`] instead. Neighbours share one
 //! future, and before a backend they need none: the gateway takes them on its own way to the proxy.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderValue, request::Parts};
 use tokio::time::Instant;
 
-use super::Next;
+use super::{
+    Next,
+    rate_limit::{limits_above, tell_limits},
+};
 use crate::{
     body::Body,
     client::Client,
     error::Place,
     handler::{BoxHandler, Handler, Request, Response},
+    identity::Principal,
     watch::Tally,
 };
 
 /// What a layer remembers of a request for the way back.
 pub(crate) enum Kept {
-    /// It has nothing to do there.
+    /// It has nothing to do there, and is not asked.
     Nothing,
     Number(usize),
     Field(HeaderValue),
@@ -101,6 +110,13 @@ pub(crate) trait Step: Send + Sync {
         None
     }
 
+    /// What it tells clients of its rates at this place, if it does that in the same way for each request. It then tells what is left in
+    /// the text of the [head](Head::told), if there is one.
+    fn policy(&self, place: usize) -> Option<HeaderValue> {
+        let _ = place;
+        None
+    }
+
     /// Tells layers further in, which are not its neighbours, of the name.
     fn pass_on(&self, head: &mut Head<'_>) {
         let _ = head;
@@ -113,6 +129,12 @@ pub(crate) struct Head<'a> {
     pub(crate) body: Body,
     /// Who sent it, where that is not among the extensions.
     client: Option<&'a Arc<Client>>,
+    /// Who the caller is, where that is not among the extensions.
+    principal: Option<Principal>,
+    /// Whether nothing reads the extensions behind the steps, or in them.
+    alone: bool,
+    /// What limits tell, where all of them write into one text.
+    told: Option<Vec<u8>>,
     /// The clock is read once for all limits.
     now: Option<Instant>,
     /// The place of the step among its neighbours of the same name, from 1 on.
@@ -126,6 +148,9 @@ impl<'a> Head<'a> {
             parts,
             body,
             client: None,
+            principal: None,
+            alone: false,
+            told: None,
             now: None,
             place: 1,
         }
@@ -140,8 +165,38 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// The same, for steps of which none reads the extensions of the request, and a target that does not either.
+    pub(crate) fn alone(self) -> Self {
+        Self {
+            alone: true,
+            ..self
+        }
+    }
+
     pub(crate) fn into_request(self) -> Request {
         Request::from_parts(self.parts, self.body)
+    }
+
+    /// Who the caller is, if an authenticator has found that out.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        match &self.principal {
+            Some(principal) => Some(principal),
+            None => self.parts.extensions.get(),
+        }
+    }
+
+    /// An authenticator has found out who the caller is.
+    pub(crate) fn is_of(&mut self, principal: Principal) {
+        if self.alone {
+            self.principal = Some(principal);
+        } else {
+            self.parts.extensions.insert(principal);
+        }
+    }
+
+    /// The text into which neighbouring limits write what is left.
+    pub(crate) fn told(&mut self) -> Option<&mut Vec<u8>> {
+        self.told.as_mut()
     }
 
     pub(crate) fn client(&self) -> Option<&Client> {
@@ -181,6 +236,17 @@ pub(crate) struct Steps {
     /// Each with its place among those of the same name.
     list: Box<[(Arc<dyn Step>, usize)]>,
     needs: Needs,
+    /// Whether there are limits that tell clients of themselves together.
+    tell_together: bool,
+    /// What they tell of their rates.
+    policies: OnceLock<HeaderValue>,
+}
+
+/// How far a request has come through steps, and what they have kept.
+pub(crate) struct Way {
+    passed: usize,
+    kept: Vec<(usize, Kept)>,
+    told: Option<Vec<u8>>,
 }
 
 impl Steps {
@@ -193,9 +259,14 @@ impl Steps {
                 1 + steps.iter().take(at).filter(same).count()
             })
             .collect();
+        let named = steps.iter().filter(|step| step.name().is_some());
+        let together = named.clone().all(|step| step.policy(1).is_some());
         Self {
-            list: steps.into_iter().zip(places).collect(),
             needs,
+            // Another step could come between, and write the same fields.
+            tell_together: together && named.count() > 1 && !needs.framing,
+            policies: OnceLock::new(),
+            list: steps.into_iter().zip(places).collect(),
         }
     }
 
@@ -203,38 +274,48 @@ impl Steps {
         self.needs
     }
 
-    /// Room for what they keep.
-    pub(crate) fn room(&self) -> Vec<Kept> {
-        Vec::with_capacity(self.list.len())
+    /// The way of a request that has this head.
+    pub(crate) fn way(&self, head: &Head<'_>) -> Way {
+        let together = self.tell_together && !limits_above(&head.parts.extensions);
+        Way {
+            passed: 0,
+            kept: Vec::with_capacity(self.list.len()),
+            told: together.then(|| Vec::with_capacity(96)),
+        }
     }
 
-    /// The way in, as far as nothing has to be waited for. `kept` has an element for each step that is passed.
-    pub(crate) fn enter(&self, head: &mut Head<'_>, kept: &mut Vec<Kept>) -> Entered {
-        for (step, place) in self.list.iter().skip(kept.len()) {
+    /// The way in, as far as nothing has to be waited for.
+    pub(crate) fn enter(&self, head: &mut Head<'_>, way: &mut Way) -> Entered {
+        head.told = way.told.take();
+        let mut entered = Entered::Through;
+        while let Some((step, place)) = self.list.get(way.passed) {
             head.place = *place;
             match step.before(head) {
-                Some(Ok(more)) => kept.push(more),
-                Some(Err(response)) => return Entered::Answered(response),
-                None => return Entered::Waits,
+                Some(Ok(kept)) => way.pass(kept),
+                Some(Err(response)) => {
+                    entered = Entered::Answered(response);
+                    break;
+                }
+                None => {
+                    entered = Entered::Waits;
+                    break;
+                }
             }
         }
-        Entered::Through
+        way.told = head.told.take();
+        entered
     }
 
     /// The way in from a step on that has to wait; nothing if none answers the request.
-    pub(crate) async fn wait(
-        &self,
-        head: &mut Head<'_>,
-        kept: &mut Vec<Kept>,
-    ) -> Option<Box<Response>> {
-        while let Some((step, place)) = self.list.get(kept.len()) {
+    pub(crate) async fn wait(&self, head: &mut Head<'_>, way: &mut Way) -> Option<Box<Response>> {
+        while let Some((step, place)) = self.list.get(way.passed) {
             head.place = *place;
             match step.wait(head).await {
-                Ok(more) => kept.push(more),
+                Ok(kept) => way.pass(kept),
                 Err(response) => return Some(response),
             }
             head.now = None;
-            match self.enter(head, kept) {
+            match self.enter(head, way) {
                 Entered::Through => break,
                 Entered::Answered(response) => return Some(response),
                 Entered::Waits => {}
@@ -244,10 +325,40 @@ impl Steps {
     }
 
     /// The way back through the steps that were passed.
-    pub(crate) fn leave(&self, kept: Vec<Kept>, response: &mut Response) {
-        for ((step, _), kept) in self.list.iter().zip(kept).rev() {
-            step.after(kept, response);
+    pub(crate) fn leave(&self, mut way: Way, response: &mut Response) {
+        if let Some(told) = way.told.filter(|told| !told.is_empty()) {
+            let policies = if way.passed == self.list.len() {
+                let policies = self.policies.get_or_init(|| self.policies(way.passed));
+                policies.clone()
+            } else {
+                self.policies(way.passed)
+            };
+            tell_limits(response.headers_mut(), policies, told);
         }
+        while let Some((place, kept)) = way.kept.pop() {
+            if let Some((step, _)) = self.list.get(place) {
+                step.after(kept, response);
+            }
+        }
+    }
+
+    /// What the limits among the first steps tell of their rates.
+    fn policies(&self, passed: usize) -> HeaderValue {
+        let steps = self.list.iter().take(passed);
+        let each = steps.filter_map(|(step, place)| step.policy(*place));
+        let each: Vec<_> = each.collect();
+        let each: Vec<&[u8]> = each.iter().map(HeaderValue::as_bytes).collect();
+        HeaderValue::from_bytes(&each.join(&b", "[..])).expect("a list of values is a value")
+    }
+}
+
+impl Way {
+    /// A step is passed.
+    fn pass(&mut self, kept: Kept) {
+        if !matches!(kept, Kept::Nothing) {
+            self.kept.push((self.passed, kept));
+        }
+        self.passed += 1;
     }
 }
 
@@ -265,19 +376,19 @@ struct Chain {
 
 impl Handler for Chain {
     async fn call(&self, req: Request) -> Response {
-        let mut kept = self.steps.room();
         let mut head = Head::of(req);
-        let answered = match self.steps.enter(&mut head, &mut kept) {
+        let mut way = self.steps.way(&head);
+        let answered = match self.steps.enter(&mut head, &mut way) {
             Entered::Through => None,
             Entered::Answered(response) => Some(response),
             // A future of its own, so that those that do not wait have no room for it.
-            Entered::Waits => Box::pin(self.steps.wait(&mut head, &mut kept)).await,
+            Entered::Waits => Box::pin(self.steps.wait(&mut head, &mut way)).await,
         };
         let mut response = match answered {
             Some(response) => *response,
             None => self.end.call_boxed(self.to_end(head)).await,
         };
-        self.steps.leave(kept, &mut response);
+        self.steps.leave(way, &mut response);
         response
     }
 }
@@ -313,7 +424,9 @@ pub(crate) async fn handle(step: &(impl Step + ?Sized), req: Request, next: Next
         Ok(kept) => {
             step.pass_on(&mut head);
             let mut response = next.run(head.into_request()).await;
-            step.after(kept, &mut response);
+            if !matches!(kept, Kept::Nothing) {
+                step.after(kept, &mut response);
+            }
             response
         }
         Err(response) => *response,
@@ -480,6 +593,28 @@ mod tests {
         let limit = |rate| RateLimit::per_second(rate).global().into_layer();
         let expected = "\"default\";q=1;w=1, \"default-2\";q=2;w=1, \"default-3\";q=3;w=1, \"default-4\";q=4;w=1";
         let other = RateLimit::per_second(9).global().quiet().into_layer();
+        let layers = [limit(1), other.clone(), limit(2), limit(3), limit(4)];
+        let response = asked(&layers).await;
+        assert_eq!(response.headers()["ratelimit-policy"], expected);
+        let left = [1, 2, 3, 4].map(|rate| match rate {
+            1 => "\"default\";r=0;t=1".to_owned(),
+            rate => format!("\"default-{rate}\";r={};t=1", rate - 1),
+        });
+        assert_eq!(response.headers()["ratelimit"], left.join(", "));
+        // The outermost refuses, and the others are not asked.
+        let response = asked(&layers).await;
+        assert_eq!(
+            response.headers()["ratelimit-policy"],
+            "\"default\";q=1;w=1"
+        );
+        let layers = [limit(2), limit(1), limit(3)];
+        for expected in [
+            "\"default\";q=2;w=1, \"default-2\";q=1;w=1, \"default-3\";q=3;w=1",
+            "\"default\";q=2;w=1, \"default-2\";q=1;w=1",
+        ] {
+            let response = asked(&layers).await;
+            assert_eq!(response.headers()["ratelimit-policy"], expected);
+        }
         for place in 0..=4 {
             let mut layers = vec![limit(1), limit(2), limit(3), limit(4)];
             layers.insert(place, foreign.into_layer());

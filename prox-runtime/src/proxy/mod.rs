@@ -177,6 +177,12 @@ impl Proxy {
         &self.0
     }
 
+    /// Whether something may read the extensions of a request that layers have written: a function of the user that chooses the
+    /// endpoint, here or of a mirror.
+    pub(crate) fn reads_extensions(&self) -> bool {
+        self.0.core().tells_callers_apart() || !self.0.policy().mirrors.is_empty()
+    }
+
     /// Whether it has to be told how the route matched.
     pub(crate) fn needs_match(&self) -> bool {
         self.0.needs_match()

@@ -14,7 +14,7 @@ const MOST: usize = 4096;
 const LONGEST: f64 = 300.0;
 
 /// So much of the end of a token is hashed: a part of its signature, in which no two right tokens are alike.
-const HASHED: usize = 64;
+const HASHED: usize = 24;
 
 #[derive(Default)]
 pub(super) struct Kept(Mutex<Tokens>);

@@ -288,7 +288,7 @@ impl<O: 'static> Step for Cors<O> {
             }
         }
         Some(Ok(match (self.caller(parts), asked) {
-            (None, _) => Kept::Nothing,
+            (None, _) => Kept::Number(0),
             (Some(origin), None) => Kept::Field(origin),
             (Some(origin), Some(_)) => Kept::Numbered(origin, OF_PREFLIGHT),
         }))

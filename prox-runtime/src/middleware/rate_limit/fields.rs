@@ -81,6 +81,11 @@ pub(super) fn above(name: &Name, extensions: &Extensions) -> usize {
     above.iter().filter(|other| *other == name).count()
 }
 
+/// Whether there are limits around a request.
+pub(in crate::middleware) fn limits_above(extensions: &Extensions) -> bool {
+    extensions.get::<Above>().is_some()
+}
+
 /// Tells the limits further in of this one.
 pub(super) fn pass_on(name: &Name, extensions: &mut Extensions) {
     let above = extensions.get_or_insert_default::<Above>();
@@ -110,35 +115,45 @@ impl Named<'_> {
     /// Writes an item for each of the windows of these periods, with two numbers.
     fn list(
         &self,
+        text: &mut Vec<u8>,
         windows: impl ExactSizeIterator<Item = (Duration, [u64; 2])>,
         [first, second]: [&[u8]; 2],
-    ) -> HeaderValue {
-        // Enough for one window and a short name.
-        let mut text = Vec::with_capacity(64);
+    ) {
         let several = windows.len() > 1;
         for (period, [one, other]) in windows {
-            self.write(&mut text, several.then_some(period));
+            self.write(text, several.then_some(period));
             text.extend(first);
-            push(&mut text, one);
+            push(text, one);
             text.extend(second);
-            push(&mut text, other);
+            push(text, other);
         }
-        value(text)
     }
 }
+
+/// Enough for one window and a short name.
+const ITEM: usize = 64;
 
 /// What each window allows.
 pub(super) fn policy(name: Named<'_>, buckets: &[Bucket]) -> HeaderValue {
     let windows = buckets.iter();
     let windows = windows.map(|bucket| (bucket.period, [bucket.size, seconds(bucket.fills)]));
-    name.list(windows, [b";q=", b";w="])
+    let mut text = Vec::with_capacity(ITEM);
+    name.list(&mut text, windows, [b";q=", b";w="]);
+    value(text)
 }
 
 /// What is left in each window.
 pub(super) fn left(name: Named<'_>, told: Told<'_>) -> HeaderValue {
+    let mut text = Vec::with_capacity(ITEM);
+    write_left(&mut text, name, told);
+    value(text)
+}
+
+/// Writes what is left in each window behind the items of limits before it.
+pub(super) fn write_left(text: &mut Vec<u8>, name: Named<'_>, told: Told<'_>) {
     let windows = told.levels();
     let windows = windows.map(|level| (level.period, [level.left, seconds(level.next)]));
-    name.list(windows, [b";r=", b";t="])
+    name.list(text, windows, [b";r=", b";t="]);
 }
 
 /// Writes what each window allows, and what is left in it.
@@ -147,6 +162,15 @@ pub(super) fn left(name: Named<'_>, told: Told<'_>) -> HeaderValue {
 pub(super) fn add(headers: &mut HeaderMap, policy: HeaderValue, left: HeaderValue) {
     join(headers, RATE_LIMIT_POLICY, policy);
     join(headers, RATE_LIMIT, left);
+}
+
+/// Writes what several limits have told together.
+pub(in crate::middleware) fn tell_limits(
+    headers: &mut HeaderMap,
+    policies: HeaderValue,
+    left: Vec<u8>,
+) {
+    add(headers, policies, value(left));
 }
 
 /// Writes a number without the machinery of formatting, which costs more than the rest of a field.

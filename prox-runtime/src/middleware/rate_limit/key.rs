@@ -8,10 +8,12 @@ use std::{
 use crate::{
     client::Client,
     handler::Parts,
+    identity::Principal,
     limits::KeyWriter,
     middleware::{
         About,
         role::{self, IsRole, Role},
+        steps::Head,
     },
     route::{ClientIp, RequestExt, RequestKey, RouteInfo, names},
 };
@@ -145,6 +147,7 @@ impl<K: LimitKey> AnyKey for K {
 pub struct KeyParts<'a> {
     sink: Sink<'a>,
     client: Option<&'a Client>,
+    principal: Option<&'a Principal>,
 }
 
 #[derive(Debug)]
@@ -155,24 +158,36 @@ enum Sink<'a> {
 }
 
 impl<'a> KeyParts<'a> {
-    /// Writes for a request of this client.
-    pub(in crate::middleware) fn hash(
-        writer: &'a mut KeyWriter,
-        client: Option<&'a Client>,
-    ) -> Self {
+    /// Writes for a request with this head.
+    pub(in crate::middleware) fn of(writer: &'a mut KeyWriter, head: &'a Head<'_>) -> Self {
         Self {
             sink: Sink::Hash(writer),
-            client,
+            client: head.client(),
+            principal: head.principal(),
         }
+    }
+
+    pub(super) fn hash(writer: &'a mut KeyWriter, req: &'a Parts) -> Self {
+        Self::to(Sink::Hash(writer), req)
+    }
+
+    fn to(sink: Sink<'a>, req: &'a Parts) -> Self {
+        Self {
+            sink,
+            client: req.client(),
+            principal: req.principal(),
+        }
+    }
+
+    /// Who the caller is.
+    pub(crate) fn principal(&self) -> Option<&'a Principal> {
+        self.principal
     }
 
     /// Writes bytes that are the same in every process.
     #[cfg(feature = "redis")]
-    pub(super) fn bytes(bytes: &'a mut Vec<u8>, client: Option<&'a Client>) -> Self {
-        Self {
-            sink: Sink::Bytes(bytes),
-            client,
-        }
+    pub(super) fn bytes(bytes: &'a mut Vec<u8>, req: &'a Parts) -> Self {
+        Self::to(Sink::Bytes(bytes), req)
     }
 
     pub(crate) fn add(&mut self, part: Option<&[u8]>) {

@@ -22,7 +22,6 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-pub(super) use self::key::AnyKey;
 pub use self::key::{
     ClientNetwork, Everyone, KeyParts, KeyRole, KeyText, LimitKey, Param, PerRoute, param, route,
 };
@@ -35,6 +34,10 @@ use self::{
     fields::{Name, Named},
     verdict::{Asked, Told, Verdict, View},
 };
+pub(super) use self::{
+    fields::{limits_above, tell_limits},
+    key::AnyKey,
+};
 use super::{
     About, Declares, Middleware, Next,
     steps::{Head, Kept, Needs, Passed, Step},
@@ -44,7 +47,7 @@ use crate::{
     handler::{Parts, Request, Response},
     limits::{self, Bucket, Buckets, Each, Key, MOST, Rate, Slot, Slots, Ticks, Window, Windows},
     respond,
-    route::{ClientIp, RequestExt, client_ip},
+    route::{ClientIp, client_ip},
 };
 
 /// How many keys have a bucket of their own, unless the user says otherwise.
@@ -545,12 +548,10 @@ impl<K, S> RateLimit<K, S> {
 
     fn access<'a>(&'a self, core: &'a Core, req: &Parts) -> Access<'a> {
         let mut writer = core.buckets.writer();
-        let client = req.client();
         #[cfg(feature = "redis")]
         if let Some(by) = &self.options.shared {
             let mut bytes = Vec::new();
-            self.key
-                .write(req, &mut KeyParts::bytes(&mut bytes, client));
+            self.key.write(req, &mut KeyParts::bytes(&mut bytes, req));
             if !bytes.is_empty() {
                 writer.part(bytes.len(), [&*bytes]);
             }
@@ -560,8 +561,7 @@ impl<K, S> RateLimit<K, S> {
                 shared: Some(shared::Store::new(by, &self.options.name, bytes)),
             };
         }
-        self.key
-            .write(req, &mut KeyParts::hash(&mut writer, client));
+        self.key.write(req, &mut KeyParts::hash(&mut writer, req));
         Access {
             core,
             key: writer.key(),
@@ -588,7 +588,7 @@ impl<K, S> RateLimit<K, S> {
     }
 
     /// What its own rates allow.
-    fn policy(&self, name: Named<'_>, core: &Core) -> HeaderValue {
+    fn policy_of(&self, name: Named<'_>, core: &Core) -> HeaderValue {
         let write = || fields::policy(name, &core.list);
         let known = self.policies.get(name.place.wrapping_sub(1));
         known.map_or_else(write, |known| known.get_or_init(write).clone())
@@ -611,7 +611,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
         let core = self.core();
         let now = core.at(head.now());
         let mut writer = core.buckets.writer();
-        let mut parts = KeyParts::hash(&mut writer, head.client());
+        let mut parts = KeyParts::of(&mut writer, head);
         self.key.write(&head.parts, &mut parts);
         let plan = self.options.plan.as_ref();
         let plan = plan.and_then(|plan| plan(&head.parts));
@@ -639,6 +639,10 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
             return Some(Ok(Kept::Nothing));
         };
         if own.is_none() && !self.options.legacy {
+            if let Some(text) = head.told() {
+                fields::write_left(text, name, told);
+                return Some(Ok(Kept::Nothing));
+            }
             let left = fields::left(name, told);
             return Some(Ok(Kept::Numbered(left, name.place)));
         }
@@ -653,7 +657,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
     fn after(&self, kept: Kept, response: &mut Response) {
         if let Kept::Numbered(left, place) = kept {
             if let Some(name) = self.named(place) {
-                let policy = self.policy(name, self.core());
+                let policy = self.policy_of(name, self.core());
                 fields::add(response.headers_mut(), policy, left);
             }
         } else if let Some(later) = kept.other::<Later>() {
@@ -664,6 +668,13 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
             };
             self.tell(response, self.named(later.place), told);
         }
+    }
+
+    fn policy(&self, place: usize) -> Option<HeaderValue> {
+        let Options { plan, legacy, .. } = &self.options;
+        let same = plan.is_none() && !legacy;
+        let name = self.named(place).filter(|_| same)?;
+        Some(self.policy_of(name, self.core()))
     }
 
     fn name(&self) -> Option<&str> {
