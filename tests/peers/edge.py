@@ -6,6 +6,8 @@ scope, two limits, and the name of the caller for the upstream. The two take tur
 request within a round. HAProxy verifies the signature of each request (`jwt_verify`), Prox and Envoy keep what they have verified.
 nginx has all of it but the token, which only its commercial edition knows.
 
+`--before PROGRAM`: a route without layers, in a `peer_edge` that was built before, and in this one beside routes with layers.
+
 `--instructions`: what each layer of Prox costs in instructions per request, by callgrind: the difference of two runs.
 
 `--memory SECONDS`: random tokens, keys, passwords, addresses, tenants and URLs for so long, and the resident memory by the minute.
@@ -309,9 +311,41 @@ def compare(options, directory):
     return met
 
 
+def unlayered(options, directory):
+    """The table of a route without layers before and now; the exit code is 0 whatever it says."""
+    token = credentials(directory)
+    load = Load(directory, options.connections, REQUEST_HEADERS | {"Origin": PAGE, "Authorization": f"Bearer {token}"})
+    rest = ["--listen", "127.0.0.1:{listen}", "--upstream", "http://127.0.0.1:{upstream}", "--folder", str(directory), "--layers"]
+    peers = [
+        Peer("before", [options.before, *rest, "none"]),
+        Peer("now", [f"{options.programs}/peer_edge", *rest, "none"]),
+        Peer("now, beside routes with layers", [f"{options.programs}/peer_edge", *rest, "beside"]),
+    ]
+    measured = {peer.name: Turn() for peer in peers}
+    with contextlib.ExitStack() as pieces:
+        origin = Origin(options.programs, options.body, pieces)
+        running = {}
+        for peer in peers:
+            running[peer.name] = process = peer.start(directory, origin.port, pieces)
+            await_listener(process)
+            load.run(process.port, run.WARM_UP_SECONDS)
+        for number in range(options.rounds):
+            for name, process in running.items():
+                measured[name].take(process, load, options.seconds)
+                note(f"round {number + 1}/{options.rounds}, {name}: {measured[name].cpu[-1]:.1f} µs/request")
+    print("| gateway | CPU µs/request | ratio to before: median (min-max) | errors |")
+    print("|---|---:|---:|---:|")
+    for name, turn in measured.items():
+        ratios = [own / other for own, other in zip(turn.cpu, measured["before"].cpu)]
+        middle = statistics.median(ratios)
+        print(f"| {name} | {statistics.median(turn.cpu):.1f} | {middle:.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {turn.errors} |")
+    return True
+
+
 # What is measured by instructions, and what the figure is compared with.
 LAYERS = {
     "none": "none",
+    "beside": "none",
     "Cors": "none",
     "Csrf": "none",
     "SecurityHeaders": "none",
@@ -516,6 +550,7 @@ def arguments():
     parser.add_argument("--connections", type=positive, default=64, help="client connections (64)")
     parser.add_argument("--body", type=positive, default=13, help="the size of the response body, in bytes (13)")
     parser.add_argument("--instructions", action="store_true", help="what each layer costs, by callgrind")
+    parser.add_argument("--before", metavar="PROGRAM", help="a `peer_edge` of before, to compare a route without layers")
     parser.add_argument("--memory", type=positive, metavar="SECONDS", help="random requests for so long")
     parser.add_argument("--programs", help="where the built programs are (target/bench-peers)")
     options = parser.parse_args()
@@ -526,7 +561,7 @@ def arguments():
 
 def work(options):
     """Runs what the command line asks for; the exit code is 1 when a target is missed."""
-    mode = instructions if options.instructions else memory if options.memory else compare
+    mode = instructions if options.instructions else memory if options.memory else unlayered if options.before else compare
     needed = {"openssl": "openssl", "htpasswd": "apache2-utils", "wrk": "wrk"}
     if options.instructions:
         needed |= {"valgrind": "valgrind", "h2load": "nghttp2-client"}

@@ -141,8 +141,12 @@ impl Place {
         };
         let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
         // Most names are too short for it, encoded or not.
-        let pairs = query.split('&');
-        let mut pairs = pairs.filter(|pair| !is_own && pair.len() >= OF_THE_QUERY.len());
+        let is_long = |pair: &[u8]| pair.len() >= OF_THE_QUERY.len();
+        let mut pairs = query.as_bytes().split(|byte| *byte == b'&');
+        if is_own || !pairs.any(is_long) {
+            return Ok(());
+        }
+        let mut pairs = query.split('&');
         if pairs.any(|pair| named(pair, OF_THE_QUERY).is_some()) {
             return Err(contradicting());
         }

@@ -143,15 +143,12 @@ impl Step for IdentityHeaders {
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         let who = head.principal().cloned();
         let headers = &mut head.parts.headers;
-        // A layer before this one may have written one of them.
-        for (name, _) in &self.fields {
-            headers.remove(name);
-        }
-        let Some(who) = who else {
-            return Some(Ok(Kept::Nothing));
-        };
         for (name, what) in &self.fields {
-            let Some(text) = what.of(&who) else { continue };
+            let Some(text) = who.as_ref().and_then(|who| what.of(who)) else {
+                // A layer before this one may have written it.
+                headers.remove(name);
+                continue;
+            };
             // A control character other than a tab is not a value. Spaces at the ends would be cut off on the way.
             let value = Some(text).filter(|text| !is_cut(text));
             let value = value.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());

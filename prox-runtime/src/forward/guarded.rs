@@ -11,8 +11,9 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
     names: Vec<Box<[u8]>>,
-    /// A bit for the first character of each name, to tell other names apart at once.
+    /// A bit for the first character of each name, and one for the last, to tell other names apart at once.
     firsts: u64,
+    lasts: u64,
 }
 
 impl Guarded {
@@ -21,13 +22,15 @@ impl Guarded {
         let mut guarded = Self {
             names: Vec::new(),
             firsts: 0,
+            lasts: 0,
         };
         for name in names {
             let name: Box<[u8]> = folded(name.as_str()).collect();
-            if let Some(first) = name.first()
+            if let (Some(first), Some(last)) = (name.first(), name.last())
                 && !guarded.names.contains(&name)
             {
                 guarded.firsts |= bit(*first);
+                guarded.lasts |= bit(*last);
                 guarded.names.push(name);
             }
         }
@@ -36,16 +39,14 @@ impl Guarded {
 
     /// Whether a name folds into one of them.
     pub(crate) fn has(&self, name: &str) -> bool {
-        // Nearly every name begins with a letter in lower case, so that it need not be folded.
-        let first = match name.as_bytes().first() {
-            Some(first @ b'a'..=b'z') => Some(*first),
-            _ => folded(name).next(),
-        };
-        first.is_some_and(|first| self.firsts & bit(first) != 0)
-            && self
-                .names
-                .iter()
-                .any(|own| folded(name).eq(own.iter().copied()))
+        // Nearly every name begins and ends with a letter in lower case. Others have to be folded first.
+        if let [first @ b'a'..=b'z', .., last @ b'a'..=b'z'] = name.as_bytes()
+            && (self.firsts & bit(*first) == 0 || self.lasts & bit(*last) == 0)
+        {
+            return false;
+        }
+        let mut names = self.names.iter();
+        names.any(|own| folded(name).eq(own.iter().copied()))
     }
 
     /// Removes them, in whatever spelling.

@@ -53,7 +53,7 @@ impl Passage {
         let is_head = *req.method() == Method::HEAD;
         let mut head = Head::of_client(std::mem::take(req), client, known.now);
         if !needs.extensions && !self.proxy.reads_extensions() {
-            head = head.alone();
+            head.goes_alone();
         }
         let mut way = self.steps.way(&head);
         if needs.extensions {

@@ -1,6 +1,9 @@
 //! Fields that several layers read and write.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{self, Entry},
+};
 
 /// The fields that describe the bytes of a body.
 const OF_BYTES: [HeaderName; 6] = [
@@ -57,9 +60,15 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 
 /// Says that the response depends on this field, if that is not said yet.
 pub(super) fn vary(headers: &mut HeaderMap, name: &'static str) {
-    let fields = headers.get_all(header::VARY);
     let said = |token: &[u8]| token == b"*" || token.eq_ignore_ascii_case(name.as_bytes());
-    if !fields.iter().flat_map(tokens).any(said) {
-        headers.append(header::VARY, HeaderValue::from_static(name));
+    match headers.entry(header::VARY) {
+        Entry::Vacant(place) => {
+            place.insert(HeaderValue::from_static(name));
+        }
+        Entry::Occupied(mut fields) => {
+            if !fields.iter().flat_map(tokens).any(said) {
+                fields.append(HeaderValue::from_static(name));
+            }
+        }
     }
 }

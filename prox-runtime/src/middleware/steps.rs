@@ -142,6 +142,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
+    #[inline]
     pub(crate) fn of(req: Request) -> Self {
         let (parts, body) = req.into_parts();
         Self {
@@ -157,20 +158,17 @@ impl<'a> Head<'a> {
     }
 
     /// The head of a request that this client has sent, and that came at this time. Its extensions do not tell the client.
+    #[inline]
     pub(crate) fn of_client(req: Request, client: &'a Arc<Client>, now: Instant) -> Self {
-        Self {
-            client: Some(client),
-            now: Some(now),
-            ..Self::of(req)
-        }
+        let mut head = Self::of(req);
+        head.client = Some(client);
+        head.now = Some(now);
+        head
     }
 
-    /// The same, for steps of which none reads the extensions of the request, and a target that does not either.
-    pub(crate) fn alone(self) -> Self {
-        Self {
-            alone: true,
-            ..self
-        }
+    /// None of the steps reads the extensions of the request, and neither does the target.
+    pub(crate) fn goes_alone(&mut self) {
+        self.alone = true;
     }
 
     pub(crate) fn into_request(self) -> Request {

@@ -111,6 +111,17 @@ fn gateway(layers: &str, url: Endpoint, folder: &Path) -> Result<Gateway, Box<dy
                 IdentityHeaders::new().subject("x-user"),
             ],
         },
+        // A route without layers, and routes with them in the same gateway.
+        "beside" => {
+            let others = url.clone();
+            prox::gateway! {
+                backend others = others;
+                "/" => url,
+                "/page" => others with [cors(), SecurityHeaders::new(), RequestId::new()],
+                "/limited" => others with [per_client(), InFlight::max(MANY), BodyLimit::max(1 << 20)],
+                "/known" => others with [jwt(folder), Require::scope("orders"), RateLimit::per_second(MANY).by(principal())],
+            }
+        }
         "random" => return random(url, folder),
         other => return Err(format!("no such layers: {other}").into()),
     };
