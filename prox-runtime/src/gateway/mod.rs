@@ -157,10 +157,6 @@ struct Entry {
 }
 
 /// What answers a route: a cluster at once, a cluster behind layers that need no future, or whatever stands behind a pointer.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each route, and each request reads it"
-)]
 enum End {
     Proxy(Proxy),
     Passage(Passage),
