@@ -13,7 +13,7 @@ use crate::{
     body::Body,
     error::{BoxError, Error, Failure, Place},
     inspect::{Inspection, Operation},
-    metrics::{Measured, Requests, Samples},
+    metrics::{Measured, Requests, Samples, Settings},
     respond,
     watch::Tally,
 };
@@ -386,6 +386,20 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     )]
     fn requests(&self) -> Option<Arc<Requests>> {
         None
+    }
+
+    /// Counts in this way from now on.
+    ///
+    /// # Errors
+    ///
+    /// When it has begun to count in another way.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn count_as(&self, settings: &Settings) -> Result<(), Error> {
+        let _ = settings;
+        Ok(())
     }
 
     /// Is told of what counts beside the requests.

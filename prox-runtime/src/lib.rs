@@ -85,6 +85,7 @@ pub use crate::{
         BoxHandler, Dispatch, Handler, HandlerFn, IntoResponse, Parts, Request, Response, handler,
     },
     identity::{Claim, Principal},
+    metrics::MetricsOptions,
     middleware::{Middleware, Next, service},
     observe::{Refusal, Refused},
     pool::PoolOptions,

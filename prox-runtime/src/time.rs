@@ -1,5 +1,7 @@
 //! Clocks and timers that cost nothing on the common path.
 
+pub(crate) mod polled;
+
 use std::{
     fmt,
     future::Future,
@@ -15,6 +17,12 @@ use tokio::{
 
 /// What a limit is cut to, so that adding it to a time cannot overflow.
 pub(crate) const FOREVER: Duration = Duration::from_hours(24 * 365);
+
+/// A time in nanoseconds, as far as 64 bits hold them: 584 years.
+pub(crate) fn whole_nanos(time: Duration) -> u64 {
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(time.subsec_nanos().into())
+}
 
 /// A time in whole seconds, rounded up, as `Retry-After` has it.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {

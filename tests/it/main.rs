@@ -72,6 +72,7 @@ mod listeners;
 mod logs;
 mod methods;
 mod metrics;
+mod metrics_counts;
 mod mirroring;
 mod mounts;
 mod options;

@@ -15,7 +15,7 @@ use prox_tests::{
 use crate::upgrades::{SWITCHED, Upstream, WEBSOCKET};
 
 /// The samples of an exposition: name with labels, and value.
-fn samples(text: &str) -> BTreeMap<String, f64> {
+pub(crate) fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.map(|line| {
         let (name, value) = line.rsplit_once(' ').expect("a name and a value");
@@ -29,7 +29,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 /// The value of one sample; 0 for one that is not there.
-fn value(gateway: &Gateway, name: &str) -> f64 {
+pub(crate) fn value(gateway: &Gateway, name: &str) -> f64 {
     samples(&gateway.metrics())
         .get(name)
         .copied()
@@ -37,7 +37,7 @@ fn value(gateway: &Gateway, name: &str) -> f64 {
 }
 
 /// Waits for a sample to have this value: a request counts when its response is written, which its client may see before.
-async fn counts(gateway: &Gateway, name: &str, wanted: f64) {
+pub(crate) async fn counts(gateway: &Gateway, name: &str, wanted: f64) {
     eventually(name, || value(gateway, name) >= wanted).await;
     let found = value(gateway, name);
     assert!(
@@ -47,7 +47,7 @@ async fn counts(gateway: &Gateway, name: &str, wanted: f64) {
     );
 }
 
-fn requests(route: &str, method: &str, status: u16, error: &str) -> String {
+pub(crate) fn requests(route: &str, method: &str, status: u16, error: &str) -> String {
     let error = match error {
         "" => String::new(),
         error => format!(",error_type=\"{error}\""),

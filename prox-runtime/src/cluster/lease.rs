@@ -11,7 +11,10 @@ use super::{
     breaker::Ticket,
     health::{self, passive::Passive},
 };
-use crate::error::{Error, Failure};
+use crate::{
+    error::{Error, Failure},
+    time::whole_nanos,
+};
 
 /// What was asked of a request once, before its first try.
 #[derive(Clone, Copy, Debug)]
@@ -185,13 +188,14 @@ impl Lease {
                 Outcome::Failed(failure) => (0, Some(failure)),
                 Outcome::Left => (0, Some(Failure::ClientGone)),
             };
-            self.count(status, failure, self.began.elapsed());
+            self.count(status, failure, whole_nanos(self.began.elapsed()));
         }
         self.close(outcome);
     }
 
     /// Counts the try, which has ended with this status or with this failure.
-    fn count(&self, status: u16, failure: Option<Failure>, took: Duration) {
+    #[inline]
+    fn count(&self, status: u16, failure: Option<Failure>, took: u64) {
         let tries = &self.upstream().tries;
         self.core.tries.count(tries, status, failure, took);
     }
@@ -264,12 +268,10 @@ impl Lease {
         }
     }
 
-    /// Says what the endpoint answered to a request that was `sent` then. A good answer counts once its response has ended,
-    /// since until then it may [break off](Self::broke_off).
-    pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant) {
+    /// Says what the endpoint answered `now` to a request that was `sent` then, so many nanoseconds ago. A good answer counts once
+    /// its response has ended, since until then it may [break off](Self::broke_off).
+    pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant, now: Instant, took: u64) {
         self.waits_no_more();
-        let now = Instant::now();
-        let took = now.saturating_duration_since(sent);
         self.count(status.as_u16(), None, took);
         let outcome = Outcome::Status(status);
         if outcome.verdict() == health::Outcome::Bad {

@@ -1,14 +1,21 @@
 //! The metrics of a cluster.
 
+use std::sync::Arc;
+
 use super::{Cluster, Condition};
 use crate::metrics::{
-    BACKEND_READY, ENDPOINT_ACTIVE, ENDPOINT_UP, ENDPOINT_WAITING, ENDPOINTS, Samples,
+    BACKEND_READY, Bounds, ENDPOINT_ACTIVE, ENDPOINT_UP, ENDPOINT_WAITING, ENDPOINTS, Samples,
 };
 
 /// The most endpoints of one backend that have samples of their own. A backend counts the tries on all of them.
 const MOST: usize = 256;
 
 impl Cluster {
+    /// Counts by these buckets, unless it has begun to count by others.
+    pub(crate) fn count_by(&self, bounds: &Arc<Bounds>) -> bool {
+        self.core().tries.set(bounds)
+    }
+
     /// Adds what is counted of it, and how its endpoints are now.
     pub(crate) fn measure(&self, samples: &mut Samples) {
         let (core, backend) = (self.core(), self.name());

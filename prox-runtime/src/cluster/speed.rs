@@ -163,7 +163,7 @@ fn nanoseconds_of_a_try() {
                     let caller = cluster.core().caller(&mut parts, &client);
                     let now = Instant::now();
                     let mut lease = cluster.core().choose(&caller, &[], false, now).unwrap();
-                    lease.answered(http::StatusCode::OK, now);
+                    lease.answered(http::StatusCode::OK, now, now, 0);
                     black_box(&lease);
                 }
             });

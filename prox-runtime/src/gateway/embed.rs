@@ -13,7 +13,8 @@ use crate::{
     client::{Client, Trust},
     error::{BoxError, Result},
     forward::{claims, via::Via},
-    handler::{Parts, Request, Response},
+    handler::{Dispatch, Parts, Request, Response},
+    metrics::MetricsOptions,
     server::{self, Edge, Options},
 };
 
@@ -44,6 +45,7 @@ pub struct Embed {
     edge: Edge,
     client: Option<ClientOf>,
     listener: Option<Arc<str>>,
+    metrics: Option<MetricsOptions>,
 }
 
 type ClientOf = Arc<dyn Fn(&Parts) -> Client + Send + Sync>;
@@ -56,6 +58,7 @@ impl Embed {
             edge: Edge::default(),
             client: None,
             listener: None,
+            metrics: None,
         }
     }
 
@@ -102,6 +105,12 @@ impl Embed {
         self
     }
 
+    /// Sets how the gateway counts; see [`Server::metrics`](crate::Server::metrics).
+    pub fn metrics(mut self, options: MetricsOptions) -> Self {
+        self.metrics = Some(options);
+        self
+    }
+
     /// The service.
     ///
     /// # Errors
@@ -110,7 +119,16 @@ impl Embed {
     pub fn service(self) -> Result<Embedded> {
         let variables = server_variables(&self.gateway);
         let options = self.edge.settle(Options::default(), &variables);
-        let (gateway, options) = server::both(self.gateway, options)?;
+        let metrics = self
+            .metrics
+            .as_ref()
+            .map(MetricsOptions::settle)
+            .transpose();
+        let (gateway, (options, metrics)) =
+            server::both(self.gateway, server::both(options, metrics))?;
+        if let Some(settings) = metrics {
+            gateway.count_as(&settings)?;
+        }
         Ok(Embedded {
             gateway,
             inner: Arc::new(Inner {

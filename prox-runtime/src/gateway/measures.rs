@@ -15,11 +15,11 @@ use super::{
 use crate::{
     body::Body,
     cluster::Cluster,
-    error::Result,
+    error::{Error, Result},
     handler::{BoxHandler, Handler, Request, Response},
     metrics::{
         self, ACCESS_LOG_LOST, BUILD_INFO, Format, LOG_LOST, Measured, Meter, READY, Requests,
-        Samples, Sources,
+        Samples, Settings, Sources,
     },
     observe::queue,
     route::Routes,
@@ -103,6 +103,29 @@ impl Measures {
 
     pub(super) fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.0.meter)
+    }
+
+    /// Counts in this way from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway or a backend has begun to count in another way.
+    pub(super) fn count_as(&self, settings: &Settings) -> Result {
+        if !self.0.requests.set(settings) {
+            return Err(Error::config(
+                "metrics: the gateway counts with other `MetricsOptions` already: give them to its first server, before the first \
+                 request, and the same ones to all its servers",
+            ));
+        }
+        let clusters = &mut self.0.clusters.iter();
+        match clusters.find(|cluster| !cluster.count_by(&settings.bounds)) {
+            None => Ok(()),
+            Some(cluster) => Err(Error::config(format!(
+                "metrics: the backend `{}` counts with other buckets already: give the same ones to all gateways that use it, before \
+                 the first request",
+                cluster.name()
+            ))),
+        }
     }
 
     pub(super) fn attach(&self, source: &Arc<dyn Measured>) {

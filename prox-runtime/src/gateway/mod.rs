@@ -71,7 +71,7 @@ use crate::{
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
     inspect::{Inspection, Operation},
-    metrics::{Format, Measured, Requests, Samples},
+    metrics::{Format, Measured, Requests, Samples, Settings},
     middleware::{Layer, Task, role},
     observe,
     proxy::{self, Around, Proxy},
@@ -548,6 +548,14 @@ impl Dispatch for Gateway {
     )]
     fn requests(&self) -> Option<Arc<Requests>> {
         Some(Arc::clone(self.0.measures.requests()))
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn count_as(&self, settings: &Settings) -> Result {
+        self.0.measures.count_as(settings)
     }
 
     #[expect(

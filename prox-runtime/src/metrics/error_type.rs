@@ -22,6 +22,15 @@ impl ErrorType {
         }
     }
 
+    /// The number that [`numbered`](Self::numbered) takes.
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+
+    pub(super) fn numbered(number: u16) -> Self {
+        Self(number)
+    }
+
     pub(crate) fn is_none(self) -> bool {
         self.0 == 0
     }

@@ -47,7 +47,7 @@ macro_rules! families {
 }
 
 families! {
-    REQUEST_DURATION Histogram "http_server_request_duration_seconds" ["host" "http_route" "error_type"]
+    REQUEST_DURATION Histogram "http_server_request_duration_seconds" ["host" "http_route" "http_request_method" "http_response_status_code" "error_type"]
         "Time from the head of a request to the last byte of its response. Tunnels are left out."
     REQUESTS Counter "prox_requests_total" ["host" "http_route" "http_request_method" "http_response_status_code" "error_type"]
         "Requests that were answered or cut. A tunnel counts when it begins, with status 101."

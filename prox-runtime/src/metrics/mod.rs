@@ -7,17 +7,22 @@ mod error_type;
 mod exposition;
 mod family;
 mod histogram;
+mod lanes;
+mod options;
 mod process;
 mod requests;
 mod status;
 mod tries;
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
+pub use self::options::MetricsOptions;
 pub(crate) use self::{
     error_type::ErrorType,
     exposition::{Format, Samples},
     family::*,
+    histogram::Bounds,
+    options::Settings,
     process::descriptors,
     requests::{Ended, Requests, method, version, version_name},
     tries::{EndpointTries, Tries},
@@ -45,17 +50,42 @@ impl Meter {
     }
 }
 
-/// What is counted beside the requests, as long as it is there.
+/// What is counted beside the requests.
+///
+/// A server that has ended stays, since its counters must not go back. When the next one comes, only its counters are kept.
 #[derive(Default)]
-pub(crate) struct Sources(Mutex<Vec<Weak<dyn Measured>>>);
+pub(crate) struct Sources(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    sources: Vec<Arc<dyn Measured>>,
+    /// The counters of those that have ended.
+    past: Samples,
+}
 
 impl Sources {
     pub(crate) fn attach(&self, source: &Arc<dyn Measured>) {
-        let source = Arc::downgrade(source);
-        let mut sources = lock(&self.0);
-        sources.retain(|known| known.strong_count() > 0);
-        if !sources.iter().any(|known| known.ptr_eq(&source)) {
-            sources.push(source);
+        let mut known = lock(&self.0);
+        let Known { sources, past } = &mut *known;
+        // Nobody else has it.
+        for ended in sources.extract_if(.., |known| Arc::strong_count(known) == 1) {
+            let mut samples = Samples::default();
+            ended.measure(&mut samples);
+            past.add_counters(&samples);
+        }
+        if !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
+            sources.push(Arc::clone(source));
+        }
+    }
+
+    fn measure(&self, samples: &mut Samples) {
+        let sources = {
+            let known = lock(&self.0);
+            samples.add_counters(&known.past);
+            known.sources.clone()
+        };
+        for source in sources {
+            source.measure(samples);
         }
     }
 }
@@ -68,10 +98,7 @@ pub(crate) fn collect(
 ) -> Samples {
     let mut samples = Samples::default();
     requests.write(&mut samples);
-    let sources: Vec<_> = lock(&sources.0).iter().filter_map(Weak::upgrade).collect();
-    for source in sources {
-        source.measure(&mut samples);
-    }
+    sources.measure(&mut samples);
     more(&mut samples);
     process::write(&mut samples);
     samples

@@ -1,6 +1,9 @@
 //! Requests, counted for each route: what was answered, how long it took, and how many bytes there were.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock},
+};
 
 use http::{Method, Version};
 
@@ -8,10 +11,12 @@ use super::{
     error_type::ErrorType,
     exposition::{Label, Samples},
     family::{PROTOCOL_REQUESTS, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES},
-    histogram::Histogram,
+    histogram::{Bounds, Histogram, Times},
+    lanes::{Count, Hand, Lanes},
+    options::Settings,
     status::{Status, class},
 };
-use crate::sync::Sharded;
+use crate::sync::lock;
 
 /// The methods that have a label of their own, and the one for all others. A client that makes up methods makes no samples.
 const METHODS: [&str; 10] = [
@@ -59,45 +64,76 @@ pub(crate) struct Ended {
     pub(crate) version: u8,
     pub(crate) status: u16,
     pub(crate) error: ErrorType,
-    /// Nothing for a tunnel, of which only the begin counts.
-    pub(crate) took: Option<Duration>,
+    /// In nanoseconds. Nothing for a tunnel, of which only the begin counts.
+    pub(crate) took: Option<u64>,
     pub(crate) received: u64,
     pub(crate) sent: u64,
 }
 
 /// The requests of a gateway.
 ///
-/// Each worker counts in a part of its own, behind a lock that nobody else takes but whoever reads the numbers.
+/// Each thread counts in a lane of its own, without a lock: a lane has a block for each series, and a block an entry for each key.
 #[derive(Debug)]
 pub(crate) struct Requests {
     /// The series of each route: routes with one host and one pattern share theirs.
     series: Vec<u32>,
     names: Vec<(&'static str, &'static str)>,
-    counts: Sharded<Counts>,
+    settings: OnceLock<Settings>,
+    lanes: Lanes<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     /// By series; the last is for requests that no route took.
-    blocks: Vec<Option<Box<Block>>>,
-    versions: [u64; VERSIONS.len()],
+    blocks: OnceLock<Box<[OnceLock<Box<Block>>]>>,
+    versions: [Count; VERSIONS.len()],
 }
+
+/// How many keys of a block are found without a lock.
+const NEAR: usize = 4;
 
 /// The counts of one series.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Block {
-    /// The first entry is nearly always the one that counts.
-    requests: Vec<(Key, u64)>,
-    durations: Vec<(ErrorType, Histogram)>,
-    received: u64,
-    sent: u64,
+    /// The first keys that came; the first of them is nearly always the one that counts.
+    near: [OnceLock<Box<Entry>>; NEAR],
+    /// All other keys, in order.
+    far: Mutex<Vec<Entry>>,
+    received: Count,
+    sent: Count,
 }
 
+/// The requests of one key.
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    times: Times,
+    /// Those that have no time.
+    timeless: Count,
+}
+
+/// Method, status and error, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    method: u8,
-    status: u16,
-    error: ErrorType,
+struct Key(u64);
+
+impl Key {
+    fn new(method: u8, status: u16, error: ErrorType) -> Self {
+        Self(u64::from(method) << 32 | u64::from(status) << 16 | u64::from(error.number()))
+    }
+
+    fn method(self) -> &'static str {
+        let place = usize::try_from(self.0 >> 32).ok();
+        let method = place.and_then(|place| METHODS.get(place));
+        method.copied().unwrap_or("_OTHER")
+    }
+
+    fn status(self) -> Status {
+        Status((self.0 >> 16 & 0xffff) as u16)
+    }
+
+    fn error(self) -> ErrorType {
+        ErrorType::numbered((self.0 & 0xffff) as u16)
+    }
 }
 
 impl Requests {
@@ -114,8 +150,18 @@ impl Requests {
         Self {
             series: series.collect(),
             names,
-            counts: Sharded::default(),
+            settings: OnceLock::new(),
+            lanes: Lanes::default(),
         }
+    }
+
+    /// Counts as the settings say, unless it has begun to count otherwise.
+    pub(crate) fn set(&self, settings: &Settings) -> bool {
+        self.settings.get_or_init(|| settings.clone()) == settings
+    }
+
+    fn settings(&self) -> &Settings {
+        self.settings.get_or_init(Settings::default)
     }
 
     /// Counts one.
@@ -124,30 +170,35 @@ impl Requests {
             .route
             .and_then(|route| self.series.get(route as usize))
             .map_or(self.names.len(), |&series| series as usize);
-        let mut counts = self.counts.local();
-        if let Some(count) = counts.versions.get_mut(usize::from(ended.version)) {
-            *count += 1;
+        let hand = Hand::own();
+        let counts = self.lanes.of(hand);
+        if let Some(count) = counts.versions.get(usize::from(ended.version)) {
+            count.add(1, hand);
         }
-        if counts.blocks.is_empty() {
-            counts.blocks.resize(self.names.len() + 1, None);
+        let blocks = counts.blocks.get_or_init(|| self.blocks());
+        if let Some(block) = blocks.get(series) {
+            let block = block.get_or_init(Box::default);
+            block.count(ended, &self.settings().bounds, hand);
         }
-        let Some(slot) = counts.blocks.get_mut(series) else {
-            return;
-        };
-        slot.get_or_insert_default().count(ended);
+    }
+
+    #[cold]
+    fn blocks(&self) -> Box<[OnceLock<Box<Block>>]> {
+        (0..=self.names.len()).map(|_| OnceLock::new()).collect()
     }
 
     /// All that was counted.
     pub(super) fn write(&self, samples: &mut Samples) {
         let mut versions = [0; VERSIONS.len()];
-        let mut blocks: Vec<Option<Block>> = vec![None; self.names.len() + 1];
-        for counts in self.counts.all() {
-            for (all, count) in versions.iter_mut().zip(counts.versions) {
-                *all += count;
+        let mut sums: Vec<Option<Sums>> = vec![None; self.names.len() + 1];
+        for counts in self.lanes.all() {
+            for (all, count) in versions.iter_mut().zip(&counts.versions) {
+                *all += count.get();
             }
-            for (all, block) in blocks.iter_mut().zip(&counts.blocks) {
-                if let Some(block) = block {
-                    all.get_or_insert_default().merge(block);
+            let blocks = counts.blocks.get().into_iter().flatten();
+            for (all, block) in sums.iter_mut().zip(blocks) {
+                if let Some(block) = block.get() {
+                    all.get_or_insert_default().read(block);
                 }
             }
         }
@@ -155,72 +206,131 @@ impl Requests {
             let labels = [("network_protocol_version", version)];
             samples.add(&PROTOCOL_REQUESTS, &labels, count);
         }
-        for (place, block) in blocks.iter_mut().enumerate() {
-            let Some(block) = block else { continue };
+        for (place, sums) in sums.iter().enumerate() {
+            let Some(sums) = sums else { continue };
             let names = self.names.get(place);
             let labels = names.map(|&(host, path)| [("host", host), ("http_route", path)]);
-            block.write(labels.as_ref().map_or(&[][..], |labels| labels), samples);
+            let labels = labels.as_ref().map_or(&[][..], |labels| labels);
+            sums.write(labels, self.settings(), samples);
         }
     }
-}
-
-/// The entry of a key, which is made if there is none.
-pub(super) fn entry<K: Copy + PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
-    let place = list.iter().position(|(known, _)| *known == key);
-    let place = place.unwrap_or_else(|| {
-        list.push((key, V::default()));
-        list.len() - 1
-    });
-    &mut list[place].1
 }
 
 impl Block {
-    fn count(&mut self, ended: &Ended) {
-        let key = Key {
-            method: ended.method,
-            status: class(ended.status),
-            error: ended.error,
-        };
-        *entry(&mut self.requests, key) += 1;
-        if let Some(took) = ended.took {
-            entry(&mut self.durations, ended.error).add(took);
+    fn count(&self, ended: &Ended, bounds: &Bounds, hand: Hand) {
+        let key = Key::new(ended.method, class(ended.status), ended.error);
+        let near = self.near.iter().map_while(OnceLock::get);
+        match near.into_iter().find(|entry| entry.key == key) {
+            Some(entry) => entry.count(ended.took, bounds, hand),
+            None => self.count_far(key, ended.took, bounds, hand),
         }
-        self.received += ended.received;
-        self.sent += ended.sent;
+        if ended.received > 0 {
+            self.received.add(ended.received, hand);
+        }
+        self.sent.add(ended.sent, hand);
     }
 
-    fn merge(&mut self, other: &Self) {
-        for &(key, count) in &other.requests {
-            *entry(&mut self.requests, key) += count;
+    /// Counts for a key that is new, or one of many.
+    #[cold]
+    fn count_far(&self, key: Key, took: Option<u64>, bounds: &Bounds, hand: Hand) {
+        let mut far = lock(&self.far);
+        for slot in &self.near {
+            // Another thread of the lane may have been here before.
+            let entry = slot.get_or_init(|| Box::new(Entry::new(key, bounds)));
+            if entry.key == key {
+                return entry.count(took, bounds, hand);
+            }
         }
-        for (error, histogram) in &other.durations {
-            entry(&mut self.durations, *error).merge(histogram);
+        let place = far.binary_search_by_key(&key, |entry| entry.key);
+        let place = place.unwrap_or_else(|place| {
+            far.insert(place, Entry::new(key, bounds));
+            place
+        });
+        far[place].count(took, bounds, hand);
+    }
+}
+
+impl Entry {
+    fn new(key: Key, bounds: &Bounds) -> Self {
+        Self {
+            key,
+            times: Times::new(bounds),
+            timeless: Count::default(),
         }
-        self.received += other.received;
-        self.sent += other.sent;
     }
 
-    fn write(&mut self, route: &[Label<'_>], samples: &mut Samples) {
-        self.requests.sort_unstable_by_key(|&(key, _)| key);
-        self.durations.sort_unstable_by_key(|&(error, _)| error);
-        for (error, histogram) in &self.durations {
-            with_error(route, *error, |labels| {
-                samples.histogram(&REQUEST_DURATION, labels, histogram);
-            });
+    fn count(&self, took: Option<u64>, bounds: &Bounds, hand: Hand) {
+        match took {
+            Some(nanos) => self.times.add(nanos, bounds, hand),
+            None => {
+                self.timeless.add(1, hand);
+            }
         }
-        for (key, count) in &self.requests {
-            let status = Status(key.status).to_string();
-            let method = METHODS.get(usize::from(key.method)).copied();
-            let mut labels = route.to_vec();
-            labels.push(("http_request_method", method.unwrap_or("_OTHER")));
-            labels.push(("http_response_status_code", &status));
-            with_error(&labels, key.error, |labels| {
-                samples.add(&REQUESTS, labels, *count);
+    }
+}
+
+/// The counts of one series of all threads.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    /// How many had no time, and the times of the others.
+    keys: BTreeMap<Key, (u64, Histogram)>,
+    received: u64,
+    sent: u64,
+}
+
+impl Sums {
+    fn read(&mut self, block: &Block) {
+        let far = lock(&block.far);
+        let near = block.near.iter().filter_map(OnceLock::get);
+        for entry in near.map(|entry| &**entry).chain(&*far) {
+            let (timeless, histogram) = self.keys.entry(entry.key).or_default();
+            *timeless += entry.timeless.get();
+            histogram.read(&entry.times);
+        }
+        self.received += block.received.get();
+        self.sent += block.sent.get();
+    }
+
+    fn write(&self, route: &[Label<'_>], settings: &Settings, samples: &mut Samples) {
+        let bounds = &settings.bounds;
+        if settings.by_status {
+            for (key, (_, histogram)) in &self.keys {
+                if histogram.count() > 0 {
+                    with_key(route, *key, |labels| {
+                        samples.histogram(&REQUEST_DURATION, labels, histogram, bounds);
+                    });
+                }
+            }
+        } else {
+            let mut errors: BTreeMap<ErrorType, Histogram> = BTreeMap::new();
+            for (key, (_, histogram)) in &self.keys {
+                if histogram.count() > 0 {
+                    errors.entry(key.error()).or_default().merge(histogram);
+                }
+            }
+            for (error, histogram) in &errors {
+                with_error(route, *error, |labels| {
+                    samples.histogram(&REQUEST_DURATION, labels, histogram, bounds);
+                });
+            }
+        }
+        for (key, (timeless, histogram)) in &self.keys {
+            with_key(route, *key, |labels| {
+                samples.add(&REQUESTS, labels, timeless + histogram.count());
             });
         }
         samples.add(&REQUEST_BYTES, route, self.received);
         samples.add(&RESPONSE_BYTES, route, self.sent);
     }
+}
+
+/// These labels, and those of a key.
+fn with_key(labels: &[Label<'_>], key: Key, write: impl FnOnce(&[Label<'_>])) {
+    let status = key.status().to_string();
+    let mut labels = labels.to_vec();
+    labels.push(("http_request_method", key.method()));
+    labels.push(("http_response_status_code", &status));
+    with_error(&labels, key.error(), write);
 }
 
 /// These labels, and what went wrong if anything did.
@@ -250,7 +360,7 @@ mod tests {
             route,
             status,
             error: ErrorType::of(status, failure),
-            took: Some(Duration::from_millis(3)),
+            took: Some(3_000_000),
             received: 1,
             sent: 10,
             ..Ended::default()

@@ -1,53 +1,97 @@
 //! Tries of requests, counted for each backend and each endpoint.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use super::{
     error_type::ErrorType,
     exposition::Samples,
     family::{ENDPOINT_REQUESTS, TRY_DURATION},
-    histogram::Histogram,
-    requests::{entry, with_error},
+    histogram::{Bounds, Histogram, Times},
+    lanes::{Count, Hand, Lanes},
+    requests::with_error,
 };
-use crate::{error::Failure, sync::Sharded};
+use crate::{error::Failure, sync::lock};
 
 /// The tries of a backend, to the head of each response.
 #[derive(Debug, Default)]
-pub(crate) struct Tries(Sharded<Vec<(ErrorType, Histogram)>>);
+pub(crate) struct Tries {
+    bounds: OnceLock<Arc<Bounds>>,
+    lanes: Lanes<Durations>,
+}
+
+#[derive(Debug, Default)]
+struct Durations {
+    /// Those of tries without an error.
+    well: OnceLock<Times>,
+    failed: Mutex<BTreeMap<ErrorType, Times>>,
+}
 
 /// The tries on one endpoint.
 #[derive(Debug, Default)]
-pub(crate) struct EndpointTries(Sharded<Vec<(ErrorType, u64)>>);
+pub(crate) struct EndpointTries(Lanes<Outcomes>);
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    well: Count,
+    failed: Mutex<BTreeMap<ErrorType, Count>>,
+}
 
 impl Tries {
-    /// Counts one that has ended with this status, or without a response.
+    /// Counts by these bounds, unless it has begun to count by others.
+    pub(crate) fn set(&self, bounds: &Arc<Bounds>) -> bool {
+        self.bounds.get_or_init(|| Arc::clone(bounds)) == bounds
+    }
+
+    fn bounds(&self) -> &Bounds {
+        self.bounds.get_or_init(Bounds::usual)
+    }
+
+    /// Counts one that has ended with this status, or without a response, after so many nanoseconds.
     pub(crate) fn count(
         &self,
         endpoint: &EndpointTries,
         status: u16,
         failure: Option<Failure>,
-        took: Duration,
+        took: u64,
     ) {
         let error = ErrorType::of(status, failure);
-        {
-            let mut times = self.0.local();
-            entry(&mut times, error).add(took);
+        let hand = Hand::own();
+        let (times, outcomes) = (self.lanes.of(hand), endpoint.0.of(hand));
+        let bounds = self.bounds();
+        if error.is_none() {
+            times
+                .well
+                .get_or_init(|| Times::new(bounds))
+                .add(took, bounds, hand);
+            outcomes.well.add(1, hand);
+        } else {
+            lock(&times.failed)
+                .entry(error)
+                .or_insert_with(|| Times::new(bounds))
+                .add(took, bounds, hand);
+            lock(&outcomes.failed)
+                .entry(error)
+                .or_default()
+                .add(1, hand);
         }
-        let mut counts = endpoint.0.local();
-        *entry(&mut counts, error) += 1;
     }
 
     pub(crate) fn write(&self, backend: &str, samples: &mut Samples) {
-        let mut all: Vec<(ErrorType, Histogram)> = Vec::new();
-        for times in self.0.all() {
-            for (error, histogram) in &*times {
-                entry(&mut all, *error).merge(histogram);
+        let mut all: BTreeMap<ErrorType, Histogram> = BTreeMap::new();
+        for times in self.lanes.all() {
+            if let Some(well) = times.well.get() {
+                all.entry(ErrorType::default()).or_default().read(well);
+            }
+            for (error, times) in &*lock(&times.failed) {
+                all.entry(*error).or_default().read(times);
             }
         }
-        all.sort_unstable_by_key(|&(error, _)| error);
         for (error, histogram) in &all {
             with_error(&[("backend", backend)], *error, |labels| {
-                samples.histogram(&TRY_DURATION, labels, histogram);
+                samples.histogram(&TRY_DURATION, labels, histogram, self.bounds());
             });
         }
     }
@@ -55,13 +99,16 @@ impl Tries {
 
 impl EndpointTries {
     pub(crate) fn write(&self, backend: &str, endpoint: &str, samples: &mut Samples) {
-        let mut all: Vec<(ErrorType, u64)> = Vec::new();
-        for counts in self.0.all() {
-            for &(error, count) in &*counts {
-                *entry(&mut all, error) += count;
+        let mut all: BTreeMap<ErrorType, u64> = BTreeMap::new();
+        for outcomes in self.0.all() {
+            let well = outcomes.well.get();
+            if well > 0 {
+                *all.entry(ErrorType::default()).or_default() += well;
+            }
+            for (error, count) in &*lock(&outcomes.failed) {
+                *all.entry(*error).or_default() += count.get();
             }
         }
-        all.sort_unstable_by_key(|&(error, _)| error);
         for (error, count) in all {
             let labels = [("backend", backend), ("endpoint", endpoint)];
             with_error(&labels, error, |labels| {
@@ -83,15 +130,19 @@ mod tests {
             EndpointTries::default(),
             EndpointTries::default(),
         );
-        tries.count(&one, 200, None, Duration::from_millis(1));
-        tries.count(&two, 503, None, Duration::from_millis(1));
-        tries.count(&two, 0, Some(Failure::Connect), Duration::from_millis(1));
+        tries.count(&one, 200, None, 2_000_000);
+        tries.count(&two, 503, None, 2_000_000);
+        tries.count(&two, 0, Some(Failure::Connect), 2_000_000);
         let mut samples = Samples::default();
         tries.write("users", &mut samples);
         one.write("users", "http://a:1", &mut samples);
         two.write("users", "http://b:1", &mut samples);
         let text = samples.write(Format::Text);
         for line in [
+            "http_client_request_duration_seconds_bucket{backend=\"users\",le=\"0.001\"} 0",
+            "http_client_request_duration_seconds_bucket{backend=\"users\",le=\"0.0025\"} 1",
+            "http_client_request_duration_seconds_bucket{backend=\"users\",le=\"+Inf\"} 1",
+            "http_client_request_duration_seconds_sum{backend=\"users\"} 0.002",
             "http_client_request_duration_seconds_count{backend=\"users\"} 1",
             "http_client_request_duration_seconds_count{backend=\"users\",error_type=\"503\"} 1",
             "http_client_request_duration_seconds_count{backend=\"users\",error_type=\"connect\"} 1",

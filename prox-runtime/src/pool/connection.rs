@@ -30,7 +30,7 @@ use crate::{
     handler::Request,
     stream::Stream,
     sync::{lock, thread_number},
-    time::LazyTimer,
+    time::{LazyTimer, polled},
     tls,
 };
 
@@ -143,7 +143,7 @@ impl Connection {
     /// Marks the begin of a pause between requests.
     pub(super) fn rest(&mut self) {
         self.used = true;
-        self.idle_since = Instant::now();
+        self.idle_since = polled::now();
     }
 
     /// Gives back the memory that a large response or request took, if the exchange is over.

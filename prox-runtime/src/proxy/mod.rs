@@ -45,7 +45,7 @@ use crate::{
     pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
-    time::whole_seconds,
+    time::{polled, whole_nanos, whole_seconds},
     watch::Tally,
 };
 
@@ -246,6 +246,7 @@ impl Proxy {
         if let Some(tally) = tally {
             tally.began(started);
         }
+        let detailed = tally.filter(|tally| tally.is_detailed());
         let policy = self.0.policy();
         let core = self.0.core();
         let avoid = race.and_then(|race| race.avoid);
@@ -301,7 +302,7 @@ impl Proxy {
             if let Some(race) = race {
                 race.is_at(lease.upstream());
             }
-            if let Some(tally) = tally {
+            if let Some(tally) = detailed {
                 tally.tries_at(core.label(), lease.upstream().label());
             }
             if is_new {
@@ -309,7 +310,7 @@ impl Proxy {
                 if permit.is_some() {
                     // The wait in line is not part of the try.
                     let turn = Instant::now();
-                    if let Some(tally) = tally {
+                    if let Some(tally) = detailed {
                         tally.waited(turn - began);
                     }
                     began = turn;
@@ -352,7 +353,7 @@ impl Proxy {
                     continue;
                 }
             };
-            if let Some(tally) = tally {
+            if let Some(tally) = detailed {
                 tally.connected(started);
             }
             self.address(req, lease.upstream(), &mut path, matched)?;
@@ -401,11 +402,13 @@ impl Proxy {
             attempt.body_again = spare.as_ref().is_some_and(Spare::is_whole);
             let error = match failed {
                 Ok(answer) => {
-                    if let Some(tally) = tally {
-                        tally.has_head(sent);
-                    }
+                    let now = polled::read();
+                    let took = tally.map_or_else(
+                        || whole_nanos(now.saturating_duration_since(sent)),
+                        |tally| tally.has_head(sent, started, now),
+                    );
                     let status = answer.status();
-                    lease.answered(status, sent);
+                    lease.answered(status, sent, now, took);
                     let verdict = policy.retry.is_for(status).then(|| {
                         attempt.failed = Failed::Status(status, answer.retry_after());
                         let endpoint = &lease.upstream().endpoint;

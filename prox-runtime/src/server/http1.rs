@@ -221,6 +221,7 @@ where
     S: HttpService<Incoming, ResBody = Body> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let _poll = limits.watch.polled();
     loop {
         let Some(http) = slot else {
             return Poll::Ready(None);

@@ -58,6 +58,7 @@ use crate::{
     forward::{claims, via::Via},
     framing::{HeadLimits, Leniency},
     handler::Dispatch,
+    metrics::MetricsOptions,
     observe::outputs,
     time::FOREVER,
     tls::{Termination, Tls, Watching},
@@ -104,6 +105,7 @@ pub struct Server<G> {
     edge: Edge,
     ending: Ending,
     admin: Option<Admin>,
+    metrics: Option<MetricsOptions>,
     variables: ServerVariables,
     options: Options,
 }
@@ -198,6 +200,7 @@ impl<G: Dispatch> Server<G> {
             edge: Edge::default(),
             ending: Ending::default(),
             admin: None,
+            metrics: None,
             variables,
             options: Options::default(),
         }
@@ -272,6 +275,14 @@ impl<G: Dispatch> Server<G> {
     /// ```
     pub fn admin(mut self, admin: impl Into<Admin>) -> Self {
         self.admin = Some(admin.into());
+        self
+    }
+
+    /// Sets how the gateway counts: the buckets of its histograms, and their labels. See [`MetricsOptions`].
+    ///
+    /// The gateway counts, and shows what it has counted, without this call.
+    pub fn metrics(mut self, options: MetricsOptions) -> Self {
+        self.metrics = Some(options);
         self
     }
 
@@ -611,8 +622,17 @@ impl<G: Dispatch> Server<G> {
         let wanted = wanted.map_or(Vec::new(), Dispatch::listeners);
         let lines = lines.and_then(|lines| listener::together(&lines, &wanted).map(|()| lines));
         let admin = admin::settle(self.admin, &self.variables);
-        let options = both(both(options, tls), logs);
-        let ((gateway, lines), (_, admin)) = both(both(self.gateway, lines), both(options, admin))?;
+        let metrics = self
+            .metrics
+            .as_ref()
+            .map(MetricsOptions::settle)
+            .transpose();
+        let options = both(both(options, tls), both(logs, metrics));
+        let ((gateway, lines), ((_, (_, metrics)), admin)) =
+            both(both(self.gateway, lines), both(options, admin))?;
+        if let Some(settings) = metrics {
+            gateway.count_as(&settings)?;
+        }
         if let Some(admin) = &admin {
             admin.check_apart(&lines)?;
         }

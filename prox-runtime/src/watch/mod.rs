@@ -22,7 +22,11 @@ use self::tally::Numbers;
 pub use self::tally::Tally;
 #[cfg(feature = "http2")]
 use crate::error::Failure;
-use crate::{metrics::Meter, sync::lock};
+use crate::{
+    metrics::Meter,
+    sync::lock,
+    time::{polled, whole_nanos},
+};
 
 /// The state of a client connection.
 #[derive(Debug)]
@@ -97,7 +101,7 @@ impl Watch {
 
     /// Milliseconds after the start, and never [`NOT_BLOCKED`] or [`UNKNOWN`].
     fn now(&self) -> u64 {
-        millis(self.start.elapsed())
+        millis(whole_nanos(self.start.elapsed()))
     }
 
     /// Counts the requests of the connection.
@@ -178,6 +182,12 @@ impl Watch {
             unit,
             counted,
         }
+    }
+
+    /// A poll of the connection's task, until it is dropped: the clock is read once for all that happens at the end of a request.
+    pub(crate) fn polled(&self) -> polled::Poll {
+        self.numbers.forget_now();
+        polled::Poll::begin()
     }
 
     /// How many exchanges are under way.
@@ -282,10 +292,9 @@ impl Watch {
     }
 }
 
-/// Never [`NOT_BLOCKED`] or [`UNKNOWN`].
-fn millis(since: Duration) -> u64 {
-    let millis = u64::try_from(since.as_millis()).unwrap_or(UNKNOWN);
-    millis.min(UNKNOWN - 2) + 1
+/// Milliseconds of these nanoseconds, and never [`NOT_BLOCKED`] or [`UNKNOWN`].
+fn millis(nanos: u64) -> u64 {
+    nanos / 1_000_000 + 1
 }
 
 fn note(cell: &AtomicU64, blocked: bool, now: impl FnOnce() -> u64) {
@@ -337,7 +346,18 @@ impl Drop for Exchange {
         if !is_last && !self.counted {
             return;
         }
-        let since = watch.start.elapsed();
+        let since = match watch.numbers.now() {
+            Some(since) => since,
+            None => {
+                // Layers may have taken time in this poll, too.
+                let now = if self.tally.is_detailed() {
+                    Instant::now()
+                } else {
+                    polled::now()
+                };
+                whole_nanos(now.saturating_duration_since(watch.start))
+            }
+        };
         if is_last {
             watch.enter(Phase::Idle, millis(since));
         }

@@ -20,6 +20,7 @@ use crate::{
     metrics::{self, Ended, ErrorType},
     observe::ending,
     sync::lock,
+    time::whole_nanos,
 };
 
 /// No route has this number.
@@ -36,6 +37,8 @@ pub(super) struct Numbers {
     route: AtomicU32,
     /// Nanoseconds after the start of the watch, and never 0 once it is known.
     began: AtomicU64,
+    /// The same for now, where it was read in this poll of the connection's task.
+    now: AtomicU64,
     method: AtomicU8,
     version: AtomicU8,
     /// 0 until there is a response.
@@ -71,6 +74,7 @@ impl Default for Numbers {
             request: AtomicU32::new(0),
             route: AtomicU32::new(NO_ROUTE),
             began: AtomicU64::new(0),
+            now: AtomicU64::new(0),
             method: AtomicU8::new(0),
             version: AtomicU8::new(0),
             status: AtomicU16::new(0),
@@ -95,7 +99,8 @@ impl Numbers {
     pub(super) fn begin(&self, method: &Method, version: Version) {
         let request = self.request.load(Relaxed).wrapping_add(1);
         self.request.store(request, Relaxed);
-        if self.detailed.swap(false, Relaxed) {
+        if self.detailed.load(Relaxed) {
+            self.detailed.store(false, Relaxed);
             self.tries.store(0, Relaxed);
             self.connect.store(0, Relaxed);
             self.first_byte.store(0, Relaxed);
@@ -105,6 +110,7 @@ impl Numbers {
         }
         self.route.store(NO_ROUTE, Relaxed);
         self.began.store(0, Relaxed);
+        self.now.store(0, Relaxed);
         self.method.store(metrics::method(method), Relaxed);
         self.version.store(metrics::version(version), Relaxed);
         self.status.store(0, Relaxed);
@@ -113,6 +119,17 @@ impl Numbers {
         self.sent.store(0, Relaxed);
         self.length.store(UNKNOWN, Relaxed);
         self.whole.store(false, Relaxed);
+    }
+
+    /// The time that was read is over.
+    pub(super) fn forget_now(&self) {
+        self.now.store(0, Relaxed);
+    }
+
+    /// How many nanoseconds after the start of the watch it is, if that was read in this poll. Layers may have taken time since then.
+    pub(super) fn now(&self) -> Option<u64> {
+        let now = self.now.load(Relaxed);
+        (now > 0 && !self.detailed.load(Relaxed)).then_some(now)
     }
 
     pub(super) fn received(&self, bytes: usize) {
@@ -155,7 +172,7 @@ pub struct Tally {
 
 /// Never 0, which stands for what is not known.
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
+    whole_nanos(time).max(1)
 }
 
 /// Adds to a number that nobody else writes.
@@ -294,11 +311,27 @@ impl Tally {
         }
     }
 
-    /// The head of the response to a try is there that was sent then.
-    pub(crate) fn has_head(&self, sent: Instant) {
+    /// The head of the response to a try is there now that was sent then. Says how many nanoseconds it took, of a request that
+    /// `started` then.
+    pub(crate) fn has_head(&self, sent: Instant, started: Instant, now: Instant) -> u64 {
+        let numbers = &self.watch.numbers;
+        let since = nanos(now.saturating_duration_since(self.watch.start));
+        numbers.now.store(since, Relaxed);
+        let took = if sent == started {
+            // As a rule.
+            since.saturating_sub(numbers.began.load(Relaxed))
+        } else {
+            whole_nanos(now.saturating_duration_since(sent))
+        };
         if let Some(numbers) = self.details() {
-            numbers.first_byte.store(nanos(sent.elapsed()), Relaxed);
+            numbers.first_byte.store(took.max(1), Relaxed);
         }
+        took
+    }
+
+    /// Whether somebody may ask for the details.
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.watch.numbers.detailed.load(Relaxed)
     }
 
     /// The number of the route that takes it.
@@ -359,8 +392,8 @@ impl Tally {
         self.count(status, None, None);
     }
 
-    /// Counts it, so long after the start of the watch. What is dropped before its end says [why](ending::why).
-    pub(super) fn ended(&self, since: Duration) {
+    /// Counts it, so many nanoseconds after the start of the watch. What is dropped before its end says [why](ending::why).
+    pub(super) fn ended(&self, since: u64) {
         let numbers = &self.watch.numbers;
         let (mut status, mut failure) = (numbers.status.load(Relaxed), numbers.failure());
         let whole = || {
@@ -376,14 +409,15 @@ impl Tally {
         self.count(status, failure, Some(since));
     }
 
-    fn count(&self, status: u16, failure: Option<Failure>, since: Option<Duration>) {
+    #[inline]
+    fn count(&self, status: u16, failure: Option<Failure>, since: Option<u64>) {
         let Some(meter) = &self.watch.meter else {
             return;
         };
         let numbers = &self.watch.numbers;
         let took = since.map(|since| match numbers.began.load(Relaxed) {
-            0 => Duration::ZERO,
-            began => since.saturating_sub(Duration::from_nanos(began)),
+            0 => 0,
+            began => since.saturating_sub(began),
         });
         let route = numbers.route.load(Relaxed);
         meter.count(&Ended {

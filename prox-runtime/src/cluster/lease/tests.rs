@@ -36,7 +36,7 @@ fn choose_of(cluster: &Cluster, index: usize) -> Lease {
         if lease.index() == index {
             return lease;
         }
-        lease.answered(StatusCode::OK, Instant::now());
+        lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
     }
 }
 
@@ -54,7 +54,7 @@ async fn responses_that_break_off_eject_although_their_heads_were_good() {
     for count in 1..=5 {
         assert_eq!(condition(&users, 0), Condition::Healthy, "{count}");
         let mut lease = choose_of(&users, 0);
-        lease.answered(StatusCode::OK, Instant::now());
+        lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
         lease.broke_off(&reset());
         // Said already.
         lease.broke_off(&reset());
@@ -72,12 +72,12 @@ async fn a_good_response_counts_when_it_has_ended_or_its_client_has_left() {
     for _ in 0..3 {
         for _ in 0..4 {
             let mut lease = choose_of(&users, 0);
-            lease.answered(StatusCode::OK, Instant::now());
+            lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
             lease.broke_off(&reset());
         }
         // Dropped in the middle of its response; a row of failures ends with it.
         let mut lease = choose_of(&users, 0);
-        lease.answered(StatusCode::OK, Instant::now());
+        lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
         drop(lease);
     }
     assert_eq!(condition(&users, 0), Condition::Healthy);
@@ -88,7 +88,7 @@ async fn what_is_not_the_endpoints_doing_is_not_held_against_it() {
     let users = built(two());
     for _ in 0..20 {
         let mut lease = choose_of(&users, 0);
-        lease.answered(StatusCode::OK, Instant::now());
+        lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
         lease.broke_off(&Error::failure(Failure::SlowClient));
     }
     assert_eq!(condition(&users, 0), Condition::Healthy);
@@ -100,7 +100,11 @@ async fn a_bad_answer_counts_at_once_and_only_once() {
     let leases: Vec<Lease> = (0..5)
         .map(|_| {
             let mut lease = choose_of(&users, 0);
-            lease.answered(StatusCode::INTERNAL_SERVER_ERROR, Instant::now());
+            lease.answered(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Instant::now(),
+                Instant::now(),
+            );
             lease.broke_off(&reset());
             lease
         })
@@ -125,7 +129,7 @@ async fn probed() -> (Cluster, Lease) {
 #[tokio::test(start_paused = true)]
 async fn a_probe_passes_when_its_response_has_ended() {
     let (users, mut probe) = probed().await;
-    probe.answered(StatusCode::OK, Instant::now());
+    probe.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
     probe.goes_on();
     assert_eq!(condition(&users, 0), Condition::Ejected);
     probe.conclude();
@@ -135,7 +139,7 @@ async fn a_probe_passes_when_its_response_has_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_whose_response_breaks_off_has_failed() {
     let (users, mut probe) = probed().await;
-    probe.answered(StatusCode::OK, Instant::now());
+    probe.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
     probe.broke_off(&reset());
     drop(probe);
     assert_eq!(condition(&users, 0), Condition::Ejected);
@@ -145,7 +149,7 @@ async fn a_probe_whose_response_breaks_off_has_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_is_a_stream_passes_after_a_second() {
     let (users, mut probe) = probed().await;
-    probe.answered(StatusCode::OK, Instant::now());
+    probe.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
     advance(SECOND).await;
     probe.goes_on();
     assert_eq!(condition(&users, 0), Condition::Healthy);
@@ -157,7 +161,7 @@ async fn responses_that_break_off_open_the_breaker() {
     let users = built(two().without_passive().breaker(options));
     for _ in 0..4 {
         let mut lease = choose(&users);
-        lease.answered(StatusCode::OK, Instant::now());
+        lease.answered(StatusCode::OK, Instant::now(), Instant::now(), 0);
         lease.broke_off(&reset());
     }
     assert_eq!(users.counters().breaker_opened, 1);

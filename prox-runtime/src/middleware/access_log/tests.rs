@@ -333,7 +333,7 @@ async fn where_the_request_went_is_read_from_its_tally() {
         tally.connected(came);
         let sent = Instant::now();
         tokio::time::advance(Duration::from_micros(2500)).await;
-        tally.has_head(sent);
+        tally.has_head(sent, came, Instant::now());
         tokio::time::resume();
         "ok"
     }

@@ -43,7 +43,7 @@ fn ask_often(users: &Cluster, index: usize, count: usize) -> Vec<(Lease, Instant
 }
 
 fn answer((mut lease, sent): (Lease, Instant)) {
-    lease.answered(StatusCode::OK, sent);
+    lease.answered(StatusCode::OK, sent, Instant::now(), 0);
 }
 
 /// These endpoints answer some requests at once.
@@ -117,8 +117,8 @@ async fn whatever_comes_back_is_a_sign_of_life() {
         let (mut lease, sent) = ask(&users, 0);
         advance(SECOND).await;
         match sign {
-            0 => lease.answered(StatusCode::OK, sent),
-            1 => lease.answered(StatusCode::SERVICE_UNAVAILABLE, sent),
+            0 => lease.answered(StatusCode::OK, sent, Instant::now(), 0),
+            1 => lease.answered(StatusCode::SERVICE_UNAVAILABLE, sent, Instant::now(), 0),
             _ => _ = lease.waits_since(&mut None),
         }
         advance(4 * SECOND).await;
