@@ -67,6 +67,13 @@ interop *ARGS:
 conformance:
     cargo test -p prox-tests --test it peers:: -- --ignored --nocapture
 
+# Metrics and alerts before Prometheus' own tools: needs promtool, and Python with prometheus_client (the variables PROMTOOL and PYTHON
+# say where they are).
+metrics:
+    cargo test -p prox-tests --test it scrapes_under_load_pass -- --nocapture
+    ${PROMTOOL:-promtool} check rules deploy/prometheus/prox.rules.yaml
+    ${PROMTOOL:-promtool} test rules deploy/prometheus/prox.test.yaml
+
 # What must not compile, and what its mistakes are told.
 ui *ARGS:
     cargo test -p prox-tests --test ui {{ ARGS }}

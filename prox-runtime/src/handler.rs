@@ -13,7 +13,7 @@ use crate::{
     body::Body,
     error::{BoxError, Error, Failure, Place},
     inspect::{Inspection, Operation},
-    metrics::{Measured, Requests, Samples, Settings},
+    metrics::{Foreign, Measured, Requests, Samples, Settings},
     respond,
     watch::Tally,
 };
@@ -409,6 +409,20 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
     )]
     fn attach(&self, source: &Arc<dyn Measured>) {
         let _ = source;
+    }
+
+    /// Shows metrics of the user's own.
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn attach_foreign(&self, foreign: &Arc<Foreign>) {
+        let _ = foreign;
+    }
+
+    /// Finds out what takes time to find out; to be waited for before the [`samples`](Self::samples).
+    fn prepare_samples(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
     }
 
     /// All metrics, as they are now.

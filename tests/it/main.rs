@@ -73,6 +73,7 @@ mod logs;
 mod methods;
 mod metrics;
 mod metrics_counts;
+mod metrics_families;
 mod mirroring;
 mod mounts;
 mod options;

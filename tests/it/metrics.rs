@@ -402,7 +402,7 @@ async fn the_exposition_keeps_the_rules_of_its_formats() {
     }
     for name in [
         "prox_ready 1",
-        "prox_open_connections ",
+        "prox_open_connections{tls=\"false\"} ",
         "prox_backend_retried_total{backend=\"users\"} 0",
         "prox_endpoints{backend=\"users\",condition=\"healthy\"} 1",
         "prox_backend_ready{backend=\"users\"} 1",

@@ -129,6 +129,30 @@ async fn the_numbers_are_those_of_the_clients_and_of_the_access_log() {
     served.stop().await;
 }
 
+/// A request whose method is its own, as are its path and its host as a rule.
+fn strange(number: u32) -> String {
+    let host = match number % 3 {
+        0 => format!("h{number}.shop.test"),
+        1 => format!("h{number}.test"),
+        _ => "a.shop.test".to_owned(),
+    };
+    let path = match number % 4 {
+        0 => format!("/v1/{number}"),
+        1 => format!("/other/{number}?q={number}"),
+        _ => format!("/{number}"),
+    };
+    format!("M{number} {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {number}\r\n\r\n")
+}
+
+/// Sends these in one piece, and waits for all answers.
+async fn ask(client: &mut RawClient, numbers: std::ops::Range<u32>) {
+    let together: String = numbers.clone().map(strange).collect();
+    client.send(together).await;
+    for _ in numbers {
+        client.response("GET").await;
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_thousand_hosts_paths_and_methods_make_no_series() {
     const CONNECTIONS: u32 = 4;
@@ -139,26 +163,6 @@ async fn a_hundred_thousand_hosts_paths_and_methods_make_no_series() {
     };
     let gateway = gateway.expect("the gateway can start");
     let served = Served::start(gateway.clone()).await;
-    let request = |number: u32| {
-        let host = match number % 3 {
-            0 => format!("h{number}.shop.test"),
-            1 => format!("h{number}.test"),
-            _ => "a.shop.test".to_owned(),
-        };
-        let path = match number % 4 {
-            0 => format!("/v1/{number}"),
-            1 => format!("/other/{number}?q={number}"),
-            _ => format!("/{number}"),
-        };
-        format!("M{number} {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {number}\r\n\r\n")
-    };
-    let ask = async |client: &mut RawClient, numbers: std::ops::Range<u32>| {
-        let together: String = numbers.clone().map(request).collect();
-        client.send(together).await;
-        for _ in numbers {
-            client.response("GET").await;
-        }
-    };
     let names = || {
         samples(&gateway.metrics())
             .into_keys()

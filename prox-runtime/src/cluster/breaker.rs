@@ -152,6 +152,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it refuses requests, but for probes.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.epoch.load(Ordering::Relaxed).is_multiple_of(2)
+    }
+
     /// Asks whether a request may be tried.
     pub(crate) fn admit(&self, now: Instant) -> Admission {
         let epoch = self.epoch.load(Ordering::Relaxed);
@@ -313,6 +318,7 @@ mod tests {
         let (breaker, now) = breaker();
         let change = (0..20).find_map(|_| run(&breaker, Bad, now));
         assert_eq!(change, Some(BreakerChange::Opened { failed: 20, of: 20 }));
+        assert!(breaker.is_open());
         (breaker, now)
     }
 
@@ -349,7 +355,9 @@ mod tests {
         assert_eq!(ticket(&breaker, later), None);
         assert_eq!(breaker.record(a, Good, later), None);
         assert_eq!(breaker.record(b, Good, later), None);
+        assert!(breaker.is_open());
         assert_eq!(breaker.record(c, Good, later), Some(BreakerChange::Closed));
+        assert!(!breaker.is_open());
         // What failed before it opened is forgotten.
         assert_eq!(run(&breaker, Bad, later), None);
         assert!(matches!(breaker.admit(later), Admission::Pass(_)));

@@ -28,7 +28,9 @@ use super::{
     rng::Rng,
     view::{Replaced, View, Views},
 };
-use crate::{client::Client, error::Failure, metrics::Tries, observe::seldom::Seldom};
+use crate::{
+    client::Client, error::Failure, metrics::Tries, observe::seldom::Seldom, time::whole_nanos,
+};
 
 /// What all the handles of a cluster share.
 #[derive(Debug)]
@@ -254,6 +256,21 @@ impl Core {
             let mut seats = view.roster.seats().iter();
             seats.any(|seat| !tried.contains(&seat.index())) || gone(view, tried).is_some()
         })
+    }
+
+    /// A connection to an endpoint was opened, which took so long.
+    pub(crate) fn connected(&self, took: Duration) {
+        self.tries.connected(whole_nanos(took));
+    }
+
+    /// A request has waited so long for a place at an endpoint.
+    pub(crate) fn queued(&self, waited: Duration) {
+        self.tries.queued(whole_nanos(waited));
+    }
+
+    /// Whether the breaker refuses requests, but for those that it lets through as probes; nothing where there is no breaker.
+    pub(super) fn is_open(&self) -> Option<bool> {
+        self.breaker.as_ref().map(Breaker::is_open)
     }
 
     /// An endpoint has answered well so far what was `sent` then: the policies that go by latency learn from it, and it is not silent.

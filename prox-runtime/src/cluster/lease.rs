@@ -183,14 +183,19 @@ impl Lease {
     pub(crate) fn settle(&mut self, outcome: Outcome) {
         let had_head = self.answered.take().is_some();
         if !had_head && !self.settled {
-            let (status, failure) = match outcome {
-                Outcome::Status(status) => (status.as_u16(), None),
-                Outcome::Failed(failure) => (0, Some(failure)),
-                Outcome::Left => (0, Some(Failure::ClientGone)),
-            };
-            self.count(status, failure, whole_nanos(self.began.elapsed()));
+            self.count_outcome(outcome);
         }
         self.close(outcome);
+    }
+
+    #[cold]
+    fn count_outcome(&self, outcome: Outcome) {
+        let (status, failure) = match outcome {
+            Outcome::Status(status) => (status.as_u16(), None),
+            Outcome::Failed(failure) => (0, Some(failure)),
+            Outcome::Left => (0, Some(Failure::ClientGone)),
+        };
+        self.count(status, failure, whole_nanos(self.began.elapsed()));
     }
 
     /// Counts the try, which has ended with this status or with this failure.

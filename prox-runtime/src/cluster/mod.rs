@@ -45,7 +45,7 @@ pub(crate) use self::{
     hedge::{Hedge, Hedging, NoHedge},
     lease::{Caller, Lease, Outcome, Unavailable, Waited},
     mirror::Mirror,
-    queue::Permit,
+    queue::{Permit, Queue, Refused as QueueRefused},
     retry::{Attempt, Failed, Reason, RetryAfter, Verdict},
     sent_host::SentHost,
 };

@@ -18,8 +18,8 @@ use crate::{
     error::{Error, Result},
     handler::{BoxHandler, Handler, Request, Response},
     metrics::{
-        self, ACCESS_LOG_LOST, BUILD_INFO, Format, LOG_LOST, Measured, Meter, READY, Requests,
-        Samples, Settings, Sources,
+        self, ACCESS_LOG_LOST, BUILD_INFO, DRAINING, Foreign, Format, LOG_LOST, Measured, Meter,
+        READY, Requests, Samples, Settings, Sources,
     },
     observe::queue,
     route::Routes,
@@ -132,6 +132,10 @@ impl Measures {
         self.0.sources.attach(source);
     }
 
+    pub(super) fn attach_foreign(&self, foreign: &Arc<Foreign>) {
+        self.0.sources.attach_foreign(foreign);
+    }
+
     /// All clusters, each once.
     pub(super) fn clusters(&self) -> &[Cluster] {
         &self.0.clusters
@@ -142,6 +146,11 @@ impl Measures {
         &self.0.table
     }
 
+    /// Finds out what takes time to find out; to be waited for before [`collect`](Self::collect).
+    pub(super) async fn prepare(&self) {
+        self.0.sources.prepare().await;
+    }
+
     /// All numbers, as they are now.
     pub(super) fn collect(&self) -> Samples {
         let inner = &*self.0;
@@ -150,6 +159,7 @@ impl Measures {
                 cluster.measure(samples);
             }
             samples.add(&READY, &[], inner.question.reasons().is_empty());
+            samples.add(&DRAINING, &[], inner.question.is_draining());
             let labels = [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("routes", &*inner.table),
@@ -166,10 +176,13 @@ struct Answer(Awaited);
 impl Handler for Answer {
     async fn call(&self, req: Request) -> Response {
         let format = Format::of_request(req.headers());
-        let text = self
-            .0
-            .get()
-            .map(|measures| measures.collect().write(format));
+        let text = match self.0.get() {
+            Some(measures) => {
+                measures.prepare().await;
+                Some(measures.collect().write(format))
+            }
+            None => None,
+        };
         let mut response = Response::new(Body::from(text.unwrap_or_default()));
         let fields = response.headers_mut();
         let kind = HeaderValue::from_static(format.content_type());

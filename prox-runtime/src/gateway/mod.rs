@@ -71,7 +71,7 @@ use crate::{
     framing,
     handler::{BoxHandler, Dispatch, Request, Response},
     inspect::{Inspection, Operation},
-    metrics::{Format, Measured, Requests, Samples, Settings},
+    metrics::{Foreign, Format, Measured, Requests, Samples, Settings},
     middleware::{Layer, Task, role},
     observe,
     proxy::{self, Around, Proxy},
@@ -564,6 +564,18 @@ impl Dispatch for Gateway {
     )]
     fn attach(&self, source: &Arc<dyn Measured>) {
         self.0.measures.attach(source);
+    }
+
+    #[expect(
+        private_interfaces,
+        reason = "a gateway of another crate is not counted"
+    )]
+    fn attach_foreign(&self, foreign: &Arc<Foreign>) {
+        self.0.measures.attach_foreign(foreign);
+    }
+
+    async fn prepare_samples(&self) {
+        self.0.measures.prepare().await;
     }
 
     #[expect(

@@ -76,6 +76,10 @@ impl Question {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         !self.0.draining.load(Ordering::Relaxed)
             && self.0.required.iter().all(Cluster::is_ready)

@@ -17,9 +17,14 @@ impl ErrorType {
     pub(crate) fn of(status: u16, failure: Option<Failure>) -> Self {
         match failure {
             Some(failure) => Self(failure as u16 + 1),
-            None if status >= 500 => Self(STATUSES + class(status)),
+            None if status >= 500 => Self::of_status(status),
             None => Self(0),
         }
+    }
+
+    #[cold]
+    fn of_status(status: u16) -> Self {
+        Self(STATUSES + class(status))
     }
 
     /// The number that [`numbered`](Self::numbered) takes.

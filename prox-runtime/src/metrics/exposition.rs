@@ -1,11 +1,16 @@
 //! Metrics as text: Prometheus' format 0.0.4, and `OpenMetrics` 1.0.0.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write,
+    sync::Arc,
+};
 
 use http::{HeaderMap, header};
 
 use super::{
-    family::{Family, Kind, SERIES},
+    family::{ALL, Family, Kind, SERIES},
+    foreign::{Foreign, Parsed},
     histogram::{Bounds, Histogram},
 };
 
@@ -69,6 +74,8 @@ pub(crate) type Label<'a> = (&'static str, &'a str);
 pub(crate) struct Samples {
     families: Vec<Lines>,
     places: HashMap<&'static str, usize>,
+    /// Those of the user's own, behind all others.
+    foreign: Vec<Parsed>,
 }
 
 /// The samples of one family.
@@ -80,10 +87,14 @@ struct Lines {
 }
 
 impl Lines {
+    fn known(&mut self, name: &str) -> Option<&mut Number> {
+        let place = self.places.get(name)?;
+        self.values.get_mut(*place).map(|(_, value)| value)
+    }
+
     /// Adds to a sample, which is made if there is none.
     fn add(&mut self, name: &str, value: Number) {
-        let known = self.places.get(name);
-        if let Some((_, known)) = known.and_then(|&place| self.values.get_mut(place)) {
+        if let Some(known) = self.known(name) {
             known.add(value);
         } else {
             self.places.insert(name.to_owned(), self.values.len());
@@ -120,6 +131,36 @@ impl Samples {
         self.line(family, "_count", labels, None, histogram.count().into());
     }
 
+    /// One sample of a gauge, of which the least counts where several have the same labels.
+    pub(crate) fn least(
+        &mut self,
+        family: &'static Family,
+        labels: &[Label<'_>],
+        value: impl Into<Number>,
+    ) {
+        debug_assert!(family.kind == Kind::Gauge);
+        let (name, value) = (series(family, "", labels, None), value.into());
+        let lines = self.of(family);
+        match lines.known(&name) {
+            Some(known) if known.real() <= value.real() => {}
+            Some(known) => *known = value,
+            None => lines.add(&name, value),
+        }
+    }
+
+    /// Adds what these write, but for families that are there already.
+    pub(super) fn add_foreign(&mut self, all: &[Arc<Foreign>]) {
+        if all.is_empty() {
+            return;
+        }
+        let own = self.families.iter().map(|lines| lines.family);
+        let own = own.chain(ALL.iter().copied()).flat_map(Family::names);
+        let mut taken: BTreeSet<String> = own.collect();
+        for foreign in all {
+            self.foreign.extend(foreign.families(&mut taken));
+        }
+    }
+
     /// Adds the counters among other samples.
     pub(super) fn add_counters(&mut self, other: &Self) {
         for lines in &other.families {
@@ -139,23 +180,7 @@ impl Samples {
         bound: Option<&str>,
         value: Number,
     ) {
-        let mut name = String::with_capacity(128);
-        name.push_str(family.name);
-        name.push_str(suffix);
-        let mut opened = false;
-        let bound = bound.map(|bound| ("le", bound));
-        for (label, text) in labels.iter().copied().chain(bound) {
-            debug_assert!(label == "le" || family.labels.contains(&label), "{label}");
-            name.push(if opened { ',' } else { '{' });
-            opened = true;
-            name.push_str(label);
-            name.push_str("=\"");
-            escape(&mut name, text);
-            name.push('"');
-        }
-        if opened {
-            name.push('}');
-        }
+        let name = series(family, suffix, labels, bound);
         self.of(family).add(&name, value);
     }
 
@@ -174,7 +199,8 @@ impl Samples {
     /// The whole exposition.
     pub(crate) fn write(mut self, format: Format) -> String {
         let counts = self.families.iter().map(|lines| lines.values.len());
-        let count = counts.sum::<usize>() + 1;
+        let foreign = self.foreign.iter().map(Parsed::count).sum::<usize>();
+        let count = counts.sum::<usize>() + foreign + 1;
         self.add(&SERIES, &[], count);
         let mut out = String::with_capacity(count * 128);
         for Lines { family, values, .. } in &self.families {
@@ -192,11 +218,36 @@ impl Samples {
                 };
             }
         }
+        for family in &self.foreign {
+            family.write(format, &mut out);
+        }
         if format == Format::OpenMetrics {
             out.push_str("# EOF\n");
         }
         out
     }
+}
+
+/// The name of a sample, with its labels.
+fn series(family: &Family, suffix: &str, labels: &[Label<'_>], bound: Option<&str>) -> String {
+    let mut name = String::with_capacity(128);
+    name.push_str(family.name);
+    name.push_str(suffix);
+    let mut opened = false;
+    let bound = bound.map(|bound| ("le", bound));
+    for (label, text) in labels.iter().copied().chain(bound) {
+        debug_assert!(label == "le" || family.labels.contains(&label), "{label}");
+        name.push(if opened { ',' } else { '{' });
+        opened = true;
+        name.push_str(label);
+        name.push_str("=\"");
+        escape(&mut name, text);
+        name.push('"');
+    }
+    if opened {
+        name.push('}');
+    }
+    name
 }
 
 /// A value of a sample.

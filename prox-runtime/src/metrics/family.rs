@@ -29,6 +29,19 @@ pub(crate) struct Family {
     pub(crate) help: &'static str,
 }
 
+impl Family {
+    /// The names that no other family may have.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let base = self.name.trim_end_matches("_total");
+        let parts: &[&str] = match self.kind {
+            Kind::Counter => &["", "_total"],
+            Kind::Gauge => &[""],
+            Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+        };
+        parts.iter().map(move |part| format!("{base}{part}"))
+    }
+}
+
 macro_rules! families {
     ($($family:ident $kind:ident $name:literal [$($label:literal)*] $help:literal)*) => {
         $(
@@ -40,7 +53,6 @@ macro_rules! families {
             };
         )*
 
-        #[cfg(test)]
         /// Every family but those of the counters of backends, in the order in which they are written.
         pub(crate) static ALL: &[&Family] = &[$(&$family,)*];
     };
@@ -55,8 +67,10 @@ families! {
         "Requests that are under way."
     TUNNELS Gauge "prox_tunnels" []
         "Connections that were switched to another protocol, such as WebSocket."
-    OPEN_CONNECTIONS Gauge "prox_open_connections" []
-        "Connections of clients that are open."
+    OPEN_CONNECTIONS Gauge "prox_open_connections" ["tls"]
+        "Connections of clients that are open, by whether they speak TLS."
+    CONNECTIONS Counter "prox_connections_total" []
+        "Connections of clients that were accepted."
     REQUEST_BYTES Counter "prox_request_body_bytes_total" ["host" "http_route"]
         "Bytes of request bodies that were read."
     RESPONSE_BYTES Counter "prox_response_body_bytes_total" ["host" "http_route"]
@@ -77,12 +91,30 @@ families! {
         "1 if the endpoint may get requests, else 0."
     ENDPOINT_WAITING Gauge "prox_endpoint_waiting" ["backend" "endpoint"]
         "Requests that wait for a place at the endpoint."
+    UPSTREAM_CONNECTIONS Gauge "http_client_open_connections" ["backend" "http_connection_state"]
+        "Open connections to a backend. Those without a request under way are idle."
+    CONNECT_DURATION Histogram "prox_connect_duration_seconds" ["backend"]
+        "Time that new connections to a backend took, with DNS and TLS."
+    QUEUE_DURATION Histogram "prox_queue_duration_seconds" ["backend"]
+        "Time that requests waited for a place at an endpoint, if they had to wait."
+    BREAKER_OPEN Gauge "prox_breaker_open" ["backend"]
+        "1 if the breaker refuses requests other than its probes, else 0."
     ENDPOINTS Gauge "prox_endpoints" ["backend" "condition"]
         "Endpoints of a backend, by their condition."
     BACKEND_READY Gauge "prox_backend_ready" ["backend"]
         "1 if a required backend is ready, else 0."
     READY Gauge "prox_ready" []
         "1 if the gateway is ready, else 0."
+    DRAINING Gauge "prox_draining" []
+        "1 if the gateway is to end, else 0."
+    WORKER_BUSY Counter "prox_worker_busy_seconds_total" ["worker"]
+        "Time in which a worker was not idle."
+    WORKER_TASKS Gauge "prox_worker_tasks" ["worker"]
+        "Tasks of a worker that have not ended."
+    WORKER_PING Gauge "prox_worker_ping_seconds" ["worker"]
+        "Time that a worker took to answer this scrape, or has owed its answer."
+    CERTIFICATE_EXPIRY Gauge "prox_certificate_expiry_timestamp_seconds" ["name"]
+        "When the certificate for a name ends, in seconds since 1970; of several the first end."
     BUILD_INFO Gauge "prox_build_info" ["version" "routes"]
         "The version of Prox, and a hash of the table of routes."
     ACCESS_LOG_LOST Counter "prox_access_log_lost_lines_total" []

@@ -6,6 +6,7 @@
 mod error_type;
 mod exposition;
 mod family;
+mod foreign;
 mod histogram;
 mod lanes;
 mod options;
@@ -14,13 +15,17 @@ mod requests;
 mod status;
 mod tries;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, Weak},
+};
 
 pub use self::options::MetricsOptions;
 pub(crate) use self::{
     error_type::ErrorType,
     exposition::{Format, Samples},
     family::*,
+    foreign::Foreign,
     histogram::Bounds,
     options::Settings,
     process::descriptors,
@@ -33,7 +38,15 @@ use crate::sync::lock;
 pub(crate) trait Measured: Send + Sync {
     /// Adds what it knows now.
     fn measure(&self, samples: &mut Samples);
+
+    /// What is to be waited for before, if it has to find something out.
+    fn prepare(self: Arc<Self>) -> Option<Preparation> {
+        None
+    }
 }
+
+/// What is waited for before something is measured.
+pub(crate) type Preparation = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Counts the requests of one worker's connections: a pointer to the counts of all, on a line of memory that no other worker writes.
 #[derive(Debug)]
@@ -45,6 +58,8 @@ impl Meter {
     }
 
     /// Counts a request.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "each request passes here")]
     pub(crate) fn count(&self, ended: &Ended) {
         self.0.count(ended);
     }
@@ -61,12 +76,13 @@ struct Known {
     sources: Vec<Arc<dyn Measured>>,
     /// The counters of those that have ended.
     past: Samples,
+    foreign: Vec<Weak<Foreign>>,
 }
 
 impl Sources {
     pub(crate) fn attach(&self, source: &Arc<dyn Measured>) {
         let mut known = lock(&self.0);
-        let Known { sources, past } = &mut *known;
+        let Known { sources, past, .. } = &mut *known;
         // Nobody else has it.
         for ended in sources.extract_if(.., |known| Arc::strong_count(known) == 1) {
             let mut samples = Samples::default();
@@ -75,6 +91,32 @@ impl Sources {
         }
         if !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
             sources.push(Arc::clone(source));
+        }
+    }
+
+    /// Shows what this writes, for as long as somebody else has it.
+    pub(crate) fn attach_foreign(&self, foreign: &Arc<Foreign>) {
+        let mut known = lock(&self.0);
+        known.foreign.retain(|known| known.strong_count() > 0);
+        let foreign = Arc::downgrade(foreign);
+        if !known.foreign.iter().any(|known| known.ptr_eq(&foreign)) {
+            known.foreign.push(foreign);
+        }
+    }
+
+    fn foreign(&self) -> Vec<Arc<Foreign>> {
+        lock(&self.0)
+            .foreign
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Finds out what takes time to find out.
+    pub(crate) async fn prepare(&self) {
+        let sources = lock(&self.0).sources.clone();
+        for preparation in sources.into_iter().filter_map(Measured::prepare) {
+            preparation.await;
         }
     }
 
@@ -101,5 +143,6 @@ pub(crate) fn collect(
     sources.measure(&mut samples);
     more(&mut samples);
     process::write(&mut samples);
+    samples.add_foreign(&sources.foreign());
     samples
 }

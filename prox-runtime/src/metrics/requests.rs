@@ -165,6 +165,8 @@ impl Requests {
     }
 
     /// Counts one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "each request passes here")]
     pub(crate) fn count(&self, ended: &Ended) {
         let series = ended
             .route
@@ -217,6 +219,8 @@ impl Requests {
 }
 
 impl Block {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "each request passes here")]
     fn count(&self, ended: &Ended, bounds: &Bounds, hand: Hand) {
         let key = Key::new(ended.method, class(ended.status), ended.error);
         let near = self.near.iter().map_while(OnceLock::get);

@@ -16,6 +16,11 @@ pub(crate) fn class(status: u16) -> u16 {
     if matches!(status, 200 | 304 | 404) {
         return status;
     }
+    rare(status)
+}
+
+#[inline(never)]
+fn rare(status: u16) -> u16 {
     match KNOWN.binary_search(&status) {
         Ok(_) => status,
         Err(_) => status / 100,

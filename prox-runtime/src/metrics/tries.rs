@@ -8,7 +8,7 @@ use std::{
 use super::{
     error_type::ErrorType,
     exposition::Samples,
-    family::{ENDPOINT_REQUESTS, TRY_DURATION},
+    family::{CONNECT_DURATION, ENDPOINT_REQUESTS, QUEUE_DURATION, TRY_DURATION},
     histogram::{Bounds, Histogram, Times},
     lanes::{Count, Hand, Lanes},
     requests::with_error,
@@ -20,6 +20,8 @@ use crate::{error::Failure, sync::lock};
 pub(crate) struct Tries {
     bounds: OnceLock<Arc<Bounds>>,
     lanes: Lanes<Durations>,
+    connects: Lanes<OnceLock<Times>>,
+    queues: Lanes<OnceLock<Times>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +52,8 @@ impl Tries {
     }
 
     /// Counts one that has ended with this status, or without a response, after so many nanoseconds.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "each request passes here")]
     pub(crate) fn count(
         &self,
         endpoint: &EndpointTries,
@@ -58,24 +62,57 @@ impl Tries {
         took: u64,
     ) {
         let error = ErrorType::of(status, failure);
+        if !error.is_none() {
+            return self.count_failed(endpoint, error, took);
+        }
+        let (hand, bounds) = (Hand::own(), self.bounds());
+        let times = self.lanes.of(hand).well.get_or_init(|| Times::new(bounds));
+        times.add(took, bounds, hand);
+        endpoint.0.of(hand).well.add(1, hand);
+    }
+
+    #[cold]
+    fn count_failed(&self, endpoint: &EndpointTries, error: ErrorType, took: u64) {
+        let (hand, bounds) = (Hand::own(), self.bounds());
+        lock(&self.lanes.of(hand).failed)
+            .entry(error)
+            .or_insert_with(|| Times::new(bounds))
+            .add(took, bounds, hand);
+        lock(&endpoint.0.of(hand).failed)
+            .entry(error)
+            .or_default()
+            .add(1, hand);
+    }
+
+    /// Counts a connection that was opened, after so many nanoseconds.
+    pub(crate) fn connected(&self, took: u64) {
+        self.add(&self.connects, took);
+    }
+
+    /// Counts a request that had to wait so many nanoseconds for a place.
+    pub(crate) fn queued(&self, waited: u64) {
+        self.add(&self.queues, waited);
+    }
+
+    fn add(&self, lanes: &Lanes<OnceLock<Times>>, took: u64) {
         let hand = Hand::own();
-        let (times, outcomes) = (self.lanes.of(hand), endpoint.0.of(hand));
-        let bounds = self.bounds();
-        if error.is_none() {
-            times
-                .well
-                .get_or_init(|| Times::new(bounds))
-                .add(took, bounds, hand);
-            outcomes.well.add(1, hand);
-        } else {
-            lock(&times.failed)
-                .entry(error)
-                .or_insert_with(|| Times::new(bounds))
-                .add(took, bounds, hand);
-            lock(&outcomes.failed)
-                .entry(error)
-                .or_default()
-                .add(1, hand);
+        let times = lanes.of(hand).get_or_init(|| Times::new(self.bounds()));
+        times.add(took, self.bounds(), hand);
+    }
+
+    /// The times of connections and queues, where there were any.
+    pub(crate) fn write_waits(&self, backend: &str, samples: &mut Samples) {
+        for (family, lanes) in [
+            (&CONNECT_DURATION, &self.connects),
+            (&QUEUE_DURATION, &self.queues),
+        ] {
+            let mut all = Histogram::default();
+            for times in lanes.all().filter_map(OnceLock::get) {
+                all.read(times);
+            }
+            if all.count() > 0 {
+                samples.histogram(family, &[("backend", backend)], &all, self.bounds());
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use http::Response;
 use http_body::Frame;
 use tokio::time::Instant;
 
-use super::{Flooded, Granted, Patience, PoolOptions, SendFailure};
+use super::{Flooded, Granted, Open, Patience, PoolOptions, SendFailure};
 use crate::{connect::Opened, error::Error, handler::Request, stream::Stream as Bytestream};
 
 #[derive(Debug)]
@@ -30,6 +30,10 @@ impl Streams {
         C: Fn() -> F + Send + 'static,
         F: Future<Output = Result<Opened, Error>> + Send + 'static,
     {
+        match *self {}
+    }
+
+    pub(crate) fn connections(&self) -> Open {
         match *self {}
     }
 

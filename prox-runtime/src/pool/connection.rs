@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::{
-    Patience,
+    Counted, Patience,
     gate::Gate,
     socket::{SharedTape, Socket, Tape},
 };
@@ -62,6 +62,8 @@ pub(crate) struct Connection {
     home: usize,
     idle_since: Instant,
     used: bool,
+    /// Counts it among the open ones of its pool.
+    pub(super) counted: Option<Counted>,
 }
 
 type Driver = http1::Connection<TokioIo<Socket>, Body>;
@@ -101,6 +103,7 @@ impl Connection {
             home: thread_number(),
             idle_since: Instant::now(),
             used: false,
+            counted: None,
         }))
     }
 

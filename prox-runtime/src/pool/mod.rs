@@ -17,7 +17,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,7 +34,7 @@ pub(crate) use self::connection::{Connection, SendFailure, classify};
 pub(crate) use self::http2::{Download, Stream, Streams};
 pub(crate) use self::patience::Patience;
 pub(crate) use crate::framing::{HeadLimits, Leniency, OverLimit, over_limit};
-use crate::{stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
+use crate::{error::Error, stream::Stream as Bytestream, sync::Sharded, time::FOREVER};
 
 /// How many connections are kept, and for how long; see [`ClusterBuilder::pool`](crate::ClusterBuilder::pool).
 ///
@@ -182,6 +182,34 @@ pub(crate) struct Pool {
     shards: Sharded<Shard>,
     streams: Option<Streams>,
     closed: AtomicBool,
+    /// How many connections of HTTP/1.1 are open, those in use among them.
+    open: Arc<AtomicUsize>,
+}
+
+/// An open connection of a pool, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The open connections to an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// Those with a request under way.
+    pub(crate) active: usize,
+    /// Those that wait for one.
+    pub(crate) idle: usize,
 }
 
 /// Is told the name of frames that an upstream has sent too many of.
@@ -242,11 +270,23 @@ impl Pool {
             shards: Sharded::default(),
             streams: None,
             closed: AtomicBool::new(false),
+            open: Arc::default(),
         }
     }
 
+    /// Speaks HTTP/1.1 on a stream that was just opened.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is of no use already.
+    pub(crate) async fn speak(&self, stream: Bytestream) -> Result<Box<Connection>, Error> {
+        let mut connection = Connection::new(stream, self.heads()).await?;
+        connection.counted = Some(Counted::new(&self.open));
+        Ok(connection)
+    }
+
     /// How large the head of a response may be.
-    pub(crate) fn heads(&self) -> HeadLimits {
+    fn heads(&self) -> HeadLimits {
         self.options.heads
     }
 
@@ -304,6 +344,21 @@ impl Pool {
     /// How many connections of HTTP/1.1 wait for a request.
     pub(crate) fn idle(&self) -> usize {
         self.shards.all().map(|shard| shard.idle.len()).sum()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> Open {
+        let idle = self.idle();
+        // One that is taken or closed in between is in neither number.
+        let active = self.open.load(Ordering::Relaxed).saturating_sub(idle);
+        let shared = self
+            .streams
+            .as_ref()
+            .map_or_else(Open::default, Streams::connections);
+        Open {
+            active: active + shared.active,
+            idle: idle + shared.idle,
+        }
     }
 
     /// Closes the idle connections, and keeps none from now on: the endpoint is not in use any more. What is under way goes on.

@@ -31,8 +31,8 @@ use crate::{
     body::Body,
     client::Client,
     cluster::{
-        Attempt, Caller, Cluster, Core, Endpoint, Failed, Lease, Outcome, Permit, Policy,
-        RetryAfter, Unavailable, Upstream, Verdict,
+        Attempt, Caller, Cluster, Core, Endpoint, Failed, Lease, Outcome, Permit, Policy, Queue,
+        QueueRefused as Refused, RetryAfter, Unavailable, Upstream, Verdict,
     },
     connect::{self, Opened, Protocol},
     error::{Error, Failure},
@@ -306,7 +306,14 @@ impl Proxy {
                 tally.tries_at(core.label(), lease.upstream().label());
             }
             if is_new {
-                let permit = place(core, lease.upstream(), end).await?;
+                let permit = match lease.upstream().queue() {
+                    None => None,
+                    Some(queue) => match queue.try_enter() {
+                        Some(permit) => Some(permit),
+                        // The future is large, and few requests wait.
+                        None => Some(Box::pin(place(core, lease.upstream(), queue, end)).await?),
+                    },
+                };
                 if permit.is_some() {
                     // The wait in line is not part of the try.
                     let turn = Instant::now();
@@ -562,10 +569,10 @@ impl Proxy {
         loop {
             if let Some(streams) = pool.streams() {
                 let connect = {
-                    let (upstream, limit) = (Arc::clone(upstream), self.0.core().connect_timeout());
+                    let (core, upstream) = (Arc::clone(self.0.core()), Arc::clone(upstream));
                     move || {
-                        let upstream = Arc::clone(&upstream);
-                        async move { open(&upstream, limit).await }
+                        let (core, upstream) = (Arc::clone(&core), Arc::clone(&upstream));
+                        async move { open(&core, &upstream, core.connect_timeout()).await }
                     }
                 };
                 let avoid = again.and_then(|again| again.avoid);
@@ -579,7 +586,7 @@ impl Proxy {
                 match granted {
                     Granted::Http2(stream) => return Ok(Carrier::Http2(stream)),
                     Granted::Http1(Some(stream)) => {
-                        let connection = Connection::new(stream, pool.heads()).await;
+                        let connection = pool.speak(stream).await;
                         return connection.map(Carrier::Http1);
                     }
                     Granted::Http1(None) => {}
@@ -590,14 +597,14 @@ impl Proxy {
             {
                 return Ok(Carrier::Http1(kept));
             }
-            let opened = open(upstream, self.patience(end)).await;
+            let opened = open(self.0.core(), upstream, self.patience(end)).await;
             match (opened, pool.streams()) {
                 // The upstream has changed its mind.
                 (Ok(opened), Some(streams)) if opened.protocol == Protocol::Http2 => {
                     streams.reconsider();
                 }
                 (Ok(opened), _) => {
-                    let connection = Connection::new(opened.stream, pool.heads()).await;
+                    let connection = pool.speak(opened.stream).await;
                     return connection.map(Carrier::Http1);
                 }
                 (Err(error), _) if error.as_failure() == Some(Failure::ConnectTimeout) => {
@@ -709,20 +716,47 @@ impl Proxy {
     }
 }
 
-/// A place at an endpoint that has a limit, as soon as it is this request's turn.
+/// A place in the queue of an endpoint, as soon as it is this request's turn.
 async fn place(
     core: &Core,
     upstream: &Upstream,
+    queue: &Arc<Queue>,
     end: Option<Instant>,
-) -> Result<Option<Permit>, Error> {
-    let Some(queue) = upstream.queue() else {
-        return Ok(None);
-    };
-    match queue.enter(end).await {
-        Ok(permit) => Ok(Some(permit)),
-        Err(refused) => {
-            core.not_placed(&upstream.endpoint, refused);
-            Err(Error::failure(refused.into()))
+) -> Result<Permit, Error> {
+    let wait = Wait::new(core);
+    queue.enter(end).await.map_err(|refused| {
+        if refused == Refused::Full {
+            wait.none();
+        }
+        core.not_placed(&upstream.endpoint, refused);
+        Error::failure(refused.into())
+    })
+}
+
+/// The wait of a request in a queue, which is measured when this is dropped: the client may leave before its turn.
+struct Wait<'a> {
+    core: &'a Core,
+    began: Option<Instant>,
+}
+
+impl<'a> Wait<'a> {
+    fn new(core: &'a Core) -> Self {
+        Self {
+            core,
+            began: Some(Instant::now()),
+        }
+    }
+
+    /// It did not wait.
+    fn none(mut self) {
+        self.began = None;
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(began) = self.began {
+            self.core.queued(began.elapsed());
         }
     }
 }
@@ -807,8 +841,17 @@ fn caller(core: &Core, req: &mut Request, client: &Arc<Client>) -> Caller {
     caller
 }
 
-/// Opens a stream to an endpoint within `limit`.
-async fn open(upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
+/// Opens a stream to an endpoint of `core` within `limit`.
+async fn open(core: &Core, upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
+    let began = Instant::now();
+    let opened = dial(upstream, limit).await;
+    if opened.is_ok() {
+        core.connected(began.elapsed());
+    }
+    opened
+}
+
+async fn dial(upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
     let endpoint = &upstream.endpoint;
     let (host, port) = (endpoint.host(), endpoint.port());
     if let Some(connector) = upstream.connector() {

@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, Core, Upstream},
     connect::Protocol,
     error::Error,
-    pool::{Connection, Granted},
+    pool::Granted,
 };
 
 /// Opens the connections that the backend wants at the start of a worker, which is the thread that this is called on, and to
@@ -88,29 +88,29 @@ enum More {
     Enough,
 }
 
-async fn one(core: &Core, upstream: &Arc<Upstream>) -> Result<More, Error> {
+async fn one(core: &Arc<Core>, upstream: &Arc<Upstream>) -> Result<More, Error> {
     let (pool, limit) = (&upstream.pool, core.connect_timeout());
     if let Some(streams) = pool.streams() {
         let connect = {
-            let upstream = Arc::clone(upstream);
+            let (core, upstream) = (Arc::clone(core), Arc::clone(upstream));
             move || {
-                let upstream = Arc::clone(&upstream);
-                async move { open(&upstream, limit).await }
+                let (core, upstream) = (Arc::clone(&core), Arc::clone(&upstream));
+                async move { open(&core, &upstream, limit).await }
             }
         };
         match streams.take(None, connect).await? {
             // The stream itself is of no use, and gives its room back.
             Granted::Http2(_) => return Ok(More::Enough),
             Granted::Http1(Some(stream)) => {
-                pool.put(Connection::new(stream, pool.heads()).await?);
+                pool.put(pool.speak(stream).await?);
                 return Ok(More::Welcome);
             }
             Granted::Http1(None) => {}
         }
     }
-    let opened = open(upstream, limit).await?;
+    let opened = open(core, upstream, limit).await?;
     if opened.protocol == Protocol::Http1 {
-        pool.put(Connection::new(opened.stream, pool.heads()).await?);
+        pool.put(pool.speak(opened.stream).await?);
     }
     Ok(More::Welcome)
 }

@@ -281,6 +281,7 @@ fn spawn<G: Dispatch>(
     tracker: &Arc<Tracker>,
     place: Option<Place>,
 ) {
+    options.connections.accepted();
     tokio::spawn(Task::new(connection::serve(
         gateway.clone(),
         stream,

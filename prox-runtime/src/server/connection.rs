@@ -105,7 +105,7 @@ pub(super) async fn serve<G: Dispatch>(
     let watch = Arc::clone(&tracked.watch);
     let mut limits = Limits::new(options, tracked);
     let options = Arc::clone(&limits.options);
-    let _place = if let Some(place) = place {
+    let mut place = if let Some(place) = place {
         place
     } else {
         // The server ends, and takes those with it that the kernel has let in.
@@ -115,6 +115,10 @@ pub(super) async fn serve<G: Dispatch>(
             None => return,
         }
     };
+    if options.tls.is_some() {
+        place.speaks_tls();
+    }
+    let _place = place;
     let opening = open::open(stream, Arc::clone(&watch), peer, &options);
     let opened = match limits.hold(opening).await {
         Some(Ok(opened)) => opened,

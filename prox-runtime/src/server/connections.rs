@@ -16,8 +16,8 @@ use tokio::{sync::Notify, time::Instant};
 use super::{drain::Tracker, refusals::Refusals};
 use crate::{
     metrics::{
-        ACTIVE_REQUESTS, CONNECTIONS_REFUSED, CONNECTIONS_WAITED, Measured, OPEN_CONNECTIONS,
-        Samples, TUNNELS, descriptors,
+        ACTIVE_REQUESTS, CONNECTIONS, CONNECTIONS_REFUSED, CONNECTIONS_WAITED, Measured,
+        OPEN_CONNECTIONS, Samples, TUNNELS, descriptors,
     },
     observe::{Refusal, Refused, seldom::Seldom},
     sync::lock,
@@ -63,6 +63,9 @@ pub struct Connections(Arc<Counts>);
 struct Counts {
     limit: AtomicUsize,
     open: AtomicUsize,
+    /// Those of them that speak TLS.
+    open_tls: AtomicUsize,
+    accepted: AtomicU64,
     waiting: AtomicUsize,
     full: AtomicU64,
     floods: AtomicU64,
@@ -81,6 +84,8 @@ impl Default for Counts {
         Self {
             limit: AtomicUsize::new(usize::MAX),
             open: AtomicUsize::new(0),
+            open_tls: AtomicUsize::new(0),
+            accepted: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             full: AtomicU64::new(0),
             floods: AtomicU64::new(0),
@@ -95,13 +100,35 @@ impl Default for Counts {
 
 /// A place for one connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Counts>);
+pub(super) struct Place {
+    counts: Arc<Counts>,
+    speaks_tls: bool,
+}
+
+impl Place {
+    fn new(counts: &Arc<Counts>) -> Self {
+        Self {
+            counts: Arc::clone(counts),
+            speaks_tls: false,
+        }
+    }
+
+    /// The connection speaks TLS.
+    pub(super) fn speaks_tls(&mut self) {
+        if !std::mem::replace(&mut self.speaks_tls, true) {
+            self.counts.open_tls.fetch_add(1, Relaxed);
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
-        if self.0.waiting.load(Relaxed) > 0 {
-            self.0.freed.notify_one();
+        if self.speaks_tls {
+            self.counts.open_tls.fetch_sub(1, Relaxed);
+        }
+        self.counts.open.fetch_sub(1, Relaxed);
+        if self.counts.waiting.load(Relaxed) > 0 {
+            self.counts.freed.notify_one();
         }
     }
 }
@@ -122,7 +149,11 @@ impl Measured for Counts {
         }
         samples.add(&ACTIVE_REQUESTS, &[], requests);
         samples.add(&TUNNELS, &[], tunnels);
-        samples.add(&OPEN_CONNECTIONS, &[], self.open.load(Relaxed));
+        let secure = self.open_tls.load(Relaxed);
+        let others = self.open.load(Relaxed).saturating_sub(secure);
+        samples.add(&OPEN_CONNECTIONS, &[("tls", "false")], others);
+        samples.add(&OPEN_CONNECTIONS, &[("tls", "true")], secure);
+        samples.add(&CONNECTIONS, &[], self.accepted.load(Relaxed));
         samples.add(&CONNECTIONS_WAITED, &[], self.full.load(Relaxed));
         for reason in Refusal::ALL {
             let count = self.refused.count(reason);
@@ -166,6 +197,11 @@ impl Connections {
         self.0.refused.count(reason)
     }
 
+    /// Counts a connection that was accepted.
+    pub(super) fn accepted(&self) {
+        self.0.accepted.fetch_add(1, Relaxed);
+    }
+
     /// Counts a refusal, and tells it.
     pub(super) fn refuse(&self, refused: &Refused) {
         self.0.refused.add(refused);
@@ -202,7 +238,7 @@ impl Connections {
             .0
             .open
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1));
-        entered.is_ok().then(|| Place(Arc::clone(&self.0)))
+        entered.is_ok().then(|| Place::new(&self.0))
     }
 
     /// Waits for a place, while idle connections make room.

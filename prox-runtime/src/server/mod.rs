@@ -2,11 +2,13 @@
 
 mod accept;
 mod admin;
+mod certificates;
 mod checked;
 #[cfg(feature = "http2")]
 mod connect;
 mod connection;
 mod connections;
+mod crew;
 mod drain;
 mod edge;
 mod ending;
@@ -41,6 +43,8 @@ use http::HeaderName;
 
 use self::{
     accept::{Acceptor, Source},
+    certificates::Certificates,
+    crew::Crew,
     ending::Ending,
     listener::{Line, Where},
     unix::UnixSocket,
@@ -58,7 +62,7 @@ use crate::{
     forward::{claims, via::Via},
     framing::{HeadLimits, Leniency},
     handler::Dispatch,
-    metrics::MetricsOptions,
+    metrics::{Foreign, Measured, MetricsOptions},
     observe::outputs,
     time::FOREVER,
     tls::{Termination, Tls, Watching},
@@ -141,6 +145,8 @@ pub(crate) struct Options {
     pub(crate) passing: Option<Arc<[HeaderName]>>,
     pub(crate) connections: Connections,
     pub(crate) max_connections: Option<usize>,
+    /// Metrics of the user's own, which the gateway shows as long as the server is there.
+    pub(crate) foreign: Vec<Arc<Foreign>>,
     #[cfg_attr(
         not(feature = "http2"),
         allow(dead_code, reason = "only HTTP/2 has windows")
@@ -182,6 +188,7 @@ impl Default for Options {
             passing: None,
             connections: Connections::default(),
             max_connections: None,
+            foreign: Vec::new(),
             window: WINDOW,
         }
     }
@@ -283,6 +290,36 @@ impl<G: Dispatch> Server<G> {
     /// The gateway counts, and shows what it has counted, without this call.
     pub fn metrics(mut self, options: MetricsOptions) -> Self {
         self.metrics = Some(options);
+        self
+    }
+
+    /// Adds metrics of your own to those of the gateway: `write` appends text in Prometheus' format or in `OpenMetrics`, as most
+    /// libraries for metrics make it. Each call adds one.
+    ///
+    /// It is called for each scrape, on the thread that answers it, and must not wait. A family is left out if a metric of its name
+    /// is there already, if it does not parse, or if its samples have times of their own. An event of the target `prox` tells that
+    /// once. Both formats of the exposition have it.
+    ///
+    /// ```no_run
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway) -> prox::Result {
+    /// use std::{
+    ///     fmt::Write,
+    ///     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    /// };
+    ///
+    /// static ORDERS: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// prox::Server::new(gateway)
+    ///     .metrics_from(|out: &mut String| {
+    ///         let orders = ORDERS.load(Relaxed);
+    ///         let _ = writeln!(out, "# TYPE shop_orders_total counter\nshop_orders_total {orders}");
+    ///     })
+    ///     .run()
+    /// # }
+    /// ```
+    pub fn metrics_from(mut self, write: impl Fn(&mut String) + Send + Sync + 'static) -> Self {
+        self.options.foreign.push(Arc::new(Foreign::new(write)));
         self
     }
 
@@ -638,6 +675,9 @@ impl<G: Dispatch> Server<G> {
         }
         own.connections.bound(own.max_connections);
         gateway.attach(&own.connections.measured());
+        for foreign in &own.foreign {
+            gateway.attach_foreign(foreign);
+        }
         let admin = admin.map(|admin| {
             let config =
                 admin::Config::new(&lines, &own, &self.variables, &reads, admin.has_token());
@@ -720,6 +760,10 @@ impl<G: Dispatch> Server<G> {
             open.push((acceptor, Arc::clone(&line.options)));
         }
         logs::tell_start(&lines, &gateway, admin.as_ref());
+        let crew = Arc::<Crew>::default();
+        gateway.attach(&(Arc::clone(&crew) as Arc<dyn Measured>));
+        gateway.attach(&Certificates::of(&lines));
+        let _member = crew.join(0);
         // A socket that was bound before is closed with the last handle on it.
         drop(lines);
         let signals = shutdown.is_none();

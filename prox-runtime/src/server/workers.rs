@@ -17,6 +17,8 @@ use tokio::{
 use super::{
     Prepared,
     accept::{self, Acceptor, check_free},
+    certificates::Certificates,
+    crew::Crew,
     drain,
     listener::{Line, Where},
     logs,
@@ -27,6 +29,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
+    metrics::Measured,
     observe::outputs,
 };
 
@@ -70,6 +73,9 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         drain::shutdown(shutdown)?
     };
     logs::tell_start(&lines, &gateway, admin.as_ref());
+    let crew = Arc::<Crew>::default();
+    gateway.attach(&(Arc::clone(&crew) as Arc<dyn Measured>));
+    gateway.attach(&Certificates::of(&lines));
 
     let (stop, stopped) = watch::channel(None);
     let cut = Arc::<AtomicUsize>::default();
@@ -81,6 +87,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             let running = running.clone();
             let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
             let cut = Arc::clone(&cut);
+            let crew = Arc::clone(&crew);
             thread::Builder::new()
                 .name(format!("prox-{}", index + 1))
                 .spawn(move || {
@@ -88,6 +95,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                     let _running = running;
                     runtime.block_on(async {
                         let beating = beats.map(|workers| workers.join(index + 1));
+                        let _member = crew.join(index + 1);
                         let due = until(stopped);
                         let own = accept::serve(gateway, listeners, options, due, beating).await;
                         cut.fetch_add(own, Relaxed);
@@ -114,6 +122,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
             }
         });
         let beating = beats.map(|workers| workers.join(0));
+        let _member = crew.join(0);
         let due = until(stopped);
         // Its logs are there until they are written.
         let _kept = gateway.clone();

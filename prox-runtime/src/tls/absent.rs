@@ -29,6 +29,10 @@ impl Termination {
     pub(crate) fn watch(self: &Arc<Self>) -> Option<Watching> {
         match **self {}
     }
+
+    pub(crate) fn each_end(&self, _: impl FnMut(&str, u64)) {
+        match *self {}
+    }
 }
 
 #[derive(Clone, Debug)]

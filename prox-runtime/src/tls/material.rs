@@ -26,6 +26,8 @@ pub(super) struct Material {
 pub(super) struct Certificate {
     pub(super) names: Arc<Names>,
     pub(super) config: Arc<ServerConfig>,
+    /// Its last second, since 1970.
+    pub(super) not_after: i64,
     key: Arc<CertifiedKey>,
 }
 
@@ -78,8 +80,8 @@ impl Material {
         let mut pairs = Vec::with_capacity(self.pairs.len());
         for (certificate, key) in &self.pairs {
             match pair(certificate, key, &provider) {
-                Ok((names, key, warning)) => {
-                    pairs.push((names, key));
+                Ok((names, key, not_after, warning)) => {
+                    pairs.push((names, key, not_after));
                     warnings.extend(warning);
                 }
                 Err(found) => problems.extend(found),
@@ -100,11 +102,12 @@ impl Material {
         }
         let certificates = pairs
             .into_iter()
-            .map(|(names, key)| {
+            .map(|(names, key, not_after)| {
                 let config = config(Arc::clone(&key), verifier.clone(), &provider, h2)?;
                 Ok(Certificate {
                     names: Arc::new(names),
                     config: Arc::new(config),
+                    not_after,
                     key,
                 })
             })
@@ -117,6 +120,10 @@ impl Material {
 }
 
 impl Certificates {
+    pub(super) fn all(&self) -> &[Certificate] {
+        &self.0
+    }
+
     /// The certificate for this client.
     pub(super) fn choose(&self, hello: &ClientHello<'_>) -> Option<&Certificate> {
         let Some(host) = hello.server_name() else {
@@ -137,12 +144,15 @@ impl Certificates {
     }
 }
 
+/// The names of a certificate, its key, its last second, and what is wrong with it that does not keep it from serving.
+type Pair = (Names, Arc<CertifiedKey>, i64, Option<String>);
+
 /// A certificate with its key: its names, and a warning if it is out of date.
 pub(super) fn pair(
     certificate: &Text,
     key: &Text,
     provider: &CryptoProvider,
-) -> Result<(Names, Arc<CertifiedKey>, Option<String>), Vec<String>> {
+) -> Result<Pair, Vec<String>> {
     let (chain, private) = match (certificate.certificates(), key.key()) {
         (Ok(chain), Ok(private)) => (chain, private),
         (chain, private) => {
@@ -201,7 +211,7 @@ pub(super) fn pair(
         )),
         _ => None,
     };
-    Ok((names, Arc::new(certified), warning))
+    Ok((names, Arc::new(certified), parsed.not_after, warning))
 }
 
 fn now() -> i64 {

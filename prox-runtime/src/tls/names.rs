@@ -11,6 +11,16 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// The first of them, for people.
+    pub(super) fn first(&self) -> String {
+        let address = || self.addresses.first().map(ToString::to_string);
+        self.hosts
+            .first()
+            .cloned()
+            .or_else(address)
+            .unwrap_or_default()
+    }
+
     /// Whether the certificate is for this host: lower case, without port and trailing dot, an IPv6 address in brackets.
     pub(crate) fn cover(&self, host: &str) -> bool {
         let literal = host

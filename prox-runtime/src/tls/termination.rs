@@ -120,6 +120,14 @@ impl Termination {
         }
     }
 
+    /// The first name of each certificate, and when it ends, in seconds since 1970.
+    pub(crate) fn each_end(&self, mut each: impl FnMut(&str, u64)) {
+        for certificate in self.certificates().all() {
+            let end = u64::try_from(certificate.not_after).unwrap_or(0);
+            each(&certificate.names.first(), end);
+        }
+    }
+
     fn certificates(&self) -> Arc<Certificates> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)

@@ -227,7 +227,7 @@ fn identity(
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, Vec<String>> {
     let (certificate, key) = (certificate.read("certificate"), key.read("private key"));
-    let (_, certified, warning) = super::material::pair(&certificate, &key, provider)?;
+    let (_, certified, _, warning) = super::material::pair(&certificate, &key, provider)?;
     if let Some(warning) = warning {
         tracing::error!(target: "prox", "{warning}");
     }

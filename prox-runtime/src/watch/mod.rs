@@ -163,6 +163,7 @@ impl Watch {
     }
 
     /// A request is whole and is being answered, until the guard is dropped. Then it is counted.
+    #[inline]
     pub(crate) fn request(self: &Arc<Self>, method: &Method, version: Version) -> Exchange {
         self.numbers.begin(method, version);
         self.begin(REQUEST, true)

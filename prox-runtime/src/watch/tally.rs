@@ -323,7 +323,9 @@ impl Tally {
         } else {
             whole_nanos(now.saturating_duration_since(sent))
         };
-        if let Some(numbers) = self.details() {
+        if self.is_detailed()
+            && let Some(numbers) = self.own()
+        {
             numbers.first_byte.store(took.max(1), Relaxed);
         }
         took
@@ -350,6 +352,7 @@ impl Tally {
     }
 
     /// It has a response. Says whether that has no body to send: one to `HEAD`, `204` and `304` have none.
+    #[inline]
     pub(crate) fn answered(&self, response: &Response<impl Body>, head: bool) -> bool {
         let numbers = &self.watch.numbers;
         let status = response.status();
@@ -387,12 +390,14 @@ impl Tally {
     }
 
     /// It was answered with another protocol.
+    #[cold]
     pub(super) fn switched(&self) {
         let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
         self.count(status, None, None);
     }
 
     /// Counts it, so many nanoseconds after the start of the watch. What is dropped before its end says [why](ending::why).
+    #[inline]
     pub(super) fn ended(&self, since: u64) {
         let numbers = &self.watch.numbers;
         let (mut status, mut failure) = (numbers.status.load(Relaxed), numbers.failure());
@@ -409,7 +414,11 @@ impl Tally {
         self.count(status, failure, Some(since));
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each request passes here, and one place calls it"
+    )]
     fn count(&self, status: u16, failure: Option<Failure>, since: Option<u64>) {
         let Some(meter) = &self.watch.meter else {
             return;

@@ -104,6 +104,7 @@ async fn a_bad_answer_counts_at_once_and_only_once() {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Instant::now(),
                 Instant::now(),
+                0,
             );
             lease.broke_off(&reset());
             lease

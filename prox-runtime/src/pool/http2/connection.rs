@@ -141,6 +141,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Whether no stream is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.load.load(Relaxed) == 0
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number
     }

@@ -23,7 +23,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use self::connection::Connection;
 pub(crate) use self::exchange::{Download, Stream};
-use super::{Flooded, Granted, PoolOptions};
+use super::{Flooded, Granted, Open, PoolOptions};
 use crate::{
     connect::{Opened, Protocol},
     error::{Error, Failure},
@@ -97,6 +97,21 @@ impl Streams {
             flooded,
             shards: Sharded::default(),
         })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> Open {
+        let mut open = Open::default();
+        for shard in self.shards.all() {
+            for connection in &lock(&shard.0).connections {
+                if connection.is_idle() {
+                    open.idle += 1;
+                } else {
+                    open.active += 1;
+                }
+            }
+        }
+        open
     }
 
     /// A stream of a connection with room, if there is one; not of the connection with the number `avoid`.

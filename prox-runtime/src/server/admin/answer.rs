@@ -172,7 +172,7 @@ async fn of<G: Dispatch>(shared: &Shared<G>, peer: Peer, head: &Parts) -> Answer
             [] => text(StatusCode::OK, "ready"),
             reasons => text(StatusCode::SERVICE_UNAVAILABLE, &reasons.join("\n")),
         },
-        Asked::Metrics => metrics(shared, head),
+        Asked::Metrics => metrics(shared, head).await,
         Asked::Routes if wants_text(head) => shown(TEXT, shared.gateway.routes_text(false)),
         Asked::Routes => shown(JSON, shared.gateway.routes_text(true)),
         Asked::Endpoints => {
@@ -222,7 +222,8 @@ fn unready<G: Dispatch>(shared: &Shared<G>) -> Vec<String> {
     }
 }
 
-fn metrics<G: Dispatch>(shared: &Shared<G>, head: &Parts) -> Answer {
+async fn metrics<G: Dispatch>(shared: &Shared<G>, head: &Parts) -> Answer {
+    shared.gateway.prepare_samples().await;
     let format = Format::of_request(&head.headers);
     match shared.gateway.samples() {
         Some(samples) => shown(format.content_type(), samples.write(format)),
