@@ -228,8 +228,8 @@ impl Reader {
     /// The family before is whole, and this one begins.
     fn begin(&mut self, written: &str) {
         self.end();
-        self.written = written.to_owned();
-        self.family.name = written.to_owned();
+        written.clone_into(&mut self.written);
+        written.clone_into(&mut self.family.name);
         if !is_name(written, true) {
             self.problem = Some(format!("malformed name {written:?}"));
         } else if self.done.iter().any(|(name, _)| name == written) {

@@ -120,13 +120,11 @@ impl Number {
             .iter()
             .enumerate()
             .min_by_key(|(_, number)| **number);
-        Self(match least.map(|(place, _)| place) {
-            Some(place) => given_back.swap_remove(place),
-            None => {
-                *next += 1;
-                *next - 1
-            }
-        })
+        if let Some(place) = least.map(|(place, _)| place) {
+            return Self(given_back.swap_remove(place));
+        }
+        *next += 1;
+        Self(*next - 1)
     }
 }
 

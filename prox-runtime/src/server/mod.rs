@@ -665,7 +665,7 @@ impl<G: Dispatch> Server<G> {
             .map(MetricsOptions::settle)
             .transpose();
         let options = both(both(options, tls), both(logs, metrics));
-        let ((gateway, lines), ((_, (_, metrics)), admin)) =
+        let ((gateway, lines), ((_, ((), metrics)), admin)) =
             both(both(self.gateway, lines), both(options, admin))?;
         if let Some(settings) = metrics {
             gateway.count_as(&settings)?;

@@ -347,18 +347,15 @@ impl Drop for Exchange {
         if !is_last && !self.counted {
             return;
         }
-        let since = match watch.numbers.now() {
-            Some(since) => since,
-            None => {
-                // Layers may have taken time in this poll, too.
-                let now = if self.tally.is_detailed() {
-                    Instant::now()
-                } else {
-                    polled::now()
-                };
-                whole_nanos(now.saturating_duration_since(watch.start))
-            }
-        };
+        let since = watch.numbers.now().unwrap_or_else(|| {
+            // Layers may have taken time in this poll, too.
+            let now = if self.tally.is_detailed() {
+                Instant::now()
+            } else {
+                polled::now()
+            };
+            whole_nanos(now.saturating_duration_since(watch.start))
+        });
         if is_last {
             watch.enter(Phase::Idle, millis(since));
         }
