@@ -1,6 +1,7 @@
 //! Metrics beside those of requests: each value moves with what it tells of.
 
 use std::{
+    fmt::Write as _,
     io::Write as _,
     process::{Command, Stdio},
     sync::{
@@ -198,7 +199,7 @@ async fn an_open_breaker_and_a_drain_are_shown() {
     let origin = Origin::start(Reply::status(500, &[], "broken")).await;
     let url = origin.endpoint();
     let breaker = BreakerOptions::new()
-        .share(50, 2, Duration::from_secs(60))
+        .share(50, 2, Duration::from_mins(1))
         .open_for(Duration::from_hours(1));
     let gateway = prox::gateway! {
         backend users = cluster(rr, [url]).breaker(breaker);
@@ -256,7 +257,7 @@ fn own(count: &Arc<AtomicU64>) -> impl Fn(&mut String) + Send + Sync + 'static {
         out.push_str(
             "# HELP shop_orders_total Orders of \"today\".\n# TYPE shop_orders_total counter\n",
         );
-        out.push_str(&format!("shop_orders_total{{kind=\"a\\\"b\"}} {count}\n"));
+        let _ = writeln!(out, "shop_orders_total{{kind=\"a\\\"b\"}} {count}");
         out.push_str("# TYPE prox_ready gauge\nprox_ready 7\n");
         out.push_str("shop_broken one\nshop_depth 2.5\n");
     }

@@ -12,6 +12,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// The first of them, for people.
+    #[cfg(feature = "tls")]
     pub(super) fn first(&self) -> String {
         let address = || self.addresses.first().map(ToString::to_string);
         self.hosts
