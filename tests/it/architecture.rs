@@ -34,7 +34,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("tunnel", &["stream", "sync", "time"]),
     (
         "watch",
-        &["error", "identity", "metrics", "observe", "sync"],
+        &["error", "identity", "metrics", "observe", "sync", "time"],
     ),
     ("body", &["error", "observe", "watch"]),
     ("replay", &["body", "error"]),
