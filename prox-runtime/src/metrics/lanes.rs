@@ -82,7 +82,7 @@ impl Count {
     /// Adds `more`, and returns the number before. It starts again at 0 behind the largest number.
     pub(super) fn add(&self, more: u64, hand: Hand) -> u64 {
         if hand.is_alone {
-            // A plain addition: one that is atomic takes 20 times as long.
+            // No lock on the cache line, which an atomic addition takes.
             let before = self.0.load(Relaxed);
             self.0.store(before.wrapping_add(more), Relaxed);
             before
