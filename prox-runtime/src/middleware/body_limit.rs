@@ -6,7 +6,7 @@ use http_body::Body as _;
 
 use super::{
     About, Middleware, Next,
-    steps::{self, Head, Kept, Passed, Step},
+    steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
     body::Body,
@@ -49,6 +49,11 @@ impl BodyLimit {
 }
 
 impl Step for BodyLimit {
+    /// The body of a request without a length has none afterwards either.
+    fn needs(&self) -> Needs {
+        Needs::NOTHING
+    }
+
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         let hint = head.body.size_hint();
         if hint.lower() > self.most {
@@ -59,6 +64,7 @@ impl Step for BodyLimit {
         if hint.exact().is_none() {
             let body = std::mem::take(&mut head.body);
             head.body = counted(body, self.most);
+            head.body.placed(Place::Request);
         }
         Some(Ok(Kept::Nothing))
     }

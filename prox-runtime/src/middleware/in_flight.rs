@@ -18,10 +18,10 @@ use http_body::Body as _;
 use super::{
     About, Declares, Middleware, Next,
     rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
-    steps::{self, Head, Kept, Passed, Step},
+    steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
-    error::Failure,
+    error::{self, Failure},
     handler::{Request, Response},
     limits::{Key, KeyWriter},
     respond,
@@ -110,6 +110,15 @@ impl<K> InFlight<K> {
 }
 
 impl<K: 'static> Step for InFlight<K> {
+    /// The body of the response is as long as it was.
+    fn needs(&self) -> Needs {
+        if self.key.reads_extensions() {
+            Needs::EXTENSIONS
+        } else {
+            Needs::NOTHING
+        }
+    }
+
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         if let Some(place) = self.enter(head) {
             return Some(Ok(Kept::Other(Box::new(place))));
@@ -140,6 +149,7 @@ impl<K: 'static> Step for InFlight<K> {
                 drop(place.take());
             }
         });
+        response.body_mut().placed(error::Place::Response);
     }
 }
 

@@ -136,16 +136,29 @@ impl<S: KeyStore> ApiKeys<S> {
         self
     }
 
-    async fn find(&self, digest: &KeyDigest) -> Result<Option<Arc<Key>>, Denied> {
-        match &*self.source {
-            Source::File(keys) => Ok(keys.get().find(digest)),
-            Source::Store(store) => store.find(digest).await.map_err(|Unanswered| {
+    async fn judge(&self, parts: &mut Parts) -> Result<Option<Principal>, Denied> {
+        let Some(digest) = self.take(parts)? else {
+            return Ok(None);
+        };
+        let key = match &*self.source {
+            Source::File(keys) => keys.get().find(&digest),
+            Source::Store(store) => store.find(&digest).await.map_err(|Unanswered| {
                 Denied::new(Failure::AuthUnavailable).retry_after(Duration::from_secs(1))
-            }),
+            })?,
+        };
+        holder(key)
+    }
+
+    /// As [`judge`](Self::judge), for keys that are in a file.
+    fn judge_by(&self, keys: &file::Keys, parts: &mut Parts) -> Result<Option<Principal>, Denied> {
+        match self.take(parts)? {
+            Some(digest) => holder(keys.find(&digest)),
+            None => Ok(None),
         }
     }
 
-    async fn judge(&self, parts: &mut Parts) -> Result<Option<Principal>, Denied> {
+    /// The digest of the key of a request, which is taken out of it.
+    fn take(&self, parts: &mut Parts) -> Result<Option<KeyDigest>, Denied> {
         let Some(text) = self.place.find(parts)? else {
             return Ok(None);
         };
@@ -155,11 +168,15 @@ impl<S: KeyStore> ApiKeys<S> {
         if text.is_empty() || text.len() > LONGEST {
             return Err(Denied::new(Failure::Unauthenticated));
         }
-        let key = self.find(&KeyDigest::of(&text)).await?;
-        match key {
-            Some(key) if key.is_valid(SystemTime::now()) => Ok(Some(key.principal.clone())),
-            _ => Err(Denied::new(Failure::Unauthenticated)),
-        }
+        Ok(Some(KeyDigest::of(&text)))
+    }
+}
+
+/// Who has a key, if it counts now.
+fn holder(key: Option<Arc<Key>>) -> Result<Option<Principal>, Denied> {
+    match key {
+        Some(key) if key.is_valid(SystemTime::now()) => Ok(Some(key.principal.clone())),
+        _ => Err(Denied::new(Failure::Unauthenticated)),
     }
 }
 
@@ -186,6 +203,17 @@ impl<S> fmt::Debug for ApiKeys<S> {
 impl<S: KeyStore> Authenticate for ApiKeys<S> {
     async fn authenticate(&self, parts: &mut Parts) -> Verdict {
         self.judge(parts).await.into()
+    }
+
+    fn __at_once(&self, parts: &mut Parts) -> Option<Verdict> {
+        match &*self.source {
+            Source::File(keys) => Some(self.judge_by(&keys.get(), parts).into()),
+            Source::Store(_) => None,
+        }
+    }
+
+    fn __is_plain(&self) -> bool {
+        true
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
