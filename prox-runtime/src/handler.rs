@@ -478,6 +478,16 @@ pub trait Dispatch: Clone + Send + Sync + 'static {
         let _ = refused;
     }
 
+    /// Its name, if it has one.
+    fn name(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The patterns of its routes, in the order of their numbers.
+    fn patterns(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The names of the listeners that it has routes for.
     fn listeners(&self) -> Vec<&str> {
         Vec::new()

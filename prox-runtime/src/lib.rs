@@ -30,6 +30,8 @@ mod metrics;
 pub mod middleware;
 mod network;
 mod observe;
+#[cfg(feature = "otel")]
+mod otel;
 mod pool;
 mod proxy;
 mod replay;
@@ -56,10 +58,15 @@ pub use crate::gateway::{
     LayerByName, LetsRequestsThrough, Limit, Named, NamedOther, NoPolicy, OtherLimit, OwnPolicy,
     RateOfZero, Returned, ReturnedOther, Something, TakesRequests, passes,
 };
+#[cfg(feature = "otel")]
+pub use crate::otel::TraceOptions;
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};
 #[doc(hidden)]
 pub use http::Request as HttpRequest;
+#[cfg(feature = "otel")]
+#[doc(no_inline)]
+pub use {opentelemetry, opentelemetry_sdk};
 
 pub use crate::{
     body::Body,
@@ -87,7 +94,7 @@ pub use crate::{
     identity::{Claim, Principal},
     metrics::MetricsOptions,
     middleware::{Middleware, Next, service},
-    observe::{Refusal, Refused},
+    observe::{Refusal, Refused, TraceContext},
     pool::PoolOptions,
     route::*,
     secret::Secret,

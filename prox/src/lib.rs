@@ -19,7 +19,7 @@ pub use prox_runtime::{
     Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared, Principal, QueueOptions,
     Random, Refusal, Refused, Request, RequestExt, RequestKey, Response, Result, RetryOptions,
     RoundRobin, RouteInfo, Routes, SameSite, Seat, Secret, Server, SlowStart, Sticky, Tally,
-    Variables, cli, cli_with, key_of, metrics, run,
+    TraceContext, Variables, cli, cli_with, key_of, metrics, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.
@@ -38,6 +38,15 @@ pub use prox_runtime::{Discover, Dns, EndpointSet};
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};
+
+/// The crates of OpenTelemetry, of which a [`Server::tracer_provider`] is.
+#[cfg(feature = "otel")]
+#[doc(no_inline)]
+pub use prox_runtime::{opentelemetry, opentelemetry_sdk};
+
+#[cfg(feature = "otel")]
+#[doc(inline)]
+pub use prox_runtime::TraceOptions;
 
 #[cfg(feature = "testing")]
 #[doc(inline)]
@@ -95,6 +104,10 @@ pub mod docs {
     #[cfg(feature = "dns")]
     #[doc = include_str!("../docs/discovery.md")]
     pub mod discovery {}
+
+    #[cfg(feature = "otel")]
+    #[doc = include_str!("../docs/tracing.md")]
+    pub mod tracing {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

@@ -45,6 +45,12 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("observe", &["civil", "error", "sync"]),
     ("connect", &["error", "stream", "sync", "tls"]),
     (
+        "otel",
+        &[
+            "coding", "connect", "error", "observe", "secret", "sync", "tls",
+        ],
+    ),
+    (
         "handler",
         &[
             "body", "client", "error", "inspect", "metrics", "observe", "respond", "watch",
@@ -54,7 +60,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "route",
         &[
             "client", "coding", "columns", "error", "forward", "handler", "identity", "network",
-            "watch",
+            "observe", "watch",
         ],
     ),
     (
@@ -117,8 +123,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
         "server",
         &[
             "body", "civil", "client", "coding", "columns", "error", "forward", "frames",
-            "framing", "handler", "inspect", "metrics", "observe", "respond", "secret", "stream",
-            "sync", "time", "tls", "tunnel", "vars", "watch",
+            "framing", "handler", "inspect", "metrics", "observe", "otel", "respond", "secret",
+            "stream", "sync", "time", "tls", "tunnel", "vars", "watch",
         ],
     ),
     (

@@ -100,6 +100,7 @@ mod tls;
 mod tls_files;
 mod tls_upstream;
 mod tokens;
+mod traces;
 mod trailers;
 mod translated;
 mod trusted;

@@ -5,6 +5,7 @@
 
 pub mod certs;
 pub mod client;
+pub mod collector;
 pub mod events;
 pub mod filler;
 pub mod flags;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::syntax::{
     ast::{Backend, Env, Expr, Setup, Target},
+    calls::plain,
     cursor::{is_string, tokens_of},
     default::{self, Form},
     lints::of_rustc,
@@ -72,6 +73,11 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         let strays = &context.model.strays;
         quote_spanned!(span=> #krate::__private::items! { #(#strays)* })
     });
+    let named = context.model.named.as_ref().map(|named| {
+        let name = named.name.to_string();
+        let name = plain(&name);
+        quote_spanned!(span=> __asm.named(#name);)
+    });
     let env = environment(context, parts);
     let setup = setup(context);
     let layers = layers(context);
@@ -85,6 +91,7 @@ pub(super) fn body(context: &Context<'_>, parts: &Parts) -> TokenStream {
         #policies
         #strays
         let mut __asm = __p::Assembly::new(#table, #routes, #variables);
+        #named
         #env
         #setup
         #layers

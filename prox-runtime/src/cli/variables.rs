@@ -3,7 +3,7 @@
 use crate::route::{EnvInfo, Variables};
 
 /// What a server reads of which the code says nothing.
-const OF_THE_SERVER: [EnvInfo; 10] = [
+const OF_THE_SERVER: &[EnvInfo] = &[
     EnvInfo {
         name: "HOST",
         ty: "String",
@@ -74,7 +74,118 @@ const OF_THE_SERVER: [EnvInfo; 10] = [
         doc: "How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.",
         needed_by: "the server",
     },
+    #[cfg(feature = "otel")]
+    of_traces("OTEL_SDK_DISABLED", "Turns traces off if it is true."),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "The collector that traces go to, such as http://localhost:4318; it turns traces on.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "The same for traces only, with the path, such as http://localhost:4318/v1/traces.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "The protocol of the collector: http/protobuf.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "The same for traces only.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Headers for the collector, such as api-key=abc,x-tenant=shop.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "The same for traces only.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "The milliseconds that a batch may take; 10000 by default.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        "The same for traces only.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip or none."),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        "The same for traces only.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "A file with the roots of the collector's certificate, in PEM.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+        "The same for traces only.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_SERVICE_NAME",
+        "The service of the spans; by default the name of the gateway or of the program.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "Attributes of the service, such as service.version=1.2,deployment.environment.name=prod.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_TRACES_EXPORTER",
+        "otlp, or none, which turns traces off.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_TRACES_SAMPLER",
+        "Which requests are recorded: parentbased_always_on by default.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "The share of requests that a traceidratio sampler records, from 0 to 1.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "The milliseconds between two exports; 5000 by default.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "The most spans that wait for an export; 2048 by default.",
+    ),
+    #[cfg(feature = "otel")]
+    of_traces(
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "The spans of one export; 512 by default.",
+    ),
 ];
+
+/// A variable for traces. OpenTelemetry says what happens when it is not set.
+#[cfg(feature = "otel")]
+const fn of_traces(name: &'static str, doc: &'static str) -> EnvInfo {
+    EnvInfo {
+        name,
+        ty: "Option<String>",
+        default: None,
+        doc,
+        needed_by: "the server",
+    }
+}
 
 /// The variables of the gateway, and those that its server `reads`, each name once; `listeners` are the variables of its listeners,
 /// with the names of these.
@@ -97,7 +208,8 @@ pub(super) fn with_the_servers(
         needed_by: "the server",
     });
     let read = OF_THE_SERVER
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|variable| reads(variable.name));
     for variable in read.chain(of_listeners) {
         match all.iter_mut().find(|other| other.name == variable.name) {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Failure},
+    observe::traces::Try,
     time::whole_nanos,
 };
 
@@ -122,6 +123,8 @@ pub(crate) struct Lease {
     overdue: bool,
     /// What counts for the try unless the response breaks off.
     answered: Option<Answered>,
+    /// Takes down what becomes of it, in a trace.
+    recorded: Option<Try>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +155,7 @@ impl Lease {
             settled: false,
             overdue: false,
             answered: None,
+            recorded: None,
         };
         lease.upstream().load.enter();
         lease
@@ -177,10 +181,23 @@ impl Lease {
         self.permit = permit;
     }
 
+    /// Takes down what becomes of the try, until the lease is dropped.
+    pub(crate) fn record(&mut self, span: Try) {
+        self.recorded = Some(span);
+    }
+
+    /// What is taken down of the try, if it is.
+    pub(crate) fn recorded(&mut self) -> Option<&mut Try> {
+        self.recorded.as_mut()
+    }
+
     /// Says what became of the try, once: the first word counts.
     ///
     /// The endpoint goes on counting the request until the lease is dropped.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
+        if let (Some(span), Outcome::Failed(failure)) = (&mut self.recorded, outcome) {
+            span.failed(failure);
+        }
         let had_head = self.answered.take().is_some();
         if !had_head && !self.settled {
             self.count_outcome(outcome);
@@ -277,6 +294,9 @@ impl Lease {
     /// its response has ended, since until then it may [break off](Self::broke_off).
     pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant, now: Instant, took: u64) {
         self.waits_no_more();
+        if let Some(span) = &mut self.recorded {
+            span.answered(status);
+        }
         self.count(status.as_u16(), None, took);
         let outcome = Outcome::Status(status);
         if outcome.verdict() == health::Outcome::Bad {
@@ -305,6 +325,9 @@ impl Lease {
 
     /// The response broke off. That counts instead of its status, if it is the endpoint's doing.
     pub(crate) fn broke_off(&mut self, error: &Error) {
+        if let (Some(span), Some(failure)) = (&mut self.recorded, error.as_failure()) {
+            span.failed(failure);
+        }
         if let Some(failure) = error.as_failure()
             && Outcome::Failed(failure).verdict() == health::Outcome::Bad
         {

@@ -34,6 +34,7 @@ use crate::{
 /// A gateway under construction; everything that is wrong with it is collected, and said at once by
 /// [`finish`](Self::finish).
 pub struct Assembly {
+    name: Option<&'static str>,
     table: &'static Table,
     routes: Routes,
     variables: Variables,
@@ -67,6 +68,7 @@ impl Assembly {
             Vec::new()
         };
         Self {
+            name: None,
             table,
             routes,
             variables,
@@ -80,6 +82,11 @@ impl Assembly {
             mounted: vec![Vec::new(); table.mount_count()],
             hosts: Hosts::default(),
         }
+    }
+
+    /// Says the name of the gateway, which traces call its service by.
+    pub fn named(&mut self, name: &'static str) {
+        self.name = Some(name);
     }
 
     /// Reads the variable `index` of the table, which must be set.
@@ -431,6 +438,7 @@ impl Assembly {
             .collect();
         let refusals = (!self.every.is_empty()).then(|| wrap(BoxHandler::new(Refuse), &self.every));
         Ok(Gateway(Arc::new(Inner {
+            name: self.name,
             table: self.table,
             hosts: Some(self.hosts).filter(|hosts| !hosts.is_empty()),
             routes: self.routes,

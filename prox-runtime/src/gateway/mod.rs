@@ -73,7 +73,7 @@ use crate::{
     inspect::{Inspection, Operation},
     metrics::{Foreign, Format, Measured, Requests, Samples, Settings},
     middleware::{Layer, Task, role},
-    observe,
+    observe::{self, TraceContext},
     proxy::{self, Around, Proxy},
     respond as responses,
     route::{
@@ -96,6 +96,7 @@ const MAX_URI: usize = framing::MAX_TARGET;
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
+    name: Option<&'static str>,
     table: &'static Table,
     /// The hosts from variables, where their values are not the defaults in the table.
     hosts: Option<Hosts>,
@@ -484,6 +485,7 @@ impl Gateway {
                     client,
                     matched: matched.as_ref(),
                     tally: Some(tally),
+                    copied: None,
                 };
                 proxy.forward(req, present, around).await
             }
@@ -517,9 +519,20 @@ impl Gateway {
                 if let Some(matched) = matched {
                     extensions.insert(matched);
                 }
+                if tally.is_traced() {
+                    insert_context(&mut req);
+                }
                 ask(chain, req).await
             }
         }
+    }
+}
+
+/// Tells layers and handlers the context of a request in its trace.
+#[cold]
+fn insert_context(req: &mut Request) {
+    if let Some(context) = TraceContext::of(req.headers()) {
+        req.extensions_mut().insert(context);
     }
 }
 
@@ -628,6 +641,14 @@ impl Dispatch for Gateway {
 
     fn drain(&self) {
         self.0.question.drain();
+    }
+
+    fn name(&self) -> Option<&'static str> {
+        self.0.name
+    }
+
+    fn patterns(&self) -> Vec<&'static str> {
+        self.0.routes.iter().map(|route| route.path).collect()
     }
 
     fn listeners(&self) -> Vec<&str> {

@@ -15,6 +15,7 @@ use crate::{
     },
     handler::{Request, Response},
     middleware::steps::{Entered, Head, Steps, Way},
+    observe::TraceContext,
     proxy::{Around, Proxy},
     route::Matched,
     watch::Tally,
@@ -64,6 +65,11 @@ impl Passage {
             if let Some(matched) = &matched {
                 extensions.insert(matched.clone());
             }
+            if tally.is_traced()
+                && let Some(context) = TraceContext::of(&head.parts.headers)
+            {
+                extensions.insert(context);
+            }
         }
         let answered = match self.steps.enter(&mut head, &mut way) {
             Entered::Through => None,
@@ -97,6 +103,7 @@ impl Passage {
                 client,
                 matched: matched.as_ref(),
                 tally: Some(tally),
+                copied: None,
             };
             self.proxy.forward(req, present, around).await
         };

@@ -4,7 +4,7 @@ use super::Gateway;
 use crate::{
     error::Result,
     route::{EnvInfo, Variables},
-    server::{NAMES, OPTIONAL, ServerVariables, is_variable},
+    server::{NAMES, ServerVariables, is_optional, is_variable},
     vars::Env,
 };
 
@@ -33,7 +33,7 @@ fn default(info: &EnvInfo) -> Option<Result<String, String>> {
     let EnvInfo { name, ty, .. } = *info;
     let Some(source) = info.default else {
         // Nothing is what the server takes for this one too.
-        let differs = info.is_optional() && !OPTIONAL.contains(&name) && !is_variable(name);
+        let differs = info.is_optional() && !is_optional(name) && !is_variable(name);
         return differs.then(|| {
             Err(format!(
                 "{name} is not set, and may be missing in the gateway, but its server needs a value: set it, or give `env {name}` a default"

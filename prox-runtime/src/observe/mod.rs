@@ -9,5 +9,11 @@ pub(crate) mod queue;
 mod refused;
 pub(crate) mod seldom;
 pub(crate) mod trace_context;
+#[cfg(feature = "otel")]
+mod trace_state;
+pub(crate) mod traces;
 
-pub use self::refused::{Refusal, Refused};
+pub use self::{
+    refused::{Refusal, Refused},
+    trace_context::TraceContext,
+};

@@ -18,8 +18,10 @@ use crate::{
     error::Error,
     forward::{headers::Present, length},
     handler::Request,
+    observe::traces::Trace,
     replay::Replay,
     route::Matched,
+    watch::Tally,
 };
 
 /// Takes the copy of a request for the first backend, if there is to be one.
@@ -34,6 +36,7 @@ pub(super) fn tap(mirror: &Arc<Mirror>, first: &Cluster, req: &mut Request, arou
         head: head(req),
         client: Arc::clone(around.client),
         matched: around.matched.cloned(),
+        trace: around.tally.and_then(Tally::trace),
     };
     if req.body().is_end_stream() {
         return copy.leave(Body::empty());
@@ -58,38 +61,34 @@ struct Copy {
     head: Request,
     client: Arc<Client>,
     matched: Option<Matched>,
+    trace: Option<Trace>,
 }
 
 impl Copy {
     fn leave(mut self, body: Body) {
         length::right(self.head.headers_mut(), body.size_hint().exact());
         *self.head.body_mut() = body;
-        let cluster = self.mirror.cluster().clone();
-        let begun = self
-            .mirror
-            .begin(shadow(cluster, self.head, self.client, self.matched));
-        self.core.mirrored(begun);
+        let mirror = Arc::clone(&self.mirror);
+        let core = Arc::clone(&self.core);
+        let begun = mirror.begin(shadow(self));
+        core.mirrored(begun);
     }
 }
 
 /// Sends a copy, and reads its answer, so that the connection can be used again. The time for it is that of the copy as a whole.
 ///
 /// Behind a pointer, since the future of a request is part of itself otherwise.
-fn shadow(
-    cluster: Cluster,
-    mut request: Request,
-    client: Arc<Client>,
-    matched: Option<Matched>,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn shadow(mut copy: Copy) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
-        let proxy = Proxy::new(cluster);
-        let present = Present::of(request.headers());
+        let proxy = Proxy::new(copy.mirror.cluster().clone());
+        let present = Present::of(copy.head.headers());
         let around = Around {
-            client: &client,
-            matched: matched.as_ref(),
+            client: &copy.client,
+            matched: copy.matched.as_ref(),
             tally: None,
+            copied: copy.trace.as_ref(),
         };
-        let response = proxy.forward(&mut request, present, around).await;
+        let response = proxy.forward(&mut copy.head, present, around).await;
         let mut rest = Limited::new(response.into_body(), READ);
         while let Some(Ok(_)) = rest.frame().await {}
     })

@@ -42,6 +42,7 @@ use crate::{
         length, max_forwards, pattern,
     },
     handler::{Handler, Request, Response},
+    observe::traces::{To, Trace},
     pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
@@ -61,6 +62,8 @@ pub(crate) struct Around<'a> {
     pub(crate) matched: Option<&'a Matched>,
     /// Takes down what becomes of it; nothing for a copy.
     pub(crate) tally: Option<&'a Tally>,
+    /// The trace of the request that this is a copy of, if it is one, and recorded.
+    pub(crate) copied: Option<&'a Trace>,
 }
 
 /// What a request is sent on: a connection of its own, or a stream of a shared one.
@@ -241,7 +244,9 @@ impl Proxy {
             client,
             matched,
             tally,
+            copied,
         } = around;
+        let trace = tally.and_then(Tally::trace).or_else(|| copied.cloned());
         let started = race.map_or_else(Instant::now, |race| race.started);
         if let Some(tally) = tally {
             tally.began(started);
@@ -326,6 +331,15 @@ impl Proxy {
                     }
                 }
                 lease.hold(permit);
+                if let Some(trace) = &trace {
+                    let to = To {
+                        method: &method,
+                        backend: core.label(),
+                        endpoint: lease.upstream().label(),
+                        is_copy: copied.is_some(),
+                    };
+                    lease.record(trace.try_at(to, req.headers_mut()));
+                }
             }
             // The end of this try, and of the request as a whole.
             let until = policy
@@ -364,6 +378,9 @@ impl Proxy {
                 tally.connected(started);
             }
             self.address(req, lease.upstream(), &mut path, matched)?;
+            if let Some(span) = lease.recorded() {
+                span.sends(req.uri(), matches!(carrier, Carrier::Http2(_)));
+            }
             let sent = if carrier.is_at_hand() && lease.upstream().queue().is_none() {
                 began
             } else {
@@ -894,6 +911,7 @@ impl Handler for Proxy {
             client: &client,
             matched: matched.as_ref(),
             tally: tally.as_ref(),
+            copied: None,
         };
         self.forward(&mut req, present, around).await
     }

@@ -10,6 +10,7 @@ use crate::{
     forward::{pattern, upgrade::Asked},
     handler::{Parts, Request},
     identity::Principal,
+    observe::TraceContext,
     watch::Tally,
 };
 
@@ -76,6 +77,9 @@ pub trait RequestExt {
     /// What becomes of the request, for layers; `None` where no gateway has routed it, and where there are no layers.
     fn tally(&self) -> Option<&Tally>;
 
+    /// The trace that the request belongs to; `None` if it has no valid `traceparent` and the gateway does not trace.
+    fn trace_context(&self) -> Option<TraceContext>;
+
     /// All that is known of the caller, as the type that the authenticator was told to read: `Jwt::claims`, `Introspect::claims`.
     fn claims<T: 'static>(&self) -> Option<&T> {
         self.principal().and_then(Principal::typed)
@@ -88,7 +92,7 @@ pub trait RequestExt {
 }
 
 macro_rules! request_ext {
-    ($type:ty, |$this:ident| $extensions:expr) => {
+    ($type:ty, |$this:ident| $extensions:expr, $headers:expr) => {
         impl RequestExt for $type {
             fn param(&self, name: &str) -> Option<&str> {
                 let $this = self;
@@ -119,9 +123,15 @@ macro_rules! request_ext {
                 let $this = self;
                 $extensions.get::<Asked>().map(Asked::protocols)
             }
+
+            fn trace_context(&self) -> Option<TraceContext> {
+                let $this = self;
+                let own = $extensions.get::<TraceContext>().copied();
+                own.or_else(|| TraceContext::of($headers))
+            }
         }
     };
 }
 
-request_ext!(Request, |req| req.extensions());
-request_ext!(Parts, |parts| parts.extensions);
+request_ext!(Request, |req| req.extensions(), req.headers());
+request_ext!(Parts, |parts| parts.extensions, &parts.headers);

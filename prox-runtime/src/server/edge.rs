@@ -10,6 +10,7 @@ use crate::{
     error::{Failure, Result},
     forward::{proxy_status, via::Via},
     handler::{Dispatch, Request, Response},
+    observe::traces::Caller,
     watch::Tally,
 };
 
@@ -91,6 +92,15 @@ pub(crate) async fn dispatch<G: Dispatch>(
         }
         _ => peer,
     };
+    if let Some(tracer) = &options.tracer {
+        let caller = Caller {
+            scheme: client.scheme(),
+            client: client.ip(),
+            peer: client.peer(),
+            is_trusted,
+        };
+        tally.traced(tracer.begin(req, caller));
+    }
     if let Some(via) = &options.via {
         if via.has(req.headers()) {
             let req = std::mem::take(req);

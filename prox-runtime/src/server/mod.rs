@@ -19,11 +19,13 @@ mod limits;
 mod listener;
 mod logs;
 mod open;
+mod ops;
 mod place;
 mod proxy_protocol;
 mod refusals;
 mod rest;
 mod socket;
+mod traces;
 mod unix;
 mod variables;
 mod workers;
@@ -47,6 +49,8 @@ use self::{
     crew::Crew,
     ending::Ending,
     listener::{Line, Where},
+    ops::Ops,
+    traces::Named,
     unix::UnixSocket,
 };
 pub use self::{admin::Admin, connections::Connections, listener::Listener};
@@ -54,7 +58,7 @@ pub(crate) use self::{
     edge::{Edge, dispatch},
     listener::is_variable,
     place::Place,
-    variables::{NAMES, OPTIONAL, ServerVariables},
+    variables::{NAMES, ServerVariables, is_of_traces, is_optional},
 };
 use crate::{
     client::Trust,
@@ -63,7 +67,7 @@ use crate::{
     framing::{HeadLimits, Leniency},
     handler::Dispatch,
     metrics::{Foreign, Measured, MetricsOptions},
-    observe::outputs,
+    observe::{outputs, traces::Tracer},
     time::FOREVER,
     tls::{Termination, Tls, Watching},
 };
@@ -110,6 +114,7 @@ pub struct Server<G> {
     ending: Ending,
     admin: Option<Admin>,
     metrics: Option<MetricsOptions>,
+    traces: traces::Said,
     variables: ServerVariables,
     options: Options,
 }
@@ -152,6 +157,8 @@ pub(crate) struct Options {
         allow(dead_code, reason = "only HTTP/2 has windows")
     )]
     pub(crate) window: u32,
+    /// Decides about the traces of requests, if there are any.
+    pub(crate) tracer: Option<Arc<Tracer>>,
 }
 
 impl Options {
@@ -190,6 +197,7 @@ impl Default for Options {
             max_connections: None,
             foreign: Vec::new(),
             window: WINDOW,
+            tracer: None,
         }
     }
 }
@@ -208,6 +216,7 @@ impl<G: Dispatch> Server<G> {
             ending: Ending::default(),
             admin: None,
             metrics: None,
+            traces: traces::Said::default(),
             variables,
             options: Options::default(),
         }
@@ -320,6 +329,42 @@ impl<G: Dispatch> Server<G> {
     /// ```
     pub fn metrics_from(mut self, write: impl Fn(&mut String) + Send + Sync + 'static) -> Self {
         self.options.foreign.push(Arc::new(Foreign::new(write)));
+        self
+    }
+
+    /// Says what the spans of requests have beyond the conventions, and how many there may be. It changes nothing while traces are off.
+    ///
+    /// They are on when `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set, or with a
+    /// [`tracer_provider`](Self::tracer_provider), and `OTEL_SDK_DISABLED` is not `true`. The guide
+    /// [`tracing`](https://docs.rs/prox/latest/prox/docs/tracing/) has all variables.
+    #[cfg(feature = "otel")]
+    pub fn traces(mut self, options: crate::otel::TraceOptions) -> Self {
+        self.traces.options = options;
+        self
+    }
+
+    /// Gives the spans of requests to this provider, instead of the collector that the variables name.
+    ///
+    /// Its processors and exporters get them, with its resource, on a thread beside the workers. `OTEL_TRACES_SAMPLER` and the limit of
+    /// [`TraceOptions`](crate::TraceOptions::limit) decide first which requests are recorded; the sampler of the provider can only leave
+    /// spans out after that, when the upstream was told already that there is a trace. The server has the provider export what it has
+    /// when it ends, but does not shut it down.
+    ///
+    /// ```
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway, exporter: opentelemetry_sdk::trace::InMemorySpanExporter) {
+    /// use prox::{Server, opentelemetry_sdk::trace::SdkTracerProvider};
+    ///
+    /// let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
+    /// let server = Server::new(gateway).tracer_provider(provider);
+    /// # }
+    /// ```
+    #[cfg(feature = "otel")]
+    pub fn tracer_provider(
+        mut self,
+        provider: opentelemetry_sdk::trace::SdkTracerProvider,
+    ) -> Self {
+        self.traces.provider = Some(provider);
         self
     }
 
@@ -459,7 +504,7 @@ impl<G: Dispatch> Server<G> {
                 admin.is_none_or(|admin| admin.is_on() && !admin.has_token())
             }
             "LOG" | "LOG_FORMAT" => true,
-            _ => false,
+            _ => is_of_traces(variable),
         }
     }
 
@@ -634,16 +679,20 @@ impl<G: Dispatch> Server<G> {
         start: fn(&Tls) -> Result<Option<Arc<Termination>>>,
         logs: Result,
     ) -> Result<Prepared<G>> {
-        let reads = NAMES.into_iter().filter(|name| self.reads(name));
+        let reads = NAMES.iter().copied().filter(|name| self.reads(name));
         let reads: Vec<&str> = reads.collect();
         let mut options = self.options;
         let ending = self.ending.settle(&mut options, &self.variables);
         let options = self.edge.settle(options, &self.variables);
         let options = both(options, ending).map(|(options, ())| options);
         let tls = self.tls.as_ref().map_or(Ok(None), start);
+        let named = self.gateway.as_ref().map(Named::of).unwrap_or_default();
+        let traces = traces::settle(self.traces, &self.variables, &named);
         // What is wrong with the listeners does not depend on what is wrong with the server.
         let mut own = options.as_ref().ok().cloned().unwrap_or_default();
         own.tls = tls.as_ref().ok().cloned().flatten();
+        let decides = traces.as_ref().ok().and_then(Option::as_ref);
+        own.tracer = decides.map(traces::Settled::tracer);
         let own = Arc::new(own);
         let has_listeners = !self.listeners.is_empty();
         let mut lines = places(self.address, self.unix, has_listeners, &self.variables)
@@ -665,8 +714,9 @@ impl<G: Dispatch> Server<G> {
             .map(MetricsOptions::settle)
             .transpose();
         let options = both(both(options, tls), both(logs, metrics));
-        let ((gateway, lines), ((_, ((), metrics)), admin)) =
-            both(both(self.gateway, lines), both(options, admin))?;
+        let beside = both(admin, traces);
+        let ((gateway, lines), ((_, ((), metrics)), (admin, traces))) =
+            both(both(self.gateway, lines), both(options, beside))?;
         if let Some(settings) = metrics {
             gateway.count_as(&settings)?;
         }
@@ -678,6 +728,9 @@ impl<G: Dispatch> Server<G> {
         for foreign in &own.foreign {
             gateway.attach_foreign(foreign);
         }
+        if let Some(traces) = &traces {
+            gateway.attach(&traces.measured());
+        }
         let admin = admin.map(|admin| {
             let config =
                 admin::Config::new(&lines, &own, &self.variables, &reads, admin.has_token());
@@ -688,6 +741,7 @@ impl<G: Dispatch> Server<G> {
             lines,
             options: own,
             admin,
+            traces,
             shutdown: self.shutdown,
         })
     }
@@ -736,12 +790,10 @@ impl<G: Dispatch> Server<G> {
             mut lines,
             options,
             admin,
+            traces,
             shutdown,
         } = self.prepare(start, logs)?;
-        let admin = match admin {
-            Some((admin, config)) => Some(admin.start(gateway.clone(), config, 1)?),
-            None => None,
-        };
+        let ops = Ops::start(admin, traces, &gateway, 1)?;
         let _watching = watch(&lines);
         let mut open = Vec::with_capacity(lines.len());
         for line in &mut lines {
@@ -759,7 +811,7 @@ impl<G: Dispatch> Server<G> {
             };
             open.push((acceptor, Arc::clone(&line.options)));
         }
-        logs::tell_start(&lines, &gateway, admin.as_ref());
+        logs::tell_start(&lines, &gateway, ops.admin());
         let crew = Arc::<Crew>::default();
         gateway.attach(&(Arc::clone(&crew) as Arc<dyn Measured>));
         gateway.attach(&Certificates::of(&lines));
@@ -769,14 +821,12 @@ impl<G: Dispatch> Server<G> {
         let signals = shutdown.is_none();
         let shutdown = drain::shutdown(shutdown)?;
         let due = drain::due(gateway.clone(), shutdown, &options, signals);
-        let beating = admin.as_ref().map(|admin| admin.workers().join(0));
+        let beating = ops.workers().map(|workers| workers.join(0));
         // Its logs are there until they are written.
         let _kept = gateway.clone();
         let cut = accept::serve(gateway, open, options, due, beating).await;
         drain::tell_cut(cut);
-        if let Some(admin) = admin {
-            admin.end().await;
-        }
+        ops.end().await;
         logs::end().await;
         Ok(())
     }
@@ -789,6 +839,7 @@ struct Prepared<G> {
     /// Of the server, and of listeners that say nothing else.
     options: Arc<Options>,
     admin: Option<(admin::Settled, admin::Config)>,
+    traces: Option<traces::Settled>,
     shutdown: Option<ShutdownFuture>,
 }
 
@@ -836,6 +887,7 @@ impl<G> fmt::Debug for Server<G> {
             .field("tls", &self.tls)
             .field("edge", &self.edge)
             .field("admin", &self.admin)
+            .field("traces", &self.traces)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{secret::Secret, time, vars::Env};
 
 /// All names that any server may read; beside these are the variables of its listeners.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: &[&str] = &[
     "HOST",
     "PORT",
     "TRUSTED_PROXIES",
@@ -16,16 +16,68 @@ pub(crate) const NAMES: [&str; 10] = [
     "DRAIN_TIMEOUT",
     "LOG",
     "LOG_FORMAT",
+    #[cfg(feature = "otel")]
+    "OTEL_SDK_DISABLED",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    #[cfg(feature = "otel")]
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    #[cfg(feature = "otel")]
+    "OTEL_SERVICE_NAME",
+    #[cfg(feature = "otel")]
+    "OTEL_RESOURCE_ATTRIBUTES",
+    #[cfg(feature = "otel")]
+    "OTEL_TRACES_EXPORTER",
+    #[cfg(feature = "otel")]
+    "OTEL_TRACES_SAMPLER",
+    #[cfg(feature = "otel")]
+    "OTEL_TRACES_SAMPLER_ARG",
+    #[cfg(feature = "otel")]
+    "OTEL_BSP_SCHEDULE_DELAY",
+    #[cfg(feature = "otel")]
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    #[cfg(feature = "otel")]
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
 ];
 
+/// Whether traces read a variable. None of them has to be set.
+pub(crate) fn is_of_traces(name: &str) -> bool {
+    name.starts_with("OTEL_") && NAMES.contains(&name)
+}
+
 /// Those of them for which it means something that they are not set and have no default.
-pub(crate) const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 5] = [
     "TRUSTED_PROXIES",
     "ADMIN",
     "ADMIN_TOKEN",
     "LOG",
     "LOG_FORMAT",
 ];
+
+/// Whether it means something that a variable is not set and has no default.
+pub(crate) fn is_optional(name: &str) -> bool {
+    OPTIONAL.contains(&name) || is_of_traces(name)
+}
 
 /// Where a server's variables come from.
 ///

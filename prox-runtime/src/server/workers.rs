@@ -22,6 +22,7 @@ use super::{
     drain,
     listener::{Line, Where},
     logs,
+    ops::Ops,
     place::Place,
     unix::UnixSocket,
     watch as watch_certificates,
@@ -40,13 +41,11 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         mut lines,
         options,
         admin,
+        traces,
         shutdown,
     } = prepared;
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let admin = match admin {
-        Some((admin, config)) => Some(admin.start(gateway.clone(), config, count)?),
-        None => None,
-    };
+    let ops = Ops::start(admin, traces, &gateway, count)?;
     let sockets = sockets(&lines)?;
     let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
@@ -72,7 +71,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         let _entered = runtime.enter();
         drain::shutdown(shutdown)?
     };
-    logs::tell_start(&lines, &gateway, admin.as_ref());
+    logs::tell_start(&lines, &gateway, ops.admin());
     let crew = Arc::<Crew>::default();
     gateway.attach(&(Arc::clone(&crew) as Arc<dyn Measured>));
     gateway.attach(&Certificates::of(&lines));
@@ -85,7 +84,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         .map(|(index, (runtime, listeners))| {
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
             let running = running.clone();
-            let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
+            let beats = ops.workers().cloned();
             let cut = Arc::clone(&cut);
             let crew = Arc::clone(&crew);
             thread::Builder::new()
@@ -104,7 +103,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                 .map_err(|error| Error::io("cannot start a worker thread", error))
         })
         .collect::<Result<_>>()?;
-    let beats = admin.as_ref().map(|admin| Arc::clone(admin.workers()));
+    let beats = ops.workers().cloned();
     runtime.block_on(async move {
         let _watching = watch_certificates(&lines);
         // A socket that was bound before is closed with the last handle on it.
@@ -131,9 +130,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         drop(running);
         let _ = all_done.recv().await;
         drain::tell_cut(own + cut.load(Relaxed));
-        if let Some(admin) = admin {
-            admin.end().await;
-        }
+        ops.end().await;
         logs::end().await;
     });
     for thread in threads {

@@ -343,6 +343,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let watch = &self.tally.watch;
         let before = watch.exchanges.fetch_sub(self.unit, Relaxed);
+        if self.unit == TUNNEL {
+            self.tally.left_tunnel();
+        }
         let is_last = before & u64::from(u32::MAX) == EXCHANGE;
         if !is_last && !self.counted {
             return;

@@ -18,7 +18,10 @@ use crate::{
     error::{Error, Failure},
     identity::Principal,
     metrics::{self, Ended, ErrorType},
-    observe::ending,
+    observe::{
+        ending,
+        traces::{End, Slot, Trace},
+    },
     sync::lock,
     time::whole_nanos,
 };
@@ -59,6 +62,7 @@ pub(super) struct Numbers {
     queue: AtomicU64,
     place: Mutex<Option<Place>>,
     caller: Mutex<Option<Principal>>,
+    trace: Slot,
 }
 
 /// Where a request went last.
@@ -90,6 +94,7 @@ impl Default for Numbers {
             queue: AtomicU64::new(0),
             place: Mutex::new(None),
             caller: Mutex::new(None),
+            trace: Slot::default(),
         }
     }
 }
@@ -336,6 +341,21 @@ impl Tally {
         self.watch.numbers.detailed.load(Relaxed)
     }
 
+    /// It has a context in a trace, and a span if that is recorded.
+    pub(crate) fn traced(&self, trace: Option<Trace>) {
+        self.watch.numbers.trace.put(trace);
+    }
+
+    /// Whether its context is that of this gateway.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.watch.numbers.trace.is_on()
+    }
+
+    /// Its trace, if that is recorded.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.own()?.trace.get()
+    }
+
     /// The number of the route that takes it.
     pub(crate) fn route(&self, index: usize) {
         let index = u32::try_from(index).unwrap_or(NO_ROUTE);
@@ -412,6 +432,25 @@ impl Tally {
             failure = Some(ending::why());
         }
         self.count(status, failure, Some(since));
+        self.end_trace(status, failure);
+    }
+
+    /// The tunnel that it was answered with has ended.
+    pub(super) fn left_tunnel(&self) {
+        self.end_trace(StatusCode::SWITCHING_PROTOCOLS.as_u16(), None);
+    }
+
+    fn end_trace(&self, status: u16, failure: Option<Failure>) {
+        let numbers = &self.watch.numbers;
+        if let Some(trace) = numbers.trace.take() {
+            let route = numbers.route.load(Relaxed);
+            trace.end(End {
+                route: Some(route).filter(|&route| route != NO_ROUTE),
+                status,
+                failure,
+                protocol: metrics::version_name(numbers.version.load(Relaxed)),
+            });
+        }
     }
 
     #[inline(always)]

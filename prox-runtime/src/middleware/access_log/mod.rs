@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ use self::{
     options::Options,
 };
 use super::{
-    About, Middleware, Next, fields,
+    About, Middleware, Next,
     request_id::{IdSlot, RequestIdValue},
 };
 use crate::{
@@ -38,14 +38,11 @@ use crate::{
         Refused, ending,
         lines::{Choice, Form},
         queue::{self, Queue},
-        trace_context::TraceContext,
     },
     route::RequestExt,
     tunnel::{Ended, Moved, Side, Switched},
     watch::Tally,
 };
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Writes one line a request to the standard output, when the response has ended.
 ///
@@ -55,7 +52,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// | field | what it is |
 /// |---|---|
 /// | `time` | when the request came: UTC, RFC 3339, milliseconds |
-/// | `trace_id`, `span_id` | of a valid `traceparent` |
+/// | `trace_id`, `span_id` | of a valid `traceparent`, or with traces of the request's own span |
 /// | `id` | the id that [`RequestId`](super::RequestId) gave |
 /// | `client` | the address of the client |
 /// | `method`, `host`, `path` | of the request; without the query, which may hold secrets |
@@ -309,11 +306,6 @@ impl Middleware for AccessLog {
     }
 }
 
-/// The trace of a request, if it has one `traceparent` field, and a good one.
-fn trace_of(req: &Request) -> Option<TraceContext> {
-    TraceContext::read(fields::only(req.headers(), TRACEPARENT)?.as_bytes())
-}
-
 /// What is known of one request; its line is written when it is dropped.
 struct Entry {
     log: AccessLog,
@@ -337,7 +329,7 @@ impl Entry {
             host: req.headers().get(header::HOST).cloned(),
             route: req.route().map(|route| route.path),
             user_agent: req.headers().get(header::USER_AGENT).cloned(),
-            trace: trace_of(&req),
+            trace: req.trace_context(),
             fields: log.options.fields(&req),
             ..Record::default()
         };

@@ -25,6 +25,7 @@ pub(super) fn features() -> Vec<&'static str> {
         ("http2", cfg!(feature = "http2")),
         ("json-schema", cfg!(feature = "json-schema")),
         ("jwt", cfg!(feature = "jwt")),
+        ("otel", cfg!(feature = "otel")),
         ("redis", cfg!(feature = "redis")),
         ("tls", cfg!(feature = "tls")),
         ("validate", cfg!(feature = "validate")),
@@ -78,6 +79,8 @@ impl Config {
                 .map(|name| Variable {
                     name: (*name).to_owned(),
                     value: match variables.text(name) {
+                        // They are credentials, as a rule.
+                        Ok(Some(_)) if name.ends_with("_HEADERS") => Value::Secret,
                         Ok(Some(text)) => Value::shown(name, false, &text),
                         _ if *name == "ADMIN_TOKEN" && has_token => Value::Secret,
                         Ok(None) | Err(_) => Value::Missing,

@@ -12,7 +12,6 @@ mod render;
 use std::{
     net::TcpListener,
     sync::{Arc, mpsc},
-    thread::{self, JoinHandle},
 };
 
 use tokio::sync::oneshot;
@@ -27,17 +26,14 @@ pub(super) use self::{
 use super::{
     accept::{self, Acceptor},
     listener::{Line, Where},
+    ops::{Job, Thread},
     place::Place,
     unix::UnixSocket,
-    workers::runtime,
 };
 use crate::{
     error::{Error, Result},
     handler::Dispatch,
 };
-
-/// The name of its thread.
-const THREAD: &str = "prox-ops";
 
 /// An admin listener that is listening. It ends when this is dropped.
 #[derive(Debug)]
@@ -45,9 +41,7 @@ pub(super) struct Running {
     workers: Arc<Workers>,
     /// For people.
     place: String,
-    stop: oneshot::Sender<()>,
-    ended: oneshot::Receiver<()>,
-    thread: JoinHandle<()>,
+    _stop: oneshot::Sender<()>,
 }
 
 enum Socket {
@@ -76,7 +70,8 @@ impl Settled {
         }
     }
 
-    /// Binds the socket, and answers on a thread of its own for `gateway`, which `workers` workers serve.
+    /// Binds the socket, and answers on a thread of its own for `gateway`, which `workers` workers serve. The thread does the other job
+    /// as well, and ends when both have ended.
     ///
     /// # Errors
     ///
@@ -86,7 +81,8 @@ impl Settled {
         gateway: G,
         config: Config,
         workers: usize,
-    ) -> Result<Running> {
+        other: Option<Job>,
+    ) -> Result<(Running, Thread)> {
         let (socket, place) = match self.at {
             Where::Place(Place::Tcp(address), by) => {
                 let socket = accept::bind_alone(address, by)?;
@@ -110,43 +106,47 @@ impl Settled {
             config,
         });
         let (stop, stopped) = oneshot::channel();
-        let (ends, ended) = oneshot::channel();
         let (starts, started) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name(THREAD.to_owned())
-            .spawn(move || {
-                // Dropped at the end, whatever the end is.
-                let _ends = ends;
-                let opened = runtime().and_then(|runtime| {
-                    let _entered = runtime.enter();
-                    let acceptor = match &socket {
-                        Socket::Tcp(socket) => Acceptor::tcp(socket),
-                        Socket::Unix(socket) => Acceptor::unix(socket),
-                    };
-                    acceptor.map(|acceptor| (acceptor, runtime))
-                });
-                // The acceptor has a handle of its own.
-                drop(socket);
-                match opened {
-                    Ok((acceptor, runtime)) => {
-                        // The one that asks waits for this.
-                        let _ = starts.send(Ok(()));
-                        runtime.block_on(listen::listen(acceptor, shared, stopped));
-                    }
-                    Err(error) => {
-                        let _ = starts.send(Err(error));
-                    }
+        let thread = Thread::start(move |runtime| {
+            let opened = runtime.and_then(|runtime| {
+                let _entered = runtime.enter();
+                let acceptor = match &socket {
+                    Socket::Tcp(socket) => Acceptor::tcp(socket),
+                    Socket::Unix(socket) => Acceptor::unix(socket),
+                };
+                acceptor.map(|acceptor| (acceptor, runtime))
+            });
+            // The acceptor has a handle of its own.
+            drop(socket);
+            match opened {
+                Ok((acceptor, runtime)) => {
+                    // The one that asks waits for this.
+                    let _ = starts.send(Ok(()));
+                    runtime.block_on(async {
+                        let other = other.map(tokio::spawn);
+                        listen::listen(acceptor, shared, stopped).await;
+                        if let Some(other) = other {
+                            // One that panics has said so.
+                            let _ = other.await;
+                        }
+                    });
+                    // What the other job has begun may still block.
+                    runtime.shutdown_background();
                 }
-            })
-            .map_err(|error| Error::io("cannot start the thread of the admin listener", error))?;
+                Err(error) => {
+                    let _ = starts.send(Err(error));
+                }
+            }
+        })?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Running {
-                workers,
-                place,
-                stop,
-                ended,
-                thread,
-            }),
+            Ok(Ok(())) => {
+                let running = Running {
+                    workers,
+                    place,
+                    _stop: stop,
+                };
+                Ok((running, thread))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::config("the thread of the admin listener has ended")),
         }
@@ -169,16 +169,5 @@ impl Running {
     /// Where it listens, for people.
     pub(super) fn place(&self) -> &str {
         &self.place
-    }
-
-    /// Ends it, and waits until its socket is closed.
-    pub(super) async fn end(self) {
-        drop(self.stop);
-        // The sender is dropped with the thread.
-        let _ = self.ended.await;
-        // The thread has nothing left to do.
-        if self.thread.join().is_err() {
-            tracing::error!(target: "prox", "the thread of the admin listener panicked");
-        }
     }
 }
