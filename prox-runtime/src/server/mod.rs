@@ -352,7 +352,7 @@ impl<G: Dispatch> Server<G> {
     ///
     /// ```
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
-    /// # fn doc(gateway: prox::Gateway, exporter: opentelemetry_sdk::trace::InMemorySpanExporter) {
+    /// # fn doc(gateway: prox::Gateway, exporter: impl opentelemetry_sdk::trace::SpanExporter + 'static) {
     /// use prox::{Server, opentelemetry_sdk::trace::SdkTracerProvider};
     ///
     /// let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
