@@ -35,8 +35,11 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
 
 /// A text as a value of `application/x-www-form-urlencoded` (URL Standard, 5.2).
 #[cfg_attr(
-    not(feature = "jwt"),
-    expect(dead_code, reason = "questions about tokens come with this feature")
+    not(any(feature = "jwt", feature = "lambda")),
+    expect(
+        dead_code,
+        reason = "questions about tokens and events come with these features"
+    )
 )]
 pub(crate) fn form(text: &str) -> String {
     let mut coded = String::with_capacity(text.len());

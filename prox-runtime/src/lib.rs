@@ -25,6 +25,8 @@ mod gateway;
 mod handler;
 mod identity;
 mod inspect;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod limits;
 mod metrics;
 pub mod middleware;

@@ -97,6 +97,12 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
+    (
+        "lambda",
+        &[
+            "body", "client", "coding", "error", "handler", "observe", "respond",
+        ],
+    ),
     // Of `handler` no more than the name of a request's type.
     (
         "pool",
@@ -144,6 +150,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "framing",
             "handler",
             "inspect",
+            "lambda",
             "metrics",
             "middleware",
             "observe",

@@ -250,7 +250,9 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # The least level of events: off, error, warn, info, debug or trace; also for each target, such as warn,prox=debug.\n\
          # String, default \"info\"; needed by the server\nLOG=info\n\n\
          # How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.\n\
-         # Option<String>, optional; needed by the server\nLOG_FORMAT=\n"
+         # Option<String>, optional; needed by the server\nLOG_FORMAT=\n\n\
+         # Whether responses are streamed as a function of AWS Lambda: on or off, which is the default.\n\
+         # Option<String>, optional; needed by the server\nLAMBDA_STREAMING=\n"
     );
     assert_eq!(of_traces.matches("\nOTEL_").count(), 21, "{of_traces}");
     assert!(of_traces.ends_with("\nOTEL_BSP_MAX_EXPORT_BATCH_SIZE=\n"));
@@ -293,7 +295,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 5 + 10 + 21);
+    assert_eq!(variables.len(), 5 + 11 + 21);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

@@ -129,6 +129,8 @@ fn all() -> BTreeMap<&'static str, Env> {
         "Variables",
     ];
     let of_lambda = of_mapping(at(&lambda[0], &variables));
+    let native = yaml("lambda/native.yaml");
+    let of_native = of_mapping(at(&native[0], &variables));
     let fly = toml("fly/fly.toml");
     let of_fly = fly["env"].as_table().expect("a table").iter();
     let of_fly = of_fly.map(|(name, value)| (name.clone(), value.as_str().expect("a text").into()));
@@ -153,6 +155,7 @@ fn all() -> BTreeMap<&'static str, Env> {
         ("kubernetes/sidecar.yaml", of_sidecar),
         ("cloudrun/service.yaml", of_run),
         ("lambda/template.yaml", of_lambda),
+        ("lambda/native.yaml", of_native),
         ("fly/fly.toml", of_fly.collect()),
         ("ecs/task-definition.json", of_ecs),
         ("systemd/shop.env", of_systemd),

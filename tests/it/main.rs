@@ -66,6 +66,7 @@ mod introspection;
 mod ip_rules;
 mod issuers;
 mod kinds;
+mod lambda;
 mod layers;
 mod limits;
 mod listeners;

@@ -74,6 +74,14 @@ const OF_THE_SERVER: &[EnvInfo] = &[
         doc: "How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.",
         needed_by: "the server",
     },
+    #[cfg(feature = "lambda")]
+    EnvInfo {
+        name: "LAMBDA_STREAMING",
+        ty: "Option<String>",
+        default: None,
+        doc: "Whether responses are streamed as a function of AWS Lambda: on or off, which is the default.",
+        needed_by: "the server",
+    },
     #[cfg(feature = "otel")]
     of_traces("OTEL_SDK_DISABLED", "Turns traces off if it is true."),
     #[cfg(feature = "otel")]

@@ -165,6 +165,20 @@ struct Inner {
 }
 
 impl Embedded {
+    /// A gateway with the options of a server that has no sockets.
+    #[cfg(feature = "lambda")]
+    pub(super) fn of(gateway: Gateway, options: Options) -> Self {
+        let (client, listener) = (None, None);
+        Self {
+            gateway,
+            inner: Arc::new(Inner {
+                options,
+                client,
+                listener,
+            }),
+        }
+    }
+
     /// The gateway, to be asked whether it is [ready](Gateway::is_ready), or to be [drained](Gateway::drain).
     pub fn gateway(&self) -> &Gateway {
         &self.gateway

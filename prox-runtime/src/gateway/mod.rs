@@ -755,6 +755,11 @@ impl<G: IntoGateway> IntoGateway for Result<G> {
 impl Serve for Gateway {
     #[inline(never)]
     fn run(server: Server<Self>) -> Result {
+        #[cfg(feature = "lambda")]
+        if crate::lambda::is_asked() {
+            let (gateway, options, streams) = server.without_sockets()?;
+            return crate::lambda::serve(Embedded::of(gateway, options), streams);
+        }
         server.run_here()
     }
 

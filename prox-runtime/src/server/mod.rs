@@ -504,6 +504,8 @@ impl<G: Dispatch> Server<G> {
                 admin.is_none_or(|admin| admin.is_on() && !admin.has_token())
             }
             "LOG" | "LOG_FORMAT" => true,
+            #[cfg(feature = "lambda")]
+            "LAMBDA_STREAMING" => true,
             _ => is_of_traces(variable),
         }
     }
@@ -667,6 +669,29 @@ impl<G: Dispatch> Server<G> {
             outputs::flush_now();
         }
         done
+    }
+
+    /// The gateway, what holds for its requests, and whether responses are streamed, for AWS Lambda: nothing is listened on.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, in one error.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn without_sockets(self) -> Result<(G, Options, bool)> {
+        let logs = logs::begin(&self.variables);
+        let streams = match self.variables.text("LAMBDA_STREAMING") {
+            Ok(Some(text)) if text == "on" => Ok(true),
+            Ok(None) => Ok(false),
+            Ok(Some(text)) if text == "off" => Ok(false),
+            Ok(Some(text)) => Err(Error::config(format!(
+                "LAMBDA_STREAMING is {text:?}: expected `on` or `off`"
+            ))),
+            Err(problem) => Err(Error::config(problem)),
+        };
+        let options = self.edge.settle(self.options, &self.variables);
+        let rest = both(options, both(streams, logs));
+        let (gateway, (options, (streams, ()))) = both(self.gateway, rest)?;
+        Ok((gateway, options, streams))
     }
 
     /// Reads all that it is made of; `start` reads certificates, and `logs` is what became of the logs.

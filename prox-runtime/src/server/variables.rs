@@ -58,6 +58,8 @@ pub(crate) const NAMES: &[&str] = &[
     "OTEL_BSP_MAX_QUEUE_SIZE",
     #[cfg(feature = "otel")]
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    #[cfg(feature = "lambda")]
+    "LAMBDA_STREAMING",
 ];
 
 /// Whether traces read a variable. None of them has to be set.
@@ -66,12 +68,14 @@ pub(crate) fn is_of_traces(name: &str) -> bool {
 }
 
 /// Those of them for which it means something that they are not set and have no default.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: &[&str] = &[
     "TRUSTED_PROXIES",
     "ADMIN",
     "ADMIN_TOKEN",
     "LOG",
     "LOG_FORMAT",
+    #[cfg(feature = "lambda")]
+    "LAMBDA_STREAMING",
 ];
 
 /// Whether it means something that a variable is not set and has no default.
