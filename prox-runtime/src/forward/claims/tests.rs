@@ -138,3 +138,31 @@ fn each_name_that_cannot_be_passed_on_is_told_with_what_to_write() {
     ];
     assert_eq!(problems, expected);
 }
+
+#[test]
+fn names_that_most_requests_have_are_not_looked_for_in_the_list() {
+    for name in [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "authorization",
+        "cache-control",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "if-none-match",
+        "origin",
+        "priority",
+        "referer",
+        "sec-ch-ua",
+        "sec-fetch-mode",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+        "x-request-id",
+        "x-requested-with",
+    ] {
+        assert_eq!(BEGINNINGS.look_up(name), None, "{name}");
+    }
+}
