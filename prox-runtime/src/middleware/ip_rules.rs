@@ -19,7 +19,7 @@ const WORDS: &str = "write an address, a network such as \"10.0.0.0/8\" or \"pri
 
 /// Refuses clients by their address with `403` ([`Failure::Forbidden`]).
 ///
-/// The address is [`RequestExt::client_ip`]: that of the connection, or what a
+/// The address is [`RequestExt::client_ip`](crate::RequestExt::client_ip): that of the connection, or what a
 /// [trusted proxy](crate::Server::trusted_proxies) says. An IPv4 address that is mapped into IPv6 counts as IPv4. A client without an
 /// address is refused by both kinds of rules, such as a client of a Unix socket.
 ///
