@@ -129,7 +129,7 @@ async fn the_numbers_are_those_of_the_clients_and_of_the_access_log() {
     served.stop().await;
 }
 
-/// A request whose method is its own, as are its path and its host as a rule.
+/// A request with a method of its own, and mostly with a path and a host of its own.
 fn strange(number: u32) -> String {
     let host = match number % 3 {
         0 => format!("h{number}.shop.test"),

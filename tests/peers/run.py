@@ -601,7 +601,7 @@ def choose(options):
 
 
 def exit_code(work):
-    """Does the work, and gives its exit code; 2 for a failure, which is told."""
+    """Does the work, and returns the exit code: 2 for a failure, which is printed."""
     # Both end the `with` blocks, also where Ctrl-C was ignored by what started this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

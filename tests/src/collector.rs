@@ -106,7 +106,7 @@ impl Collector {
         all
     }
 
-    /// Waits for so many spans, and sorts them by their begin.
+    /// Waits for `count` spans, and sorts them by their start.
     pub async fn wait(&self, count: usize) -> Vec<Span> {
         eventually("spans at the collector", || self.spans().len() >= count).await;
         let mut spans = self.spans();

@@ -23,7 +23,7 @@ impl EnvFile {
         Self::parse(path, &text)
     }
 
-    /// Reads `NAME=value`, one in a line. `#` begins a comment at the begin of a line, and behind a space in a value without quotes.
+    /// Reads `NAME=value`, one in a line. `#` starts a comment at the start of a line, and after a space in a value without quotes.
     /// In single quotes a value is as it is; in double quotes `\n`, `\r`, `\t`, `\"`, `\\` and `\$` are what they are elsewhere.
     /// Nothing is substituted.
     fn parse(path: &str, text: &str) -> Result<Self, String> {

@@ -152,7 +152,7 @@ impl Breaker {
         }
     }
 
-    /// Whether it refuses requests, but for probes.
+    /// Whether it refuses all requests except probes.
     pub(crate) fn is_open(&self) -> bool {
         !self.epoch.load(Ordering::Relaxed).is_multiple_of(2)
     }

@@ -268,7 +268,7 @@ impl Core {
         self.tries.queued(whole_nanos(waited));
     }
 
-    /// Whether the breaker refuses requests, but for those that it lets through as probes; nothing where there is no breaker.
+    /// Whether the breaker refuses all requests except probes. `None` if the cluster has no breaker.
     pub(super) fn is_open(&self) -> Option<bool> {
         self.breaker.as_ref().map(Breaker::is_open)
     }

@@ -290,7 +290,7 @@ impl Lease {
         }
     }
 
-    /// Says what the endpoint answered `now` to a request that was `sent` then, so many nanoseconds ago. A good answer counts once
+    /// Notes the answer, which came at `now` to a request of the time `sent`; `took` is in nanoseconds. A good answer counts once
     /// its response has ended, since until then it may [break off](Self::broke_off).
     pub(crate) fn answered(&mut self, status: StatusCode, sent: Instant, now: Instant, took: u64) {
         self.waits_no_more();

@@ -157,7 +157,7 @@ struct Entry {
     slashes: bool,
 }
 
-/// What answers a route: a cluster at once, a cluster behind layers that need no future, or whatever stands behind a pointer.
+/// What answers a route: a cluster, a cluster behind layers that need no future, or a boxed handler.
 enum End {
     Proxy(Proxy),
     Passage(Passage),

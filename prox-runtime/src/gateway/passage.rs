@@ -40,7 +40,7 @@ impl Passage {
         Self { steps, proxy }
     }
 
-    /// Answers a request, which it takes. `matched` tells how the route matched, where somebody asks.
+    /// Answers a request, which it takes. `matched` says how the route matched. It is called only if a layer or the proxy reads it.
     pub(super) async fn pass(
         &self,
         req: &mut Request,
@@ -76,7 +76,7 @@ impl Passage {
             Entered::Answered(response) => Some(response),
             Entered::Waits => {
                 let answered;
-                // Behind a pointer, so that requests that do not wait have no room for it.
+                // Boxed, so that the future of a request that does not wait has no room for it.
                 (head, way, answered) = Box::pin(wait(&self.steps, head, way)).await;
                 answered
             }

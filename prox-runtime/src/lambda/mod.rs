@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::uri::Authority;
 use http_body::Frame;
 use http_body_util::{BodyDataStream, BodyExt as _};
@@ -123,7 +123,7 @@ where
             })
         }
     };
-    // Between invocations the process stands still, and what was not written is lost.
+    // Between invocations the process is frozen, and what was not written is lost.
     outputs::flush().await;
     answer
 }
@@ -176,20 +176,13 @@ where
 }
 
 /// Reads a body that is not longer than Lambda takes.
-async fn read(mut body: Body) -> std::result::Result<Bytes, Failure> {
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+async fn read(body: Body) -> std::result::Result<Bytes, Failure> {
+    let read = body.bytes(MOST).await;
+    read.map_err(|error| match error.as_failure() {
+        Some(Failure::BodyTooLarge) => too_long(),
         // The upstream has broken off. A part of a body would look like the whole.
-        let frame = frame.map_err(|_| Failure::Reset)?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if read.len() + data.len() > MOST {
-            return Err(too_long());
-        }
-        read.extend_from_slice(&data);
-    }
-    Ok(read.freeze())
+        _ => Failure::Reset,
+    })
 }
 
 fn too_long() -> Failure {
@@ -233,7 +226,7 @@ impl http_body::Body for Timed {
         }
         let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
-            // What is said of the request is said when its body goes, and no later.
+            // The body is dropped at once: its end is logged and counted when it is dropped.
             this.body = None;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))

@@ -24,7 +24,7 @@ pub(crate) enum Key {
     Of([u64; 2]),
 }
 
-/// Parts of a key of up to so many bytes are hashed at once, with their length.
+/// The largest size of parts of a key that are hashed at once, with their length.
 const SHORT: usize = 120;
 
 /// Makes a key of the parts that tell one bucket from another.

@@ -148,7 +148,7 @@ impl Samples {
         }
     }
 
-    /// Adds what these write, but for families that are there already.
+    /// Adds the families that these write, except those whose names are taken.
     pub(super) fn add_foreign(&mut self, all: &[Arc<Foreign>]) {
         if all.is_empty() {
             return;

@@ -43,9 +43,8 @@ impl Family {
 }
 
 macro_rules! families {
-    ($($(#[$attribute:meta])* $family:ident $kind:ident $name:literal [$($label:literal)*] $help:literal)*) => {
+    ($($family:ident $kind:ident $name:literal [$($label:literal)*] $help:literal)*) => {
         $(
-            $(#[$attribute])*
             pub(crate) static $family: Family = Family {
                 name: $name,
                 kind: Kind::$kind,
@@ -122,7 +121,6 @@ families! {
         "Lines of access logs that could not be written."
     LOG_LOST Counter "prox_log_lost_lines_total" []
         "Lines of events that could not be written."
-    #[cfg_attr(not(feature = "otel"), allow(dead_code, reason = "there are no spans"))]
     SPANS_DROPPED Counter "prox_spans_dropped_total" []
         "Spans that were not exported, because too many waited or the collector did not take them."
     SERIES Gauge "prox_metrics_series" []

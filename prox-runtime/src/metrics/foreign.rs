@@ -11,13 +11,13 @@ use std::{
 use super::exposition::Format;
 use crate::sync::lock;
 
-/// How many problems are told.
+/// The most problems that are logged.
 const TOLD: usize = 100;
 
 /// What writes metrics of the user's own.
 pub(crate) struct Foreign {
     write: Box<dyn Fn(&mut String) + Send + Sync>,
-    /// What is wrong with its text, as it was told.
+    /// The problems of its text that were logged.
     told: Mutex<BTreeSet<String>>,
 }
 
@@ -99,7 +99,7 @@ impl Foreign {
         }
     }
 
-    /// The families of its text that are good and that are not `taken`. What is left out is told once.
+    /// The valid families of its text whose names are not `taken`. Each family that is left out is logged once.
     pub(super) fn families(&self, taken: &mut BTreeSet<String>) -> Vec<Parsed> {
         let mut text = String::new();
         let written = catch_unwind(AssertUnwindSafe(|| (self.write)(&mut text)));

@@ -23,7 +23,7 @@ pub(crate) struct Bounds {
     nanos: Box<[u64]>,
     /// As they are written.
     texts: Box<[String]>,
-    /// The first class in which a number of so many bits can be.
+    /// By the number of bits of a time: the first class that it can be in.
     first: [u8; WIDTHS],
 }
 
@@ -62,7 +62,7 @@ impl Bounds {
             }
         }
         let first = std::array::from_fn(|bits| {
-            // The least number of so many bits.
+            // The least number with this number of bits.
             let least = if bits == 0 { 0 } else { 1 << (bits - 1) };
             let class = nanos.partition_point(|&bound| bound < least);
             u8::try_from(class).unwrap_or(u8::MAX)
@@ -78,7 +78,7 @@ impl Bounds {
     fn class(&self, nanos: u64) -> usize {
         let bits = WIDTHS - 1 - nanos.leading_zeros() as usize;
         let mut class = usize::from(self.first[bits]);
-        // Bounds lie far apart as a rule: few have as many bits.
+        // Few bounds have the same number of bits, so this loop is short.
         while self.nanos.get(class).is_some_and(|&bound| bound < nanos) {
             class += 1;
         }
@@ -120,7 +120,7 @@ impl Times {
         }
     }
 
-    /// Counts one more, which took so many nanoseconds.
+    /// Counts one more, which took `nanos` nanoseconds.
     pub(super) fn add(&self, nanos: u64, bounds: &Bounds, hand: Hand) {
         if let Some(count) = self.classes.get(bounds.class(nanos)) {
             count.add(1, hand);

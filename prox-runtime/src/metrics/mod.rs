@@ -83,7 +83,7 @@ impl Sources {
     pub(crate) fn attach(&self, source: &Arc<dyn Measured>) {
         let mut known = lock(&self.0);
         let Known { sources, past, .. } = &mut *known;
-        // Nobody else has it.
+        // This is the last reference: its server has ended.
         for ended in sources.extract_if(.., |known| Arc::strong_count(known) == 1) {
             let mut samples = Samples::default();
             ended.measure(&mut samples);
@@ -94,7 +94,7 @@ impl Sources {
         }
     }
 
-    /// Shows what this writes, for as long as somebody else has it.
+    /// Shows what this writes until its other owners have dropped it.
     pub(crate) fn attach_foreign(&self, foreign: &Arc<Foreign>) {
         let mut known = lock(&self.0);
         known.foreign.retain(|known| known.strong_count() > 0);

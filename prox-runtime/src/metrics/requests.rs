@@ -64,7 +64,7 @@ pub(crate) struct Ended {
     pub(crate) version: u8,
     pub(crate) status: u16,
     pub(crate) error: ErrorType,
-    /// In nanoseconds. Nothing for a tunnel, of which only the begin counts.
+    /// In nanoseconds. `None` for a tunnel, which is counted when it opens.
     pub(crate) took: Option<u64>,
     pub(crate) received: u64,
     pub(crate) sent: u64,

@@ -51,7 +51,7 @@ impl Tries {
         self.bounds.get_or_init(Bounds::usual)
     }
 
-    /// Counts one that has ended with this status, or without a response, after so many nanoseconds.
+    /// Counts one that has ended with this status, or without a response. `took` is in nanoseconds.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "each request passes here")]
     pub(crate) fn count(
@@ -84,12 +84,12 @@ impl Tries {
             .add(1, hand);
     }
 
-    /// Counts a connection that was opened, after so many nanoseconds.
+    /// Counts a connection that was opened. `took` is in nanoseconds.
     pub(crate) fn connected(&self, took: u64) {
         self.add(&self.connects, took);
     }
 
-    /// Counts a request that had to wait so many nanoseconds for a place.
+    /// Counts a request that waited for a permit. `waited` is in nanoseconds.
     pub(crate) fn queued(&self, waited: u64) {
         self.add(&self.queues, waited);
     }

@@ -219,7 +219,7 @@ impl Inner {
         let stream = stream.map_err(|error| told(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let _driving = Driving(tokio::spawn(async move {
-            // What goes wrong is told to the sender as well.
+            // The sender gets each error as well.
             let _ = connection.await;
         }));
         let (parts, body) = sender.send_request(request).await?.into_parts();

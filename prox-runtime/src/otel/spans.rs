@@ -240,7 +240,7 @@ impl Attributes {
     }
 }
 
-/// Whether a span is one of an error. A client that leaves is none, and neither is a refusal of the gateway's own with a status that
+/// Whether a span is one of an error. A client that leaves is not an error, and neither is a refusal of the gateway's own with a status that
 /// is not an error on this side.
 fn is_error(status: u16, failure: Option<Failure>, least: u16) -> bool {
     match failure {

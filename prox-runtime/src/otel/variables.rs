@@ -124,7 +124,7 @@ impl Reader<'_> {
         let (name, protocol) = self.signal("PROTOCOL");
         if let Some(protocol) = protocol.filter(|protocol| protocol != PROTOCOL) {
             self.problems.push(format!(
-                "{name} is {protocol:?}: only `{PROTOCOL}` is spoken; set {name}={PROTOCOL} and the endpoint to the collector's port for it, which is 4318 as a rule"
+                "{name} is {protocol:?}: only `{PROTOCOL}` is spoken; set {name}={PROTOCOL}, and the endpoint to the collector's port for it, by default 4318"
             ));
         }
         let (name, headers) = self.signal("HEADERS");

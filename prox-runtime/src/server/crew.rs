@@ -79,7 +79,7 @@ impl Crew {
 }
 
 impl Worker {
-    /// Sends a ping, unless one is under way: so a worker that stands still gets no more than one.
+    /// Sends a ping, unless one is under way: so a worker that is blocked gets at most one.
     fn ping(self: &Arc<Self>) -> Option<JoinHandle<()>> {
         let mut state = lock(&self.state);
         let runtime = state.runtime.clone().filter(|_| state.asked.is_none())?;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_stands_still_owes_its_answer_longer_and_longer() {
+    async fn a_blocked_worker_owes_its_answer_longer_and_longer() {
         let crew = Arc::new(Crew::default());
         let own = crew.join(0);
         let (release, blocked) = mpsc::channel::<()>();
@@ -175,7 +175,7 @@ mod tests {
         assert!(value(&crew, "prox_worker_ping_seconds", "0").unwrap() < 1.0);
         let first = value(&crew, "prox_worker_ping_seconds", "1").unwrap();
         assert!(first >= 1.0, "{first}");
-        // Nobody waits for it again, and it owes the same answer.
+        // No further probe is sent to this worker until it has answered.
         crew.ping().await;
         let second = value(&crew, "prox_worker_ping_seconds", "1").unwrap();
         assert!(second >= first, "{first}, then {second}");

@@ -53,7 +53,7 @@ pub(super) struct Numbers {
     length: AtomicU64,
     /// Whether the response has come to its end.
     whole: AtomicBool,
-    /// Whether somebody may ask for what is below.
+    /// Whether the details below may be read.
     detailed: AtomicBool,
     tries: AtomicU32,
     /// Nanoseconds, and never 0 once it is known.
@@ -336,7 +336,7 @@ impl Tally {
         took
     }
 
-    /// Whether somebody may ask for the details.
+    /// Whether the details may be read.
     pub(crate) fn is_detailed(&self) -> bool {
         self.watch.numbers.detailed.load(Relaxed)
     }
@@ -416,7 +416,7 @@ impl Tally {
         self.count(status, None, None);
     }
 
-    /// Counts it, so many nanoseconds after the start of the watch. What is dropped before its end says [why](ending::why).
+    /// Counts it, `since` nanoseconds after the start of the watch. What is dropped before its end says [why](ending::why).
     #[inline]
     pub(super) fn ended(&self, since: u64) {
         let numbers = &self.watch.numbers;

@@ -131,7 +131,7 @@ fn is_usual(name: &HeaderName, claim: &str) -> bool {
 
 /// The first four characters of each name of a list, folded.
 ///
-/// The first two are looked up in a set of pairs, and then all four in a set of hashes. Nearly every other name is told apart by these.
+/// The first two are looked up in a set of pairs, and then all four in a set of hashes. The two sieves reject nearly every other name.
 struct Beginnings {
     pairs: [u64; PAIRS.div_ceil(64)],
     hashes: [u64; HASHES / 64],

@@ -218,7 +218,7 @@ impl<'a> KeyParts<'a> {
         }
     }
 
-    /// The address of the client, or so many bits of it.
+    /// The address of the client, or a prefix of it.
     fn client(&mut self, bits: u8) {
         let ip = self.client.and_then(Client::ip);
         match ip.map(|ip| ip.to_canonical()) {

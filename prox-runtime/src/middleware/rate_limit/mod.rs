@@ -688,7 +688,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
     }
 }
 
-/// What a response is told that cannot be written before it is there.
+/// The fields of a response that are written when the response is there.
 struct Later {
     place: usize,
     buckets: Each<Bucket>,

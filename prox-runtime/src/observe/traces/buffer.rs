@@ -80,12 +80,12 @@ impl Buffer {
         self.bounds.batch
     }
 
-    /// Counts spans that nobody gets.
+    /// Counts spans that are dropped.
     pub(crate) fn drops(&self, spans: usize) {
         self.dropped.fetch_add(spans as u64, Relaxed);
     }
 
-    /// How many spans nobody got.
+    /// The number of spans that were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What stands for traces without the feature `otel`.
+//! The types of traces without the feature `otel`. None of them has a value.
 
 use std::sync::Arc;
 

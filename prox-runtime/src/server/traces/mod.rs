@@ -53,7 +53,7 @@ mod present {
         dropped: Arc<Dropped>,
     }
 
-    /// Counts the spans that nobody gets.
+    /// Counts the spans that are dropped.
     #[derive(Debug)]
     struct Dropped(Arc<Tracer>);
 
