@@ -140,7 +140,10 @@ fn full(text: String) -> RequestBody {
 }
 
 fn sample(name: &str) -> Value {
-    let path = format!("{}/data/lambda/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../examples/lambda/events/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let text = std::fs::read_to_string(path).expect("a sample");
     serde_json::from_str(&text).expect("JSON")
 }

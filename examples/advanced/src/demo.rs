@@ -3,7 +3,7 @@
 use std::{future::pending, sync::mpsc, thread};
 
 use prox::{
-    Endpoint, Error, IntoResponse, Request, Server,
+    Endpoint, Env, Error, IntoResponse, Request, Server,
     middleware::{Key, KeyDigest, KeyStore},
     testing::Issuer,
 };
@@ -56,15 +56,18 @@ async fn service(name: &'static str) -> prox::Result<Endpoint> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let gateway = prox::gateway! {
-        "/" => handler(move |req: Request| async move {
+    // The variables of the process, such as `ADMIN`, are those of the gateway in front.
+    let gateway = Env::empty().within(|| {
+        prox::gateway! {
+            "/" => handler(move |req: Request| async move {
             let user = req.headers().get("x-user");
             let user = user.and_then(|user| user.to_str().ok()).unwrap_or("nobody");
             let text = format!("{name}: {} {} for {user}\n", req.method(), req.uri());
             // Long enough to be compressed.
             format!("{text}{}\n", ".".repeat(2048)).into_response()
         })
-    }?;
+        }
+    })?;
     let server = Server::new(gateway).listener(listener).shutdown(pending());
     tokio::spawn(server.serve());
     format!("http://{address}")

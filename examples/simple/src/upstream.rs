@@ -2,7 +2,7 @@
 
 use std::{future::pending, net::TcpListener, thread};
 
-use prox::{Endpoint, Error, Request, Server};
+use prox::{Endpoint, Env, Error, Request, Server};
 
 /// Starts an upstream on a port of its own, for as long as the process lives.
 pub fn start(name: &'static str) -> prox::Result<Endpoint> {
@@ -12,11 +12,14 @@ pub fn start(name: &'static str) -> prox::Result<Endpoint> {
     let address = listener.local_addr().map_err(failed)?;
 
     // An upstream is a gateway too: one that answers everything by itself.
-    let gateway = prox::gateway! {
-        "/" => handler(move |req: Request| async move {
+    // The variables of the process, such as `ADMIN`, are those of the gateway in front.
+    let gateway = Env::empty().within(|| {
+        prox::gateway! {
+            "/" => handler(move |req: Request| async move {
             format!("upstream {name} was asked for {}\n", req.uri().path())
         })
-    }?;
+        }
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -7,7 +7,7 @@ use crate::client::Client;
 
 fn sample(name: &str) -> Value {
     let path = format!(
-        "{}/../tests/data/lambda/{name}.json",
+        "{}/../examples/lambda/events/{name}.json",
         env!("CARGO_MANIFEST_DIR")
     );
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
