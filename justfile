@@ -50,6 +50,11 @@ faults *ARGS:
     cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
     python3 tests/peers/faults.py {{ ARGS }}
 
+# An hour of load with a fault each minute (or `--minutes N`): failed requests, and what memory and descriptors did.
+soak-faults *ARGS:
+    cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
+    python3 tests/peers/soak.py {{ ARGS }}
+
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}
