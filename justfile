@@ -79,6 +79,11 @@ metrics:
     ${PROMTOOL:-promtool} check rules deploy/prometheus/prox.rules.yaml
     ${PROMTOOL:-promtool} test rules deploy/prometheus/prox.test.yaml
 
+# Each file of deploy/ before a tool of its platform; tests/deploy/validate.py says which, and how to install them (the variable PYTHON says
+# where they are).
+deploy:
+    ${PYTHON:-python3} tests/deploy/validate.py
+
 # What must not compile, and what its mistakes are told.
 ui *ARGS:
     cargo test -p prox-tests --test ui {{ ARGS }}
