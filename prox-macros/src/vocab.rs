@@ -45,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 /// All words.
-pub(crate) const WORDS: [Word; 85] = [
+pub(crate) const WORDS: [Word; 86] = [
     word(
         Slot::Item,
         "env",
@@ -396,6 +396,12 @@ pub(crate) const WORDS: [Word; 85] = [
         "breaker",
         ".breaker(prox::BreakerOptions::new())",
         &["circuit_breaker", "circuit_breakers"],
+    ),
+    word(
+        Slot::ClusterOption,
+        "credentials",
+        ".credentials(prox::google_id_token())",
+        &["google_id_token", "id_token", "gcp_authn", "gcp_iam_auth"],
     ),
     word(
         Slot::ClusterOption,

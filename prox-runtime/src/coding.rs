@@ -33,14 +33,31 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
     text.replace('+', "-").replace('/', "_")
 }
 
+/// The bytes of a text in base64 for URLs, without padding; nothing if it is not such a text.
+pub(crate) fn unbase64url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in text.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    // One letter alone is less than a byte, and the bits behind the last byte are zero.
+    (count < 6 && bits & ((1 << count) - 1) == 0).then_some(bytes)
+}
+
 /// A text as a value of `application/x-www-form-urlencoded` (URL Standard, 5.2).
-#[cfg_attr(
-    not(any(feature = "jwt", feature = "lambda")),
-    expect(
-        dead_code,
-        reason = "questions about tokens and events come with these features"
-    )
-)]
 pub(crate) fn form(text: &str) -> String {
     let mut coded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -166,6 +183,17 @@ mod tests {
         ] {
             let plain: Vec<u8> = plain.chars().map(|char| char as u8).collect();
             assert_eq!(*of_form(coded.as_bytes()), *plain, "{coded}");
+        }
+    }
+
+    #[test]
+    fn base64_for_urls_is_read_as_it_is_written() {
+        for length in 0..40_u8 {
+            let bytes: Vec<u8> = (0..length).map(|place| place.wrapping_mul(67)).collect();
+            assert_eq!(unbase64url(&base64url(&bytes)), Some(bytes));
+        }
+        for wrong in ["a", "ab=", "a b", "ab+/", "aab", "abcde", "\u{e4}"] {
+            assert_eq!(unbase64url(wrong), None, "{wrong}");
         }
     }
 

@@ -84,13 +84,15 @@ pub enum Failure {
     CircuitOpen,
     /// The queue for a connection is full, or the wait in it was too long: `503`.
     QueueFull,
+    /// There is no token for the upstream: what makes them fails. `503`.
+    NoCredentials,
     /// The gateway was told to end, and the request had not ended by the end of the drain: `503`.
     Drained,
 }
 
 impl Failure {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::MalformedRequest,
@@ -123,6 +125,7 @@ impl Failure {
         Self::NoEndpoint,
         Self::CircuitOpen,
         Self::QueueFull,
+        Self::NoCredentials,
         Self::Drained,
     ];
 
@@ -161,6 +164,7 @@ impl Failure {
             Self::NoEndpoint => (503, 14, "no_endpoint"),
             Self::CircuitOpen => (503, 14, "circuit_open"),
             Self::QueueFull => (503, 8, "queue_full"),
+            Self::NoCredentials => (503, 14, "no_credentials"),
             Self::Drained => (503, 14, "drained"),
         }
     }
@@ -338,6 +342,7 @@ impl Error {
                 | F::NoEndpoint
                 | F::CircuitOpen
                 | F::QueueFull
+                | F::NoCredentials
                 | F::Drained => Origin::Gateway,
             },
         }

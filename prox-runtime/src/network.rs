@@ -121,6 +121,16 @@ fn fix(text: &str) -> Option<String> {
     Some(format!("bits are set behind its prefix, write {network:?}"))
 }
 
+/// Whether a host is this machine, so that nobody else is on the way.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<IpAddr>();
+    address.map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost"),
+        |address| address.to_canonical().is_loopback(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

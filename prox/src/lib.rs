@@ -12,14 +12,15 @@ pub mod dsl;
 #[doc(inline)]
 pub use prox_runtime::{
     Admin, Balancer, Body, BoxError, BoxHandler, BreakerOptions, BudgetOptions, CheckOptions,
-    Claim, Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Describe, Description,
-    Embed, Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation, Failure, Gateway,
-    Guard, Handler, Hash, HashKey, HedgeOptions, Host, HostError, IntoGateway, IntoResponse,
-    IntoSticky, LeastConn, Listener, Matched, MetricsOptions, Middleware, MirrorOptions, Next,
-    Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions, Prepared, Principal, QueueOptions,
-    Random, Refusal, Refused, Request, RequestExt, RequestKey, Response, Result, RetryOptions,
-    RoundRobin, RouteInfo, Routes, SameSite, Seat, Secret, Server, SlowStart, Sticky, Tally,
-    TraceContext, Variables, cli, cli_with, key_of, metrics, run,
+    Claim, Client, ClientCert, Cluster, ClusterBuilder, Connections, Cookie, Credentials, Describe,
+    Description, Embed, Embedded, Endpoint, EndpointError, Env, EnvInfo, Error, Explanation,
+    Failure, Gateway, GoogleIdToken, Guard, Handler, Hash, HashKey, HedgeOptions, Host, HostError,
+    IntoGateway, IntoResponse, IntoSticky, LeastConn, Listener, Matched, MetricsOptions,
+    Middleware, MirrorOptions, Next, Origin, P2c, Parts, PassiveOptions, Pick, PoolOptions,
+    Prepared, Principal, QueueOptions, Random, Refusal, Refused, Request, RequestExt, RequestKey,
+    Response, Result, RetryOptions, RoundRobin, RouteInfo, Routes, SameSite, Seat, Secret, Server,
+    SlowStart, Sticky, Tally, Token, TraceContext, Variables, cli, cli_with, google_id_token,
+    key_of, metrics, run,
 };
 
 /// The crate `http`, of which requests and responses are: `prox::http::StatusCode`, `prox::http::HeaderMap`.

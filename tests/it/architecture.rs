@@ -114,8 +114,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
-            "client", "connect", "error", "forward", "metrics", "observe", "pool", "stream",
-            "sync", "time", "tls",
+            "client", "coding", "connect", "error", "forward", "metrics", "network", "observe",
+            "pool", "secret", "stream", "sync", "time", "tls",
         ],
     ),
     (

@@ -17,6 +17,7 @@ mod compress;
 mod connections;
 mod continuation;
 mod cors;
+mod credentials;
 mod crowd;
 mod defaults;
 mod deploy;

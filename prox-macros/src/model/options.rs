@@ -238,6 +238,7 @@ fn form(option: &str) -> &'static str {
         "max_response_headers" => ".max_response_headers(500)",
         "max_response_header_size" => ".max_response_header_size(256 * 1024)",
         "sticky" => ".sticky(cookie(\"session\"))",
+        "credentials" => ".credentials(prox::google_id_token())",
         "public_address" => ".public_address()",
         "host_header" => ".host_header(\"app.example\")",
         "passive" => ".passive(prox::PassiveOptions::new())",

@@ -19,7 +19,7 @@ pub(crate) const KEYS: [&str; 4] = texts(Slot::Key);
 pub(crate) const ITEMS: [&str; 8] = texts(Slot::Item);
 
 /// The options of `ClusterBuilder` that a backend on a route has not.
-pub(crate) const OF_CLUSTERS: [&str; 24] = texts(Slot::ClusterOption);
+pub(crate) const OF_CLUSTERS: [&str; 25] = texts(Slot::ClusterOption);
 
 /// The options that a backend has on a route, too.
 pub(crate) const OPTIONS: [&str; 16] = texts(Slot::Option);

@@ -15,6 +15,7 @@ use super::{
     balance::sticky::Affinity,
     breaker::Breaker,
     core,
+    credentials::{Credentials, Source},
     discover::Discovery,
     endpoint::Blueprint,
     health::{passive::Ejections, watch::Checks},
@@ -57,6 +58,7 @@ pub struct ClusterBuilder {
     sticky: Option<Sticky>,
     health: Option<Checks>,
     required: bool,
+    credentials: Option<Source>,
     policy: Policy,
 }
 
@@ -88,6 +90,7 @@ pub fn cluster(policy: impl Balancer, endpoints: impl IntoEndpoints) -> ClusterB
         sticky: None,
         health: None,
         required: false,
+        credentials: None,
         policy: Policy::default(),
     }
 }
@@ -265,6 +268,17 @@ impl ClusterBuilder {
         self
     }
 
+    /// Shows a token to each endpoint, for its origin: `.credentials(prox::google_id_token())` for upstreams on Cloud Run that are not
+    /// public. Off by default.
+    ///
+    /// The endpoints are `https://`, or on this machine: a token could be read on the way otherwise, and the gateway does not start. A
+    /// request for which there is no token is `503`. A `TRACE` gets no token, since an upstream sends its fields back. See
+    /// [`Credentials`](crate::Credentials) for when tokens are made, and for sources of one's own.
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.credentials = Some(Source::new(credentials));
+        self
+    }
+
     /// Sets how TLS is spoken with `https://` endpoints; without it, with the roots of this machine.
     ///
     /// When no endpoint is `https://`, the gateway does not start.
@@ -361,6 +375,10 @@ impl ClusterBuilder {
             problems.push(problem);
         }
         problems.extend(self.policy.problem());
+        if let Some(credentials) = &self.credentials {
+            problems.extend(credentials.problem().map(str::to_owned));
+            problems.extend(endpoints.iter().filter_map(|one| credentials.refuses(one)));
+        }
         let likeness = source.as_ref().and_then(|source| source.likeness.as_ref());
         let examples = likeness.map_or(&*endpoints, slice::from_ref);
         let anything = source.is_some() && likeness.is_none();
@@ -402,6 +420,7 @@ impl ClusterBuilder {
                 .map(Arc::new)
                 .map_or_else(OnceLock::new, OnceLock::from),
             affinity: self.sticky.map(|sticky| Affinity::new(&sticky, name)),
+            credentials: self.credentials,
         };
         let upstreams = endpoints.into_iter().enumerate();
         let upstreams = upstreams.map(|(index, endpoint)| blueprint.make(index, endpoint, now));

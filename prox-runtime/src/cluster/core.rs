@@ -14,6 +14,7 @@ use super::{
     },
     breaker::{Admission, Breaker, Ticket},
     budget::Budget,
+    credentials::Source,
     discover::Discovery,
     endpoint::Blueprint,
     events::Counts,
@@ -561,6 +562,11 @@ impl Core {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What its endpoints are shown, if they are shown anything.
+    pub(crate) fn credentials(&self) -> Option<&Source> {
+        self.blueprint.credentials.as_ref()
     }
 
     pub(super) fn affinity(&self) -> Option<&Affinity> {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     QueueOptions,
     balance::{Load, Seat, Total, key_of, sticky::Affinity},
+    credentials::{Kept, Source},
     events::Counts,
     health::passive::Ejections,
     queue::Queue,
@@ -199,6 +200,23 @@ impl Endpoint {
         match &self.inner.name {
             Some(name) => name.authority.clone(),
             None => self.inner.authority.clone(),
+        }
+    }
+
+    /// The scheme, the name and the port as a browser has them (RFC 6454, 6.2): in lower case, without the port that goes without saying.
+    pub(super) fn origin(&self) -> String {
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        let host = self.name().to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        let (open, close) = if host.contains(':') {
+            ("[", "]")
+        } else {
+            ("", "")
+        };
+        if self.inner.has_default_port() {
+            format!("{scheme}://{open}{host}{close}")
+        } else {
+            format!("{scheme}://{open}{host}{close}:{}", self.port())
         }
     }
 
@@ -420,6 +438,8 @@ pub(crate) struct Upstream {
     cookie: Option<u64>,
     /// The text of its URL.
     label: Arc<str>,
+    /// What it is shown, if it is shown anything.
+    token: Option<Arc<Kept>>,
     pub(super) tries: EndpointTries,
 }
 
@@ -439,6 +459,7 @@ pub(super) struct Blueprint {
     /// Made with the first `https://` endpoint, where endpoints are found.
     pub(super) connector: OnceLock<Arc<Connector>>,
     pub(super) affinity: Option<Affinity>,
+    pub(super) credentials: Option<Source>,
 }
 
 impl Blueprint {
@@ -448,6 +469,12 @@ impl Blueprint {
     ///
     /// When TLS cannot be spoken with one of them.
     pub(super) fn prepare(&self, endpoints: &[Endpoint]) -> Result<(), String> {
+        let credentials = self.credentials.iter();
+        let mut refused =
+            credentials.flat_map(|source| endpoints.iter().filter_map(|one| source.refuses(one)));
+        if let Some(problem) = refused.next() {
+            return Err(problem);
+        }
         let mut secure = endpoints.iter().filter(|one| one.is_secure()).peekable();
         if secure.peek().is_none() {
             return Ok(());
@@ -493,6 +520,10 @@ impl Blueprint {
                 .cloned(),
             cookie: self.affinity.as_ref().map(cookie),
             label,
+            token: self
+                .credentials
+                .as_ref()
+                .map(|source| source.token(&self.backend, &endpoint)),
             tries: EndpointTries::default(),
             endpoint,
         }
@@ -513,6 +544,11 @@ impl Upstream {
     /// Where a request gets its place; `None` without a limit.
     pub(crate) fn queue(&self) -> Option<&Arc<Queue>> {
         self.queue.as_ref()
+    }
+
+    /// The token that it is shown; `None` without credentials.
+    pub(crate) fn token(&self) -> Option<&Arc<Kept>> {
+        self.token.as_ref()
     }
 
     /// How TLS is spoken with it; nothing when it speaks none.
@@ -586,6 +622,26 @@ mod tests {
                     .to_string()
                     .contains("features = [\"tls\"]")
             );
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_in_one_way() {
+        for (url, origin) in [
+            ("http://A.test/base", "http://a.test"),
+            ("http://a.test:80", "http://a.test"),
+            ("http://a.test.:8080", "http://a.test:8080"),
+            ("http://[::1]:443", "http://[::1]:443"),
+        ] {
+            assert_eq!(url.parse::<Endpoint>().unwrap().origin(), origin);
+        }
+        let named: Endpoint = "http://10.0.0.7:8080".parse().unwrap();
+        let named = named.named("users.test").unwrap();
+        assert_eq!(named.origin(), "http://users.test:8080");
+        if cfg!(feature = "tls") {
+            for url in ["https://a.test", "https://a.test:443/x"] {
+                assert_eq!(url.parse::<Endpoint>().unwrap().origin(), "https://a.test");
+            }
         }
     }
 

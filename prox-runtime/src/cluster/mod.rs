@@ -8,6 +8,7 @@ mod breaker;
 mod budget;
 mod builder;
 mod core;
+mod credentials;
 mod discover;
 mod endpoint;
 mod events;
@@ -57,6 +58,7 @@ pub use self::{
     breaker::BreakerOptions,
     budget::BudgetOptions,
     builder::{ClusterBuilder, cluster, upstream},
+    credentials::{Credentials, GoogleIdToken, Token, google_id_token},
     discover::{Discover, Dns, EndpointSet, dns, srv},
     endpoint::{Endpoint, EndpointError},
     events::Counters,

@@ -39,7 +39,7 @@ fn error(failure: Failure) -> &'static str {
         | F::Forbidden
         | F::CrossOrigin => "http_request_denied",
         F::Loop => "proxy_loop_detected",
-        F::Panicked | F::Internal => "proxy_internal_error",
+        F::Panicked | F::Internal | F::NoCredentials => "proxy_internal_error",
         F::Dns => "dns_error",
         F::Connect => "connection_refused",
         F::Tls => "tls_protocol_error",

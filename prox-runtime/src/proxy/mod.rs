@@ -13,7 +13,9 @@ mod warm;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, uri::PathAndQuery,
+};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -279,6 +281,11 @@ impl Proxy {
         let public = policy
             .public_address
             .then(|| Box::new(public::Asked::by(req, client, matched)));
+        // An upstream sends a `TRACE` back with all that is in it.
+        let credentials = core
+            .credentials()
+            .map(|source| source.field(req.headers_mut()))
+            .filter(|_| *req.method() != Method::TRACE);
         let mut spare = (upgrade.is_none() && policy.retry.keeps_bodies_of(req.method()))
             .then(|| Spare::of(req))
             .flatten();
@@ -355,6 +362,14 @@ impl Proxy {
                 another_endpoint: false,
                 end,
             };
+            if let Some(field) = &credentials
+                && let Err(error) = self
+                    .authorize(req, field, &lease, &mut began, soonest)
+                    .await
+            {
+                lease.settle(asked.outcome(&error));
+                return Err(error);
+            }
             let refused = again.filter(|again| again.at == index);
             let carrier = match self
                 .carrier(lease.upstream(), refused, began, soonest)
@@ -630,6 +645,36 @@ impl Proxy {
                 (Err(error), _) => return Err(error),
             }
         }
+    }
+
+    /// Puts the token of the endpoint on the request, in place of that of another try. The wait for it is not part of the try.
+    async fn authorize(
+        &self,
+        req: &mut Request,
+        field: &HeaderName,
+        lease: &Lease,
+        began: &mut Instant,
+        end: Option<Instant>,
+    ) -> Result<(), Error> {
+        let Some(token) = lease.upstream().token() else {
+            return Ok(());
+        };
+        let value = if let Some(value) = token.at_hand(*began) {
+            value
+        } else {
+            let value = Box::pin(token.get(self.patience(end))).await;
+            *began = Instant::now();
+            let is_over = end.is_some_and(|end| end <= *began);
+            value.ok_or_else(|| {
+                Error::failure(if is_over {
+                    Failure::ResponseTimeout
+                } else {
+                    Failure::NoCredentials
+                })
+            })?
+        };
+        req.headers_mut().insert(field, value);
+        Ok(())
     }
 
     /// How long a connection may take to come about.

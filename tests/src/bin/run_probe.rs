@@ -1,4 +1,5 @@
-//! A gateway in a process of its own, as a user would write it. With `DELAY` set, it serves on for so many seconds at its end.
+//! A gateway in a process of its own, as a user would write it. With `DELAY` set, it serves on for so many seconds at its end. With
+//! `CREDENTIALS` set, the upstream gets tokens of Google Cloud. With `CHECKED` set, it is checked every 100 ms.
 
 use std::time::Duration;
 
@@ -7,6 +8,20 @@ fn main() -> prox::Result {
         env UPSTREAM: Endpoint;
         GET "/readyz" => prox::readiness(),
         "/" => UPSTREAM,
+    };
+    let is_set = |name| std::env::var_os(name).is_some();
+    let gateway = if is_set("CREDENTIALS") {
+        prox::gateway! {
+            env UPSTREAM: Endpoint;
+            "/" => cluster(rr, [UPSTREAM]).credentials(prox::google_id_token()),
+        }
+    } else if is_set("CHECKED") {
+        prox::gateway! {
+            env UPSTREAM: Endpoint;
+            "/" => cluster(rr, [UPSTREAM]).health(http("/healthz").every(100ms).timeout(1s).fall(1)),
+        }
+    } else {
+        gateway
     };
     let seconds = std::env::var("DELAY")
         .ok()

@@ -2,11 +2,13 @@
 
 use std::{fmt, future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 
+use http::{HeaderMap, header};
+
 use super::active::CheckOptions;
 use crate::{
-    cluster::Endpoint,
+    cluster::{Endpoint, credentials::Kept},
     connect::{self, Opened, Protocol},
-    error::Error,
+    error::{Error, Failure},
     tls::Connector,
 };
 
@@ -71,9 +73,26 @@ pub struct CheckTarget {
     /// What is spoken where TLS does not say.
     pub(super) protocol: Protocol,
     pub(super) limit: Duration,
+    /// What the endpoint is shown, if it is shown anything.
+    pub(super) token: Option<Arc<Kept>>,
 }
 
 impl CheckTarget {
+    /// Adds the token of the endpoint, if requests have one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), String> {
+        let Some(token) = &self.token else {
+            return Ok(());
+        };
+        let value = token.get(self.limit).await;
+        let value = value.ok_or_else(|| Failure::NoCredentials.name().to_owned())?;
+        headers.insert(header::AUTHORIZATION, value);
+        Ok(())
+    }
+
     /// A connection of its own, with TLS as the cluster has it.
     pub(super) async fn open(&self) -> Result<Opened, Error> {
         let (host, port) = (self.endpoint.host(), self.endpoint.port());

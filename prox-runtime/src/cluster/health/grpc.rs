@@ -122,7 +122,8 @@ mod call {
     const MAX_ANSWER: usize = 4096;
 
     pub(super) async fn ask(endpoint: &CheckTarget, check: &GrpcCheck) -> Result<(), String> {
-        let request = request(endpoint, check).map_err(text)?;
+        let mut request = request(endpoint, check).map_err(text)?;
+        endpoint.authorize(request.headers_mut()).await?;
         let opened = endpoint
             .open()
             .await

@@ -90,7 +90,8 @@ impl HttpCheck {
 
 impl HealthCheck for HttpCheck {
     async fn check(&self, endpoint: &CheckTarget) -> Result<(), String> {
-        let request = self.request(endpoint).map_err(text)?;
+        let mut request = self.request(endpoint).map_err(text)?;
+        endpoint.authorize(request.headers_mut()).await?;
         let opened = endpoint
             .open()
             .await
@@ -188,7 +189,10 @@ async fn ask_http2(_: Stream, _: Request<()>, _: bool) -> Result<StatusCode, Str
 }
 
 /// Drives a connection while an exchange on it is under way; when the connection ends, the exchange finds out by itself.
-pub(super) async fn beside<T>(driver: impl Future, exchange: impl Future<Output = T>) -> T {
+pub(in crate::cluster) async fn beside<T>(
+    driver: impl Future,
+    exchange: impl Future<Output = T>,
+) -> T {
     let (mut driver, mut exchange) = (pin!(driver), pin!(exchange));
     let mut ended = false;
     poll_fn(|cx| {
@@ -244,6 +248,7 @@ mod tests {
             connector: None,
             protocol: Protocol::Http2,
             limit: Duration::from_secs(10),
+            token: None,
         };
         let check = |path| http(path).host("app.example");
         assert_eq!(check("/204").check(&target).await, Ok(()));

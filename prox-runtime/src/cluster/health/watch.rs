@@ -114,6 +114,7 @@ fn target(upstream: &Upstream, options: &CheckOptions) -> CheckTarget {
             None => Protocol::Http1,
         },
         limit: options.limit(),
+        token: upstream.token().cloned(),
     }
 }
 

@@ -21,6 +21,7 @@ fn blueprint() -> Blueprint {
         queue: QueueOptions::default(),
         connector: OnceLock::new(),
         affinity: None,
+        credentials: None,
     }
 }
 

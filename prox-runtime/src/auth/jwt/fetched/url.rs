@@ -2,6 +2,8 @@
 
 use http::Uri;
 
+use crate::network::is_this_machine;
+
 /// A URL that keys may be fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -95,16 +97,6 @@ impl Url {
             format!("{origin}/.well-known/oauth-authorization-server{path}"),
         ]
     }
-}
-
-/// Whether a host is this machine, so that nobody else is on the way.
-fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse::<std::net::IpAddr>();
-    address.map_or_else(
-        |_| host.eq_ignore_ascii_case("localhost"),
-        |address| address.to_canonical().is_loopback(),
-    )
 }
 
 #[cfg(test)]
