@@ -1,6 +1,7 @@
 //! Clocks and timers that cost nothing on the common path.
 
 pub(crate) mod polled;
+pub(crate) mod standstill;
 
 use std::{
     fmt,

@@ -95,6 +95,7 @@ mod run;
 mod shared_limits;
 mod shutdown;
 mod silence;
+mod standstill;
 mod sticky_splits;
 mod strict;
 mod targets;

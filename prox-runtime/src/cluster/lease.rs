@@ -60,6 +60,8 @@ pub(crate) enum Outcome {
     Status(StatusCode),
     /// It did not; only what is the endpoint's doing counts against it.
     Failed(Failure),
+    /// Its time was over, but this process stood still, which says nothing of the endpoint.
+    Late(Failure),
     /// The client left, or the time of the request as a whole was over, which says nothing of the endpoint.
     Left,
 }
@@ -69,7 +71,7 @@ impl Outcome {
         match self {
             Self::Status(status) => health::Outcome::of(status),
             Self::Failed(failure) => health::Outcome::of_failure(failure),
-            Self::Left => health::Outcome::Unknown,
+            Self::Late(_) | Self::Left => health::Outcome::Unknown,
         }
     }
 }
@@ -78,7 +80,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "status {}", status.as_u16()),
-            Self::Failed(failure) => write!(f, "{failure}"),
+            Self::Failed(failure) | Self::Late(failure) => write!(f, "{failure}"),
             Self::Left => f.write_str("the client left"),
         }
     }
@@ -195,7 +197,9 @@ impl Lease {
     ///
     /// The endpoint goes on counting the request until the lease is dropped.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
-        if let (Some(span), Outcome::Failed(failure)) = (&mut self.recorded, outcome) {
+        if let (Some(span), Outcome::Failed(failure) | Outcome::Late(failure)) =
+            (&mut self.recorded, outcome)
+        {
             span.failed(failure);
         }
         let had_head = self.answered.take().is_some();
@@ -209,7 +213,7 @@ impl Lease {
     fn count_outcome(&self, outcome: Outcome) {
         let (status, failure) = match outcome {
             Outcome::Status(status) => (status.as_u16(), None),
-            Outcome::Failed(failure) => (0, Some(failure)),
+            Outcome::Failed(failure) | Outcome::Late(failure) => (0, Some(failure)),
             Outcome::Left => (0, Some(Failure::ClientGone)),
         };
         self.count(status, failure, whole_nanos(self.began.elapsed()));

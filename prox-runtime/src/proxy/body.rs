@@ -25,6 +25,7 @@ use crate::{
     error::{Error, Failure},
     forward::headers,
     pool::{self, Connection},
+    time::standstill,
 };
 
 /// A body of up to so many bytes that came together with its head is passed on as a whole.
@@ -243,8 +244,11 @@ impl Exchange {
         this.connection = None;
         let error = Error::failure(Failure::ResponseTimeout).after_send();
         // That a long response met the end of the request's time says nothing of the endpoint, and neither does the silence
-        // of one that has not said how much is to come.
-        if deadline == stalled && this.incoming.size_hint().exact().is_some() {
+        // of one that has not said how much is to come, or the time that this process stood still.
+        if deadline == stalled
+            && this.incoming.size_hint().exact().is_some()
+            && !standstill::is_late(deadline, Instant::now())
+        {
             this.lease.broke_off(&error);
         }
         Poll::Ready(Some(Err(error)))

@@ -48,7 +48,7 @@ use crate::{
     pool::{self, Connection, Download, Granted, Stream},
     respond,
     route::Matched,
-    time::{polled, whole_nanos, whole_seconds},
+    time::{polled, standstill, whole_nanos, whole_seconds},
     watch::Tally,
 };
 
@@ -163,10 +163,18 @@ impl Asked {
     }
 
     /// What the failure of a try says about the endpoint: nothing, when the client did not want to wait any longer.
-    fn outcome(&self, error: &Error) -> Outcome {
+    ///
+    /// `due` is when its time was over.
+    fn outcome(&self, error: &Error, due: Option<Instant>) -> Outcome {
         let is_over = || self.end.is_some_and(|end| end <= Instant::now());
         match error.as_failure() {
             Some(_) if error.is_timeout() && self.hurried && is_over() => Outcome::Left,
+            Some(failure)
+                if error.is_timeout()
+                    && due.is_some_and(|due| standstill::is_late(due, Instant::now())) =>
+            {
+                Outcome::Late(failure)
+            }
             Some(failure) => Outcome::Failed(failure),
             None => Outcome::Left,
         }
@@ -367,7 +375,7 @@ impl Proxy {
                     .authorize(req, field, &lease, &mut began, soonest)
                     .await
             {
-                lease.settle(asked.outcome(&error));
+                lease.settle(asked.outcome(&error, None));
                 return Err(error);
             }
             let refused = again.filter(|again| again.at == index);
@@ -377,7 +385,9 @@ impl Proxy {
             {
                 Ok(carrier) => carrier,
                 Err(error) => {
-                    lease.settle(asked.outcome(&error));
+                    let limit = began + core.connect_timeout();
+                    let due = soonest.map_or(limit, |end| end.min(limit));
+                    lease.settle(asked.outcome(&error, Some(due)));
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
                     tried.push(index);
@@ -437,7 +447,7 @@ impl Proxy {
                     }
                 }
             };
-            let leaves = waiting.leaves();
+            let (leaves, due) = (waiting.leaves(), waiting.due());
             attempt.body_again = spare.as_ref().is_some_and(Spare::is_whole);
             let error = match failed {
                 Ok(answer) => {
@@ -483,7 +493,7 @@ impl Proxy {
                             // goes on with another one.
                             kept = Some(lease);
                         } else {
-                            lease.settle(asked.outcome(&failed.error));
+                            lease.settle(asked.outcome(&failed.error, due));
                             drop(lease);
                             attempt.failed = Failed::Unprocessed;
                             attempt.retries = before;
@@ -502,7 +512,7 @@ impl Proxy {
                         began = Instant::now();
                         continue;
                     }
-                    lease.settle(asked.outcome(&failed.error));
+                    lease.settle(asked.outcome(&failed.error, due));
                     if let Some(over) = pool::over_limit(&failed.error) {
                         core.head_over(&lease.upstream().endpoint, over);
                     }
@@ -959,5 +969,31 @@ impl Handler for Proxy {
             copied: None,
         };
         self.forward(&mut req, present, around).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_runs_out_of_time_in_a_standstill_says_nothing_of_the_endpoint() {
+        let asked = Asked {
+            end: None,
+            hurried: false,
+            grpc: false,
+            timed: false,
+        };
+        let now = Instant::now();
+        let timeout = Error::failure(Failure::ResponseTimeout);
+        let failed = Outcome::Failed(Failure::ResponseTimeout);
+        assert_eq!(asked.outcome(&timeout, None), failed);
+        assert_eq!(asked.outcome(&timeout, Some(now)), failed);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let late = Outcome::Late(Failure::ResponseTimeout);
+        assert_eq!(asked.outcome(&timeout, Some(now)), late);
+        let reset = Error::failure(Failure::Reset);
+        let failed = Outcome::Failed(Failure::Reset);
+        assert_eq!(asked.outcome(&reset, Some(now)), failed);
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     forward::headers,
     pool::Download,
     respond,
+    time::standstill,
     watch::Tally,
 };
 
@@ -137,8 +138,11 @@ impl HttpBody for StreamedBody {
                 }
                 ready!(download.poll_deadline(cx, deadline));
                 // That a long response met the end of the request's time says nothing of the endpoint, and neither does the
-                // silence of one that has not said how much is to come.
-                if deadline == stalled && download.left().is_some() {
+                // silence of one that has not said how much is to come, or the time that this process stood still.
+                if deadline == stalled
+                    && download.left().is_some()
+                    && !standstill::is_late(deadline, Instant::now())
+                {
                     let error = Error::failure(Failure::ResponseTimeout);
                     this.lease.broke_off(&error);
                 }

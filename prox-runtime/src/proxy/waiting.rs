@@ -40,6 +40,8 @@ pub(super) struct Silence {
     refused: bool,
     /// The request goes elsewhere after this time.
     leaves: Option<Duration>,
+    /// When the time of the try was over.
+    due: Option<Instant>,
 }
 
 impl Silence {
@@ -55,6 +57,11 @@ impl Waiting<'_> {
     /// Whether the request has left the endpoint because of its silence, and how long it waits before its next try.
     pub(super) fn leaves(&self) -> Option<Duration> {
         self.state.leaves
+    }
+
+    /// When the time of the try was over, if that ended it.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.state.due
     }
 
     fn last(&self) -> Option<Instant> {
@@ -116,7 +123,8 @@ impl Patience for Waiting<'_> {
 
     fn passed(&mut self, heard: bool) -> Option<Failure> {
         let now = Instant::now();
-        if self.last().is_some_and(|last| last <= now) {
+        self.state.due = self.last().filter(|&last| last <= now);
+        if self.state.due.is_some() {
             return Some(Failure::ResponseTimeout);
         }
         match self.look(heard, now) {

@@ -1,5 +1,5 @@
 //! A gateway in a process of its own, as a user would write it. With `DELAY` set, it serves on for so many seconds at its end. With
-//! `CREDENTIALS` set, the upstream gets tokens of Google Cloud. With `CHECKED` set, it is checked every 100 ms.
+//! `CREDENTIALS` set, the upstream gets tokens of Google Cloud. With `CHECKED` set, it is checked again and again, and one failed check takes it out.
 
 use std::time::Duration;
 
@@ -16,9 +16,13 @@ fn main() -> prox::Result {
             "/" => cluster(rr, [UPSTREAM]).credentials(prox::google_id_token()),
         }
     } else if is_set("CHECKED") {
+        let check = prox::HttpCheck::new("/healthz")
+            .every(Duration::from_millis(100))
+            .timeout(Duration::from_secs(4))
+            .fall(1);
         prox::gateway! {
             env UPSTREAM: Endpoint;
-            "/" => cluster(rr, [UPSTREAM]).health(http("/healthz").every(100ms).timeout(1s).fall(1)),
+            "/" => cluster(rr, [UPSTREAM]).health(check),
         }
     } else {
         gateway

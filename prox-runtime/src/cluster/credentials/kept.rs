@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{Erased, Token};
-use crate::{cluster::rng::Rng, sync::lock};
+use crate::{cluster::rng::Rng, sync::lock, time::standstill};
 
 /// How long one answer may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -199,8 +199,12 @@ impl Kept {
         };
         let (credentials, audience) = (Arc::clone(&self.credentials), Arc::clone(&self.audience));
         let task = runtime.spawn(async move {
-            let began = Instant::now();
-            let answer = asked(credentials, audience).await;
+            let mut began = Instant::now();
+            let answer = standstill::done(|| {
+                began = Instant::now();
+                asked(Arc::clone(&credentials), Arc::clone(&audience))
+            })
+            .await;
             end.with(answer, began);
         });
         *lock(&self.task) = Some(task.abort_handle());

@@ -17,6 +17,7 @@ use super::{Discover, EndpointSet};
 use crate::{
     cluster::{Endpoint, core::MOST_ENDPOINTS, rng::Rng},
     sync::lock,
+    time::standstill,
 };
 
 /// What is said when the feature is not there.
@@ -263,9 +264,12 @@ impl Discover for Dns {
         let likeness = self.likeness.as_ref().map_err(Clone::clone)?;
         let resolver = Resolver::new(&self.nameservers)?;
         loop {
-            let found = time::timeout(LIMIT, self.look_up(likeness, &resolver))
-                .await
-                .unwrap_or_else(|_| Err(format!("`{}`: it took too long", likeness.host())))?;
+            let found = standstill::done(async || {
+                time::timeout(LIMIT, self.look_up(likeness, &resolver))
+                    .await
+                    .unwrap_or_else(|_| Err(format!("`{}`: it took too long", likeness.host())))
+            })
+            .await?;
             endpoints.set(found.items)?;
             time::sleep(self.pause(found.ttl)).await;
         }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     cluster::{Core, Upstream, background::Background, rng::Rng},
     connect::Protocol,
+    time::standstill,
 };
 
 /// The checks of a cluster: how they are made, and the task that makes them.
@@ -132,7 +133,12 @@ async fn watch_one(
         if wait > Duration::ZERO {
             tokio::time::sleep(wait).await;
         }
-        let result = made(&check, &target, limit).await;
+        // A check that stood still tells of this process alone, and is made anew.
+        let result = loop {
+            if let (result, false) = standstill::watched(made(&check, &target, limit)).await {
+                break result;
+            }
+        };
         // Held only for as long as there is something to say.
         let (Some(core), Some(upstream)) = (core.upgrade(), upstream.upgrade()) else {
             return;
@@ -167,5 +173,63 @@ async fn made(
         }),
         Ok(_) => Err("the check panicked".into()),
         Err(_) => Err("the check took too long".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        time::Duration,
+    };
+
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+    use crate::cluster::{CheckOptions, upstream};
+
+    /// Fails, and at first because the process stands still.
+    #[derive(Clone, Debug, Default)]
+    struct Stopped(Arc<AtomicUsize>);
+
+    impl HealthCheck for Stopped {
+        async fn check(&self, _: &CheckTarget) -> Result<(), String> {
+            match self.0.fetch_add(1, SeqCst) {
+                0 => Ok(()),
+                // Its time is over, or it fails, when the process goes on.
+                1 => {
+                    advance(Duration::from_mins(1)).await;
+                    std::future::pending().await
+                }
+                2 => {
+                    advance(Duration::from_secs(3)).await;
+                    Err("reset".into())
+                }
+                3 => Ok(()),
+                _ => Err("it is down".into()),
+            }
+        }
+
+        fn options(&self) -> CheckOptions {
+            CheckOptions::new().fall(1)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_stood_still_says_nothing_and_is_made_anew() {
+        let check = Stopped::default();
+        let cluster = upstream("http://127.0.0.1:1").health(check.clone());
+        let cluster = cluster.build("users").unwrap();
+        cluster.core().start();
+        while check.0.load(SeqCst) < 4 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(cluster.counters().unhealthy, 0);
+        let state = cluster.endpoints().next().unwrap();
+        assert!(state.last_error().is_none(), "{state:?}");
+        while cluster.counters().unhealthy == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(check.0.load(SeqCst), 5);
     }
 }

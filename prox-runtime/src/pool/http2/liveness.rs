@@ -8,6 +8,8 @@ use std::{task::Context, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::time::standstill;
+
 /// The silence after which a connection in use is pinged.
 const QUIET: Duration = Duration::from_secs(20);
 
@@ -80,7 +82,10 @@ impl Liveness {
             return true;
         }
         if self.asked.is_some() {
-            return false;
+            // If this process stood still, the answer may be there without having been read.
+            let stood = standstill::is_late(self.deadline(), now);
+            self.asked = Some(now);
+            return stood;
         }
         let sent = self
             .pings
@@ -121,5 +126,16 @@ mod tests {
         let mut liveness = Liveness::new(None, start);
         liveness.asked = Some(start);
         assert!(!liveness.act(start + ANSWER));
+    }
+
+    #[test]
+    fn an_upstream_may_answer_after_a_standstill_of_this_process() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(None, start);
+        liveness.asked = Some(start);
+        let late = start + ANSWER * 6;
+        assert!(liveness.act(late));
+        assert_eq!(liveness.deadline(), late + ANSWER);
+        assert!(!liveness.act(late + ANSWER));
     }
 }

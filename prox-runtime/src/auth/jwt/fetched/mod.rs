@@ -21,7 +21,7 @@ use self::{
     pace::{Pace, Unknown},
 };
 use super::key::Key;
-use crate::{auth::remote::Remote, cluster::Rng, middleware::About, sync::lock};
+use crate::{auth::remote::Remote, cluster::Rng, middleware::About, sync::lock, time::standstill};
 
 /// How long a request waits for a fetch that is under way.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -208,7 +208,8 @@ impl Fetching {
             return;
         };
         let fetcher = Arc::clone(&self.fetcher);
-        let task = runtime.spawn(async move { end.with(fetcher.fetch().await) });
+        let task =
+            runtime.spawn(async move { end.with(standstill::done(|| fetcher.fetch()).await) });
         *lock(&self.task) = Some(task.abort_handle());
     }
 
