@@ -93,6 +93,12 @@ impl TraceContext {
         self.flags() & SAMPLED != 0
     }
 
+    /// Whether a `traceparent` field has this value.
+    #[cfg(feature = "otel")]
+    pub(crate) fn is(&self, value: &HeaderValue) -> bool {
+        value.as_bytes() == self.0
+    }
+
     /// The value of a `traceparent` field.
     ///
     /// ```
@@ -116,13 +122,12 @@ impl TraceContext {
 impl TraceContext {
     /// A trace that begins here.
     pub(crate) fn new(trace: u128, span: u64, sampled: bool) -> Self {
-        let mut own = [b'-'; LENGTH];
-        own[..2].copy_from_slice(b"00");
-        // An id of zeros is no id.
+        let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        // An id of zeros is not an id.
         own[3..35].copy_from_slice(&hex::<16, 32>(trace.max(1).to_be_bytes()));
+        own[36..52].copy_from_slice(&hex::<8, 16>(span.max(1).to_be_bytes()));
+        own[54] = if sampled { b'1' } else { b'0' };
         Self(own)
-            .with_span(span)
-            .with_flags(if sampled { SAMPLED } else { 0 })
     }
 
     /// Another span of the same trace.
@@ -166,14 +171,25 @@ fn digit(byte: u8) -> u8 {
 }
 
 fn hex<const BYTES: usize, const DIGITS: usize>(bytes: [u8; BYTES]) -> [u8; DIGITS] {
-    const ALL: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [b'0'; DIGITS];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = ALL[usize::from(byte >> 4)];
-        pair[1] = ALL[usize::from(byte & 0xf)];
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(byte)];
     }
     digits
 }
+
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    const ALL: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [ALL[byte >> 4], ALL[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
 
 fn is_hex(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);

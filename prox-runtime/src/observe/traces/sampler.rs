@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::observe::TraceContext;
-
 /// What decides, and how much it may let through in a second.
 #[derive(Debug)]
 pub(crate) struct Sampler {
@@ -35,17 +33,17 @@ impl Sampler {
         }
     }
 
-    /// Whether the trace of this id is to be recorded; `parent` is the flag of a parent that is believed. `second` counts those since the
-    /// start, and is asked where it matters: it reads the clock.
+    /// Whether a trace is to be recorded; `parent` is the flag of a parent that is believed. `half` is the lower half of its id, and `second`
+    /// counts the seconds since the start. Both are asked where it matters: the second reads the clock.
     pub(crate) fn records(
         &self,
-        id: &TraceContext,
+        half: impl FnOnce() -> u64,
         parent: Option<bool>,
         second: impl FnOnce() -> u32,
     ) -> bool {
         let wanted = match parent.filter(|_| self.parents) {
             Some(sampled) => sampled,
-            None => self.root.records(id),
+            None => self.root.records(half),
         };
         wanted && self.has_room(second())
     }
@@ -71,14 +69,14 @@ impl Root {
         clippy::cast_sign_loss,
         reason = "a ratio is from 0 to 1"
     )]
-    fn records(self, id: &TraceContext) -> bool {
+    fn records(self, half: impl FnOnce() -> u64) -> bool {
         const ALL: u64 = 1 << 63;
         match self {
             Self::Always => true,
             Self::Never => false,
             Self::Ratio(ratio) => {
                 let below = (ratio.clamp(0.0, 1.0) * ALL as f64) as u64;
-                id.lower_half() >> 1 < below
+                half() >> 1 < below
             }
         }
     }
@@ -88,31 +86,31 @@ impl Root {
 mod tests {
     use super::*;
 
-    fn id(lower: u64) -> TraceContext {
-        TraceContext::new(u128::from(lower) | 1 << 100, 1, false)
+    fn id(lower: u64) -> impl FnOnce() -> u64 {
+        move || lower
     }
 
     #[test]
     fn a_believed_parent_decides_where_the_sampler_is_based_on_it() {
         let based = Sampler::new(Root::Never, true, 10);
-        assert!(based.records(&id(1), Some(true), || 0));
-        assert!(!based.records(&id(1), None, || 0));
+        assert!(based.records(id(1), Some(true), || 0));
+        assert!(!based.records(id(1), None, || 0));
         let based = Sampler::new(Root::Always, true, 10);
-        assert!(!based.records(&id(1), Some(false), || 0));
+        assert!(!based.records(id(1), Some(false), || 0));
         let own = Sampler::new(Root::Always, false, 10);
-        assert!(own.records(&id(1), Some(false), || 0));
+        assert!(own.records(id(1), Some(false), || 0));
         let own = Sampler::new(Root::Never, false, 10);
-        assert!(!own.records(&id(1), Some(true), || 0));
+        assert!(!own.records(id(1), Some(true), || 0));
     }
 
     #[test]
     fn a_ratio_is_that_of_the_ids() {
         let sampler = |ratio| Sampler::new(Root::Ratio(ratio), true, u32::MAX);
-        assert!(sampler(1.0).records(&id(u64::MAX), None, || 0));
-        assert!(!sampler(0.0).records(&id(0), None, || 0));
+        assert!(sampler(1.0).records(id(u64::MAX), None, || 0));
+        assert!(!sampler(0.0).records(id(0), None, || 0));
         let quarter = sampler(0.25);
-        assert!(quarter.records(&id(u64::MAX / 4 - 10), None, || 0));
-        assert!(!quarter.records(&id(u64::MAX / 4 + 10), None, || 0));
+        assert!(quarter.records(id(u64::MAX / 4 - 10), None, || 0));
+        assert!(!quarter.records(id(u64::MAX / 4 + 10), None, || 0));
     }
 
     #[test]
@@ -120,7 +118,7 @@ mod tests {
         let sampler = Sampler::new(Root::Always, true, 3);
         let recorded = |second| {
             (0..9)
-                .filter(|_| sampler.records(&id(1), Some(true), || second))
+                .filter(|_| sampler.records(id(1), Some(true), || second))
                 .count()
         };
         assert_eq!(

@@ -68,9 +68,14 @@ impl Tracer {
             trace_state::remove(headers);
             None
         };
-        let context = match parent {
-            Some(parent) => parent.with_span(ids::next()),
-            None => TraceContext::new(ids::trace(), ids::next(), false),
+        // Numbers, until it is known whether they are written.
+        let (trace, span) = match parent {
+            Some(_) => (0, 0),
+            None => ids::root(),
+        };
+        let half = || match parent {
+            Some(parent) => parent.lower_half(),
+            None => ids::lower_half(trace),
         };
         let flag = parent.filter(|_| caller.is_trusted);
         let flag = flag.map(|parent| parent.is_sampled());
@@ -79,16 +84,20 @@ impl Tracer {
             let since = now.insert(Instant::now()).duration_since(self.start);
             u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
         };
-        let records = self.sampler.records(&context, flag, second);
+        let records = self.sampler.records(half, flag, second);
         let Some(now) = now.filter(|_| records) else {
             match parent {
                 // What a proxy says that is believed is said on, and only its form may change.
                 Some(parent) if caller.is_trusted => pass(headers, parent),
-                _ => write(headers, context.with_sampled(false)),
+                Some(parent) => write(headers, parent.with_span(ids::next()).with_sampled(false)),
+                None => write(headers, TraceContext::new(trace, span, false)),
             }
             return None;
         };
-        let context = context.with_sampled(true);
+        let context = match parent {
+            Some(parent) => parent.with_span(ids::next()).with_sampled(true),
+            None => TraceContext::new(trace, span, true),
+        };
         write(headers, context);
         let headers = req.headers();
         let fields = self.wanted.fields.iter();
@@ -119,7 +128,7 @@ pub(super) fn write(headers: &mut HeaderMap, context: TraceContext) {
 /// Leaves a context as it is, unless it has the form of a later version.
 fn pass(headers: &mut HeaderMap, context: TraceContext) {
     let sent = headers.get(TRACEPARENT);
-    if sent.is_none_or(|sent| *sent != context.to_string()) {
+    if sent.is_none_or(|sent| !context.is(sent)) {
         write(headers, context);
     }
 }
