@@ -154,6 +154,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "metrics",
             "middleware",
             "observe",
+            "otel",
             "proxy",
             "respond",
             "route",

@@ -261,7 +261,7 @@ fn the_variables_are_listed_for_people_and_for_files() {
     assert!(map.starts_with(head), "{map}");
     assert!(map.contains("  \"RATE\": \"100\"\n"), "{map}");
     assert!(
-        map.ends_with("  # ADMIN_TOKEN is a secret: put it into a Secret\n"),
+        map.contains("\n  # ADMIN_TOKEN is a secret: put it into a Secret\n"),
         "{map}"
     );
     let manifest = told(&["env", "--k8s"]);
@@ -274,6 +274,16 @@ fn the_variables_are_listed_for_people_and_for_files() {
         manifest.contains("  - name: \"PORT\"\n    value: \"8080\"\n"),
         "{manifest}"
     );
+    // What a collector is shown is a secret.
+    let headers = [
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    ];
+    for name in headers {
+        assert!(map.contains(&format!("# {name} is a secret")), "{map}");
+        let line = format!("  - name: \"{name}\"\n    valueFrom:\n");
+        assert!(manifest.contains(&line), "{manifest}");
+    }
 }
 
 #[test]

@@ -101,6 +101,41 @@ async fn fails(variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
+async fn so_many_workers_run_as_the_environment_says() {
+    let origin = Origin::start(Reply::ok("ok")).await;
+    let port = free_port().to_string();
+    let with = |workers| {
+        [
+            ("UPSTREAM", origin.url()),
+            ("PORT", port.clone()),
+            ("HOST", "127.0.0.1".to_owned()),
+            ("WORKERS", String::from(workers)),
+        ]
+    };
+    for wrong in ["0", "many"] {
+        let variables = with(wrong);
+        let error = fails(&variables.each_ref().map(|(name, value)| (*name, &**value))).await;
+        let problem = format!("WORKERS is {wrong:?}: expected a number from 1 on");
+        assert!(error.contains(&problem), "{error}");
+    }
+    let variables = with("5");
+    let mut command = command(&variables.each_ref().map(|(name, value)| (*name, &**value)));
+    let child = command.spawn().expect("the probe can be run");
+    let tasks = format!("/proc/{}/task", child.id().expect("it is running"));
+    let workers = || {
+        let tasks = std::fs::read_dir(&tasks).into_iter().flatten().flatten();
+        let names = tasks.map(|task| std::fs::read_to_string(task.path().join("comm")));
+        let of_workers = |name: &String| {
+            let number = name.trim_end().strip_prefix("prox-");
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        names.filter_map(Result::ok).filter(of_workers).count()
+    };
+    // The first one is the main thread.
+    eventually("all workers", || workers() == 4).await;
+}
+
+#[tokio::test]
 async fn a_signal_drains_and_ends_with_success() {
     for signal in ["TERM", "INT"] {
         let gate = Gate::new();

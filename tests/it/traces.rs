@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use prox::{Admin, Env, HedgeOptions, IntoResponse, Request, RequestExt, TraceOptions};
+use prox::{Admin, Embed, Env, HedgeOptions, IntoResponse, Request, RequestExt, TraceOptions};
 use prox_tests::{
     certs::{Authority, Folder},
     client::{HyperClient, RawClient, Speaks, head, text},
@@ -13,6 +13,7 @@ use prox_tests::{
     secure::Front,
     wait::{Gate, eventually, within},
 };
+use tower::ServiceExt;
 
 use crate::{
     retries::InTurn,
@@ -926,4 +927,80 @@ async fn a_call_by_grpc_that_fails_is_an_error_whatever_its_status() {
         (attempt.get("error.type"), attempt.is_error),
         ("connect", true)
     );
+}
+
+/// Requests of a gateway in a server of somebody else's.
+async fn embedded(service: &prox::Embedded, lines: &[(&str, &str)]) -> u16 {
+    let mut request = http::Request::get("http://shop.test/").header("host", "shop.test");
+    for (name, value) in lines {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(prox::Body::empty()).expect("a request");
+    let response = service.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    response.into_body().bytes(1024).await.expect("a body");
+    status
+}
+
+#[tokio::test]
+async fn an_embedded_gateway_has_spans_if_it_is_told_so() {
+    let (collector, origin) = (Collector::start().await, Origin::start(Reply::ok("")).await);
+    let url = origin.endpoint();
+    let gateway = collector
+        .env()
+        .within(|| prox::gateway! { "/" => url })
+        .expect("it can start");
+    let silent = Embed::new(gateway.clone()).service().expect("a service");
+    let parent = format!("00-{TRACE}-{PARENT}-01");
+    let lines = [("traceparent", &*parent)];
+    assert_eq!(embedded(&silent, &lines).await, 200);
+    assert_eq!(origin.last().field("traceparent"), Some(&*parent));
+    let traced = Embed::new(gateway).traces(TraceOptions::new()).service();
+    let traced = traced.expect("a service");
+    assert_eq!(embedded(&traced, &lines).await, 200);
+    let seen = origin.last();
+    let (trace, span, flags) = parts(seen.field("traceparent").expect("a context"));
+    assert_eq!((trace, flags), (TRACE, "01"));
+    let (span, clone) = (span.to_owned(), traced.clone());
+    drop(traced);
+    assert_eq!(embedded(&clone, &[]).await, 200);
+    // What is left is exported when the last clone is gone.
+    drop(clone);
+    let spans = collector.wait(4).await;
+    let of_trace: Vec<&Span> = spans.iter().filter(|span| span.trace == TRACE).collect();
+    let [one, two] = &of_trace[..] else {
+        panic!("{spans:#?}");
+    };
+    let (server, client) = if one.is_server {
+        (one, two)
+    } else {
+        (two, one)
+    };
+    assert_eq!((&*server.parent, &*client.id), (PARENT, &*span));
+    assert_eq!(client.parent, server.id);
+    assert_eq!(spans.len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_traces_of_an_embedded_gateway_is_said_at_the_start() {
+    let env = Env::from([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://127.0.0.1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+    ]);
+    let gateway = env
+        .within(|| prox::gateway! { "/" => respond(200, "") })
+        .expect("it can start");
+    assert!(Embed::new(gateway.clone()).service().is_ok());
+    let error = Embed::new(gateway)
+        .traces(TraceOptions::new().header("cookie"))
+        .service();
+    let error = format!("{:?}", error.expect_err("three problems"));
+    for part in [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "`cookie`",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
 }

@@ -27,7 +27,7 @@ use crate::{
     handler::BoxHandler,
     middleware::{Layer, steps::Steps, wrap},
     route::{EnvInfo, Guard, Host, Hosts, Routes, Table, Variables},
-    server::{NAMES, is_variable},
+    server::{is_listed, is_variable},
     vars::Env,
 };
 
@@ -461,7 +461,7 @@ impl Assembly {
 /// What is wrong with names that were given in code.
 fn unread(env: &Env, variables: Variables) -> Vec<String> {
     let reads = |name: &str| {
-        NAMES.contains(&name)
+        is_listed(name)
             || is_variable(name)
             || variables.iter().any(|variable| variable.name == name)
     };

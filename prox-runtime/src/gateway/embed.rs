@@ -46,6 +46,8 @@ pub struct Embed {
     client: Option<ClientOf>,
     listener: Option<Arc<str>>,
     metrics: Option<MetricsOptions>,
+    #[cfg(feature = "otel")]
+    traces: Option<crate::otel::Said>,
 }
 
 type ClientOf = Arc<dyn Fn(&Parts) -> Client + Send + Sync>;
@@ -59,6 +61,8 @@ impl Embed {
             client: None,
             listener: None,
             metrics: None,
+            #[cfg(feature = "otel")]
+            traces: None,
         }
     }
 
@@ -111,6 +115,28 @@ impl Embed {
         self
     }
 
+    /// Makes spans of the requests; see [`Server::traces`](crate::Server::traces). Without this call there are none: a server that traces has
+    /// spans of its own.
+    ///
+    /// The variables that turn traces on for a [`Server`](crate::Server) do so here. A `traceparent` that the server around it has put on
+    /// the request is the parent; its flag counts from a [trusted proxy](Self::trusted_proxies) alone. A thread of its own exports the spans.
+    /// When the last clone of the service is dropped, it exports what is left for 2 s, unless the process ends before.
+    #[cfg(feature = "otel")]
+    pub fn traces(mut self, options: crate::otel::TraceOptions) -> Self {
+        self.traces.get_or_insert_default().options = options;
+        self
+    }
+
+    /// Gives the spans of requests to this provider; see [`Server::tracer_provider`](crate::Server::tracer_provider).
+    #[cfg(feature = "otel")]
+    pub fn tracer_provider(
+        mut self,
+        provider: opentelemetry_sdk::trace::SdkTracerProvider,
+    ) -> Self {
+        self.traces.get_or_insert_default().provider = Some(provider);
+        self
+    }
+
     /// The service.
     ///
     /// # Errors
@@ -129,12 +155,22 @@ impl Embed {
         if let Some(settings) = metrics {
             gateway.count_as(&settings)?;
         }
+        #[cfg(feature = "otel")]
+        let (options, traced) = {
+            let begun = self
+                .traces
+                .map(|said| server::beside(said, &variables, &gateway));
+            let (tracer, traced) = begun.transpose()?.flatten().unzip();
+            (Options { tracer, ..options }, traced)
+        };
         Ok(Embedded {
             gateway,
             inner: Arc::new(Inner {
                 options,
                 client: self.client,
                 listener: self.listener,
+                #[cfg(feature = "otel")]
+                _traced: traced,
             }),
         })
     }
@@ -162,6 +198,9 @@ struct Inner {
     options: Options,
     client: Option<ClientOf>,
     listener: Option<Arc<str>>,
+    /// Exports spans until this is dropped.
+    #[cfg(feature = "otel")]
+    _traced: Option<server::Traced>,
 }
 
 impl Embedded {
@@ -175,6 +214,8 @@ impl Embedded {
                 options,
                 client,
                 listener,
+                #[cfg(feature = "otel")]
+                _traced: None,
             }),
         }
     }

@@ -4,7 +4,7 @@ use super::Gateway;
 use crate::{
     error::Result,
     route::{EnvInfo, Variables},
-    server::{NAMES, ServerVariables, is_optional, is_variable},
+    server::{ServerVariables, is_listed, is_optional, is_variable},
     vars::Env,
 };
 
@@ -20,7 +20,7 @@ pub(super) fn server_variables(gateway: &Result<Gateway>) -> ServerVariables {
 pub(super) fn read_by_both(env: Env, of_the_gateway: Variables) -> ServerVariables {
     let mut variables = ServerVariables::new(env);
     for info in of_the_gateway.iter() {
-        let is_read = NAMES.contains(&info.name) || is_variable(info.name);
+        let is_read = is_listed(info.name) || is_variable(info.name);
         if let Some(value) = default(info).filter(|_| is_read) {
             variables.default(info.name, value);
         }

@@ -43,6 +43,8 @@ use std::{
 
 use http::HeaderName;
 
+#[cfg(feature = "otel")]
+pub(crate) use self::traces::{Traced, beside};
 use self::{
     accept::{Acceptor, Source},
     certificates::Certificates,
@@ -58,7 +60,7 @@ pub(crate) use self::{
     edge::{Edge, dispatch},
     listener::is_variable,
     place::Place,
-    variables::{NAMES, ServerVariables, is_of_traces, is_optional},
+    variables::{ALL, Listed, ServerVariables, is_listed, is_of_traces, is_optional},
 };
 use crate::{
     client::Trust,
@@ -245,7 +247,8 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
-    /// Sets the number of worker threads for [`run`](Self::run): one a core by default, and at least one.
+    /// Sets the number of worker threads for [`run`](Self::run), at least one; without this call it is the variable `WORKERS`, or one a
+    /// core. A limit of the cgroup on CPU time counts.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Some(count.max(1));
         self
@@ -495,6 +498,7 @@ impl<G: Dispatch> Server<G> {
                 one || (self.listeners.is_empty() && !elsewhere)
             }
             "TRUSTED_PROXIES" => self.edge.trusted.is_none(),
+            "WORKERS" => self.workers.is_none(),
             "SHUTDOWN_DELAY" => self.ending.delay.is_none(),
             "DRAIN_IDLE" => self.ending.idle.is_none(),
             "DRAIN_TIMEOUT" => self.ending.timeout.is_none(),
@@ -659,11 +663,13 @@ impl<G: Dispatch> Server<G> {
                  help: await `prox::Server::new(gateway).serve()` there, or call `run` in a `fn main()` that is not async",
             ));
         }
-        let workers = self.workers;
+        let workers = match self.workers {
+            Some(count) => Ok(Some(count)),
+            None => self.variables.count("WORKERS").map_err(Error::config),
+        };
         let logs = logs::begin(&self.variables);
-        let done = self
-            .prepare(start, logs)
-            .and_then(|prepared| workers::run(prepared, workers));
+        let done = both(self.prepare(start, logs), workers)
+            .and_then(|(prepared, workers)| workers::run(prepared, workers));
         if done.is_err() {
             // What was told before goes out before the program ends.
             outputs::flush_now();
@@ -704,7 +710,10 @@ impl<G: Dispatch> Server<G> {
         start: fn(&Tls) -> Result<Option<Arc<Termination>>>,
         logs: Result,
     ) -> Result<Prepared<G>> {
-        let reads = NAMES.iter().copied().filter(|name| self.reads(name));
+        let reads = ALL
+            .iter()
+            .map(|one| one.name)
+            .filter(|name| self.reads(name));
         let reads: Vec<&str> = reads.collect();
         let mut options = self.options;
         let ending = self.ending.settle(&mut options, &self.variables);

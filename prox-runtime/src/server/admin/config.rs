@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     inspect::{Value, Variable},
-    server::{Options, ServerVariables, listener::Line},
+    server::{Options, ServerVariables, listener::Line, variables::is_secret},
 };
 
 /// What a server was started with.
@@ -79,10 +79,13 @@ impl Config {
                 .map(|name| Variable {
                     name: (*name).to_owned(),
                     value: match variables.text(name) {
-                        // They are credentials, as a rule.
-                        Ok(Some(_)) if name.ends_with("_HEADERS") => Value::Secret,
-                        Ok(Some(text)) => Value::shown(name, false, &text),
+                        Ok(Some(text)) => Value::shown(name, is_secret(name), &text),
                         _ if *name == "ADMIN_TOKEN" && has_token => Value::Secret,
+                        _ if is_secret(name)
+                            && variables.secret(name).is_ok_and(|it| it.is_some()) =>
+                        {
+                            Value::Secret
+                        }
                         Ok(None) | Err(_) => Value::Missing,
                     },
                 })

@@ -7,6 +7,8 @@ mod absent;
 pub(super) use self::absent::{Running, Said, Settled, settle};
 #[cfg(feature = "otel")]
 pub(super) use self::present::{Running, Settled, settle};
+#[cfg(feature = "otel")]
+pub(crate) use self::present::{Traced, beside};
 use crate::handler::Dispatch;
 #[cfg(feature = "otel")]
 pub(super) use crate::otel::Said;
@@ -40,10 +42,15 @@ mod present {
     use super::{Named, Said};
     use crate::{
         error::Result,
+        handler::Dispatch,
         metrics::{Measured, SPANS_DROPPED, Samples},
         observe::traces::Tracer,
         otel::{Export, Settings},
-        server::{ServerVariables, good, ops::Job},
+        server::{
+            ServerVariables, good,
+            ops::{Job, Thread},
+            variables::is_secret,
+        },
     };
 
     /// Traces that are on.
@@ -82,7 +89,15 @@ mod present {
         named: &Named,
     ) -> Result<Option<Settled>> {
         let mut problems = said.problems().to_vec();
-        let settings = Settings::read(&|name| variables.text(name), said.provider.is_some());
+        let text = |name: &str| {
+            // It may be in a file.
+            let secret = is_secret(name).then(|| variables.secret(name));
+            match secret.transpose()?.flatten() {
+                Some(secret) => Ok(Some(secret.expose().to_owned())),
+                None => variables.text(name),
+            }
+        };
+        let settings = Settings::read(&text, said.provider.is_some());
         let settings = settings.unwrap_or_else(|found| {
             problems.extend(found);
             None
@@ -100,6 +115,29 @@ mod present {
         Ok(Some(Settled { export, dropped }))
     }
 
+    /// The traces of a gateway in a server of somebody else's. They are exported until this is dropped.
+    pub(crate) struct Traced(#[expect(dead_code, reason = "it is kept")] Running);
+
+    /// Begins them, and says what decides about requests; nothing if the variables turn traces off.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the variables and with what was said in code.
+    pub(crate) fn beside<G: Dispatch>(
+        said: Said,
+        variables: &ServerVariables,
+        gateway: &G,
+    ) -> Result<Option<(Arc<Tracer>, Traced)>> {
+        let Some(settled) = settle(said, variables, &Named::of(gateway))? else {
+            return Ok(None);
+        };
+        gateway.attach(&settled.measured());
+        let tracer = settled.tracer();
+        // It ends by itself, after the last spans.
+        let (_thread, running) = settled.start_alone()?;
+        Ok(Some((tracer, Traced(running))))
+    }
+
     impl Settled {
         /// Decides about requests.
         pub(in crate::server) fn tracer(&self) -> Arc<Tracer> {
@@ -109,6 +147,26 @@ mod present {
         /// Its numbers.
         pub(in crate::server) fn measured(&self) -> Arc<dyn Measured> {
             Arc::clone(&self.dropped) as Arc<dyn Measured>
+        }
+
+        /// Exports on a thread of its own.
+        ///
+        /// # Errors
+        ///
+        /// When the thread cannot be started.
+        pub(in crate::server) fn start_alone(self) -> Result<(Thread, Running)> {
+            let (job, running) = self.start();
+            let thread = Thread::start(|runtime| match runtime {
+                Ok(runtime) => {
+                    runtime.block_on(job);
+                    // A provider of the user's own may still block.
+                    runtime.shutdown_background();
+                }
+                Err(error) => {
+                    tracing::error!(target: "prox", %error, "traces are not exported");
+                }
+            })?;
+            Ok((thread, running))
         }
 
         /// The export, for the thread of operators.
