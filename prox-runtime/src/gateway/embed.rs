@@ -156,12 +156,12 @@ impl Embed {
             gateway.count_as(&settings)?;
         }
         #[cfg(feature = "otel")]
-        let (options, traced) = {
+        let (options, exporting) = {
             let begun = self
                 .traces
                 .map(|said| server::beside(said, &variables, &gateway));
-            let (tracer, traced) = begun.transpose()?.flatten().unzip();
-            (Options { tracer, ..options }, traced)
+            let (tracer, exporting) = begun.transpose()?.flatten().unzip();
+            (Options { tracer, ..options }, exporting)
         };
         Ok(Embedded {
             gateway,
@@ -170,7 +170,7 @@ impl Embed {
                 client: self.client,
                 listener: self.listener,
                 #[cfg(feature = "otel")]
-                _traced: traced,
+                _traced: exporting,
             }),
         })
     }

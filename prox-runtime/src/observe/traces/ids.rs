@@ -62,7 +62,7 @@ pub(super) const fn lower_half(trace: u128) -> u64 {
     trace as u64
 }
 
-/// Spreads 64 bits, so that each bit of the result depends on all of them (the finalizer of SplitMix64).
+/// Spreads 64 bits, so that each bit of the result depends on all of them (the finalizer of `SplitMix64`).
 const fn spread(bits: u64) -> u64 {
     let mut z = bits;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
