@@ -90,7 +90,7 @@ async fn a_request_has_the_token_of_its_endpoint_beside_what_the_client_sent() {
     .await;
     let forged = "X-Serverless-Authorization: Bearer forged\r\n";
     for (lines, has_own) in [
-        ("".to_owned(), false),
+        (String::new(), false),
         (forged.repeat(2), false),
         ("Authorization: Bearer client\r\n".to_owned(), true),
         (format!("authorization: Bearer client\r\n{forged}"), true),
@@ -129,14 +129,15 @@ async fn each_try_each_hedge_and_each_copy_has_the_token_of_its_own_endpoint() {
         named("canary").await,
         named("bare").await,
     );
-    let [a, b, c, d, e] = [&busy, &silent, &good, &canary, &bare].map(Origin::endpoint);
-    let (b2, c2) = (b, c.clone());
+    let [first, slow, second, copied, plain] =
+        [&busy, &silent, &good, &canary, &bare].map(Origin::endpoint);
+    let again = second.clone();
     let (one, two, three) = (google(&metadata), google(&metadata), google(&metadata));
     let gateway = Served::start(prox::gateway! {
-        backend canary = cluster(rr, [d]).credentials(one);
-        backend bare = cluster(rr, [e]);
-        backend retried = cluster(InTurn, [a, c]).credentials(two).retry(1);
-        backend hedged = cluster(InTurn, [b2, c2]).credentials(three).hedge(10ms);
+        backend canary = cluster(rr, [copied]).credentials(one);
+        backend bare = cluster(rr, [plain]);
+        backend retried = cluster(InTurn, [first, second]).credentials(two).retry(1);
+        backend hedged = cluster(InTurn, [slow, again]).credentials(three).hedge(10ms);
         "/retried" => retried.mirror(canary, 1.0).mirror(bare, 1.0),
         "/hedged" => hedged,
     })
@@ -443,7 +444,7 @@ impl Credentials for Own {
     async fn token(&self, audience: &str) -> Result<Token, String> {
         let number = self.0.fetch_add(1, SeqCst);
         let Ok(secret) = format!("{audience}#{number}").parse::<Secret>();
-        Ok(Token::new("Own", &secret)?.lasting(Duration::from_secs(60)))
+        Ok(Token::new("Own", &secret)?.lasting(Duration::from_mins(1)))
     }
 }
 
