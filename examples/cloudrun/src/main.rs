@@ -17,6 +17,7 @@ prox::gateway! {
     env USERS_URL: Endpoint;
 
     // Cloud Run chooses the instance. A service that starts from nothing takes some seconds.
+    // If the service is not public: `.credentials(prox::google_id_token())`.
     backend users = cluster(rr, [USERS_URL]).response_timeout(30s).retry(1);
 
     with [RequestId::new(), SecurityHeaders::new()];

@@ -78,27 +78,66 @@ pub(crate) struct Samples {
     foreign: Vec<Parsed>,
 }
 
-/// The samples of one family.
+/// The samples of one family, by their labels.
 #[derive(Debug)]
 struct Lines {
     family: &'static Family,
-    values: Vec<(String, Number)>,
+    values: Vec<(String, Value)>,
     places: HashMap<String, usize>,
 }
 
+/// What is known for some labels.
+#[derive(Debug)]
+enum Value {
+    Number(Number),
+    /// With the bounds as they are written. It has a line for each of them, and three more.
+    Histogram(Histogram, Arc<[String]>),
+}
+
 impl Lines {
-    fn known(&mut self, name: &str) -> Option<&mut Number> {
-        let place = self.places.get(name)?;
+    fn known(&mut self, labels: &str) -> Option<&mut Value> {
+        let place = self.places.get(labels)?;
         self.values.get_mut(*place).map(|(_, value)| value)
     }
 
+    fn insert(&mut self, labels: &str, value: Value) {
+        self.places.insert(labels.to_owned(), self.values.len());
+        self.values.push((labels.to_owned(), value));
+    }
+
     /// Adds to a sample, which is made if there is none.
-    fn add(&mut self, name: &str, value: Number) {
-        if let Some(known) = self.known(name) {
-            known.add(value);
-        } else {
-            self.places.insert(name.to_owned(), self.values.len());
-            self.values.push((name.to_owned(), value));
+    fn add(&mut self, labels: &str, value: Number) {
+        match self.known(labels) {
+            Some(Value::Number(known)) => known.add(value),
+            Some(Value::Histogram(..)) => {}
+            None => self.insert(labels, Value::Number(value)),
+        }
+    }
+
+    /// How many lines these are.
+    fn count(&self) -> usize {
+        let counts = self.values.iter().map(|(_, value)| match value {
+            Value::Number(_) => 1,
+            Value::Histogram(_, bounds) => bounds.len() + 3,
+        });
+        counts.sum()
+    }
+
+    fn write(&self, out: &mut String) {
+        let name = self.family.name;
+        for (labels, value) in &self.values {
+            match value {
+                Value::Number(value) => line(out, [name, ""], labels, None, *value),
+                Value::Histogram(histogram, bounds) => {
+                    for (bound, count) in histogram.cumulative(bounds) {
+                        line(out, [name, "_bucket"], labels, Some(bound), count.into());
+                    }
+                    let sum = histogram.seconds().into();
+                    line(out, [name, "_sum"], labels, None, sum);
+                    let count = histogram.count().into();
+                    line(out, [name, "_count"], labels, None, count);
+                }
+            }
         }
     }
 }
@@ -112,7 +151,8 @@ impl Samples {
         value: impl Into<Number>,
     ) {
         debug_assert!(family.kind != Kind::Histogram);
-        self.line(family, "", labels, None, value.into());
+        let (labels, value) = (text_of(family, labels), value.into());
+        self.of(family).add(&labels, value);
     }
 
     /// All samples of one histogram.
@@ -124,11 +164,19 @@ impl Samples {
         bounds: &Bounds,
     ) {
         debug_assert!(family.kind == Kind::Histogram);
-        for (bound, count) in histogram.cumulative(bounds) {
-            self.line(family, "_bucket", labels, Some(bound), count.into());
+        let labels = text_of(family, labels);
+        let lines = self.of(family);
+        match lines.known(&labels) {
+            Some(Value::Histogram(known, texts)) if texts == bounds.texts() => {
+                known.merge(histogram);
+            }
+            // Classes of other bounds cannot be added.
+            Some(_) => {}
+            None => {
+                let texts = Arc::clone(bounds.texts());
+                lines.insert(&labels, Value::Histogram(histogram.clone(), texts));
+            }
         }
-        self.line(family, "_sum", labels, None, histogram.seconds().into());
-        self.line(family, "_count", labels, None, histogram.count().into());
     }
 
     /// One sample of a gauge, of which the least counts where several have the same labels.
@@ -139,12 +187,12 @@ impl Samples {
         value: impl Into<Number>,
     ) {
         debug_assert!(family.kind == Kind::Gauge);
-        let (name, value) = (series(family, "", labels, None), value.into());
+        let (labels, value) = (text_of(family, labels), value.into());
         let lines = self.of(family);
-        match lines.known(&name) {
-            Some(known) if known.real() <= value.real() => {}
-            Some(known) => *known = value,
-            None => lines.add(&name, value),
+        match lines.known(&labels) {
+            Some(Value::Number(known)) if known.real() > value.real() => *known = value,
+            Some(_) => {}
+            None => lines.add(&labels, value),
         }
     }
 
@@ -165,23 +213,13 @@ impl Samples {
     pub(super) fn add_counters(&mut self, other: &Self) {
         for lines in &other.families {
             if lines.family.kind == Kind::Counter {
-                for (name, value) in &lines.values {
-                    self.of(lines.family).add(name, *value);
+                for (labels, value) in &lines.values {
+                    if let Value::Number(value) = value {
+                        self.of(lines.family).add(labels, *value);
+                    }
                 }
             }
         }
-    }
-
-    fn line(
-        &mut self,
-        family: &'static Family,
-        suffix: &str,
-        labels: &[Label<'_>],
-        bound: Option<&str>,
-        value: Number,
-    ) {
-        let name = series(family, suffix, labels, bound);
-        self.of(family).add(&name, value);
     }
 
     fn of(&mut self, family: &'static Family) -> &mut Lines {
@@ -198,12 +236,13 @@ impl Samples {
 
     /// The whole exposition.
     pub(crate) fn write(mut self, format: Format) -> String {
-        let counts = self.families.iter().map(|lines| lines.values.len());
+        let counts = self.families.iter().map(Lines::count);
         let foreign = self.foreign.iter().map(Parsed::count).sum::<usize>();
         let count = counts.sum::<usize>() + foreign + 1;
         self.add(&SERIES, &[], count);
         let mut out = String::with_capacity(count * 128);
-        for Lines { family, values, .. } in &self.families {
+        for lines in &self.families {
+            let family = lines.family;
             let name = match format {
                 Format::OpenMetrics => family.name.trim_end_matches("_total"),
                 Format::Text => family.name,
@@ -211,12 +250,7 @@ impl Samples {
             // Writing to a `String` cannot fail.
             let _ = writeln!(out, "# HELP {name} {}", family.help);
             let _ = writeln!(out, "# TYPE {name} {}", family.kind.name());
-            for (name, value) in values {
-                let _ = match value {
-                    Number::Whole(number) => writeln!(out, "{name} {number}"),
-                    Number::Real(number) => writeln!(out, "{name} {number}"),
-                };
-            }
+            lines.write(&mut out);
         }
         for family in &self.foreign {
             family.write(format, &mut out);
@@ -228,26 +262,48 @@ impl Samples {
     }
 }
 
-/// The name of a sample, with its labels.
-fn series(family: &Family, suffix: &str, labels: &[Label<'_>], bound: Option<&str>) -> String {
-    let mut name = String::with_capacity(128);
-    name.push_str(family.name);
-    name.push_str(suffix);
-    let mut opened = false;
-    let bound = bound.map(|bound| ("le", bound));
-    for (label, text) in labels.iter().copied().chain(bound) {
-        debug_assert!(label == "le" || family.labels.contains(&label), "{label}");
-        name.push(if opened { ',' } else { '{' });
-        opened = true;
-        name.push_str(label);
-        name.push_str("=\"");
-        escape(&mut name, text);
-        name.push('"');
+/// The labels of a sample as they are written, without braces.
+fn text_of(family: &Family, labels: &[Label<'_>]) -> String {
+    let mut text = String::with_capacity(96);
+    for (label, value) in labels.iter().copied() {
+        debug_assert!(family.labels.contains(&label), "{label}");
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(label);
+        text.push_str("=\"");
+        escape(&mut text, value);
+        text.push('"');
     }
-    if opened {
-        name.push('}');
+    text
+}
+
+/// Writes one sample. The parts of a name make one, and a bound is a label behind the others.
+fn line(out: &mut String, name: [&str; 2], labels: &str, bound: Option<&str>, value: Number) {
+    for part in name {
+        out.push_str(part);
     }
-    name
+    if !labels.is_empty() || bound.is_some() {
+        out.push('{');
+        out.push_str(labels);
+        if let Some(bound) = bound {
+            out.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
+            out.push_str(bound);
+            out.push('"');
+        }
+        out.push('}');
+    }
+    out.push(' ');
+    // Writing to a `String` cannot fail.
+    let _ = match value {
+        Number::Whole(0) => {
+            out.push('0');
+            Ok(())
+        }
+        Number::Whole(number) => write!(out, "{number}"),
+        Number::Real(number) => write!(out, "{number}"),
+    };
+    out.push('\n');
 }
 
 /// A value of a sample.
@@ -303,6 +359,9 @@ impl From<bool> for Number {
 
 /// Both formats escape the same three characters in the value of a label.
 fn escape(out: &mut String, text: &str) {
+    if !text.contains(['\\', '"', '\n']) {
+        return out.push_str(text);
+    }
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),
@@ -316,7 +375,7 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::family::{OPEN_CONNECTIONS, REQUESTS};
+    use crate::metrics::family::{OPEN_CONNECTIONS, QUEUE_DURATION, REQUESTS};
 
     #[test]
     fn the_format_is_the_one_that_is_asked_for() {
@@ -355,6 +414,25 @@ mod tests {
         );
         assert!(text.starts_with(&begin), "{text}");
         assert!(text.ends_with("prox_metrics_series 4\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn a_histogram_has_a_line_for_each_bound_and_adds_up() {
+        let bounds = Bounds::new(&[0.5, 2.0]).unwrap();
+        let mut samples = Samples::default();
+        for _ in 0..2 {
+            let histogram = Histogram::of(&bounds, &[1_000_000_000, 3_000_000_000]);
+            samples.histogram(&QUEUE_DURATION, &[("backend", "a")], &histogram, &bounds);
+        }
+        let name = QUEUE_DURATION.name;
+        let wanted = format!(
+            "{name}_bucket{{backend=\"a\",le=\"0.5\"}} 0\n{name}_bucket{{backend=\"a\",le=\"2.0\"}} 2\n\
+             {name}_bucket{{backend=\"a\",le=\"+Inf\"}} 4\n{name}_sum{{backend=\"a\"}} 8\n\
+             {name}_count{{backend=\"a\"}} 4\n"
+        );
+        let text = samples.write(Format::Text);
+        assert!(text.contains(&wanted), "{text}");
+        assert!(text.ends_with("prox_metrics_series 6\n"), "{text}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ const WIDTHS: usize = 65;
 pub(crate) struct Bounds {
     nanos: Box<[u64]>,
     /// As they are written.
-    texts: Box<[String]>,
+    texts: Arc<[String]>,
     /// By the number of bits of a time: the first class that it can be in.
     first: [u8; WIDTHS],
 }
@@ -72,6 +72,11 @@ impl Bounds {
             nanos,
             first,
         })
+    }
+
+    /// As they are written.
+    pub(super) fn texts(&self) -> &Arc<[String]> {
+        &self.texts
     }
 
     /// The class of a time: the place of the first bound that is not below it.
@@ -143,6 +148,18 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    /// Of these times.
+    #[cfg(test)]
+    pub(super) fn of(bounds: &Bounds, nanos: &[u64]) -> Self {
+        let times = Times::new(bounds);
+        for &nanos in nanos {
+            times.add(nanos, bounds, Hand::own());
+        }
+        let mut histogram = Self::default();
+        histogram.read(&times);
+        histogram
+    }
+
     /// Adds the counts of a lane.
     pub(super) fn read(&mut self, times: &Times) {
         self.classes.resize(times.classes.len(), 0);
@@ -154,7 +171,8 @@ impl Histogram {
 
     /// Adds all of another.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.classes.resize(other.classes.len(), 0);
+        let classes = self.classes.len().max(other.classes.len());
+        self.classes.resize(classes, 0);
         for (count, more) in self.classes.iter_mut().zip(&other.classes) {
             *count += more;
         }
@@ -177,11 +195,11 @@ impl Histogram {
     }
 
     /// Each bound as it is written, and how many were not over it; the last is `+Inf`.
-    pub(crate) fn cumulative<'a>(
+    pub(super) fn cumulative<'a>(
         &'a self,
-        bounds: &'a Bounds,
+        bounds: &'a [String],
     ) -> impl Iterator<Item = (&'a str, u64)> {
-        let texts = bounds.texts.iter().map(String::as_str).chain(["+Inf"]);
+        let texts = bounds.iter().map(String::as_str).chain(["+Inf"]);
         let counts = self.classes.iter().copied().chain(std::iter::repeat(0));
         texts.zip(counts).scan(0, |below, (bound, count)| {
             *below += count;
@@ -194,16 +212,6 @@ impl Histogram {
 mod tests {
     use super::*;
 
-    fn times(bounds: &Bounds, nanos: &[u64]) -> Histogram {
-        let times = Times::new(bounds);
-        for &nanos in nanos {
-            times.add(nanos, bounds, Hand::own());
-        }
-        let mut histogram = Histogram::default();
-        histogram.read(&times);
-        histogram
-    }
-
     #[test]
     fn a_bound_belongs_to_its_class() {
         let bounds = Bounds::usual();
@@ -215,8 +223,8 @@ mod tests {
             31_000_000_000,
             u64::MAX,
         ];
-        let histogram = times(&bounds, &nanos);
-        let counts: Vec<(&str, u64)> = histogram.cumulative(&bounds).collect();
+        let histogram = Histogram::of(&bounds, &nanos);
+        let counts: Vec<(&str, u64)> = histogram.cumulative(bounds.texts()).collect();
         assert_eq!(counts[0], ("0.001", 2));
         assert_eq!(counts[1], ("0.0025", 3));
         assert_eq!(counts[11], ("1.0", 3));
@@ -245,10 +253,10 @@ mod tests {
     #[test]
     fn sums_add_up_beyond_64_bits() {
         let bounds = Bounds::usual();
-        let mut both = times(&bounds, &[250_000_000]);
+        let mut both = Histogram::of(&bounds, &[250_000_000]);
         both.merge(&both.clone());
         assert_eq!((both.count(), both.seconds()), (2, 0.5));
-        let large = times(&bounds, &[u64::MAX, u64::MAX, 5]);
+        let large = Histogram::of(&bounds, &[u64::MAX, u64::MAX, 5]);
         assert_eq!(large.sum, u128::from(u64::MAX) * 2 + 5);
     }
 
