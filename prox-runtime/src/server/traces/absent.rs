@@ -67,17 +67,19 @@ mod tests {
     use super::*;
     use crate::vars::Env;
 
+    fn of<const N: usize>(all: [(&str, &str); N]) -> Option<&'static str> {
+        wanted(&ServerVariables::new(Env::from(all)))
+    }
+
     #[test]
     fn variables_ask_for_traces_unless_they_turn_them_off() {
-        let of =
-            |all: &[(&str, &str)]| wanted(&ServerVariables::new(Env::from(all.iter().copied())));
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
-        assert_eq!(of(&[]), None);
-        assert_eq!(of(&[("OTEL_SERVICE_NAME", "shop")]), None);
-        assert_eq!(of(&[endpoint]), Some(endpoint.0));
+        assert_eq!(of([]), None);
+        assert_eq!(of([("OTEL_SERVICE_NAME", "shop")]), None);
+        assert_eq!(of([endpoint]), Some(endpoint.0));
         let sampler = ("OTEL_TRACES_SAMPLER", "always_on");
-        assert_eq!(of(&[sampler]), Some(sampler.0));
-        assert_eq!(of(&[endpoint, ("OTEL_SDK_DISABLED", "True")]), None);
-        assert_eq!(of(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(of([sampler]), Some(sampler.0));
+        assert_eq!(of([endpoint, ("OTEL_SDK_DISABLED", "True")]), None);
+        assert_eq!(of([endpoint, ("OTEL_TRACES_EXPORTER", "none")]), None);
     }
 }
