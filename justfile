@@ -55,6 +55,11 @@ soak-faults *ARGS:
     cargo build --release -p prox-tests --features programs --bin fault_prox --bin fault_origin --bin steady
     python3 tests/peers/soak.py {{ ARGS }}
 
+# Prox, nginx and HAProxy whose processes are replaced 20 times in 60 s under load, one proxy after the other; three minutes.
+handover *ARGS:
+    cargo build --release -p prox-tests --bin handover_probe
+    python3 tests/peers/handover.py {{ ARGS }}
+
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}

@@ -62,6 +62,8 @@ pub use crate::gateway::{
 };
 #[cfg(feature = "otel")]
 pub use crate::otel::TraceOptions;
+#[cfg(feature = "handover")]
+pub use crate::server::Handover;
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientAuth, Pem, Tls, UpstreamTls};
 #[doc(hidden)]

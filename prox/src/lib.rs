@@ -36,6 +36,10 @@ pub use prox_runtime::{
 #[doc(inline)]
 pub use prox_runtime::{Discover, Dns, EndpointSet};
 
+#[cfg(feature = "handover")]
+#[doc(inline)]
+pub use prox_runtime::Handover;
+
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use prox_runtime::{ClientAuth, Pem, Tls, UpstreamTls};
@@ -86,6 +90,10 @@ pub mod docs {
 
     #[doc = include_str!("../docs/endings.md")]
     pub mod endings {}
+
+    #[cfg(feature = "handover")]
+    #[doc = include_str!("../docs/handover.md")]
+    pub mod handover {}
 
     #[doc = include_str!("../docs/metrics.md")]
     pub mod metrics {}

@@ -247,6 +247,8 @@ fn the_variables_are_listed_for_people_and_for_files() {
          # Duration, default 5s; needed by the server\nDRAIN_IDLE=5s\n\n\
          # When the drain cuts off what is still under way.\n\
          # Duration, default 10s; needed by the server\nDRAIN_TIMEOUT=10s\n\n\
+         # Where a new process takes the sockets from the running one, such as /run/shop.sock.\n\
+         # Option<String>, optional; needed by the server\nHANDOVER=\n\n\
          # The least level of events: off, error, warn, info, debug or trace; also for each target, such as warn,prox=debug.\n\
          # String, default \"info\"; needed by the server\nLOG=info\n\n\
          # How lines are written: json, text, ecs or gcp; else text for a terminal and JSON for anything else.\n\
@@ -305,7 +307,7 @@ fn a_file_of_variables_is_read_back_as_the_defaults() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .collect();
-    assert_eq!(variables.len(), 5 + 11 + 21);
+    assert_eq!(variables.len(), 5 + 12 + 21);
     let output = probe(&["check"], &variables);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

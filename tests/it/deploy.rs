@@ -310,6 +310,20 @@ fn probes_ask_the_port_of_the_admin_listener_on_paths_that_it_has() {
 }
 
 #[test]
+fn the_unit_is_told_when_the_gateway_serves_and_which_process_does() {
+    let unit = text("systemd/shop.service");
+    let of = |key: &str| of_unit(&unit, key).next().map(str::to_owned);
+    assert_eq!(of("Type").as_deref(), Some("notify"));
+    // A process that takes over is not the main one when it says that it is.
+    assert_eq!(of("NotifyAccess").as_deref(), Some("all"));
+    let watchdog: u64 = of("WatchdogSec").expect("a time").parse().expect("seconds");
+    assert!(watchdog >= 10, "a worker may be busy for a moment");
+    let env = of_lines(&text("systemd/shop.env"));
+    let folder = format!("/run/{}/", of("RuntimeDirectory").expect("a folder"));
+    assert!(env["HANDOVER"].starts_with(&folder), "{env:?}");
+}
+
+#[test]
 fn commands_in_images_and_units_are_those_of_the_binary() {
     let mut commands = Vec::new();
     for name in ["Dockerfile", "Dockerfile.scratch"] {
@@ -332,7 +346,7 @@ fn commands_in_images_and_units_are_those_of_the_binary() {
         ecs["containerDefinitions"][0]["healthCheck"]["command"].clone(),
     ));
     let unit = text("systemd/shop.service");
-    for key in ["ExecStart", "ExecStartPre"] {
+    for key in ["ExecStart", "ExecStartPre", "ExecReload"] {
         let line = of_unit(&unit, key).next().expect("a command");
         commands.push(line.split(' ').map(str::to_owned).collect());
     }

@@ -50,6 +50,7 @@ mod grpc_health;
 mod grpc_interop;
 mod guards;
 mod half_a_body;
+mod handover;
 mod headers_layer;
 mod heads;
 mod health;

@@ -16,6 +16,8 @@ pub(super) enum Command {
     Env(EnvForm),
     /// Asks a gateway that runs how it is.
     Health(Question),
+    /// Starts a process that takes over from the running one.
+    Reload,
     /// Makes a key.
     #[cfg(feature = "auth")]
     Key(String),
@@ -73,6 +75,7 @@ const COMMANDS: &[&str] = &[
     "explain",
     "env",
     "health",
+    "reload",
     "help",
     #[cfg(feature = "auth")]
     "key",
@@ -93,6 +96,7 @@ commands:
     [--on LISTENER]           at the listener of this name
   env [--dotenv | --k8s | --configmap]  list the variables of the environment
   health [live | ready]       ask the gateway that runs here how it is: at ADMIN, or else by a connection to HOST and PORT
+  reload                      start a new process that takes over from the running one, at HANDOVER
   --version                   print the version of the gateway's package, and of Prox
 before a command:
   --env-file PATH             read variables from a file, NAME=value in each line; those of the environment count more
@@ -141,6 +145,7 @@ impl Command {
         match *command {
             "serve" => nothing("serve", rest).map(|()| Self::Serve),
             "check" => nothing("check", rest).map(|()| Self::Check),
+            "reload" => nothing("reload", rest).map(|()| Self::Reload),
             "help" | "-h" | "--help" => Ok(Self::Help),
             "version" | "-V" | "--version" => nothing("--version", rest).map(|()| Self::Version),
             "routes" => {
@@ -303,6 +308,7 @@ mod tests {
             ("", Command::Serve),
             ("serve", Command::Serve),
             ("check", Command::Check),
+            ("reload", Command::Reload),
             ("routes", Command::Routes(RoutesForm::Table)),
             ("routes --json", Command::Routes(RoutesForm::Json)),
             ("routes --mermaid", Command::Routes(RoutesForm::Mermaid)),
@@ -364,6 +370,7 @@ mod tests {
                 "unknown argument of `routes`: `--jsn`, did you mean `--json`?",
             ),
             ("check now", "`check` takes no argument, found `now`"),
+            ("relod", "unknown command: `relod`, did you mean `reload`?"),
             (
                 "health redy",
                 "unknown argument of `health`: `redy`, did you mean `ready`?",

@@ -10,6 +10,10 @@ pub(super) struct EnvFile {
 }
 
 impl EnvFile {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Reads a file.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ use crate::{
 /// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards, `--on LISTENER` says where the request comes in |
 /// | `env [--dotenv \| --k8s \| --configmap]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 /// | `health [live \| ready]` | asks the gateway that runs on this machine how it is, at its [admin listener](crate::Admin) or else by a connection to where clients connect; within 1 s |
+/// | `reload` | starts a new process of this program that takes over from the running one at `HANDOVER`, and waits until it serves, for 60 s at most; needs the feature `handover` |
 /// | `--version` | prints the version of the gateway's package, and of Prox |
 /// | `key NAME` | makes a key for `ApiKeys::file`, with the feature `auth`; the key on stderr, its line for the file on stdout |
 ///
@@ -138,6 +139,11 @@ fn done<G: Describe>(
             let unmade = unmade(G::describe());
             let reached = server(unmade).reached();
             reached.and_then(|reached| print(&health::ask(reached, *question)?))
+        }
+        Command::Reload => {
+            let unmade = unmade(G::describe());
+            let files: Vec<&str> = files.iter().map(EnvFile::path).collect();
+            server(unmade).reload(&files).and_then(|said| print(&said))
         }
         Command::Routes(_) | Command::Explain(_) => {
             let description = description(make);

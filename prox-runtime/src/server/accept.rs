@@ -18,7 +18,9 @@ use super::{
     admin::Beating,
     connection,
     connections::{Place, before},
-    drain::{Due, Tracker},
+    drain::{Drain, Due, Tracker},
+    handover::{Begin, Given},
+    place::Place as At,
     unix::UnixSocket,
 };
 use crate::{
@@ -81,8 +83,22 @@ impl Acceptor {
         }
     }
 
-    /// Stops accepting, but for those that the kernel has let in already: a listener that closes resets them.
-    fn rest(self, mut each: impl FnMut(Accepted)) {
+    /// The place where it listens, if it has one.
+    pub(super) fn place(&self) -> Option<At> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(At::Tcp),
+            Self::Unix(_, socket) => Some(At::Unix(socket.path().to_owned())),
+        }
+    }
+
+    /// Stops accepting, but for those that the kernel has let in already: a listener that closes resets them. Those at a socket that
+    /// was `given` away are left to the process that has it.
+    fn rest(self, given: Option<&Given>, mut each: impl FnMut(Accepted)) {
+        if let (Some(given), Some(place)) = (given, self.place())
+            && given.has(&place)
+        {
+            return;
+        }
         match self {
             Self::Tcp(listener) => {
                 let Ok(listener) = listener.into_std() else {
@@ -211,13 +227,13 @@ fn failed(address: SocketAddr, by: Source, error: io::Error) -> Error {
 /// A socket that accepts, with the options of its connections.
 pub(super) type Open = (Acceptor, Arc<Options>);
 
-/// Accepts until the drain is `due`, then drains, and lets idle connections wait for as long as `due` says. How many connections were
-/// cut off at its end.
+/// Accepts from `begin` on until the drain is `due`, then drains as `due` says. How many connections were cut off at its end.
 pub(super) async fn serve<G: Dispatch>(
     gateway: G,
     listeners: Vec<Open>,
     options: Arc<Options>,
-    due: impl Future<Output = Duration>,
+    begin: Begin,
+    due: impl Future<Output = Drain>,
     beating: Option<Beating>,
 ) -> usize {
     gateway.start();
@@ -225,6 +241,8 @@ pub(super) async fn serve<G: Dispatch>(
     let tracker = Arc::new(Tracker::new(gateway.requests()));
     connections.add(&tracker);
     let mut due = pin!(Due::new(due));
+    // The loop sees by itself that the drain is due.
+    let _ = before(due.as_mut(), begin.wait()).await;
     let mut turn = 0_usize;
     loop {
         // Each listener is the first in turn, so that a busy one does not keep the others waiting.
@@ -259,15 +277,16 @@ pub(super) async fn serve<G: Dispatch>(
             Some(Err(error)) => refused(&error, &connections).await,
         }
     }
-    tracker.drain(due.as_ref().idle());
-    // Whoever the kernel has let in already is served as well.
+    let drain = due.as_ref().drain();
+    tracker.drain(drain.clone());
+    // A connection that the kernel has let in already is served as well.
     for (listener, options) in listeners {
-        listener.rest(|accepted| {
+        listener.rest(drain.given.as_ref(), |accepted| {
             let place = connections.enter();
             spawn(&gateway, accepted, &options, &tracker, place);
         });
     }
-    let cut = tracker.finish(options.drain_timeout).await;
+    let cut = tracker.finish_as(&drain, options.drain_timeout).await;
     if let Some(beating) = beating {
         beating.end();
     }

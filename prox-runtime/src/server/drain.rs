@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     future::{Future, pending, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 
 use super::{
     Options, ShutdownFuture,
+    connections::before,
     ending::{Leaving, OF_A_PERSON},
+    handover::Given,
 };
 use crate::{
     error::{Error, Result},
@@ -35,22 +37,45 @@ pub(super) enum Reason {
     Person,
 }
 
-/// Waits until a server is to end.
-type Shutdown = Pin<Box<dyn Future<Output = Reason> + Send>>;
+/// Waits until a server is to end. Each clone waits for the same end, so that one can go on after another was dropped.
+#[derive(Clone)]
+pub(super) struct Shutdown(Arc<Mutex<Waiting>>);
 
-/// The future that the user gave, or the first SIGTERM or SIGINT.
-///
-/// # Errors
-///
-/// When the process may not listen for signals. The runtime must be entered.
-pub(super) fn shutdown(given: Option<ShutdownFuture>) -> Result<Shutdown> {
-    Ok(match given {
-        Some(given) => Box::pin(async move {
-            given.await;
-            Reason::Asked
-        }),
-        None => Box::pin(signal()?),
-    })
+enum Waiting {
+    For(Pin<Box<dyn Future<Output = Reason> + Send>>),
+    Done(Reason),
+}
+
+impl Shutdown {
+    /// The future that the user gave, or the first SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    ///
+    /// When the process may not listen for signals. The runtime must be entered.
+    pub(super) fn new(given: Option<ShutdownFuture>) -> Result<Self> {
+        let waiting = match given {
+            Some(given) => Waiting::For(Box::pin(async move {
+                given.await;
+                Reason::Asked
+            })),
+            None => Waiting::For(Box::pin(signal()?)),
+        };
+        Ok(Self(Arc::new(Mutex::new(waiting))))
+    }
+}
+
+impl Future for Shutdown {
+    type Output = Reason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let mut waiting = lock(&self.0);
+        let reason = match &mut *waiting {
+            Waiting::For(future) => ready!(future.as_mut().poll(cx)),
+            Waiting::Done(reason) => *reason,
+        };
+        *waiting = Waiting::Done(reason);
+        Poll::Ready(reason)
+    }
 }
 
 /// Done at the first SIGTERM or Ctrl-C.
@@ -116,33 +141,48 @@ pub(super) fn tell_cut(connections: usize) {
     }
 }
 
+/// How a server ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drain {
+    /// How long idle connections wait for their next request.
+    pub(super) idle: Duration,
+    /// What another process has taken over, if a hand-over is the reason.
+    pub(super) given: Option<Given>,
+}
+
+impl From<Duration> for Drain {
+    fn from(idle: Duration) -> Self {
+        Self { idle, given: None }
+    }
+}
+
 /// A future that may be polled again once it is done.
 #[derive(Debug)]
 pub(super) struct Due<F> {
     future: Option<Pin<Box<F>>>,
-    idle: Duration,
+    drain: Drain,
 }
 
 impl<F> Due<F> {
     pub(super) fn new(future: F) -> Self {
         Self {
             future: Some(Box::pin(future)),
-            idle: Duration::ZERO,
+            drain: Drain::default(),
         }
     }
 
     /// What the future has said.
-    pub(super) fn idle(&self) -> Duration {
-        self.idle
+    pub(super) fn drain(&self) -> Drain {
+        self.drain.clone()
     }
 }
 
-impl<F: Future<Output = Duration>> Future for Due<F> {
+impl<F: Future<Output = Drain>> Future for Due<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(future) = &mut self.future {
-            self.idle = ready!(future.as_mut().poll(cx));
+            self.drain = ready!(future.as_mut().poll(cx));
             self.future = None;
         }
         Poll::Ready(())
@@ -160,8 +200,8 @@ const CUT: Duration = Duration::from_secs(1);
 pub(super) struct Tracker {
     open: Mutex<HashMap<u64, Arc<Watch>>>,
     next: AtomicU64,
-    /// How long idle connections wait for their next request, once the drain has begun.
-    drain: OnceLock<Duration>,
+    /// Known once the drain has begun.
+    drain: OnceLock<Drain>,
     changed: Notify,
     /// Counts the requests.
     meter: Option<Arc<Meter>>,
@@ -176,10 +216,17 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
+    /// How long the drain takes at most: `usual`, unless another process has taken over.
+    pub(super) fn drain_timeout(&self, usual: Duration) -> Duration {
+        let drain = self.tracker.drain.get();
+        let given = drain.and_then(|drain| drain.given.as_ref());
+        given.map_or(usual, Given::timeout)
+    }
+
     /// How long it waits for its next request, now that it is to end.
     pub(super) fn leaves_after(&self, drain_timeout: Duration) -> Duration {
         match self.tracker.drain.get() {
-            Some(idle) => Leaving::new(*idle, drain_timeout).of(self.number),
+            Some(drain) => Leaving::new(drain.idle, drain_timeout).of(self.number),
             None => MAKES_ROOM,
         }
     }
@@ -229,9 +276,9 @@ impl Tracker {
         }
     }
 
-    /// Lets every connection end with its next response, for which those that are idle wait so long.
-    pub(super) fn drain(&self, idle: Duration) {
-        let _ = self.drain.set(idle);
+    /// Lets every connection end with its next response, for which idle connections wait as long as `drain` says.
+    pub(super) fn drain(&self, drain: impl Into<Drain>) {
+        let _ = self.drain.set(drain.into());
         let open: Vec<Arc<Watch>> = lock(&self.open).values().cloned().collect();
         for watch in open {
             watch.drain();
@@ -250,6 +297,21 @@ impl Tracker {
         // A task that keeps its thread busy does not see that.
         let _ = tokio::time::timeout(CUT, self.all_gone()).await;
         left.len()
+    }
+
+    /// The same, for a server that ends so. After a hand-over it takes longer, until a signal comes.
+    pub(super) async fn finish_as(&self, drain: &Drain, usual: Duration) -> usize {
+        let Some(given) = &drain.given else {
+            return self.finish(usual).await;
+        };
+        let hurried = pin!(async {
+            given.hurried().await;
+            tokio::time::sleep(usual).await;
+        });
+        match before(hurried, self.finish(given.timeout())).await {
+            Some(cut) => cut,
+            None => self.finish(Duration::ZERO).await,
+        }
     }
 
     async fn all_gone(&self) {

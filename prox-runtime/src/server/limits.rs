@@ -114,7 +114,7 @@ impl Limits {
 
     /// When a connection that is idle is closed that is to end. A request may be on its way already.
     fn leaves(&self, idle_since: Instant, began: Instant) -> Instant {
-        let drain = self.options.drain_timeout;
+        let drain = self.tracked.drain_timeout(self.options.drain_timeout);
         let wait = self.tracked.leaves_after(drain);
         if idle_since <= began {
             return began + wait;

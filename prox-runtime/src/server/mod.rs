@@ -1,6 +1,7 @@
 //! Accepts connections, speaks HTTP, and ends in good order.
 
 mod accept;
+mod acceptors;
 mod admin;
 mod certificates;
 mod checked;
@@ -12,12 +13,14 @@ mod crew;
 mod drain;
 mod edge;
 mod ending;
+mod handover;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
 mod listener;
 mod logs;
+mod notify;
 mod open;
 mod ops;
 mod place;
@@ -25,6 +28,7 @@ mod proxy_protocol;
 mod refusals;
 mod rest;
 mod socket;
+mod start;
 mod traces;
 mod unix;
 mod variables;
@@ -42,18 +46,23 @@ use std::{
 };
 
 use http::HeaderName;
+use tokio::task::JoinSet;
 
+#[cfg(feature = "handover")]
+pub use self::handover::Handover;
 #[cfg(feature = "otel")]
 pub(crate) use self::traces::{Traced, beside};
 use self::{
-    accept::{Acceptor, Source},
+    accept::Source,
+    acceptors::Worker,
     certificates::Certificates,
     crew::Crew,
+    drain::Shutdown,
     ending::Ending,
     listener::{Line, Where},
     ops::Ops,
+    start::{Start, takes_systemds},
     traces::Named,
-    unix::UnixSocket,
 };
 pub use self::{admin::Admin, connections::Connections, listener::Listener};
 pub(crate) use self::{
@@ -117,6 +126,7 @@ pub struct Server<G> {
     admin: Option<Admin>,
     metrics: Option<MetricsOptions>,
     traces: traces::Said,
+    handover: Option<handover::Handover>,
     variables: ServerVariables,
     options: Options,
 }
@@ -219,6 +229,7 @@ impl<G: Dispatch> Server<G> {
             admin: None,
             metrics: None,
             traces: traces::Said::default(),
+            handover: None,
             variables,
             options: Options::default(),
         }
@@ -371,6 +382,25 @@ impl<G: Dispatch> Server<G> {
         self
     }
 
+    /// Takes the sockets of a running process at its start, and gives them to the next process: a [`Handover`], or the path of its
+    /// socket, such as `"/run/shop.sock"`. Without this call it is the variable `HANDOVER`; without that, there is no hand-over.
+    ///
+    /// A new process of the same user connects to the path, and takes the listening sockets once its gateway is made. It accepts when
+    /// the gateway is ready, and the old process drains. No request fails. If there is no process, the new one binds its addresses as
+    /// ever. Linux only. The guide [`handover`](https://docs.rs/prox/latest/prox/docs/handover/) has the steps.
+    ///
+    /// ```no_run
+    /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
+    /// # fn doc(gateway: prox::Gateway) -> prox::Result {
+    /// prox::Server::new(gateway).handover("/run/shop.sock").run()
+    /// # }
+    /// ```
+    #[cfg(feature = "handover")]
+    pub fn handover(mut self, handover: impl Into<Handover>) -> Self {
+        self.handover = Some(handover.into());
+        self
+    }
+
     /// Ends the server when `shutdown` is done, instead of on SIGTERM or Ctrl-C.
     pub fn shutdown(mut self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown = Some(Box::pin(shutdown));
@@ -489,6 +519,21 @@ impl<G: Dispatch> Server<G> {
         self.options.connections.clone()
     }
 
+    /// Starts a new process of this program, which reads these files of variables, and takes over from the running one; what is said of
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no hand-over, or it fails. The running process serves on then.
+    pub(crate) fn reload(self, files: &[&str]) -> Result<String> {
+        match handover::settle(self.handover, &self.variables)? {
+            Some(handover) => handover.reload(files),
+            None => Err(Error::config(
+                "HANDOVER is not set: set it to the path at which the running process hands over, such as /run/shop.sock",
+            )),
+        }
+    }
+
     /// Whether it reads this variable of the environment.
     pub(crate) fn reads(&self, variable: &str) -> bool {
         match variable {
@@ -502,6 +547,7 @@ impl<G: Dispatch> Server<G> {
             "SHUTDOWN_DELAY" => self.ending.delay.is_none(),
             "DRAIN_IDLE" => self.ending.idle.is_none(),
             "DRAIN_TIMEOUT" => self.ending.timeout.is_none(),
+            "HANDOVER" => cfg!(feature = "handover") && self.handover.is_none(),
             "ADMIN" => self.admin.is_none(),
             "ADMIN_TOKEN" => {
                 let admin = self.admin.as_ref();
@@ -747,9 +793,10 @@ impl<G: Dispatch> Server<G> {
             .as_ref()
             .map(MetricsOptions::settle)
             .transpose();
-        let options = both(both(options, tls), both(logs, metrics));
+        let handover = handover::settle(self.handover, &self.variables);
+        let options = both(both(options, tls), both(logs, both(metrics, handover)));
         let beside = both(admin, traces);
-        let ((gateway, lines), ((_, ((), metrics)), (admin, traces))) =
+        let ((gateway, lines), ((_, ((), (metrics, handover))), (admin, traces))) =
             both(both(self.gateway, lines), both(options, beside))?;
         if let Some(settings) = metrics {
             gateway.count_as(&settings)?;
@@ -776,6 +823,7 @@ impl<G: Dispatch> Server<G> {
             options: own,
             admin,
             traces,
+            handover,
             shutdown: self.shutdown,
         })
     }
@@ -825,26 +873,22 @@ impl<G: Dispatch> Server<G> {
             options,
             admin,
             traces,
+            handover,
             shutdown,
         } = self.prepare(start, logs)?;
-        let ops = Ops::start(admin, traces, &gateway, 1)?;
+        let mut start = started(handover, takes_systemds(&lines)).await?;
+        let begin = start.begin();
+        let ops = Ops::start(admin, traces, &gateway, 1, &mut start.sockets, &begin)?;
         let _watching = watch(&lines);
-        let mut open = Vec::with_capacity(lines.len());
-        for line in &mut lines {
-            let acceptor = match &mut line.at {
-                Where::Place(Place::Tcp(address), by) => {
-                    let listener = accept::bind(*address, *by, false)?;
-                    // Port 0 is chosen by the system.
-                    *address = listener.local_addr().unwrap_or(*address);
-                    Acceptor::Tcp(listener)
-                }
-                Where::Place(Place::Unix(path), _) => {
-                    Acceptor::unix(&UnixSocket::bind(path, line.options.unix_mode)?)?
-                }
-                Where::Bound(socket) => Acceptor::tcp(socket)?,
-            };
-            open.push((acceptor, Arc::clone(&line.options)));
-        }
+        let common = acceptors::common(&lines, &mut start.sockets, false)?;
+        let worker = Worker {
+            number: 0,
+            count: 1,
+            shares: false,
+        };
+        let open = acceptors::of_worker(&mut lines, &common, worker, &mut start.sockets)?;
+        drop(common);
+        start.sockets.check_activated()?;
         logs::tell_start(&lines, &gateway, ops.admin());
         let crew = Arc::<Crew>::default();
         gateway.attach(&(Arc::clone(&crew) as Arc<dyn Measured>));
@@ -853,14 +897,29 @@ impl<G: Dispatch> Server<G> {
         // A socket that was bound before is closed with the last handle on it.
         drop(lines);
         let signals = shutdown.is_none();
-        let shutdown = drain::shutdown(shutdown)?;
-        let due = drain::due(gateway.clone(), shutdown, &options, signals);
-        let beating = ops.workers().map(|workers| workers.join(0));
+        let shutdown = Shutdown::new(shutdown)?;
+        let stops = start.stops(shutdown.clone());
+        let due = drain::due(gateway.clone(), stops, &options, signals);
+        let beats = start.workers(ops.admin(), 1);
+        let beating = beats.as_ref().map(|workers| workers.join(0));
+        let due = start.serves(&gateway, due, ops.admin(), beats);
+        // What goes on in the drain, and ends with it.
+        let mut beside = JoinSet::new();
+        let mut watchdog = None;
+        let due = async {
+            let due = due.await;
+            watchdog = due.watchdog;
+            if let Some(hurry) = due.hurry {
+                beside.spawn(hurry.at(shutdown));
+            }
+            due.drain
+        };
         // Its logs are there until they are written.
         let _kept = gateway.clone();
-        let cut = accept::serve(gateway, open, options, due, beating).await;
+        let cut = accept::serve(gateway, open, options, begin, due, beating).await;
         drain::tell_cut(cut);
         ops.end().await;
+        drop((watchdog, beside));
         logs::end().await;
         Ok(())
     }
@@ -874,7 +933,20 @@ struct Prepared<G> {
     options: Arc<Options>,
     admin: Option<(admin::Settled, admin::Config)>,
     traces: Option<traces::Settled>,
+    handover: Option<handover::Settled>,
     shutdown: Option<ShutdownFuture>,
+}
+
+/// Begins a server on the runtime of its caller.
+async fn started(handover: Option<handover::Settled>, takes_systemds: bool) -> Result<Start> {
+    if handover.is_none() {
+        return Start::new(None, takes_systemds);
+    }
+    // To ask another process for its sockets may block.
+    let taking = tokio::task::spawn_blocking(move || Start::new(handover, takes_systemds));
+    taking
+        .await
+        .unwrap_or_else(|_| Err(Error::config("the runtime ended before the server began")))
 }
 
 /// Where a process is asked how it is.

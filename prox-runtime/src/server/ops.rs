@@ -9,7 +9,8 @@ use std::{
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
-    admin::{self, Workers},
+    admin,
+    handover::{Begin, Sockets},
     traces,
     workers::runtime,
 };
@@ -70,7 +71,8 @@ pub(super) struct Ops {
 }
 
 impl Ops {
-    /// Starts what there is, on one thread. There are so many workers.
+    /// Starts what there is, on one thread. There are so many workers. At a socket of another process the admin listener accepts from
+    /// `begin` on.
     ///
     /// # Errors
     ///
@@ -80,11 +82,15 @@ impl Ops {
         traces: Option<traces::Settled>,
         gateway: &G,
         workers: usize,
+        sockets: &mut Sockets,
+        begin: &Begin,
     ) -> Result<Self> {
         let (job, traces) = traces.map(traces::Settled::start).unzip();
         let (admin, thread) = match (admin, job) {
             (Some((admin, config)), job) => {
-                let (running, thread) = admin.start(gateway.clone(), config, workers, job)?;
+                let gateway = gateway.clone();
+                let (running, thread) =
+                    admin.start(gateway, config, workers, job, sockets, begin)?;
                 (Some(running), Some(thread))
             }
             (None, Some(job)) => {
@@ -112,11 +118,6 @@ impl Ops {
     /// The admin listener, if there is one.
     pub(super) fn admin(&self) -> Option<&admin::Running> {
         self.admin.as_ref()
-    }
-
-    /// The workers that the admin listener asks, which have to join.
-    pub(super) fn workers(&self) -> Option<&std::sync::Arc<Workers>> {
-        self.admin.as_ref().map(admin::Running::workers)
     }
 
     /// Ends all of it, and waits until sockets are closed and spans are exported.

@@ -2,12 +2,18 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::{
+            fs::{FileTypeExt, MetadataExt, PermissionsExt},
+            net::{UnixListener, UnixStream},
+        },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use crate::error::{Error, Result};
@@ -22,6 +28,8 @@ struct Bound {
     path: PathBuf,
     /// The file that is ours; by the time it is to be removed, another process may have put its own there.
     file: (u64, u64),
+    /// Whether this process removes the file: another one may have the same socket.
+    owns: AtomicBool,
 }
 
 impl UnixSocket {
@@ -57,7 +65,67 @@ impl UnixSocket {
             listener,
             path: path.to_owned(),
             file,
+            owns: AtomicBool::new(true),
         })))
+    }
+
+    /// Takes a socket that another process has bound to this path. The file is left to that process, until this one [owns](Self::owns)
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// When the file is gone.
+    pub(super) fn inherited(listener: UnixListener, path: &Path) -> Result<Self> {
+        let prepared = || {
+            listener.set_nonblocking(true)?;
+            identity(path)
+        };
+        let file = prepared().map_err(|error| {
+            Error::io(
+                format!("cannot take the socket unix:{}", path.display()),
+                error,
+            )
+        })?;
+        Ok(Self(Arc::new(Bound {
+            listener,
+            path: path.to_owned(),
+            file,
+            owns: AtomicBool::new(false),
+        })))
+    }
+
+    /// Makes it the socket of another path. A file that is there is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be renamed.
+    #[cfg(all(feature = "handover", target_os = "linux"))]
+    pub(super) fn renamed(&self, path: &Path) -> Result<Self> {
+        let renamed = || {
+            fs::rename(&self.0.path, path)?;
+            self.0.listener.try_clone()
+        };
+        let listener = renamed().map_err(|error| {
+            Error::io(format!("cannot listen on unix:{}", path.display()), error)
+        })?;
+        let renamed = Self::inherited(listener, path)?;
+        renamed.owns(true);
+        Ok(renamed)
+    }
+
+    /// Says whether this process removes the file at its end.
+    #[cfg(all(feature = "handover", target_os = "linux"))]
+    pub(super) fn owns(&self, owns: bool) {
+        self.0.owns.store(owns, Relaxed);
+    }
+
+    /// Its socket.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.listener.as_fd()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
     }
 
     /// One more listener on the same socket. The runtime must be entered.
@@ -77,7 +145,7 @@ impl UnixSocket {
 
 impl Bound {
     fn remove(&self) {
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
+        if self.owns.load(Relaxed) && identity(&self.path).is_ok_and(|file| file == self.file) {
             // Whoever is not allowed to leaves it behind, and the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }

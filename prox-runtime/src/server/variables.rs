@@ -83,6 +83,13 @@ pub(crate) const ALL: &[Listed] = &[
         doc: "When the drain cuts off what is still under way.",
     },
     Listed {
+        name: "HANDOVER",
+        ty: "Option<String>",
+        default: None,
+        is_optional: true,
+        doc: "Where a new process takes the sockets from the running one, such as /run/shop.sock.",
+    },
+    Listed {
         name: "LOG",
         ty: "String",
         default: Some("\"info\""),

@@ -6,7 +6,6 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
-    time::Duration,
 };
 
 use tokio::{
@@ -15,16 +14,16 @@ use tokio::{
 };
 
 use super::{
-    Prepared,
-    accept::{self, Acceptor, check_free},
+    Prepared, accept,
+    acceptors::{self, Worker},
     certificates::Certificates,
     crew::Crew,
-    drain,
-    listener::{Line, Where},
+    drain::{self, Drain, Shutdown},
+    handover::Sockets,
+    listener::Line,
     logs,
     ops::Ops,
-    place::Place,
-    unix::UnixSocket,
+    start::{Due, Start, takes_systemds},
     watch as watch_certificates,
 };
 use crate::{
@@ -42,22 +41,16 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         options,
         admin,
         traces,
+        handover,
         shutdown,
     } = prepared;
+    let mut start = Start::new(handover, takes_systemds(&lines))?;
+    let begin = start.begin();
     let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let ops = Ops::start(admin, traces, &gateway, count)?;
-    let sockets = sockets(&lines)?;
-    let mut bound = Vec::with_capacity(count);
-    for _ in 0..count {
-        let runtime = runtime()?;
-        let open = {
-            let _entered = runtime.enter();
-            acceptors(&mut lines, &sockets)?
-        };
-        bound.push((runtime, open));
-    }
-    // The listeners keep them.
-    drop(sockets);
+    let sockets = &mut start.sockets;
+    let ops = Ops::start(admin, traces, &gateway, count, sockets, &begin)?;
+    let bound = bind(&mut lines, count, &mut start.sockets)?;
+    let beats = start.workers(ops.admin(), count);
     let (first, others) = {
         let mut bound = bound.into_iter();
         let Some(first) = bound.next() else {
@@ -69,7 +62,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     let (runtime, own_listeners) = first;
     let shutdown = {
         let _entered = runtime.enter();
-        drain::shutdown(shutdown)?
+        Shutdown::new(shutdown)?
     };
     logs::tell_start(&lines, &gateway, ops.admin());
     let crew = Arc::<Crew>::default();
@@ -83,8 +76,9 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
         .enumerate()
         .map(|(index, (runtime, listeners))| {
             let (gateway, options, stopped) = (gateway.clone(), options.clone(), stopped.clone());
+            let begin = begin.clone();
             let running = running.clone();
-            let beats = ops.workers().cloned();
+            let beats = beats.clone();
             let cut = Arc::clone(&cut);
             let crew = Arc::clone(&crew);
             thread::Builder::new()
@@ -96,36 +90,39 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
                         let beating = beats.map(|workers| workers.join(index + 1));
                         let _member = crew.join(index + 1);
                         let due = until(stopped);
-                        let own = accept::serve(gateway, listeners, options, due, beating).await;
+                        let own =
+                            accept::serve(gateway, listeners, options, begin, due, beating).await;
                         cut.fetch_add(own, Relaxed);
                     });
                 })
                 .map_err(|error| Error::io("cannot start a worker thread", error))
         })
         .collect::<Result<_>>()?;
-    let beats = ops.workers().cloned();
     runtime.block_on(async move {
         let _watching = watch_certificates(&lines);
         // A socket that was bound before is closed with the last handle on it.
         drop(lines);
-        let due = drain::due(gateway.clone(), shutdown, &options, true);
+        let stops = start.stops(shutdown.clone());
+        let due = drain::due(gateway.clone(), stops, &options, true);
+        let due = start.serves(&gateway, due, ops.admin(), beats.clone());
         tokio::spawn(async move {
-            let idle = due.await;
-            let _ = stop.send(Some(idle));
-            // Whoever asks twice does not want to wait.
-            if let Ok(again) = drain::signal() {
-                again.await;
-                tracing::warn!(target: "prox", "ended by a second signal");
-                outputs::flush().await;
-                std::process::exit(130);
+            let Due {
+                drain,
+                hurry,
+                watchdog: _watchdog,
+            } = due.await;
+            let _ = stop.send(Some(drain));
+            if let Some(hurry) = hurry {
+                hurry.at(shutdown).await;
             }
+            end_at_a_signal().await;
         });
         let beating = beats.map(|workers| workers.join(0));
         let _member = crew.join(0);
         let due = until(stopped);
         // Its logs are there until they are written.
         let _kept = gateway.clone();
-        let own = accept::serve(gateway, own_listeners, options, due, beating).await;
+        let own = accept::serve(gateway, own_listeners, options, begin, due, beating).await;
         // The others may drain for longer, and until then a second signal has to be heard.
         drop(running);
         let _ = all_done.recv().await;
@@ -142,47 +139,49 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     Ok(())
 }
 
-/// Checks the addresses, and binds the sockets that all workers share: a path cannot be shared like a port.
-fn sockets(lines: &[Line]) -> Result<Vec<Option<UnixSocket>>> {
-    lines
-        .iter()
-        .map(|line| match &line.at {
-            Where::Place(Place::Tcp(address), by) => check_free(*address, *by).map(|()| None),
-            Where::Place(Place::Unix(path), _) => {
-                UnixSocket::bind(path, line.options.unix_mode).map(Some)
-            }
-            Where::Bound(_) => Ok(None),
-        })
-        .collect()
-}
-
-/// What one worker accepts from. Its runtime must be entered.
-fn acceptors(lines: &mut [Line], sockets: &[Option<UnixSocket>]) -> Result<Vec<accept::Open>> {
-    let mut open = Vec::with_capacity(lines.len());
-    for (line, socket) in lines.iter_mut().zip(sockets) {
-        let acceptor = match (&mut line.at, socket) {
-            (_, Some(socket)) => Acceptor::unix(socket)?,
-            (Where::Bound(socket), None) => Acceptor::tcp(socket)?,
-            (Where::Place(Place::Tcp(address), by), None) => {
-                let listener = accept::bind(*address, *by, true)?;
-                // Port 0 is chosen by the first listener; the others share its choice.
-                *address = listener
-                    .local_addr()
-                    .map_err(|error| Error::io("cannot tell the address of the listener", error))?;
-                Acceptor::Tcp(listener)
-            }
-            (Where::Place(Place::Unix(_), _), None) => continue,
-        };
-        open.push((acceptor, Arc::clone(&line.options)));
+/// Ends the process at the next signal: a person who asks twice does not want to wait.
+async fn end_at_a_signal() {
+    if let Ok(again) = drain::signal() {
+        again.await;
+        tracing::warn!(target: "prox", "ended by a second signal");
+        outputs::flush().await;
+        std::process::exit(130);
     }
-    Ok(open)
 }
 
-/// How long idle connections wait, once the drain is due.
-async fn until(mut stopped: watch::Receiver<Option<Duration>>) -> Duration {
+/// The runtime of each worker, and what it accepts from.
+fn bind(
+    lines: &mut [Line],
+    count: usize,
+    sockets: &mut Sockets,
+) -> Result<Vec<(Runtime, Vec<accept::Open>)>> {
+    let common = acceptors::common(lines, sockets, true)?;
+    let mut bound = Vec::with_capacity(count);
+    for number in 0..count {
+        let runtime = runtime()?;
+        let open = {
+            let _entered = runtime.enter();
+            let worker = Worker {
+                number,
+                count,
+                shares: true,
+            };
+            acceptors::of_worker(lines, &common, worker, sockets)?
+        };
+        bound.push((runtime, open));
+    }
+    sockets.check_activated()?;
+    Ok(bound)
+}
+
+/// How to drain, once the drain is due.
+async fn until(mut stopped: watch::Receiver<Option<Drain>>) -> Drain {
     // A sender that is gone has nothing more to say, and ends all the same.
     let due = stopped.wait_for(Option::is_some).await;
-    due.map_or(Duration::ZERO, |idle| idle.unwrap_or_default())
+    due.map_or_else(
+        |_| Drain::default(),
+        |drain| drain.clone().unwrap_or_default(),
+    )
 }
 
 /// A runtime of one thread.

@@ -22,6 +22,7 @@ pub(super) fn features() -> Vec<&'static str> {
         ("cache", cfg!(feature = "cache")),
         ("compression", cfg!(feature = "compression")),
         ("dns", cfg!(feature = "dns")),
+        ("handover", cfg!(feature = "handover")),
         ("http2", cfg!(feature = "http2")),
         ("json-schema", cfg!(feature = "json-schema")),
         ("jwt", cfg!(feature = "jwt")),

@@ -13,7 +13,7 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    sync::oneshot,
+    sync::watch,
     task::{AbortHandle, JoinSet},
 };
 
@@ -26,6 +26,7 @@ use crate::{
     server::{
         accept::{self, Acceptor},
         connections::before,
+        handover::Begin,
     },
     stream::{Linger, Stream, linger},
 };
@@ -59,17 +60,21 @@ struct Open {
     asked: Arc<AtomicBool>,
 }
 
-/// Answers until `stop` is dropped or sent.
+/// Answers from `begin` on, until `stop` is dropped or true.
 pub(super) async fn listen<G: Dispatch>(
     acceptor: Acceptor,
     shared: Arc<Shared<G>>,
-    stop: oneshot::Receiver<()>,
+    begin: Begin,
+    mut stop: watch::Receiver<bool>,
 ) {
     let mut open: VecDeque<Open> = VecDeque::with_capacity(MOST);
     let mut tasks = JoinSet::new();
     let mut stop = pin!(async {
-        let _ = stop.await;
+        let _ = stop.wait_for(|stop| *stop).await;
     });
+    if before(stop.as_mut(), begin.wait()).await.is_none() {
+        return;
+    }
     while let Some(accepted) = before(stop.as_mut(), acceptor.accept()).await {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,

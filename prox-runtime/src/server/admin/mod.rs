@@ -11,20 +11,22 @@ mod render;
 
 use std::{
     net::TcpListener,
+    os::fd::AsFd,
     sync::{Arc, mpsc},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use self::answer::Shared;
 pub use self::options::Admin;
 pub(super) use self::{
     config::Config,
     options::{Settled, settle},
-    pulse::{Beating, Workers},
+    pulse::{Beating, Pulse, Workers},
 };
 use super::{
     accept::{self, Acceptor},
+    handover::{Begin, Sockets},
     listener::{Line, Where},
     ops::{Job, Thread},
     place::Place,
@@ -41,7 +43,23 @@ pub(super) struct Running {
     workers: Arc<Workers>,
     /// For people.
     place: String,
-    _stop: oneshot::Sender<()>,
+    stop: Stop,
+}
+
+/// Ends an admin listener before its server.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    at: Option<Place>,
+    stop: watch::Sender<bool>,
+}
+
+impl Stop {
+    /// Ends it if this holds for its place.
+    pub(super) fn stop_if(&self, is_given: impl FnOnce(&Place) -> bool) {
+        if self.at.as_ref().is_some_and(is_given) {
+            self.stop.send_replace(true);
+        }
+    }
 }
 
 enum Socket {
@@ -70,8 +88,8 @@ impl Settled {
         }
     }
 
-    /// Binds the socket, and answers on a thread of its own for `gateway`, which `workers` workers serve. The thread does the other job
-    /// as well, and ends when both have ended.
+    /// Binds the socket, and answers on a thread of its own for `gateway`, which `workers` workers serve. At a socket of another
+    /// process it accepts from `begin` on. The thread does the other job as well, and ends when both have ended.
     ///
     /// # Errors
     ///
@@ -82,15 +100,32 @@ impl Settled {
         config: Config,
         workers: usize,
         other: Option<Job>,
+        sockets: &mut Sockets,
+        begin: &Begin,
     ) -> Result<(Running, Thread)> {
+        let mut begins = Begin::default();
         let (socket, place) = match self.at {
             Where::Place(Place::Tcp(address), by) => {
-                let socket = accept::bind_alone(address, by)?;
+                let inherited = sockets.tcp(address).into_iter().next();
+                let socket = match inherited {
+                    Some(socket) => {
+                        begins = begin.clone();
+                        socket
+                    }
+                    None => accept::bind_alone(address, by)?,
+                };
                 let place = address_of(&socket);
                 (Socket::Tcp(socket), place)
             }
             Where::Place(Place::Unix(path), _) => {
-                let socket = UnixSocket::bind(&path, self.unix_mode)?;
+                let inherited = sockets.unix(&path)?;
+                let socket = match inherited {
+                    Some(socket) => {
+                        begins = begin.clone();
+                        socket
+                    }
+                    None => UnixSocket::bind(&path, self.unix_mode)?,
+                };
                 (Socket::Unix(socket), Place::Unix(path).to_string())
             }
             Where::Bound(socket) => {
@@ -105,7 +140,8 @@ impl Settled {
             token: self.token,
             config,
         });
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
+        let at = socket.offer(sockets)?;
         let (starts, started) = mpsc::channel();
         let thread = Thread::start(move |runtime| {
             let opened = runtime.and_then(|runtime| {
@@ -124,7 +160,7 @@ impl Settled {
                     let _ = starts.send(Ok(()));
                     runtime.block_on(async {
                         let other = other.map(tokio::spawn);
-                        listen::listen(acceptor, shared, stopped).await;
+                        listen::listen(acceptor, shared, begins, stopped).await;
                         if let Some(other) = other {
                             // One that panics has said so.
                             let _ = other.await;
@@ -143,13 +179,34 @@ impl Settled {
                 let running = Running {
                     workers,
                     place,
-                    _stop: stop,
+                    stop: Stop { at, stop },
                 };
                 Ok((running, thread))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::config("the thread of the admin listener has ended")),
         }
+    }
+}
+
+impl Socket {
+    /// Keeps it, to be given on; its place.
+    fn offer(&self, sockets: &mut Sockets) -> Result<Option<Place>> {
+        let place = match self {
+            Self::Tcp(socket) => {
+                let place = socket.local_addr().ok().map(Place::Tcp);
+                if let Some(place) = place.clone() {
+                    sockets.offer(place, socket.as_fd(), None)?;
+                }
+                place
+            }
+            Self::Unix(socket) => {
+                let place = Place::Unix(socket.path().to_owned());
+                sockets.offer(place.clone(), socket.as_fd(), Some(socket))?;
+                Some(place)
+            }
+        };
+        Ok(place)
     }
 }
 
@@ -169,5 +226,16 @@ impl Running {
     /// Where it listens, for people.
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Ends it before its server does.
+    pub(super) fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.stop.send_replace(true);
     }
 }

@@ -40,7 +40,7 @@ struct Worker {
 
 /// Whether the workers answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pulse {
+pub(in crate::server) enum Pulse {
     Starting,
     Fine,
     /// The number of the first that does not answer.
@@ -87,7 +87,7 @@ impl Workers {
     }
 
     /// Asks each of them, and waits for the answers.
-    pub(super) async fn pulse(&self) -> Pulse {
+    pub(in crate::server) async fn pulse(&self) -> Pulse {
         if !self.are_there() {
             return Pulse::Starting;
         }

@@ -219,10 +219,11 @@ async fn the_drain_is_due_after_the_delay_and_says_for_how_long_connections_wait
     ] {
         let began = Instant::now();
         let shutdown = std::future::ready(reason);
-        let mut due = Due::new(due(never(), shutdown, &options, false));
+        let idle = due(never(), shutdown, &options, false);
+        let mut due = Due::new(async { Drain::from(idle.await) });
         (&mut due).await;
         assert_eq!(
-            (due.idle(), began.elapsed()),
+            (due.drain().idle, began.elapsed()),
             (wanted, Duration::from_secs(7))
         );
         // It stays done.
