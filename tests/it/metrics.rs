@@ -369,6 +369,28 @@ async fn an_embedded_gateway_counts_as_well() {
 }
 
 #[tokio::test]
+async fn a_gateway_with_a_name_shows_it() {
+    mod named {
+        prox::gateway! {
+            pub(super) struct Corner;
+            "/" => respond(200, "ok")
+        }
+    }
+    let line = |text: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("prox_build_info{"));
+        line.expect("a line of the build").to_owned()
+    };
+    let gateway = named::Corner::new().expect("the gateway can start");
+    let shown = line(&gateway.metrics());
+    assert!(shown.contains("gateway=\"Corner\""), "{shown}");
+    let gateway = prox::gateway! { "/" => respond(200, "ok") };
+    let shown = line(&gateway.expect("the gateway can start").metrics());
+    assert!(!shown.contains("gateway="), "{shown}");
+}
+
+#[tokio::test]
 async fn the_exposition_keeps_the_rules_of_its_formats() {
     let origin = Origin::start(Reply::ok("hello")).await;
     let (one, two) = (origin.endpoint(), origin.endpoint());

@@ -84,7 +84,7 @@ impl Assembly {
         }
     }
 
-    /// Says the name of the gateway, which traces call its service by.
+    /// Says the name of the gateway, which traces call its service by, and which its metrics have.
     pub fn named(&mut self, name: &'static str) {
         self.name = Some(name);
     }
@@ -402,7 +402,7 @@ impl Assembly {
         let inline = each.iter().filter(is_inline);
         let inline = inline.filter(|cluster| cluster.is_looked_after());
         let inline: Vec<Cluster> = inline.cloned().collect();
-        let measures = Measures::new(self.routes, each, question.clone());
+        let measures = Measures::new(self.name, self.routes, each, question.clone());
         for target in self.parts.iter().filter_map(|part| part.target.as_ref()) {
             // Nobody but this has them to set.
             let _ = match &target.0 {

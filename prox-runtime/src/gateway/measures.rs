@@ -68,12 +68,19 @@ struct Inner {
     /// Each once.
     clusters: Vec<Cluster>,
     question: Question,
+    /// The name of the gateway, if it has one.
+    name: Option<&'static str>,
     /// Differs between gateways whose tables of routes do.
     table: String,
 }
 
 impl Measures {
-    pub(super) fn new(routes: Routes, clusters: Vec<Cluster>, question: Question) -> Self {
+    pub(super) fn new(
+        name: Option<&'static str>,
+        routes: Routes,
+        clusters: Vec<Cluster>,
+        question: Question,
+    ) -> Self {
         let names = routes.0.iter().map(|route| (route.host, route.path));
         let requests = Arc::new(Requests::new(names));
         let mut hash = DefaultHasher::new();
@@ -93,6 +100,7 @@ impl Measures {
             sources: Sources::default(),
             clusters,
             question,
+            name,
             table: format!("{:016x}", hash.finish()),
         }))
     }
@@ -160,10 +168,12 @@ impl Measures {
             }
             samples.add(&READY, &[], inner.question.reasons().is_empty());
             samples.add(&DRAINING, &[], inner.question.is_draining());
+            let gateway = inner.name.map(|name| ("gateway", name));
             let labels = [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("routes", &*inner.table),
             ];
+            let labels: Vec<_> = labels.into_iter().chain(gateway).collect();
             samples.add(&BUILD_INFO, &labels, 1_u64);
             samples.add(&ACCESS_LOG_LOST, &[], queue::ACCESS_LOG.lost());
             samples.add(&LOG_LOST, &[], queue::EVENTS.lost());

@@ -115,8 +115,8 @@ families! {
         "Time that a worker took to answer this scrape, or has owed its answer."
     CERTIFICATE_EXPIRY Gauge "prox_certificate_expiry_timestamp_seconds" ["name"]
         "When the certificate for a name ends, in seconds since 1970; of several the first end."
-    BUILD_INFO Gauge "prox_build_info" ["version" "routes"]
-        "The version of Prox, and a hash of the table of routes."
+    BUILD_INFO Gauge "prox_build_info" ["version" "gateway" "routes"]
+        "The version of Prox, the name of the gateway, and a hash of the table of routes."
     ACCESS_LOG_LOST Counter "prox_access_log_lost_lines_total" []
         "Lines of access logs that could not be written."
     LOG_LOST Counter "prox_log_lost_lines_total" []
