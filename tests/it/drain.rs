@@ -14,6 +14,7 @@ use prox_tests::{
 use tokio::{process::Command, time::Instant};
 
 use crate::{
+    load::{Load, upstream},
     run::signal,
     upgrades::{Upstream, WEBSOCKET, expect, write},
 };
@@ -137,6 +138,43 @@ async fn every_kind_of_client_gets_its_answer_and_what_is_left_is_cut_and_counte
     let cut = events.first("cut off at the end of the drain");
     assert_eq!(cut.field("connections"), Some("1"));
     assert!(drained.elapsed() + Duration::from_millis(100) >= TIMEOUT);
+}
+
+#[tokio::test]
+async fn no_client_of_any_kind_loses_an_exchange_when_the_server_ends_under_load() {
+    let events = Events::record();
+    let (origin, echo, _echoing) = upstream().await;
+    let (url, chat) = (
+        origin.endpoint(),
+        format!("http://{echo}")
+            .parse::<prox::Endpoint>()
+            .expect("an address"),
+    );
+    let gateway = prox::gateway! {
+        "/chat" => chat,
+        "/" => url,
+    };
+    let mut gateway = Served::with(gateway, |server| {
+        server
+            .shutdown_delay(Duration::from_millis(300))
+            .drain_idle(IDLE)
+            // The end of the drain is not what ends any client.
+            .drain_timeout(Duration::from_secs(600))
+    })
+    .await;
+    // A connection in the queue of a listener that closes may be reset, so a client that opens one after the other is not asked of.
+    let load = Load::start(gateway.address(), gateway.address()).without("one-shot");
+    load.goes_on(1).await;
+    gateway.begin_shutdown();
+    // Each answer is whole. The last one says that its connection ends, and no other can be opened then.
+    load.ends_but_for("tunnel").await;
+    assert!(refuses(&gateway));
+    load.has("tunnel", 2).await;
+    assert!(!gateway.has_ended());
+    load.end().await;
+    gateway.stop().await;
+    let mut told = events.all().into_iter();
+    assert!(!told.any(|told| told.message().contains("cut off")));
 }
 
 #[tokio::test]

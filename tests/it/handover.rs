@@ -7,30 +7,26 @@ use std::{
     os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use prox_tests::{
-    client::{HyperClient, RawClient, Speaks, head, read, text},
+    client::{RawClient, head},
     origin::{Origin, Reply},
     ports::{Refused, free_port},
     wait::{Gate, eventually, within},
-    wire::Reader,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     task::JoinHandle,
 };
 
 use crate::{
+    load::{Load, upstream},
     run::signal,
-    upgrades::{SWITCHED, WEBSOCKET},
+    upgrades::WEBSOCKET,
 };
 
 /// A folder of one test, which ends with it.
@@ -207,174 +203,6 @@ fn listening(port: u16) -> usize {
         fields.get(1).is_some_and(|field| field.ends_with(&local)) && fields.get(3) == Some(&"0A")
     };
     list.lines().filter(is_listening).count()
-}
-
-/// An upstream that answers slowly, takes uploads, and echoes what comes through a tunnel.
-async fn upstream() -> (Origin, SocketAddr, JoinHandle<()>) {
-    let origin = Origin::with(|seen| match seen.target() {
-        "/slow" => {
-            let mut reply = Reply::new().head(200, &[], "Content-Length: 400");
-            for _ in 0..40 {
-                reply = reply.write("0123456789").pause(Duration::from_millis(20));
-            }
-            reply
-        }
-        _ => Reply::ok("ok"),
-    })
-    .await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(echo(stream));
-        }
-    });
-    (origin, address, task)
-}
-
-async fn echo(stream: TcpStream) {
-    let mut reader = Reader::new(stream);
-    if reader.head().await.is_none() {
-        return;
-    }
-    let stream = reader.stream();
-    let mut piece = [0; 64];
-    if stream.write_all(SWITCHED.as_bytes()).await.is_err() {
-        return;
-    }
-    while let Ok(count @ 1..) = stream.read(&mut piece).await {
-        if stream.write_all(&piece[..count]).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Whether a request of HTTP/2 was not sent, or came behind the last stream of a `GOAWAY`: clients send it again (RFC 9113, 6.8).
-fn was_not_heard(error: &hyper::Error) -> bool {
-    let told = format!("{error:?}");
-    error.is_canceled() || error.is_closed() || told.contains("GoAway(b\"\", NO_ERROR, Remote)")
-}
-
-/// Clients of each kind, which count what they get. One that gets anything else panics, and with it the test.
-struct Load {
-    stop: Arc<AtomicBool>,
-    clients: Vec<(&'static str, Arc<AtomicUsize>, JoinHandle<()>)>,
-}
-
-impl Load {
-    fn start(address: SocketAddr, tunnels: SocketAddr) -> Self {
-        let mut load = Self {
-            stop: Arc::default(),
-            clients: Vec::new(),
-        };
-        load.add("keep-alive", move |stop, count| async move {
-            let mut client = RawClient::connect(address).await;
-            while !stop.load(SeqCst) {
-                if client.get("/").await.expect(200).closes() {
-                    client = RawClient::connect(address).await;
-                }
-                count.fetch_add(1, SeqCst);
-            }
-        });
-        load.add("one-shot", move |stop, count| async move {
-            while !stop.load(SeqCst) {
-                let mut client = RawClient::connect(address).await;
-                client.send(head("GET", "/", "Connection: close\r\n")).await;
-                client.response("GET").await.expect(200);
-                count.fetch_add(1, SeqCst);
-            }
-        });
-        load.add("http2", move |stop, count| async move {
-            let mut client = HyperClient::speaking(Speaks::Http2, address).await;
-            while !stop.load(SeqCst) {
-                let request = Speaks::Http2.request("/").body(text(""));
-                match client.send(request.expect("a request")).await {
-                    Ok(answer) => {
-                        assert_eq!(
-                            (answer.status().as_u16(), read(answer).await.as_str()),
-                            (200, "ok")
-                        );
-                        count.fetch_add(1, SeqCst);
-                    }
-                    Err(error) if was_not_heard(&error) => {
-                        client = HyperClient::speaking(Speaks::Http2, address).await;
-                    }
-                    Err(error) => panic!("a request of HTTP/2 failed: {error:?}"),
-                }
-            }
-        });
-        load.add("upload", move |stop, count| async move {
-            while !stop.load(SeqCst) {
-                let mut client = RawClient::connect(address).await;
-                client
-                    .send(head("POST", "/", "Content-Length: 200\r\n"))
-                    .await;
-                for _ in 0..20 {
-                    client.send("0123456789").await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                client.response("POST").await.expect(200);
-                count.fetch_add(1, SeqCst);
-            }
-        });
-        load.add("download", move |stop, count| async move {
-            while !stop.load(SeqCst) {
-                let answer = RawClient::connect(address).await.get("/slow").await;
-                assert_eq!(answer.expect(200).text().len(), 400);
-                count.fetch_add(1, SeqCst);
-            }
-        });
-        load.add("tunnel", move |stop, count| async move {
-            // One tunnel for all of the time.
-            let mut client = RawClient::connect(tunnels).await;
-            client.send(head("GET", "/chat", WEBSOCKET)).await;
-            assert_eq!(client.response_head().await.status, 101);
-            let (mut reader, mut writer) = client.into_halves();
-            while !stop.load(SeqCst) {
-                writer.write_all(b"ping").await.expect("an open tunnel");
-                let mut answer = [0; 4];
-                let read = reader.stream().read_exact(&mut answer);
-                within("an echo", read).await.expect("an open tunnel");
-                assert_eq!(&answer, b"ping");
-                count.fetch_add(1, SeqCst);
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        load
-    }
-
-    fn add<F>(
-        &mut self,
-        name: &'static str,
-        client: impl FnOnce(Arc<AtomicBool>, Arc<AtomicUsize>) -> F,
-    ) where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let count = Arc::<AtomicUsize>::default();
-        let task = tokio::spawn(client(Arc::clone(&self.stop), Arc::clone(&count)));
-        self.clients.push((name, count, task));
-    }
-
-    /// Waits until each kind of client has got so many more answers.
-    async fn goes_on(&self, more: usize) {
-        for (name, count, task) in &self.clients {
-            let before = count.load(SeqCst);
-            eventually(name, || {
-                task.is_finished() || count.load(SeqCst) >= before + more
-            })
-            .await;
-            assert!(!task.is_finished(), "{name} has failed");
-        }
-    }
-
-    async fn end(self) {
-        self.stop.store(true, SeqCst);
-        for (name, count, task) in self.clients {
-            let ended = within(name, task).await;
-            assert!(ended.is_ok(), "{name} has failed");
-            assert!(count.load(SeqCst) > 0, "{name}");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -72,6 +72,7 @@ mod lambda;
 mod layers;
 mod limits;
 mod listeners;
+mod load;
 mod logs;
 mod methods;
 mod metrics;
