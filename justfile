@@ -57,7 +57,7 @@ soak-faults *ARGS:
 
 # Prox, nginx and HAProxy whose processes are replaced 20 times in 60 s under load, one proxy after the other; three minutes.
 handover *ARGS:
-    cargo build --release -p prox-tests --bin handover_probe
+    cargo build --profile bench-peers -p prox-tests --bin handover_probe
     python3 tests/peers/handover.py {{ ARGS }}
 
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.

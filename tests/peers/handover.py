@@ -3,11 +3,12 @@
 
 Each proxy has its turn. It stands before one upstream, and gets requests on connections that are kept, on new ones and over HTTP/2, slow
 uploads, slow downloads, and WebSockets that last as long as the run. The number of its workers changes with each replacement. For Prox, one
-process of 20 cannot start, and one is killed before it serves. The exit code is 1 when a client of Prox fails, or a process is left.
+process of 20 cannot start, and one is killed before it serves. The exit code is 1 when a client of Prox fails, or a process or a descriptor
+is left. Descriptors are counted without load, before it and after one more replacement, with as many workers.
 
 Needs nginx and HAProxy from the distribution, and the program `handover_probe` of `tests/src/bin`, built with
 
-    cargo build --release -p prox-tests --bin handover_probe
+    cargo build --profile bench-peers -p prox-tests --bin handover_probe
 
 `just handover` does both. Everything stays on the loopback interface, and ends when this ends.
 """
@@ -31,7 +32,7 @@ import time
 
 from run import REPOSITORY, Failure, exit_code, free_port, note, positive
 
-BUILD = "cargo build --release -p prox-tests --bin handover_probe"
+BUILD = "cargo build --profile bench-peers -p prox-tests --bin handover_probe"
 WORKERS = [2, 3, 1]
 # How long a client waits for anything.
 PATIENCE = 10.0
@@ -39,7 +40,10 @@ SWITCHED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
-HEAD = "| proxy | kept | new | HTTP/2 | uploads | downloads | echoes in tunnels | failed | slowest | a replacement takes | processes left |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+HEAD = (
+    "| proxy | kept | new | HTTP/2 | uploads | downloads | echoes in tunnels | failed | closed tunnels | slowest | a replacement takes "
+    "| processes left | descriptors |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
 KINDS = ["kept", "new", "HTTP/2", "upload", "download", "tunnel"]
 
 NGINX = """\
@@ -421,6 +425,21 @@ class Proxy:
                     found.extend(int(child) for child in children.read_text().split())
         return found
 
+    def left(self):
+        """Waits until processes of earlier generations have ended; how many have not."""
+        end = time.monotonic() + 10
+        while (left := len(self.pids()) - self.usual) > 0 and time.monotonic() < end:
+            time.sleep(0.1)
+        return left
+
+    def descriptors(self):
+        """How many descriptors its processes have open at least in a second: those of checks of health come and go."""
+        fewest = []
+        for _ in range(30):
+            time.sleep(0.03)
+            fewest.append(sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids()))
+        return min(fewest)
+
     def stop(self):
         for child in self.children:
             for number in (signal.SIGTERM, signal.SIGKILL):
@@ -527,6 +546,7 @@ def go_through(proxy, options):
     results, took = Results(), []
     try:
         proxy.start(WORKERS[0])
+        before = proxy.descriptors()
         loading = threading.Thread(target=lambda: asyncio.run(load(proxy.listen, proxy.http2, options.seconds, results)), daemon=True)
         loading.start()
         every = options.seconds / (options.count + 1)
@@ -537,18 +557,20 @@ def go_through(proxy, options):
         loading.join(timeout=options.seconds + 60)
         if loading.is_alive():
             raise Failure("the load does not end")
-        end = time.monotonic() + 10
-        while (left := len(proxy.pids()) - proxy.usual) > 0 and time.monotonic() < end:
-            time.sleep(0.1)
+        left = proxy.left()
+        proxy.replace(options.count + 1, WORKERS[0])
+        left = max(left, proxy.left())
+        after = proxy.descriptors()
     finally:
         proxy.stop()
     failed = results.failures.total()
     kinds = ", ".join(f"{count} × {kind}" for kind, count in results.failures.most_common())
     cells = [proxy.name, *(str(results.counts[kind]) for kind in KINDS), f"**{failed}** ({kinds})" if failed else "0"]
-    cells += [f"{results.slowest:.2f} s", f"{sorted(took)[len(took) // 2] * 1e3:.0f} ms", str(left)]
+    cells.append(str(sum(count for kind, count in results.failures.items() if kind.startswith("tunnel"))))
+    cells += [f"{results.slowest:.2f} s", f"{sorted(took)[len(took) // 2] * 1e3:.0f} ms", str(left), f"{before}, then {after}"]
     row = "| " + " | ".join(cells) + " |"
     note(row)
-    return row, failed == 0 and left == 0
+    return row, failed == 0 and left == 0 and after <= before
 
 
 def write(table):
@@ -566,11 +588,11 @@ def arguments():
     parser.add_argument("--count", type=positive, default=20, help="how often each is replaced (20)")
     parser.add_argument("--only", default="prox,nginx,haproxy", help="proxies, for example prox,nginx")
     parser.add_argument("--write", action="store_true", help="write the table to docs/faults.md, too")
-    parser.add_argument("--programs", help="where the built program is (target/release)")
+    parser.add_argument("--programs", help="where the built program is (target/bench-peers)")
     parser.add_argument("--origin", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
-    options.programs = pathlib.Path(options.programs or pathlib.Path(target) / "release").resolve()
+    options.programs = pathlib.Path(options.programs or pathlib.Path(target) / "bench-peers").resolve()
     return options
 
 
