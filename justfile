@@ -60,6 +60,11 @@ handover *ARGS:
     cargo build --profile bench-peers -p prox-tests --bin handover_probe
     python3 tests/peers/handover.py {{ ARGS }}
 
+# How fast a gateway with everything on answers after its start, and its memory when it is idle; two minutes.
+start *ARGS:
+    cargo build --profile bench-peers -p prox-tests --features programs --bin start_probe
+    python3 tests/peers/start.py {{ ARGS }}
+
 # The match tree beside matchit, from 10 to 10 000 routes: time and allocations a lookup.
 bench-route *ARGS:
     python3 tests/peers/route.py {{ ARGS }}
