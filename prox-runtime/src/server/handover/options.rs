@@ -78,8 +78,9 @@ impl Handover {
         self
     }
 
-    /// When the old process cuts off what is still under way, such as tunnels; 10 min by default. A signal in this time makes it the
-    /// [`drain_timeout`](crate::Server::drain_timeout) of the server, and a second one ends the process.
+    /// When the old process cuts off what is still under way, such as tunnels; 10 min by default. A signal in this time, or the
+    /// end of the [`shutdown`](crate::Server::shutdown) future, makes it the [`drain_timeout`](crate::Server::drain_timeout) of the
+    /// server. A second signal ends the process.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit.min(FOREVER);
         self
