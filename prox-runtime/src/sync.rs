@@ -4,9 +4,10 @@ pub(crate) use std::sync::Mutex;
 use std::{
     cell::Cell,
     sync::{
-        MutexGuard, PoisonError,
+        LazyLock, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread::available_parallelism,
 };
 
 /// The most shards that anything is split into; more threads than this share them.
@@ -25,8 +26,7 @@ struct Shard<T>(Mutex<T>);
 
 impl<T: Default> Default for Sharded<T> {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = (threads * 2).next_power_of_two().min(MOST);
+        let count = (cores() * 2).next_power_of_two().min(MOST);
         Self((0..count).map(|_| Shard::default()).collect())
     }
 }
@@ -51,6 +51,13 @@ impl<T> Sharded<T> {
     pub(crate) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
         self.0.iter().map(|shard| lock(&shard.0))
     }
+}
+
+/// How many threads can run at once. The process asks once: each answer reads several files of the cgroup.
+pub(crate) fn cores() -> usize {
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| available_parallelism().map_or(1, usize::from));
+    *CORES
 }
 
 /// Takes a lock even if a thread panicked with it: what these locks guard is valid after every statement.

@@ -3,23 +3,19 @@
 use std::{
     cell::Cell,
     sync::{
-        LazyLock, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use crate::sync::lock;
+use crate::sync::{cores, lock};
 
 /// The most threads that have lanes of their own.
 const MOST: usize = 128;
 
 /// How many threads have lanes of their own.
 fn count() -> usize {
-    static COUNT: LazyLock<usize> = LazyLock::new(|| {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        (threads * 2).next_power_of_two().min(MOST)
-    });
-    *COUNT
+    (cores() * 2).next_power_of_two().min(MOST)
 }
 
 /// One value for each thread that counts, and one more that all further threads share.

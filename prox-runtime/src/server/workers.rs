@@ -31,6 +31,7 @@ use crate::{
     handler::Dispatch,
     metrics::Measured,
     observe::outputs,
+    sync::cores,
 };
 
 /// Runs the workers until the shutdown, and joins them.
@@ -46,7 +47,7 @@ pub(super) fn run<G: Dispatch>(prepared: Prepared<G>, workers: Option<usize>) ->
     } = prepared;
     let mut start = Start::new(handover, takes_systemds(&lines))?;
     let begin = start.begin();
-    let count = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let count = workers.unwrap_or_else(cores);
     let sockets = &mut start.sockets;
     let ops = Ops::start(admin, traces, &gateway, count, sockets, &begin)?;
     let bound = bind(&mut lines, count, &mut start.sockets)?;

@@ -8,16 +8,13 @@ use std::sync::{
 use tokio::sync::Semaphore;
 
 use super::hashes::Hash;
-use crate::error::Failure;
+use crate::{error::Failure, sync::cores};
 
 /// How many requests wait for a hash.
 const MOST_WAITING: usize = 64;
 
 /// Half of the cores, one for the whole process.
-static CORES: LazyLock<Semaphore> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new((cores / 2).max(1))
-});
+static CORES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new((cores() / 2).max(1)));
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
