@@ -159,7 +159,7 @@ async fn no_client_of_any_kind_loses_an_exchange_when_the_server_ends_under_load
             .shutdown_delay(Duration::from_millis(300))
             .drain_idle(IDLE)
             // The end of the drain is not what ends any client.
-            .drain_timeout(Duration::from_secs(600))
+            .drain_timeout(Duration::from_mins(10))
     })
     .await;
     // A connection in the queue of a listener that closes may be reset, so a client that opens one after the other is not asked of.
