@@ -1,15 +1,15 @@
 //! What finds out who the caller is, alone and together.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use http::HeaderValue;
 
 use super::{Denied, Verdict, forward::Cookies};
 use crate::{
     error::Failure,
-    handler::{Parts, Request, Response},
+    handler::{Parts, Response},
     middleware::{
-        About, Declares, IntoLayer, Layer, Middleware, Next, Role, role,
+        About, Declares, IntoLayer, Layer, Middleware, Role, role,
         steps::{self, Head, Kept, Needs, Passed, Step, Waiting},
     },
     respond,
@@ -157,40 +157,41 @@ fn refused<A: Authenticate>(denied: Denied, own: &A, others: Vec<HeaderValue>) -
 #[derive(Clone, Debug)]
 pub struct Optional<A>(A);
 
-impl<A: Authenticate> Step for Optional<A> {
-    fn needs(&self) -> Needs {
-        needs(&self.0)
-    }
+/// Makes a layer of what holds an authenticator; `$optional`: callers without credentials pass.
+macro_rules! layer {
+    ($layer:ident, optional: $optional:literal, $role:expr) => {
+        impl<A: Authenticate> Step for $layer<A> {
+            fn needs(&self) -> Needs {
+                needs(&self.0)
+            }
 
-    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let verdict = self.0.__at_once(&mut head.parts)?;
-        Some(passed(&self.0, verdict, head, true))
-    }
+            fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+                let verdict = self.0.__at_once(&mut head.parts)?;
+                Some(passed(&self.0, verdict, head, $optional))
+            }
 
-    fn wait<'a>(&'a self, head: &'a mut Head<'_>) -> Waiting<'a> {
-        Box::pin(wait(&self.0, head, true))
-    }
+            fn wait<'a>(&'a self, head: &'a mut Head<'_>) -> Waiting<'a> {
+                Box::pin(wait(&self.0, head, $optional))
+            }
 
-    fn after(&self, kept: Kept, response: &mut Response) {
-        add_cookies(kept, response);
-    }
+            fn after(&self, kept: Kept, response: &mut Response) {
+                add_cookies(kept, response);
+            }
+        }
+
+        impl<A: Authenticate> Middleware for $layer<A> {
+            steps::as_middleware!();
+
+            fn about(&self, about: &mut About) {
+                self.0.about(about);
+                about.role($role);
+            }
+        }
+    };
 }
 
-impl<A: Authenticate> Middleware for Optional<A> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
-
-    fn about(&self, about: &mut About) {
-        self.0.about(about);
-        about.role(Role::Identifies);
-    }
-}
+layer!(Optional, optional: true, Role::Identifies);
+layer!(Authenticating, optional: false, Role::Authenticates);
 
 impl<A: Authenticate> Declares for Optional<A> {
     type Role = role::Identifies;
@@ -215,41 +216,8 @@ impl<A: Authenticate> IntoLayer<Authenticator> for A {
     }
 }
 
+/// Turns callers away that are not known: what an authenticator is in `with [..]`.
 struct Authenticating<A>(A);
-
-impl<A: Authenticate> Step for Authenticating<A> {
-    fn needs(&self) -> Needs {
-        needs(&self.0)
-    }
-
-    fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let verdict = self.0.__at_once(&mut head.parts)?;
-        Some(passed(&self.0, verdict, head, false))
-    }
-
-    fn wait<'a>(&'a self, head: &'a mut Head<'_>) -> Waiting<'a> {
-        Box::pin(wait(&self.0, head, false))
-    }
-
-    fn after(&self, kept: Kept, response: &mut Response) {
-        add_cookies(kept, response);
-    }
-}
-
-impl<A: Authenticate> Middleware for Authenticating<A> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
-
-    fn about(&self, about: &mut About) {
-        self.0.about(about);
-        about.role(Role::Authenticates);
-    }
-}
 
 fn needs(auth: &impl Authenticate) -> Needs {
     if auth.__is_plain() {
@@ -314,7 +282,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         identity::Principal,
         route::RequestExt,
     };

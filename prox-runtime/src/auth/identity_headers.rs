@@ -1,16 +1,15 @@
 //! Tells upstreams who the caller is.
 
-use std::{borrow::Cow, future::Future, sync::Arc};
+use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
 use crate::{
     coding::base64url,
     error::Failure,
-    handler::{Request, Response},
     identity::{Claim, Principal},
     middleware::{
-        About, Declares, Middleware, Next, Role, role,
+        About, Declares, Middleware, Role, role,
         steps::{self, Head, Kept, Needs, Passed, Step},
     },
     respond,
@@ -164,14 +163,7 @@ impl Step for IdentityHeaders {
 }
 
 impl Middleware for IdentityHeaders {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         about.role(Role::NeedsIdentity);
@@ -194,7 +186,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         middleware::IntoLayer,
     };
 

@@ -1,16 +1,16 @@
 //! Who of the known callers may do a thing.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderValue, header};
 
 use crate::{
     coding,
     error::Failure,
-    handler::{Parts, Request, Response},
+    handler::{Parts, Response},
     identity::Principal,
     middleware::{
-        About, Declares, Middleware, Next, Role, role,
+        About, Declares, Middleware, Role, role,
         steps::{self, Head, Kept, Needs, Passed, Step},
     },
     respond,
@@ -198,14 +198,7 @@ impl Step for Require {
 }
 
 impl Middleware for Require {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         about.role(Role::Requires);
@@ -249,7 +242,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         identity::Claim,
         middleware::IntoLayer,
     };

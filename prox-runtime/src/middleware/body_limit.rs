@@ -1,17 +1,15 @@
 //! Limits how large the body of a request may be.
 
-use std::{future::Future, sync::Arc};
-
 use http_body::Body as _;
 
 use super::{
-    About, Middleware, Next,
+    About, Middleware,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
     body::Body,
     error::{Error, Failure, Place},
-    handler::{Request, Response},
+    handler::Request,
     respond,
 };
 
@@ -71,14 +69,7 @@ impl Step for BodyLimit {
 }
 
 impl Middleware for BodyLimit {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         if self.most == 0 {

@@ -1,18 +1,16 @@
 //! Refuses requests that pages of other origins make a browser send.
 
-use std::{future::Future, sync::Arc};
-
 use http::{HeaderName, Method, header};
 
 use super::{
-    About, Middleware, Next,
+    About, Middleware,
     origins::Origins,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
     client::Client,
     error::Failure,
-    handler::{Parts, Request, Response},
+    handler::Parts,
     respond,
 };
 
@@ -159,14 +157,7 @@ impl Step for Csrf {
 }
 
 impl Middleware for Csrf {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         for problem in &self.problems {
@@ -177,8 +168,14 @@ impl Middleware for Csrf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::{body::Body, handler::handler, middleware::IntoLayer};
+    use crate::{
+        body::Body,
+        handler::{Request, handler},
+        middleware::IntoLayer,
+    };
 
     fn goes_on(csrf: &Csrf, req: Request) -> bool {
         csrf.before(&mut Head::of(req)).unwrap().is_ok()

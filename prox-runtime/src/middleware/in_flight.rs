@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    future::Future,
     hash::RandomState,
     marker::PhantomData,
     sync::{
@@ -16,13 +15,13 @@ use http::{HeaderValue, header};
 use http_body::Body as _;
 
 use super::{
-    About, Declares, Middleware, Next,
+    About, Declares, Middleware,
     rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
     error::{self, Failure},
-    handler::{Request, Response},
+    handler::Response,
     limits::{Key, KeyWriter},
     respond,
     sync::lock,
@@ -154,14 +153,7 @@ impl<K: 'static> Step for InFlight<K> {
 }
 
 impl<K: 'static> Middleware for InFlight<K> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         if self.most == 0 {
@@ -254,7 +246,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         middleware::IntoLayer,
         route::query,
     };

@@ -1,18 +1,12 @@
 //! Lets clients in, or turns them away, by their address.
 
-use std::{future::Future, marker::PhantomData, sync::Arc};
+use std::marker::PhantomData;
 
 use super::{
-    About, Declares, Middleware, Next, Role, role,
+    About, Declares, Middleware, Role, role,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::{
-    client::Client,
-    error::Failure,
-    handler::{Request, Response},
-    network::Networks,
-    respond,
-};
+use crate::{client::Client, error::Failure, network::Networks, respond};
 
 /// What may stand in a list of rules.
 const WORDS: &str = "write an address, a network such as \"10.0.0.0/8\" or \"private\"";
@@ -127,14 +121,7 @@ impl<K: Send + Sync + 'static> Step for IpRules<K> {
 }
 
 impl<K: Send + Sync + 'static> Middleware for IpRules<K> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         if self.allows {
@@ -158,7 +145,7 @@ mod tests {
     use crate::{
         body::Body,
         client::Client,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         middleware::IntoLayer,
     };
 

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,16 +12,10 @@ use std::{
 use http::{HeaderValue, header};
 
 use super::{
-    About, IpRules, Middleware, Next,
+    About, IpRules, Middleware,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::{
-    client::Client,
-    error::Failure,
-    handler::{Request, Response},
-    respond,
-    time::whole_seconds,
-};
+use crate::{client::Client, error::Failure, respond, time::whole_seconds};
 
 /// Something that is on or off; clones are the same one.
 ///
@@ -142,14 +135,7 @@ impl Step for Maintenance {
 }
 
 impl Middleware for Maintenance {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         for problem in &self.problems {
@@ -173,7 +159,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         middleware::IntoLayer,
     };
 

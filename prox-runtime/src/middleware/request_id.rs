@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     fmt,
-    future::Future,
     hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock},
     time::{SystemTime, UNIX_EPOCH},
@@ -12,10 +11,10 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
-    Middleware, Next, fields,
+    Middleware, fields,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::handler::{Request, Response};
+use crate::handler::Response;
 
 /// The header of the id, both ways.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -125,14 +124,7 @@ impl Step for RequestId {
 }
 
 impl Middleware for RequestId {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 }
 
 /// The client's own id, if there is exactly one and it is harmless in a log.
@@ -204,8 +196,8 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, handler},
-        middleware::IntoLayer,
+        handler::{BoxHandler, Request, handler},
+        middleware::{IntoLayer, Next},
     };
 
     /// Answers with the id that it got, and with one of its own in the header.

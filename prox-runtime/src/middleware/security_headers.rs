@@ -1,17 +1,14 @@
 //! Tells browsers to be strict with the responses of a gateway.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{
-    About, Middleware, Next,
+    About, Middleware,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::{
-    client::Client,
-    handler::{Request, Response},
-};
+use crate::{client::Client, handler::Response};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -268,14 +265,7 @@ impl<S: 'static> Step for SecurityHeaders<S> {
 }
 
 impl<S: 'static> Middleware for SecurityHeaders<S> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         for problem in &self.problems {
@@ -303,8 +293,14 @@ impl<S> fmt::Debug for SecurityHeaders<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::{body::Body, handler::handler, middleware::IntoLayer};
+    use crate::{
+        body::Body,
+        handler::{Request, handler},
+        middleware::{IntoLayer, Next},
+    };
 
     const NAMES: [&str; 4] = [
         "x-content-type-options",

@@ -411,6 +411,27 @@ pub(super) fn before(steps: Vec<Arc<dyn Step>>, end: BoxHandler) -> BoxHandler {
     })
 }
 
+/// What makes a layer of a [`Step`], in its `impl Middleware`.
+macro_rules! as_middleware {
+    () => {
+        fn handle(
+            &self,
+            req: $crate::handler::Request,
+            next: $crate::middleware::Next,
+        ) -> impl ::std::future::Future<Output = $crate::handler::Response> + Send {
+            $crate::middleware::steps::handle(self, req, next)
+        }
+
+        #[allow(private_interfaces, reason = "as in the trait")]
+        fn __step(
+            layer: &::std::sync::Arc<Self>,
+        ) -> Option<::std::sync::Arc<dyn $crate::middleware::steps::Step>> {
+            Some(::std::sync::Arc::clone(layer) as _)
+        }
+    };
+}
+pub(crate) use as_middleware;
+
 /// A step as the layer that it is, before whatever comes next.
 pub(crate) async fn handle(step: &(impl Step + ?Sized), req: Request, next: Next) -> Response {
     let mut head = Head::of(req);

@@ -4,13 +4,13 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, StatusCode, header};
 
 use self::fields::Lists;
 use super::{
-    About, Declares, Middleware, Next, Role,
+    About, Declares, Middleware, Role,
     fields::vary,
     origins::Origins,
     role,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     body::Body,
     error::Failure,
-    handler::{Parts, Request, Response},
+    handler::{Parts, Response},
     respond,
     route::{Answerable, Methods, OwnMethods, asked_method},
 };
@@ -306,14 +306,7 @@ impl<O: 'static> Step for Cors<O> {
 }
 
 impl<O: 'static> Middleware for Cors<O> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         about.preflight().role(Role::Preflights);

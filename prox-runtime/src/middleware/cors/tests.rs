@@ -1,7 +1,10 @@
 use http::{HeaderMap, Request as HttpRequest};
 
 use super::*;
-use crate::{handler::handler, middleware::IntoLayer};
+use crate::{
+    handler::{Request, handler},
+    middleware::{IntoLayer, Next},
+};
 
 const SHOP: &str = "https://shop.test";
 

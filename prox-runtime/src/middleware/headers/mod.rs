@@ -2,16 +2,16 @@
 
 mod template;
 
-use std::{future::Future, marker::PhantomData, sync::Arc};
+use std::marker::PhantomData;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use self::template::Template;
 use super::{
-    About, Middleware, Next, Role,
+    About, Middleware, Role,
     steps::{self, Head, Kept, Passed, Step},
 };
-use crate::handler::{Parts, Request, Response};
+use crate::handler::{Parts, Response};
 
 /// Fields that frame a message, or belong to one connection: the gateway's alone.
 const RESERVED: [&str; 14] = [
@@ -246,14 +246,7 @@ impl Step for Headers<OfRequest> {
 }
 
 impl Middleware for Headers<OfRequest> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         self.about_rules("request", true, about);
@@ -283,14 +276,7 @@ impl Step for Headers<OfResponse> {
 }
 
 impl Middleware for Headers<OfResponse> {
-    fn handle(&self, req: Request, next: Next) -> impl Future<Output = Response> + Send {
-        steps::handle(self, req, next)
-    }
-
-    #[expect(private_interfaces, reason = "as in the trait")]
-    fn __step(layer: &Arc<Self>) -> Option<Arc<dyn Step>> {
-        Some(Arc::clone(layer) as Arc<dyn Step>)
-    }
+    steps::as_middleware!();
 
     fn about(&self, about: &mut About) {
         self.about_rules("response", false, about);

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     body::Body,
     client::Client,
-    handler::{BoxHandler, handler},
+    handler::{BoxHandler, Request, handler},
     identity::Principal,
     middleware::{IntoLayer, Layer},
 };
