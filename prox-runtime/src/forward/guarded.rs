@@ -11,40 +11,56 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
     names: Vec<Box<[u8]>>,
-    /// A bit for the first character of each name, and one for the last, to tell other names apart at once.
-    firsts: u64,
-    lasts: u64,
+    /// For each byte whether a spelling of a name can begin or end with it: this tells other names apart at once.
+    ends: [u8; 256],
 }
+
+const BEGINS: u8 = 1;
+const ENDS: u8 = 2;
 
 impl Guarded {
     /// Guards these names; nothing if there are none.
     pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Option<Self> {
         let mut guarded = Self {
             names: Vec::new(),
-            firsts: 0,
-            lasts: 0,
+            ends: [0; 256],
         };
+        // Other bytes than letters and digits do not count, so every name may begin and end with them.
+        for byte in 0..=u8::MAX {
+            if !byte.is_ascii_alphanumeric() {
+                guarded.allow(byte, BEGINS | ENDS);
+            }
+        }
         for name in names {
             let name: Box<[u8]> = folded(name.as_str()).collect();
             if let (Some(first), Some(last)) = (name.first(), name.last())
                 && !guarded.names.contains(&name)
             {
-                guarded.firsts |= bit(*first);
-                guarded.lasts |= bit(*last);
+                guarded.allow(*first, BEGINS);
+                guarded.allow(*last, ENDS);
                 guarded.names.push(name);
             }
         }
         (!guarded.names.is_empty()).then_some(guarded)
     }
 
-    /// Whether a name folds into one of them.
+    /// Notes that a spelling can begin or end with this byte. The name of a header has no letter in upper case.
+    fn allow(&mut self, byte: u8, end: u8) {
+        self.ends[usize::from(byte)] |= end;
+    }
+
+    /// Whether the name of a header folds into one of them.
+    #[inline]
     pub(crate) fn has(&self, name: &str) -> bool {
-        // Nearly every name begins and ends with a letter in lower case. Others have to be folded first.
-        if let [first @ b'a'..=b'z', .., last @ b'a'..=b'z'] = name.as_bytes()
-            && (self.firsts & bit(*first) == 0 || self.lasts & bit(*last) == 0)
-        {
+        let (Some(first), Some(last)) = (name.as_bytes().first(), name.as_bytes().last()) else {
             return false;
-        }
+        };
+        let begins = self.ends[usize::from(*first)] & BEGINS != 0;
+        begins && self.ends[usize::from(*last)] & ENDS != 0 && self.folds(name)
+    }
+
+    #[cold]
+    fn folds(&self, name: &str) -> bool {
         let mut names = self.names.iter();
         names.any(|own| folded(name).eq(own.iter().copied()))
     }
@@ -55,10 +71,6 @@ impl Guarded {
             headers.remove(name);
         }
     }
-}
-
-fn bit(first: u8) -> u64 {
-    1 << (first & 63)
 }
 
 /// Why a layer cannot write a field of this name so that clients cannot send it.

@@ -9,7 +9,7 @@ use http::{
     header::{self, Entry},
 };
 
-use super::{claims, length};
+use super::{claims, guarded::Guarded, length};
 use crate::{client::Client, error::Failure};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -38,6 +38,7 @@ mod field {
     pub(super) const EXPECT: u16 = 1 << 11;
     pub(super) const CONTENT_LENGTH: u16 = 1 << 12;
     pub(super) const CLAIM: u16 = 1 << 13;
+    pub(super) const GUARDED: u16 = 1 << 14;
 }
 
 /// Fields that belong to one connection, and never pass.
@@ -56,14 +57,21 @@ pub(super) const HOP_BY_HOP: [(u16, HeaderName); 8] = [
 const HOPS: u16 = (field::HTTP2_SETTINGS << 1) - 1;
 
 impl Present {
-    /// The fields of a client's request, its claims among them.
-    pub(crate) fn of_client(headers: &HeaderMap) -> Self {
-        Self::find(headers, |name| match name {
+    /// The fields of a client's request, its claims among them, and what the layers of the gateway alone may write.
+    pub(crate) fn of_client(headers: &HeaderMap, guarded: Option<&Guarded>) -> Self {
+        let claim = |name: &str| match name {
             // These are replaced anyway.
             "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => 0,
             _ if claims::is_claim(name) => field::CLAIM,
             _ => 0,
-        })
+        };
+        // Two loops, so that a gateway without such names pays nothing.
+        match guarded {
+            None => Self::find(headers, claim),
+            Some(guarded) => Self::find(headers, |name| {
+                claim(name) | if guarded.has(name) { field::GUARDED } else { 0 }
+            }),
+        }
     }
 
     pub(crate) fn of(headers: &HeaderMap) -> Self {
@@ -97,6 +105,11 @@ impl Present {
     /// Whether it says of which type its content is.
     pub(crate) fn has_content_type(self) -> bool {
         self.has(field::CONTENT_TYPE)
+    }
+
+    /// Whether a name that only layers may write is among them.
+    pub(crate) fn has_guarded(self) -> bool {
+        self.has(field::GUARDED)
     }
 
     /// Whether it asks for another protocol.

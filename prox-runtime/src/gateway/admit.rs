@@ -18,33 +18,43 @@ use crate::{
     tunnel::Switchable,
 };
 
-/// Takes from a request what belongs to the client's connection and what the client may not claim, in one pass over the names
-/// of its fields. A wish for another protocol goes on as an extension of the request, if the connection can be switched.
+/// Takes from a request what belongs to the client's connection, what the client may not claim, and the fields that layers write
+/// for upstreams, in one pass over the names of its fields. A wish for another protocol goes on as an extension of the request, if
+/// the connection can be switched.
 ///
 /// # Errors
 ///
 /// [`Failure::MalformedRequest`] for contradicting lengths.
-pub(super) fn admit(req: &mut Request, client: &Client) -> Result<Present, Failure> {
-    let present = Present::of_client(req.headers());
+pub(super) fn admit(
+    req: &mut Request,
+    client: &Client,
+    guarded: Option<&Arc<Guarded>>,
+) -> Result<Present, Failure> {
+    let present = Present::of_client(req.headers(), guarded.map(Arc::as_ref));
     if present.has_upgrade()
         && req.extensions().get::<Switchable>().is_some()
         && let Some(asked) = upgrade::Asked::by(req)
     {
         req.extensions_mut().insert(asked);
     }
-    headers::admit(req.headers_mut(), present, client)?;
-    Ok(present)
+    let admitted = headers::admit(req.headers_mut(), present, client);
+    if let Some(guarded) = guarded {
+        if present.has_guarded() {
+            guarded.remove(req.headers_mut());
+        }
+        if !req.body().is_end_stream() {
+            guard_trailers(req.body_mut(), guarded);
+        }
+    }
+    admitted.map(|()| present)
 }
 
-/// Takes from a request the fields that layers write for upstreams, and sees to it that its trailers have none of them.
-#[cold]
-pub(super) fn guard(req: &mut Request, guarded: &Arc<Guarded>) {
-    guarded.remove(req.headers_mut());
-    if !req.body().is_end_stream() {
-        let body = std::mem::take(req.body_mut());
-        let guarded = Arc::clone(guarded);
-        *req.body_mut() = with_trailers(body, move |trailers| guarded.remove(trailers));
-    }
+/// Sees to it that the trailers of a request have none of the fields that layers write for upstreams.
+fn guard_trailers(body: &mut Body, guarded: &Arc<Guarded>) {
+    let guarded = Arc::clone(guarded);
+    *body = with_trailers(std::mem::take(body), move |trailers| {
+        guarded.remove(trailers);
+    });
 }
 
 /// The body of a request from a server of somebody else's. A server of ours does the same to its own.

@@ -222,7 +222,7 @@ fn explained(
     if let Some((headers, from)) = whole {
         let client = Client::new(from.map(|ip| (ip, 0).into()));
         parts.headers = headers.clone();
-        let present = Present::of_client(&parts.headers);
+        let present = Present::of_client(&parts.headers, None);
         if let Err(failure) = headers::admit(&mut parts.headers, present, &client) {
             return Explanation::refused(method, url, failure);
         }

@@ -683,11 +683,7 @@ impl Inner {
 
     /// Takes from a request what its client may not say.
     fn admit(&self, req: &mut Request, client: &Client) -> Result<Present, Failure> {
-        let present = admit::admit(req, client);
-        if let Some(guarded) = &self.guarded {
-            admit::guard(req, guarded);
-        }
-        present
+        admit::admit(req, client, self.guarded.as_ref())
     }
 
     fn matched(&self, req: &Request, index: usize) -> Option<Matched> {
