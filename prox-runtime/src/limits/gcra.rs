@@ -130,6 +130,15 @@ impl Window {
 
 /// Takes what a request costs out of all its buckets, or out of none. The slots are brought up to date in any case.
 pub(crate) fn take(now: u64, windows: &[Window], slots: &mut [Slot]) -> bool {
+    // Most limits have one window.
+    if let ([window], [slot]) = (windows, &mut *slots) {
+        *slot = window.at(now, *slot);
+        let fits = window.fits(now, *slot);
+        if fits {
+            window.add(now, slot);
+        }
+        return fits;
+    }
     let mut fits = true;
     for (window, slot) in windows.iter().zip(&mut *slots) {
         *slot = window.at(now, *slot);

@@ -57,8 +57,9 @@ impl Ticks {
     pub(crate) const MICROS: Self = Self(1_000_000);
 
     pub(crate) fn of(self, time: Duration) -> u64 {
-        let nanos = time.as_nanos() * u128::from(self.0) / u128::from(Self::NANOS.0);
-        u64::try_from(nanos).unwrap_or(u64::MAX)
+        let part = u64::from(time.subsec_nanos()) / (Self::NANOS.0 / self.0);
+        let whole = time.as_secs().saturating_mul(self.0);
+        whole.saturating_add(part)
     }
 
     pub(crate) fn time(self, ticks: u64) -> Duration {

@@ -5,6 +5,7 @@
 //! future, and before a backend they need none: the gateway takes them on its own way to the proxy.
 
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -243,8 +244,15 @@ pub(crate) struct Steps {
 /// How far a request has come through steps, and what they have kept.
 pub(crate) struct Way {
     passed: usize,
-    kept: Vec<(usize, Kept)>,
+    /// What steps have kept, each with the place of its step. The first has a place without an allocation: most chains keep no more.
+    first: Option<(usize, Kept)>,
+    others: Vec<(usize, Kept)>,
     told: Option<Vec<u8>>,
+}
+
+thread_local! {
+    /// The text of limits of a request that is answered, for the next request.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Steps {
@@ -277,8 +285,9 @@ impl Steps {
         let together = self.tell_together && !limits_above(&head.parts.extensions);
         Way {
             passed: 0,
-            kept: Vec::with_capacity(self.list.len()),
-            told: together.then(|| Vec::with_capacity(96)),
+            first: None,
+            others: Vec::new(),
+            told: together.then(|| SPARE.take()),
         }
     }
 
@@ -324,16 +333,18 @@ impl Steps {
 
     /// The way back through the steps that were passed.
     pub(crate) fn leave(&self, mut way: Way, response: &mut Response) {
-        if let Some(told) = way.told.filter(|told| !told.is_empty()) {
+        if let Some(mut told) = way.told.filter(|told| !told.is_empty()) {
             let policies = if way.passed == self.list.len() {
                 let policies = self.policies.get_or_init(|| self.policies(way.passed));
                 policies.clone()
             } else {
                 self.policies(way.passed)
             };
-            tell_limits(response.headers_mut(), policies, told);
+            tell_limits(response.headers_mut(), policies, &told);
+            told.clear();
+            SPARE.set(told);
         }
-        while let Some((place, kept)) = way.kept.pop() {
+        while let Some((place, kept)) = way.others.pop().or_else(|| way.first.take()) {
             if let Some((step, _)) = self.list.get(place) {
                 step.after(kept, response);
             }
@@ -354,7 +365,12 @@ impl Way {
     /// A step is passed.
     fn pass(&mut self, kept: Kept) {
         if !matches!(kept, Kept::Nothing) {
-            self.kept.push((self.passed, kept));
+            let kept = (self.passed, kept);
+            if self.first.is_none() {
+                self.first = Some(kept);
+            } else {
+                self.others.push(kept);
+            }
         }
         self.passed += 1;
     }

@@ -95,9 +95,6 @@ pub(super) fn pass_on(name: &Name, extensions: &mut Extensions) {
 impl Named<'_> {
     /// Writes an item of a list as far as its first parameter. `period` tells windows of one limit apart.
     fn write(&self, text: &mut Vec<u8>, period: Option<Duration>) {
-        if !text.is_empty() {
-            text.extend(b", ");
-        }
         text.push(b'"');
         text.extend(self.name.0.as_bytes());
         if self.place > 1 {
@@ -111,49 +108,75 @@ impl Named<'_> {
         }
         text.push(b'"');
     }
-
-    /// Writes an item for each of the windows of these periods, with two numbers.
-    fn list(
-        &self,
-        text: &mut Vec<u8>,
-        windows: impl ExactSizeIterator<Item = (Duration, [u64; 2])>,
-        [first, second]: [&[u8]; 2],
-    ) {
-        let several = windows.len() > 1;
-        for (period, [one, other]) in windows {
-            self.write(text, several.then_some(period));
-            text.extend(first);
-            push(text, one);
-            text.extend(second);
-            push(text, other);
-        }
-    }
 }
 
 /// Enough for one window and a short name.
 const ITEM: usize = 64;
 
-/// What each window allows.
-pub(super) fn policy(name: Named<'_>, buckets: &[Bucket]) -> HeaderValue {
-    let windows = buckets.iter();
-    let windows = windows.map(|bucket| (bucket.period, [bucket.size, seconds(bucket.fills)]));
-    let mut text = Vec::with_capacity(ITEM);
-    name.list(&mut text, windows, [b";q=", b";w="]);
-    value(text)
+/// Behind this is the first number of an item of `RateLimit`.
+const LEFT: &[u8] = b";r=";
+
+/// What is written of a limit and is the same for each request.
+#[derive(Clone, Debug)]
+pub(super) struct Labels {
+    /// What each window allows.
+    policy: HeaderValue,
+    /// What stands before the numbers of each window.
+    windows: Box<[Box<[u8]>]>,
 }
 
-/// What is left in each window.
-pub(super) fn left(name: Named<'_>, told: Told<'_>) -> HeaderValue {
-    let mut text = Vec::with_capacity(ITEM);
-    write_left(&mut text, name, told);
-    value(text)
+impl Labels {
+    /// Those of a limit of this name with these buckets.
+    pub(super) fn new(name: Named<'_>, buckets: &[Bucket]) -> Self {
+        let several = buckets.len() > 1;
+        let mut policy = Vec::with_capacity(ITEM);
+        let windows = buckets.iter().map(|bucket| {
+            let mut label = Vec::new();
+            name.write(&mut label, several.then_some(bucket.period));
+            separate(&mut policy);
+            policy.extend(&label);
+            policy.extend(b";q=");
+            push(&mut policy, bucket.size);
+            policy.extend(b";w=");
+            push(&mut policy, seconds(bucket.fills));
+            label.extend(LEFT);
+            label.into()
+        });
+        Self {
+            windows: windows.collect(),
+            policy: value(policy),
+        }
+    }
+
+    /// What each window allows.
+    pub(super) fn policy(&self) -> HeaderValue {
+        self.policy.clone()
+    }
+
+    /// What is left in each window.
+    pub(super) fn left(&self, told: Told<'_>) -> HeaderValue {
+        let mut text = Vec::with_capacity(ITEM);
+        self.write_left(&mut text, told);
+        value(text)
+    }
+
+    /// Writes what is left in each window behind the items of limits before it.
+    pub(super) fn write_left(&self, text: &mut Vec<u8>, told: Told<'_>) {
+        for (label, level) in self.windows.iter().zip(told.levels()) {
+            separate(text);
+            text.extend_from_slice(label);
+            push(text, level.left);
+            text.extend_from_slice(b";t=");
+            push(text, seconds(level.next));
+        }
+    }
 }
 
-/// Writes what is left in each window behind the items of limits before it.
-pub(super) fn write_left(text: &mut Vec<u8>, name: Named<'_>, told: Told<'_>) {
-    let windows = told.levels();
-    let windows = windows.map(|level| (level.period, [level.left, seconds(level.next)]));
-    name.list(text, windows, [b";r=", b";t="]);
+/// Separates an item from those before it.
+fn separate(text: &mut Vec<u8>) {
+    if !text.is_empty() {
+        text.extend_from_slice(b", ");
+    }
 }
 
 /// Writes what each window allows, and what is left in it.
@@ -168,9 +191,10 @@ pub(super) fn add(headers: &mut HeaderMap, policy: HeaderValue, left: HeaderValu
 pub(in crate::middleware) fn tell_limits(
     headers: &mut HeaderMap,
     policies: HeaderValue,
-    left: Vec<u8>,
+    left: &[u8],
 ) {
-    add(headers, policies, value(left));
+    let left = HeaderValue::from_bytes(left).expect("printable ASCII is a header's value");
+    add(headers, policies, left);
 }
 
 /// Writes a number without the machinery of formatting, which costs more than the rest of a field.

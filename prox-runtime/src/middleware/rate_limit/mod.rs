@@ -31,7 +31,7 @@ pub use self::shared::Shared;
 use self::shared::SharedBy;
 use self::{
     cost::{Charge, Cost},
-    fields::{Name, Named},
+    fields::{Labels, Name, Named},
     verdict::{Asked, Told, Verdict, View},
 };
 pub(super) use self::{
@@ -107,7 +107,7 @@ pub struct RateLimit<K = ClientIp, S = Local> {
     /// Made with the first request, and shared by clones.
     core: Arc<OnceLock<Core>>,
     /// What clients are told of the rates, by the place among the limits of the same name.
-    policies: Policies,
+    labels: Places,
     place: PhantomData<fn() -> (K, S)>,
 }
 
@@ -130,8 +130,8 @@ struct Options {
     shared: Option<SharedBy>,
 }
 
-/// For more places than these it is written anew each time.
-type Policies = [OnceLock<HeaderValue>; 2];
+/// For more places than these they are made anew each time.
+type Places = [OnceLock<Labels>; 2];
 
 type Plan = Arc<dyn Fn(&Parts) -> Option<Rate> + Send + Sync>;
 
@@ -184,28 +184,33 @@ impl Core {
         buckets
     }
 
-    fn view(&self, now: u64, slots: &[Slot], refused: bool) -> View {
+    fn view(&self, now: u64, slots: Slots, refused: bool) -> View {
         View {
             ticks: self.ticks,
             now,
-            slots: slots.iter().copied().collect::<Slots>(),
+            slots,
             refused,
         }
     }
 
     fn take(&self, key: Key, asked: &Asked) -> Verdict {
-        let view = self.take_at(self.now(), key, &asked.windows);
-        if view.refused {
-            Verdict::Refused(view)
+        let now = self.now();
+        let mut slots = Slots::new(asked.windows.len());
+        if self.take_at(now, key, &asked.windows, &mut slots) {
+            Verdict::Passed(self.view(now, slots, false))
         } else {
-            Verdict::Passed(view)
+            Verdict::Refused(self.view(now, slots, true))
         }
     }
 
-    fn take_at(&self, now: u64, key: Key, windows: &[Window]) -> View {
+    /// Whether a request fits. `after` gets the slots of its key as they are then.
+    fn take_at(&self, now: u64, key: Key, windows: &[Window], after: &mut [Slot]) -> bool {
         self.buckets.change(key, now, |slots| {
             let fits = limits::take(now, windows, slots);
-            (self.view(now, slots, !fits), fits)
+            for (after, slot) in after.iter_mut().zip(slots) {
+                *after = *slot;
+            }
+            (fits, fits)
         })
     }
 
@@ -213,7 +218,7 @@ impl Core {
         let now = self.now();
         self.buckets.change(key, now, |slots| {
             limits::charge(now, &asked.windows, slots);
-            (self.view(now, slots, false), true)
+            (self.view(now, slots.iter().copied().collect(), false), true)
         })
     }
 }
@@ -313,7 +318,7 @@ impl RateLimit {
                 shared: None,
             },
             core: Arc::default(),
-            policies: Policies::default(),
+            labels: Places::default(),
             place: PhantomData,
         }
     }
@@ -339,7 +344,7 @@ impl RateLimit {
             key: Arc::new(key),
             options: self.options,
             core: Arc::default(),
-            policies: Policies::default(),
+            labels: Places::default(),
             place: PhantomData,
         }
     }
@@ -501,7 +506,7 @@ impl<K, S> RateLimit<K, S> {
     /// ```
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.options.name = Name::new(name.as_ref());
-        self.policies = Policies::default();
+        self.labels = Places::default();
         self
     }
 
@@ -530,7 +535,7 @@ impl<K, S> RateLimit<K, S> {
     /// The options are those of other buckets now.
     fn renewed(mut self) -> Self {
         self.core = Arc::default();
-        self.policies = Policies::default();
+        self.labels = Places::default();
         self
     }
 
@@ -574,8 +579,8 @@ impl<K, S> RateLimit<K, S> {
     fn tell(&self, response: &mut Response, name: Option<Named<'_>>, told: Told<'_>) {
         let Some(name) = name else { return };
         let headers = response.headers_mut();
-        let policy = fields::policy(name, told.buckets);
-        fields::add(headers, policy, fields::left(name, told));
+        let labels = Labels::new(name, told.buckets);
+        fields::add(headers, labels.policy(), labels.left(told));
         if self.options.legacy {
             fields::add_legacy(headers, told);
         }
@@ -587,12 +592,76 @@ impl<K, S> RateLimit<K, S> {
         (!self.options.quiet).then_some(Named { name, place })
     }
 
-    /// What its own rates allow.
-    fn policy_of(&self, name: Named<'_>, core: &Core) -> HeaderValue {
-        let write = || fields::policy(name, &core.list);
-        let known = self.policies.get(name.place.wrapping_sub(1));
-        known.map_or_else(write, |known| known.get_or_init(write).clone())
+    /// Uses what is told of its own rates.
+    fn with_labels<R>(
+        &self,
+        name: Named<'_>,
+        core: &Core,
+        use_them: impl FnOnce(&Labels) -> R,
+    ) -> R {
+        let new = || Labels::new(name, &core.list);
+        match self.labels.get(name.place.wrapping_sub(1)) {
+            Some(known) => use_them(known.get_or_init(new)),
+            None => use_them(&new()),
+        }
     }
+
+    /// Takes what a request costs out of these buckets; `slots` has room for theirs.
+    fn meet(&self, head: &mut Head<'_>, asks: &Asks<'_>, slots: &mut [Slot]) -> Passed {
+        let Asks { core, now, .. } = *asks;
+        let fits = core.take_at(now, asks.key, asks.windows, slots);
+        let told = Told {
+            buckets: asks.buckets,
+            windows: asks.windows,
+            slots,
+            ticks: core.ticks,
+            now,
+            refused: !fits,
+        };
+        let outer = fields::above(&self.options.name, &head.parts.extensions);
+        let name = self.named(outer + head.place());
+        if !fits {
+            return Err(self.refusal(head, name, told));
+        }
+        let Some(name) = name else {
+            return Ok(Kept::Nothing);
+        };
+        if asks.planned || self.options.legacy {
+            return Ok(Kept::Other(Box::new(Later {
+                place: name.place,
+                buckets: told.buckets.iter().copied().collect(),
+                windows: told.windows.iter().copied().collect(),
+                view: core.view(now, told.slots.iter().copied().collect(), false),
+            })));
+        }
+        Ok(self.with_labels(name, core, |labels| match head.told() {
+            Some(text) => {
+                labels.write_left(text, told);
+                Kept::Nothing
+            }
+            None => Kept::Numbered(labels.left(told), name.place),
+        }))
+    }
+
+    #[cold]
+    fn refusal(&self, head: &Head<'_>, name: Option<Named<'_>>, told: Told<'_>) -> Box<Response> {
+        let grpc = respond::is_grpc(&head.parts.headers);
+        let mut response = respond::failure(Failure::RateLimited, grpc);
+        fields::retry_after(response.headers_mut(), told.wait());
+        self.tell(&mut response, name, told);
+        Box::new(response)
+    }
+}
+
+/// What a request asks of the buckets of the process.
+struct Asks<'a> {
+    core: &'a Core,
+    key: Key,
+    now: u64,
+    buckets: &'a [Bucket],
+    windows: &'a [Window],
+    /// Whether the buckets go by another rate than that of the limit.
+    planned: bool,
 }
 
 /// A limit of the process that is not charged later.
@@ -615,57 +684,36 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
         self.key.write(&head.parts, &mut parts);
         let plan = self.options.plan.as_ref();
         let plan = plan.and_then(|plan| plan(&head.parts));
-        let own = plan.map(|rate| core.with_plan(rate));
-        let buckets = own.as_ref().unwrap_or(&core.list);
         let cost = self.options.cost.of(&head.parts);
+        let mut asks = Asks {
+            core,
+            key: writer.key(),
+            now,
+            buckets: &core.list,
+            windows: &[],
+            planned: plan.is_some(),
+        };
+        // Most limits have one window, and one rate.
+        if let ([bucket], None) = (asks.buckets, plan) {
+            let windows = [bucket.window(cost, false)];
+            asks.windows = &windows;
+            return Some(self.meet(head, &asks, &mut [Slot::default()]));
+        }
+        let buckets = plan.map_or(core.list, |rate| core.with_plan(rate));
         let windows = buckets.iter().map(|bucket| bucket.window(cost, false));
         let windows: Windows = windows.collect();
-        let view = core.take_at(now, writer.key(), &windows);
-        let told = Told {
-            buckets,
-            windows: &windows,
-            view: &view,
-        };
-        let outer = fields::above(&self.options.name, &head.parts.extensions);
-        let name = self.named(outer + head.place());
-        if view.refused {
-            let grpc = respond::is_grpc(&head.parts.headers);
-            let mut response = respond::failure(Failure::RateLimited, grpc);
-            fields::retry_after(response.headers_mut(), told.wait());
-            self.tell(&mut response, name, told);
-            return Some(Err(Box::new(response)));
-        }
-        let Some(name) = name else {
-            return Some(Ok(Kept::Nothing));
-        };
-        if own.is_none() && !self.options.legacy {
-            if let Some(text) = head.told() {
-                fields::write_left(text, name, told);
-                return Some(Ok(Kept::Nothing));
-            }
-            let left = fields::left(name, told);
-            return Some(Ok(Kept::Numbered(left, name.place)));
-        }
-        Some(Ok(Kept::Other(Box::new(Later {
-            place: name.place,
-            buckets: *buckets,
-            windows,
-            view,
-        }))))
+        (asks.buckets, asks.windows) = (&buckets, &windows);
+        Some(self.meet(head, &asks, &mut Slots::new(windows.len())))
     }
 
     fn after(&self, kept: Kept, response: &mut Response) {
         if let Kept::Numbered(left, place) = kept {
             if let Some(name) = self.named(place) {
-                let policy = self.policy_of(name, self.core());
+                let policy = self.with_labels(name, self.core(), Labels::policy);
                 fields::add(response.headers_mut(), policy, left);
             }
         } else if let Some(later) = kept.other::<Later>() {
-            let told = Told {
-                buckets: &later.buckets,
-                windows: &later.windows,
-                view: &later.view,
-            };
+            let told = later.view.of(&later.buckets, &later.windows);
             self.tell(response, self.named(later.place), told);
         }
     }
@@ -674,7 +722,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
         let Options { plan, legacy, .. } = &self.options;
         let same = plan.is_none() && !legacy;
         let name = self.named(place).filter(|_| same)?;
-        Some(self.policy_of(name, self.core()))
+        Some(self.with_labels(name, self.core(), Labels::policy))
     }
 
     fn name(&self) -> Option<&str> {
@@ -722,7 +770,7 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
             Verdict::Unavailable => return respond::failure(Failure::LimitUnavailable, grpc),
             Verdict::Refused(view) => {
                 let mut response = respond::failure(Failure::RateLimited, grpc);
-                let told = view.of(&asked);
+                let told = view.of(&asked.buckets, &asked.windows);
                 fields::retry_after(response.headers_mut(), told.wait());
                 self.tell(&mut response, name, told);
                 return response;
@@ -738,7 +786,7 @@ impl<K: 'static, S: 'static> Middleware for RateLimit<K, S> {
             }
         }
         if let Some(view) = view {
-            self.tell(&mut response, name, view.of(&asked));
+            self.tell(&mut response, name, view.of(&asked.buckets, &asked.windows));
         }
         response
     }
@@ -810,7 +858,7 @@ impl<K, S> Clone for RateLimit<K, S> {
             key: Arc::clone(&self.key),
             options: self.options.clone(),
             core: Arc::clone(&self.core),
-            policies: Policies::default(),
+            labels: Places::default(),
             place: PhantomData,
         }
     }

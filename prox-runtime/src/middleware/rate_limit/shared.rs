@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Access, Core, Local, Options, Policies, RateLimit,
+    Access, Core, Local, Options, Places, RateLimit,
     fields::Name,
     verdict::{Asked, Verdict, View},
 };
@@ -70,7 +70,7 @@ impl<K> RateLimit<K, Local> {
             key: self.key,
             options,
             core: Arc::default(),
-            policies: Policies::default(),
+            labels: Places::default(),
             place: PhantomData,
         }
     }
@@ -176,7 +176,7 @@ impl<'a> Store<'a> {
         let Access { core, key, .. } = *access;
         let now = core.now();
         if let Some(slots) = core.refused.recall(key, now, asked) {
-            return Verdict::Refused(core.view(now, &slots, true));
+            return Verdict::Refused(core.view(now, slots, true));
         }
         let Some((allowed, view)) = self.ask(core, asked, false).await else {
             return match self.by.when {
@@ -218,7 +218,7 @@ impl<'a> Store<'a> {
                 used: slot.used,
             })
             .collect();
-        Some((answer.allowed, core.view(now, &slots, !answer.allowed)))
+        Some((answer.allowed, core.view(now, slots, !answer.allowed)))
     }
 }
 

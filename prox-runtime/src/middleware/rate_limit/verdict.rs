@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{Bucket, Each, Slots, Ticks, Window, Windows};
+use crate::limits::{Bucket, Each, Slot, Slots, Ticks, Window, Windows};
 
 /// What one request asks of a limit.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,6 @@ pub(super) struct View {
 /// What is left in one window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
-    pub(super) period: Duration,
     pub(super) size: u64,
     pub(super) left: u64,
     /// How long it is until there is more, or until the request fits that was refused.
@@ -76,15 +75,22 @@ pub(super) struct Level {
 pub(super) struct Told<'a> {
     pub(super) buckets: &'a [Bucket],
     pub(super) windows: &'a [Window],
-    pub(super) view: &'a View,
+    pub(super) slots: &'a [Slot],
+    pub(super) ticks: Ticks,
+    pub(super) now: u64,
+    /// Whether the request does not fit.
+    pub(super) refused: bool,
 }
 
 impl View {
-    pub(super) fn of<'a>(&'a self, asked: &'a Asked) -> Told<'a> {
+    pub(super) fn of<'a>(&'a self, buckets: &'a [Bucket], windows: &'a [Window]) -> Told<'a> {
         Told {
-            buckets: &asked.buckets,
-            windows: &asked.windows,
-            view: self,
+            buckets,
+            windows,
+            slots: &self.slots,
+            ticks: self.ticks,
+            now: self.now,
+            refused: self.refused,
         }
     }
 }
@@ -92,27 +98,25 @@ impl View {
 impl<'a> Told<'a> {
     /// What is left in each window of what was asked; its cost counts only where it was refused.
     pub(super) fn levels(self) -> impl ExactSizeIterator<Item = Level> + use<'a> {
-        let Self { view, .. } = self;
-        let windows = self.windows.iter().zip(view.slots.iter());
+        let windows = self.windows.iter().zip(self.slots);
         let both = self.buckets.iter().zip(windows);
-        both.map(|(bucket, (window, slot))| {
-            let wait = if view.refused {
-                window.wait(view.now, *slot)
+        both.map(move |(bucket, (window, slot))| {
+            let wait = if self.refused {
+                window.wait(self.now, *slot)
             } else {
                 0
             };
             let next = match wait {
-                0 => window.next(view.now, *slot),
+                0 => window.next(self.now, *slot),
                 wait => wait,
             };
             Level {
-                period: bucket.period,
                 size: bucket.size,
-                left: window.left(view.now, *slot),
+                left: window.left(self.now, *slot),
                 next: if bucket.size == 0 {
                     bucket.period
                 } else {
-                    view.ticks.time(next)
+                    self.ticks.time(next)
                 },
             }
         })
@@ -120,10 +124,9 @@ impl<'a> Told<'a> {
 
     /// How long it is until the request fits.
     pub(super) fn wait(self) -> Duration {
-        let view = self.view;
-        let windows = self.windows.iter().zip(view.slots.iter());
-        let waits = windows.map(|(window, slot)| window.wait(view.now, *slot));
-        let longest = view.ticks.time(waits.max().unwrap_or(0));
+        let windows = self.windows.iter().zip(self.slots);
+        let waits = windows.map(|(window, slot)| window.wait(self.now, *slot));
+        let longest = self.ticks.time(waits.max().unwrap_or(0));
         let empty = self.buckets.iter().filter(|bucket| bucket.size == 0);
         empty
             .map(|bucket| bucket.period)
