@@ -109,7 +109,28 @@ impl IdentityHeaders {
     }
 }
 
+/// What the caller has of a field.
+enum Told {
+    Nothing,
+    Field(HeaderValue),
+    /// A text that no field can carry.
+    Unwritable,
+}
+
 impl What {
+    fn tell(&self, who: &Principal) -> Told {
+        let field = match self {
+            // Many requests are of one caller.
+            Self::Subject if who.subject().is_empty() => return Told::Nothing,
+            Self::Subject => who.subject_field(field),
+            _ => match self.of(who) {
+                Some(text) => field(&text),
+                None => return Told::Nothing,
+            },
+        };
+        field.map_or(Told::Unwritable, Told::Field)
+    }
+
     /// The text for upstreams; nothing if the caller lacks it.
     fn of<'w>(&self, who: &'w Principal) -> Option<Cow<'w, str>> {
         let text = match self {
@@ -125,6 +146,12 @@ impl What {
         };
         Some(text).filter(|text| !text.is_empty())
     }
+}
+
+/// A text as the value of a field; nothing if no field can carry it. A control character other than a tab is not a value.
+fn field(text: &str) -> Option<HeaderValue> {
+    let text = Some(text).filter(|text| !is_cut(text))?;
+    HeaderValue::from_bytes(text.as_bytes()).ok()
 }
 
 /// Whether a text would be another one on the way: for the spaces at its ends, or a tab.
@@ -143,20 +170,20 @@ impl Step for IdentityHeaders {
         let who = head.principal().cloned();
         let headers = &mut head.parts.headers;
         for (name, what) in &self.fields {
-            let Some(text) = who.as_ref().and_then(|who| what.of(who)) else {
+            match who.as_ref().map_or(Told::Nothing, |who| what.tell(who)) {
+                Told::Field(value) => {
+                    headers.insert(name.clone(), value);
+                }
                 // A layer before this one may have written it.
-                headers.remove(name);
-                continue;
-            };
-            // A control character other than a tab is not a value. Spaces at the ends would be cut off on the way.
-            let value = Some(text).filter(|text| !is_cut(text));
-            let value = value.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
-            let Some(value) = value else {
-                let grpc = respond::is_grpc(headers);
-                let response = respond::failure(Failure::Unauthenticated, grpc);
-                return Some(Err(Box::new(response)));
-            };
-            headers.insert(name.clone(), value);
+                Told::Nothing => {
+                    headers.remove(name);
+                }
+                Told::Unwritable => {
+                    let grpc = respond::is_grpc(headers);
+                    let response = respond::failure(Failure::Unauthenticated, grpc);
+                    return Some(Err(Box::new(response)));
+                }
+            }
         }
         Some(Ok(Kept::Nothing))
     }

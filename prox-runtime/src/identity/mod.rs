@@ -4,7 +4,14 @@
 
 mod claim;
 
-use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use http::HeaderValue;
 
 pub use self::claim::Claim;
 
@@ -30,6 +37,8 @@ pub struct Principal(Arc<Inner>);
 struct Inner {
     scheme: &'static str,
     subject: String,
+    /// The subject as the value of a field, written once; nothing if no field can carry it.
+    field: OnceLock<Option<HeaderValue>>,
     issuer: Option<String>,
     scopes: Vec<String>,
     claims: BTreeMap<String, Claim>,
@@ -42,6 +51,7 @@ impl Principal {
         Self(Arc::new(Inner {
             scheme,
             subject: subject.into(),
+            field: OnceLock::new(),
             issuer: None,
             scopes: Vec::new(),
             claims: BTreeMap::new(),
@@ -86,6 +96,15 @@ impl Principal {
     /// Who it is, as the authenticator names callers. Two authenticators may give the same name to different callers.
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// The subject as the value of a field, which `write` makes of it the first time; nothing if no field can carry it.
+    pub(crate) fn subject_field(
+        &self,
+        write: impl FnOnce(&str) -> Option<HeaderValue>,
+    ) -> Option<HeaderValue> {
+        let field = self.0.field.get_or_init(|| write(&self.0.subject));
+        field.clone()
     }
 
     /// How it has proved that: `basic`, `api-key`, `jwt`, `client-cert`, ..
