@@ -7,12 +7,7 @@ use super::{
     origins::Origins,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::{
-    client::Client,
-    error::Failure,
-    handler::Parts,
-    respond,
-};
+use crate::{client::Client, error::Failure, handler::Parts, respond};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

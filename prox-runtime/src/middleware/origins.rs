@@ -37,9 +37,17 @@ impl Origins {
     }
 
     /// Whether an origin is in the list. A client sends it in lower case and without a default port (Fetch, 3.2).
-    pub(super) fn has(&self, origin: &str) -> bool {
-        let exact = self.exact.binary_search_by(|listed| (**listed).cmp(origin));
-        exact.is_ok() || self.patterns.iter().any(|pattern| pattern.has(origin))
+    pub(super) fn has(&self, origin: impl AsRef<[u8]>) -> bool {
+        let origin = origin.as_ref();
+        let find = |listed: &Box<str>| listed.as_bytes().cmp(origin);
+        if self.exact.binary_search_by(find).is_ok() {
+            return true;
+        }
+        // Those of a pattern are ASCII.
+        let text = str::from_utf8(origin)
+            .ok()
+            .filter(|_| !self.patterns.is_empty());
+        text.is_some_and(|origin| self.patterns.iter().any(|pattern| pattern.has(origin)))
     }
 }
 

@@ -206,10 +206,12 @@ impl<O> Cors<O> {
         let (Some(origin), None) = (sent.next(), sent.next()) else {
             return None;
         };
-        let text = origin.to_str().ok()?;
         let allowed = match &self.allow {
-            Allow::Listed(origins) => origins.has(text),
-            Allow::If(allows) => text != "null" && allows(text, parts),
+            Allow::Listed(origins) => origins.has(origin),
+            Allow::If(allows) => {
+                let text = origin.to_str().ok()?;
+                text != "null" && allows(text, parts)
+            }
             Allow::Any => true,
         };
         allowed.then(|| origin.clone())
