@@ -73,8 +73,12 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// The same at once, where nothing has to be waited for. `None` tells nothing, and leaves the head as it is.
     #[doc(hidden)]
-    fn __at_once(&self, parts: &mut Parts) -> Option<Verdict> {
-        let _ = parts;
+    #[expect(
+        private_interfaces,
+        reason = "it is for the authenticators of this crate"
+    )]
+    fn __at_once(&self, head: &mut Head<'_>) -> Option<Verdict> {
+        let _ = head;
         None
     }
 
@@ -166,7 +170,7 @@ macro_rules! layer {
             }
 
             fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-                let verdict = self.0.__at_once(&mut head.parts)?;
+                let verdict = self.0.__at_once(head)?;
                 Some(passed(&self.0, verdict, head, $optional))
             }
 
@@ -228,7 +232,7 @@ fn needs(auth: &impl Authenticate) -> Needs {
 }
 
 async fn wait(auth: &impl Authenticate, head: &mut Head<'_>, optional: bool) -> Passed {
-    let verdict = auth.authenticate(&mut head.parts).await;
+    let verdict = auth.authenticate(head.parts()).await;
     passed(auth, verdict, head, optional)
 }
 
@@ -244,7 +248,7 @@ fn passed(
             if let Some(tally) = head.tally() {
                 tally.is_of(&principal);
             }
-            let extensions = &mut head.parts.extensions;
+            let extensions = head.extensions_mut();
             let cookies = auth.adds_cookies().then(|| extensions.remove::<Cookies>());
             head.is_of(principal);
             return Ok(match cookies.flatten() {
@@ -257,7 +261,7 @@ fn passed(
         Verdict::Refused(denied) if denied.is_challenged() => denied,
         Verdict::Refused(denied) => denied.and(auth.challenges()),
     };
-    let grpc = respond::is_grpc(&head.parts.headers);
+    let grpc = respond::is_grpc(head.headers());
     Err(Box::new(denied.response(grpc)))
 }
 

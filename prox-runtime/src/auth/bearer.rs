@@ -74,17 +74,15 @@ impl Bearer {
     /// As [`Place::token`].
     pub(super) fn take(&self, parts: &mut Parts) -> Result<Option<String>, Denied> {
         let token = self.place.token(parts)?;
-        if token.is_some() {
-            self.take_out(parts);
+        if token.is_some() && self.takes_out() {
+            self.place.remove(parts);
         }
         Ok(token)
     }
 
-    /// Takes the token out of a request, if it is to be.
-    pub(super) fn take_out(&self, parts: &mut Parts) {
-        if self.strip || matches!(self.place, Place::Query(_)) {
-            self.place.remove(parts);
-        }
+    /// Whether the token is to be taken out of a request.
+    pub(super) fn takes_out(&self) -> bool {
+        self.strip || matches!(self.place, Place::Query(_))
     }
 
     /// The refusal of an invalid token.

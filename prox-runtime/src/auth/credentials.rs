@@ -112,37 +112,37 @@ impl Place {
     pub(super) fn token(&self, parts: &Parts) -> Result<Option<String>, Denied> {
         let token = self.find(parts)?;
         if token.is_some() {
-            self.only_one(parts)?;
+            self.only_one(&parts.headers, &parts.uri)?;
         }
         Ok(token)
     }
 
     /// A token that is a field, as it was sent. `None` tells nothing: [`token`](Self::token) does.
     #[cfg(feature = "jwt")]
-    pub(super) fn token_of_field<'p>(&self, parts: &'p Parts) -> Option<&'p [u8]> {
-        let value = |name| Some(only(&parts.headers, name).ok()??.as_bytes());
+    pub(super) fn token_of_field<'h>(&self, headers: &'h HeaderMap, uri: &Uri) -> Option<&'h [u8]> {
+        let value = |name| Some(only(headers, name).ok()??.as_bytes());
         let token = match self {
             Self::Bearer => of_scheme(value(&header::AUTHORIZATION)?, "bearer")?,
             Self::Header(name) => value(name)?.trim_ascii(),
             Self::Query(_) | Self::Cookie(_) => return None,
         };
-        self.only_one(parts).is_ok().then_some(token)
+        self.only_one(headers, uri).is_ok().then_some(token)
     }
 
     /// Sees to it that a request with a token at this place has no other one.
     #[cfg(feature = "jwt")]
-    fn only_one(&self, parts: &Parts) -> Result<(), Denied> {
-        let bearer = || authorization(&parts.headers, "bearer");
+    fn only_one(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Denied> {
+        let bearer = || authorization(headers, "bearer");
         if *self != Self::Bearer && bearer()?.is_some() {
             return Err(contradicting());
         }
-        let Some(query) = parts.uri.query() else {
+        let Some(query) = uri.query() else {
             return Ok(());
         };
         let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
         // The name has an underscore, encoded or not, and most names are shorter.
         let bytes = query.as_bytes();
-        let may_have = bytes.contains(&b'_') || bytes.contains(&b'%');
+        let may_have = bytes.iter().any(|byte| matches!(byte, b'_' | b'%'));
         let is_long = |pair: &[u8]| pair.len() >= OF_THE_QUERY.len();
         let mut pairs = bytes.split(|byte| *byte == b'&');
         if is_own || !may_have || !pairs.any(is_long) {

@@ -168,7 +168,7 @@ impl Step for IdentityHeaders {
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         let who = head.principal().cloned();
-        let headers = &mut head.parts.headers;
+        let headers = head.headers_mut();
         for (name, what) in &self.fields {
             match who.as_ref().map_or(Told::Nothing, |who| what.tell(who)) {
                 Told::Field(value) => {

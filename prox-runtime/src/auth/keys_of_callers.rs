@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     handler::Parts,
     identity::Claim,
-    middleware::{KeyParts, LimitKey, role},
+    middleware::{KeyParts, KeyReads, LimitKey, role},
     route::RequestExt,
 };
 
@@ -56,7 +56,7 @@ impl ByClaim {
 impl LimitKey for ByPrincipal {
     type Role = role::NeedsIdentity;
 
-    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+    fn write(&self, parts: &mut KeyParts<'_>) {
         let Some(who) = parts.principal() else {
             return parts.add(None);
         };
@@ -64,22 +64,22 @@ impl LimitKey for ByPrincipal {
         parts.add_joined(&[who.scheme(), "\n", issuer, "\n", who.subject()]);
     }
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Nothing
     }
 }
 
 impl LimitKey for ByClaim {
     type Role = role::NeedsIdentity;
 
-    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+    fn write(&self, parts: &mut KeyParts<'_>) {
         let claim = parts.principal().and_then(|who| who.claim(&self.0));
         let shown = claim.and_then(Claim::shown);
         parts.add(shown.as_deref().map(str::as_bytes));
     }
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Nothing
     }
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use crate::{
     coding,
     error::Failure,
-    handler::{Parts, Response},
+    handler::Parts,
     identity::Principal,
     middleware::{
         About, Declares, Middleware, Role, role,
@@ -115,20 +115,20 @@ impl Require {
         Self { rule, problems }
     }
 
-    fn lets_in(&self, who: &Principal, parts: &Parts) -> bool {
+    fn lets_in(&self, who: &Principal, head: &Head<'_>) -> bool {
         match &self.rule {
             Rule::Scopes(scopes) => scopes.iter().all(|scope| who.has_scope(scope)),
             Rule::AnyScope(scopes) => scopes.iter().any(|scope| who.has_scope(scope)),
             Rule::Claim(path, value) => who.claim(path).is_some_and(|claim| claim.has(value)),
             Rule::Param(path, param) => {
-                let matched = parts.extensions.get::<Matched>();
+                let matched = head.extensions().get::<Matched>();
                 let param = matched.and_then(|matched| matched.param(param));
                 let param = param.and_then(decoded);
                 who.claim(path)
                     .zip(param)
                     .is_some_and(|(claim, param)| claim.has(&param))
             }
-            Rule::That(test) => test(who, parts),
+            Rule::That(test) => head.taken().is_some_and(|parts| test(who, parts)),
         }
     }
 
@@ -179,14 +179,16 @@ impl Step for Require {
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let parts = &head.parts;
+        if let Rule::That(_) = self.rule {
+            head.parts();
+        }
         let who = head.principal();
         let failure = match who {
             None => Failure::Unauthenticated,
-            Some(who) if self.lets_in(who, parts) => return Some(Ok(Kept::Nothing)),
+            Some(who) if self.lets_in(who, head) => return Some(Ok(Kept::Nothing)),
             Some(_) => Failure::Forbidden,
         };
-        let mut response = respond::failure(failure, respond::is_grpc(&parts.headers));
+        let mut response = respond::failure(failure, respond::is_grpc(head.headers()));
         let has_token = who.is_some_and(|who| matches!(who.scheme(), "jwt" | "introspect"));
         if let Some(challenge) = self.insufficient().filter(|_| has_token) {
             response
@@ -242,7 +244,7 @@ mod tests {
     use super::*;
     use crate::{
         body::Body,
-        handler::{BoxHandler, Request, handler},
+        handler::{BoxHandler, Request, Response, handler},
         identity::Claim,
         middleware::IntoLayer,
     };

@@ -52,23 +52,23 @@ impl Passage {
         let asks = needs.extensions || self.proxy.needs_match();
         let matched = if asks { matched(req) } else { None };
         let is_head = *req.method() == Method::HEAD;
-        let mut head = Head::of_client(std::mem::take(req), client, known.now);
+        let mut head = Head::of_client(req, client, known.now);
         if !needs.extensions && !self.proxy.reads_extensions() {
             head.goes_alone();
         }
         let mut way = self.steps.way(&head);
         if needs.extensions {
             tally.detail();
-            let extensions = &mut head.parts.extensions;
+            let extensions = head.extensions_mut();
             extensions.insert(Arc::clone(client));
             extensions.insert(tally.clone());
             if let Some(matched) = &matched {
                 extensions.insert(matched.clone());
             }
             if tally.is_traced()
-                && let Some(context) = TraceContext::of(&head.parts.headers)
+                && let Some(context) = TraceContext::of(head.headers())
             {
-                extensions.insert(context);
+                head.extensions_mut().insert(context);
             }
         }
         let answered = match self.steps.enter(&mut head, &mut way) {
@@ -81,11 +81,11 @@ impl Passage {
                 answered
             }
         };
+        head.end();
         let is_answered = answered.is_some();
         let mut response = if let Some(response) = answered {
             *response
         } else {
-            *req = head.into_request();
             let mut present = known.present;
             if needs.extensions {
                 let extensions = req.extensions_mut();

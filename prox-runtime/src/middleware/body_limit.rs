@@ -9,7 +9,6 @@ use super::{
 use crate::{
     body::Body,
     error::{Error, Failure, Place},
-    handler::Request,
     respond,
 };
 
@@ -53,16 +52,16 @@ impl Step for BodyLimit {
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let hint = head.body.size_hint();
+        let hint = head.body_mut().size_hint();
         if hint.lower() > self.most {
-            let grpc = respond::is_grpc(&head.parts.headers);
+            let grpc = respond::is_grpc(head.headers());
             return Some(Err(Box::new(respond::failure(Failure::BodyTooLarge, grpc))));
         }
         // The length is that of the message, which the server holds the client to.
         if hint.exact().is_none() {
-            let body = std::mem::take(&mut head.body);
-            head.body = counted(body, self.most);
-            head.body.placed(Place::Request);
+            let body = head.body_mut();
+            *body = counted(std::mem::take(body), self.most);
+            body.placed(Place::Request);
         }
         Some(Ok(Kept::Nothing))
     }
@@ -106,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        handler::{BoxHandler, handler},
+        handler::{BoxHandler, Request, handler},
         middleware::IntoLayer,
     };
 

@@ -7,7 +7,7 @@ use super::{
     origins::Origins,
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
-use crate::{client::Client, error::Failure, handler::Parts, respond};
+use crate::{client::Client, error::Failure, respond};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -77,17 +77,17 @@ impl Csrf {
         self
     }
 
-    fn passes(&self, req: &Parts, client: Option<&Client>) -> bool {
-        if matches!(req.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+    fn passes(&self, head: &Head<'_>) -> bool {
+        if matches!(*head.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return true;
         }
-        let site = Field::of(req, SEC_FETCH_SITE);
+        let site = Field::of(head, SEC_FETCH_SITE);
         if let Field::One("same-origin" | "none") = site {
             return true;
         }
-        match (Field::of(req, header::ORIGIN), site) {
+        match (Field::of(head, header::ORIGIN), site) {
             (Field::One(origin), _) if self.trusted.has(origin) => true,
-            (Field::One(origin), Field::None) => is_own(origin, req, client),
+            (Field::One(origin), Field::None) => is_own(origin, head),
             (Field::None, Field::None) => true,
             _ => false,
         }
@@ -103,8 +103,8 @@ enum Field<'r> {
 }
 
 impl<'r> Field<'r> {
-    fn of(req: &'r Parts, name: HeaderName) -> Self {
-        let mut fields = req.headers.get_all(name).iter();
+    fn of(head: &'r Head<'_>, name: HeaderName) -> Self {
+        let mut fields = head.headers().get_all(name).iter();
         match (fields.next(), fields.next()) {
             (None, _) => Self::None,
             (Some(field), None) => field.to_str().map_or(Self::Unclear, Self::One),
@@ -114,11 +114,14 @@ impl<'r> Field<'r> {
 }
 
 /// Whether an origin is the one that the client sees for the gateway.
-fn is_own(origin: &str, req: &Parts, client: Option<&Client>) -> bool {
+fn is_own(origin: &str, head: &Head<'_>) -> bool {
+    let client = head.client();
     let scheme = client.map_or("http", |client| client.scheme());
     let claimed = client.and_then(Client::forwarded_host);
-    let host = claimed.as_ref().or_else(|| req.headers.get(header::HOST));
-    let host = match (host, req.uri.authority()) {
+    let host = claimed
+        .as_ref()
+        .or_else(|| head.headers().get(header::HOST));
+    let host = match (host, head.uri().authority()) {
         (Some(host), _) => host.to_str().unwrap_or_default(),
         (None, authority) => authority.map_or("", |authority| authority.as_str()),
     };
@@ -142,10 +145,10 @@ impl Step for Csrf {
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        Some(if self.passes(&head.parts, head.client()) {
+        Some(if self.passes(head) {
             Ok(Kept::Nothing)
         } else {
-            let grpc = respond::is_grpc(&head.parts.headers);
+            let grpc = respond::is_grpc(head.headers());
             Err(Box::new(respond::failure(Failure::CrossOrigin, grpc)))
         })
     }
@@ -172,8 +175,8 @@ mod tests {
         middleware::IntoLayer,
     };
 
-    fn goes_on(csrf: &Csrf, req: Request) -> bool {
-        csrf.before(&mut Head::of(req)).unwrap().is_ok()
+    fn goes_on(csrf: &Csrf, mut req: Request) -> bool {
+        csrf.before(&mut Head::of(&mut req)).unwrap().is_ok()
     }
 
     /// A request to `shop.test` with the fields that are there.

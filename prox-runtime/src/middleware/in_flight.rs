@@ -16,7 +16,7 @@ use http_body::Body as _;
 
 use super::{
     About, Declares, Middleware,
-    rate_limit::{AnyKey, Everyone, KeyParts, LimitKey},
+    rate_limit::{AnyKey, Everyone, KeyReads, LimitKey},
     steps::{self, Head, Kept, Needs, Passed, Step},
 };
 use crate::{
@@ -96,11 +96,8 @@ impl InFlight {
 }
 
 impl<K> InFlight<K> {
-    fn enter(&self, head: &Head<'_>) -> Option<Place> {
-        let mut writer = KeyWriter::new(&self.places.secret);
-        let mut parts = KeyParts::of(&mut writer, head);
-        self.key.write(&head.parts, &mut parts);
-        let key = writer.key();
+    fn enter(&self, head: &mut Head<'_>) -> Option<Place> {
+        let key = self.key.of(KeyWriter::new(&self.places.secret), head);
         self.places.take(key, self.most).then(|| Place {
             key,
             places: Arc::clone(&self.places),
@@ -111,7 +108,7 @@ impl<K> InFlight<K> {
 impl<K: 'static> Step for InFlight<K> {
     /// The body of the response is as long as it was.
     fn needs(&self) -> Needs {
-        if self.key.reads_extensions() {
+        if self.key.reads() == KeyReads::Extensions {
             Needs::EXTENSIONS
         } else {
             Needs::NOTHING
@@ -122,7 +119,7 @@ impl<K: 'static> Step for InFlight<K> {
         if let Some(place) = self.enter(head) {
             return Some(Ok(Kept::Other(Box::new(place))));
         }
-        let grpc = respond::is_grpc(&head.parts.headers);
+        let grpc = respond::is_grpc(head.headers());
         let mut response = respond::failure(self.failure, grpc);
         if !grpc {
             let soon = HeaderValue::from_static("1");

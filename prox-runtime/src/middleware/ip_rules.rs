@@ -114,7 +114,7 @@ impl<K: Send + Sync + 'static> Step for IpRules<K> {
         Some(if self.lets_in(head.client()) {
             Ok(Kept::Nothing)
         } else {
-            let grpc = respond::is_grpc(&head.parts.headers);
+            let grpc = respond::is_grpc(head.headers());
             Err(Box::new(respond::failure(Failure::Forbidden, grpc)))
         })
     }
@@ -157,8 +157,8 @@ mod tests {
         req
     }
 
-    fn enters<K: Send + Sync + 'static>(rules: &IpRules<K>, req: Request) -> bool {
-        rules.before(&mut Head::of(req)).unwrap().is_ok()
+    fn enters<K: Send + Sync + 'static>(rules: &IpRules<K>, mut req: Request) -> bool {
+        rules.before(&mut Head::of(&mut req)).unwrap().is_ok()
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Step for Maintenance {
         if !self.closes(head.client()) {
             return Some(Ok(Kept::Nothing));
         }
-        let grpc = respond::is_grpc(&head.parts.headers);
+        let grpc = respond::is_grpc(head.headers());
         let mut response = respond::failure(Failure::Maintenance, grpc);
         if !grpc {
             let seconds = whole_seconds(self.retry_after);

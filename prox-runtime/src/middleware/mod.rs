@@ -68,7 +68,7 @@ pub use self::map_body::MapBody;
 #[cfg(feature = "redis")]
 pub use self::rate_limit::Shared;
 #[doc(hidden)]
-pub use self::rate_limit::{KeyParts, KeyRole};
+pub use self::rate_limit::{KeyParts, KeyReads, KeyRole};
 #[cfg(feature = "validate")]
 pub use self::validate::Validate;
 pub use self::{

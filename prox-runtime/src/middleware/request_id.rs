@@ -105,14 +105,13 @@ impl Step for RequestId {
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let parts = &mut head.parts;
-        let id = self.id(&parts.headers);
-        if let Some(IdSlot(slot)) = parts.extensions.get() {
+        let id = self.id(head.headers());
+        if let Some(IdSlot(slot)) = head.extensions().get() {
             // The first id is the one of the outermost layer, and is kept.
             let _ = slot.set(id.clone());
         }
-        parts.headers.insert(X_REQUEST_ID, id.0.clone());
-        parts.extensions.insert(id.clone());
+        head.headers_mut().insert(X_REQUEST_ID, id.0.clone());
+        head.extensions_mut().insert(id.clone());
         Some(Ok(Kept::Field(id.0)))
     }
 

@@ -5,14 +5,13 @@
 //! future, and before a backend they need none: the gateway takes them on its own way to the proxy.
 
 use std::{
-    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, OnceLock},
 };
 
-use http::{HeaderValue, request::Parts};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Uri, request::Parts};
 use tokio::time::Instant;
 
 use super::{
@@ -126,8 +125,10 @@ pub(crate) trait Step: Send + Sync {
 
 /// A request on its way through steps.
 pub(crate) struct Head<'a> {
-    pub(crate) parts: Parts,
-    pub(crate) body: Body,
+    /// Without its head while that is taken out of it.
+    req: &'a mut Request,
+    /// The head, from the first time on that a step has asked for it. Most steps do not: to move it costs more than they do.
+    parts: Option<Parts>,
     /// Who sent it, where that is not among the extensions.
     client: Option<&'a Arc<Client>>,
     /// Who the caller is, where that is not among the extensions.
@@ -144,11 +145,10 @@ pub(crate) struct Head<'a> {
 
 impl<'a> Head<'a> {
     #[inline]
-    pub(crate) fn of(req: Request) -> Self {
-        let (parts, body) = req.into_parts();
+    pub(crate) fn of(req: &'a mut Request) -> Self {
         Self {
-            parts,
-            body,
+            req,
+            parts: None,
             client: None,
             principal: None,
             alone: false,
@@ -160,7 +160,7 @@ impl<'a> Head<'a> {
 
     /// The head of a request that this client has sent, and that came at this time. Its extensions do not tell the client.
     #[inline]
-    pub(crate) fn of_client(req: Request, client: &'a Arc<Client>, now: Instant) -> Self {
+    pub(crate) fn of_client(req: &'a mut Request, client: &'a Arc<Client>, now: Instant) -> Self {
         let mut head = Self::of(req);
         head.client = Some(client);
         head.now = Some(now);
@@ -172,15 +172,71 @@ impl<'a> Head<'a> {
         self.alone = true;
     }
 
-    pub(crate) fn into_request(self) -> Request {
-        Request::from_parts(self.parts, self.body)
+    /// The request is whole again.
+    pub(crate) fn end(self) {
+        if let Some(parts) = self.parts {
+            let body = std::mem::take(self.req.body_mut());
+            *self.req = Request::from_parts(parts, body);
+        }
+    }
+
+    /// The head as functions of the user get it.
+    pub(crate) fn parts(&mut self) -> &mut Parts {
+        self.parts.get_or_insert_with(|| {
+            let (parts, body) = std::mem::take(self.req).into_parts();
+            *self.req.body_mut() = body;
+            parts
+        })
+    }
+
+    /// The head, if [`parts`](Self::parts) was called before.
+    pub(crate) fn taken(&self) -> Option<&Parts> {
+        self.parts.as_ref()
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        let parts = self.parts.as_ref();
+        parts.map_or_else(|| self.req.method(), |parts| &parts.method)
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        let parts = self.parts.as_ref();
+        parts.map_or_else(|| self.req.uri(), |parts| &parts.uri)
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        let parts = self.parts.as_ref();
+        parts.map_or_else(|| self.req.headers(), |parts| &parts.headers)
+    }
+
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        match &mut self.parts {
+            Some(parts) => &mut parts.headers,
+            None => self.req.headers_mut(),
+        }
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        let parts = self.parts.as_ref();
+        parts.map_or_else(|| self.req.extensions(), |parts| &parts.extensions)
+    }
+
+    pub(crate) fn extensions_mut(&mut self) -> &mut Extensions {
+        match &mut self.parts {
+            Some(parts) => &mut parts.extensions,
+            None => self.req.extensions_mut(),
+        }
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        self.req.body_mut()
     }
 
     /// Who the caller is, if an authenticator has found that out.
     pub(crate) fn principal(&self) -> Option<&Principal> {
         match &self.principal {
             Some(principal) => Some(principal),
-            None => self.parts.extensions.get(),
+            None => self.extensions().get(),
         }
     }
 
@@ -189,7 +245,7 @@ impl<'a> Head<'a> {
         if self.alone {
             self.principal = Some(principal);
         } else {
-            self.parts.extensions.insert(principal);
+            self.extensions_mut().insert(principal);
         }
     }
 
@@ -201,12 +257,12 @@ impl<'a> Head<'a> {
     pub(crate) fn client(&self) -> Option<&Client> {
         match self.client {
             Some(client) => Some(client),
-            None => self.parts.extensions.get::<Arc<Client>>().map(Arc::as_ref),
+            None => self.extensions().get::<Arc<Client>>().map(Arc::as_ref),
         }
     }
 
     pub(crate) fn tally(&self) -> Option<&Tally> {
-        self.parts.extensions.get()
+        self.extensions().get()
     }
 
     /// The place of the step among its neighbours of the same name, from 1 on.
@@ -250,11 +306,6 @@ pub(crate) struct Way {
     told: Option<Vec<u8>>,
 }
 
-thread_local! {
-    /// The text of limits of a request that is answered, for the next request.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 impl Steps {
     pub(crate) fn new(steps: Vec<Arc<dyn Step>>) -> Self {
         let needs = steps.iter().map(|step| step.needs());
@@ -282,12 +333,12 @@ impl Steps {
 
     /// The way of a request that has this head.
     pub(crate) fn way(&self, head: &Head<'_>) -> Way {
-        let together = self.tell_together && !limits_above(&head.parts.extensions);
+        let together = self.tell_together && !limits_above(head.extensions());
         Way {
             passed: 0,
             first: None,
             others: Vec::new(),
-            told: together.then(|| SPARE.take()),
+            told: together.then(|| Vec::with_capacity(96)),
         }
     }
 
@@ -333,16 +384,14 @@ impl Steps {
 
     /// The way back through the steps that were passed.
     pub(crate) fn leave(&self, mut way: Way, response: &mut Response) {
-        if let Some(mut told) = way.told.filter(|told| !told.is_empty()) {
+        if let Some(told) = way.told.filter(|told| !told.is_empty()) {
             let policies = if way.passed == self.list.len() {
                 let policies = self.policies.get_or_init(|| self.policies(way.passed));
                 policies.clone()
             } else {
                 self.policies(way.passed)
             };
-            tell_limits(response.headers_mut(), policies, &told);
-            told.clear();
-            SPARE.set(told);
+            tell_limits(response.headers_mut(), policies, told);
         }
         while let Some((place, kept)) = way.others.pop().or_else(|| way.first.take()) {
             if let Some((step, _)) = self.list.get(place) {
@@ -389,8 +438,8 @@ struct Chain {
 }
 
 impl Handler for Chain {
-    async fn call(&self, req: Request) -> Response {
-        let mut head = Head::of(req);
+    async fn call(&self, mut req: Request) -> Response {
+        let mut head = Head::of(&mut req);
         let mut way = self.steps.way(&head);
         let answered = match self.steps.enter(&mut head, &mut way) {
             Entered::Through => None,
@@ -400,22 +449,17 @@ impl Handler for Chain {
         };
         let mut response = match answered {
             Some(response) => *response,
-            None => self.end.call_boxed(self.to_end(head)).await,
+            None => {
+                for (step, _) in &self.steps.list {
+                    step.pass_on(&mut head);
+                }
+                head.end();
+                req.body_mut().placed(Place::Request);
+                self.end.call_boxed(req).await
+            }
         };
         self.steps.leave(way, &mut response);
         response
-    }
-}
-
-impl Chain {
-    /// The request for what comes behind the steps.
-    fn to_end(&self, mut head: Head<'_>) -> Request {
-        for (step, _) in &self.steps.list {
-            step.pass_on(&mut head);
-        }
-        let mut req = head.into_request();
-        req.body_mut().placed(Place::Request);
-        req
     }
 }
 
@@ -449,8 +493,8 @@ macro_rules! as_middleware {
 pub(crate) use as_middleware;
 
 /// A step as the layer that it is, before whatever comes next.
-pub(crate) async fn handle(step: &(impl Step + ?Sized), req: Request, next: Next) -> Response {
-    let mut head = Head::of(req);
+pub(crate) async fn handle(step: &(impl Step + ?Sized), mut req: Request, next: Next) -> Response {
+    let mut head = Head::of(&mut req);
     let passed = match step.before(&mut head) {
         Some(passed) => passed,
         None => step.wait(&mut head).await,
@@ -458,7 +502,8 @@ pub(crate) async fn handle(step: &(impl Step + ?Sized), req: Request, next: Next
     match passed {
         Ok(kept) => {
             step.pass_on(&mut head);
-            let mut response = next.run(head.into_request()).await;
+            head.end();
+            let mut response = next.run(req).await;
             if !matches!(kept, Kept::Nothing) {
                 step.after(kept, &mut response);
             }

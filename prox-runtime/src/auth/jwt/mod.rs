@@ -28,7 +28,11 @@ use super::{
     watched::Source,
 };
 use crate::{
-    error::Failure, handler::Parts, identity::Principal, middleware::About, secret::Secret,
+    error::Failure,
+    handler::Parts,
+    identity::Principal,
+    middleware::{About, steps::Head},
+    secret::Secret,
 };
 
 /// Lets in callers with a signed JSON Web Token (RFC 7519) that counts now, and is for this service.
@@ -366,14 +370,19 @@ impl Inner {
     }
 
     /// Who has the token of a request, if it was verified a moment ago. `None` tells nothing.
-    fn known(&self, parts: &mut Parts, now: f64) -> Option<Principal> {
-        let token = self.bearer.place.token_of_field(parts)?;
+    fn known(&self, head: &mut Head<'_>, now: f64) -> Option<Principal> {
+        let token = self
+            .bearer
+            .place
+            .token_of_field(head.headers(), head.uri())?;
         let keys = self.keys.at_hand()?;
         let verified = self.kept.known(token, &keys, now)?;
         if !verified.times.hold(now, &self.bearer.rules) {
             return None;
         }
-        self.bearer.take_out(parts);
+        if self.bearer.takes_out() {
+            self.bearer.place.remove(head.parts());
+        }
         Some(verified.principal.clone())
     }
 
@@ -408,8 +417,9 @@ impl Authenticate for Jwt {
         self.inner.judge(parts, bearer::now()).await.into()
     }
 
-    fn __at_once(&self, parts: &mut Parts) -> Option<Verdict> {
-        let who = self.inner.known(parts, bearer::now())?;
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __at_once(&self, head: &mut Head<'_>) -> Option<Verdict> {
+        let who = self.inner.known(head, bearer::now())?;
         Some(Verdict::Admitted(who))
     }
 

@@ -24,7 +24,7 @@ use crate::{
     error::Failure,
     handler::Parts,
     identity::{Claim, Principal},
-    middleware::About,
+    middleware::{About, steps::Head},
 };
 
 /// The longest key that is looked at.
@@ -205,9 +205,10 @@ impl<S: KeyStore> Authenticate for ApiKeys<S> {
         self.judge(parts).await.into()
     }
 
-    fn __at_once(&self, parts: &mut Parts) -> Option<Verdict> {
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn __at_once(&self, head: &mut Head<'_>) -> Option<Verdict> {
         match &*self.source {
-            Source::File(keys) => Some(self.judge_by(&keys.get(), parts).into()),
+            Source::File(keys) => Some(self.judge_by(&keys.get(), head.parts()).into()),
             Source::Store(_) => None,
         }
     }

@@ -198,11 +198,11 @@ impl<O> Cors<O> {
 
     /// What `Access-Control-Allow-Origin` says of the caller. Nothing for a denied one, and for one that does not say where it is from:
     /// a request of the same origin, or not of a browser.
-    fn caller(&self, parts: &Parts) -> Option<HeaderValue> {
+    fn caller(&self, head: &Head<'_>) -> Option<HeaderValue> {
         if let Allow::Any = self.allow {
             return Some(HeaderValue::from_static("*"));
         }
-        let mut sent = parts.headers.get_all(header::ORIGIN).iter();
+        let mut sent = head.headers().get_all(header::ORIGIN).iter();
         let (Some(origin), None) = (sent.next(), sent.next()) else {
             return None;
         };
@@ -210,7 +210,7 @@ impl<O> Cors<O> {
             Allow::Listed(origins) => origins.has(origin),
             Allow::If(allows) => {
                 let text = origin.to_str().ok()?;
-                text != "null" && allows(text, parts)
+                text != "null" && allows(text, head.taken()?)
             }
             Allow::Any => true,
         };
@@ -218,15 +218,15 @@ impl<O> Cors<O> {
     }
 
     /// Answers a preflight that asks for a method of a route behind the layer.
-    fn preflight(&self, parts: &Parts, asked: &Method, answerable: Methods) -> Response {
-        let own = OwnMethods::of(&parts.extensions);
-        let Some(origin) = self.caller(parts) else {
+    fn preflight(&self, head: &Head<'_>, asked: &Method, answerable: Methods) -> Response {
+        let own = OwnMethods::of(head.extensions());
+        let Some(origin) = self.caller(head) else {
             let mut response = respond::failure(Failure::CrossOrigin, false);
             fields::vary_preflight(response.headers_mut());
             return response;
         };
         let methods = self.lists.allowed(asked, answerable, own);
-        let allowed = methods.is_some() && self.lists.allows_fields(&parts.headers);
+        let allowed = methods.is_some() && self.lists.allows_fields(head.headers());
         let mut response = if allowed {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -239,7 +239,7 @@ impl<O> Cors<O> {
         self.allow_origin(headers, origin);
         let methods = methods.or_else(|| self.lists.listed(answerable, own));
         self.lists.write(headers, methods);
-        if self.private_network && fields::asks_for_private_network(&parts.headers) {
+        if self.private_network && fields::asks_for_private_network(head.headers()) {
             headers.insert(fields::ALLOW_PRIVATE_NETWORK, fields::TRUE);
         }
         response
@@ -279,17 +279,19 @@ impl<O: 'static> Step for Cors<O> {
     }
 
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
-        let parts = &head.parts;
-        let asked = asked_method(&parts.method, &parts.headers);
+        if let Allow::If(_) = self.allow {
+            head.parts();
+        }
+        let asked = asked_method(head.method(), head.headers());
         if let Some(asked) = &asked {
             // Without a gateway around it there is no route that could not take the method.
-            let known = parts.extensions.get::<Answerable>();
+            let known = head.extensions().get::<Answerable>();
             let answerable = known.map_or(Methods::ALL, |known| known.0);
-            if answerable.contains(OwnMethods::of(&parts.extensions).method(asked)) {
-                return Some(Err(Box::new(self.preflight(parts, asked, answerable))));
+            if answerable.contains(OwnMethods::of(head.extensions()).method(asked)) {
+                return Some(Err(Box::new(self.preflight(head, asked, answerable))));
             }
         }
-        Some(Ok(match (self.caller(parts), asked) {
+        Some(Ok(match (self.caller(head), asked) {
             (None, _) => Kept::Number(0),
             (Some(origin), None) => Kept::Field(origin),
             (Some(origin), Some(_)) => Kept::Numbered(origin, OF_PREFLIGHT),

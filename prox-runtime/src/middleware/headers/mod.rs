@@ -236,10 +236,11 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
 
 impl Step for Headers<OfRequest> {
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
+        let parts = head.parts();
         // No template reads a field that a rule may change.
         for rule in &self.rules {
-            let value = rule.value(&head.parts);
-            rule.apply(&mut head.parts.headers, value);
+            let value = rule.value(parts);
+            rule.apply(&mut parts.headers, value);
         }
         Some(Ok(Kept::Nothing))
     }
@@ -259,11 +260,8 @@ type Values = Vec<Option<HeaderValue>>;
 impl Step for Headers<OfResponse> {
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         // What is told of the request is what the layer saw of it.
-        let values: Values = self
-            .rules
-            .iter()
-            .map(|rule| rule.value(&head.parts))
-            .collect();
+        let parts = head.parts();
+        let values: Values = self.rules.iter().map(|rule| rule.value(parts)).collect();
         Some(Ok(Kept::Other(Box::new(values))))
     }
 

@@ -140,7 +140,7 @@ impl Labels {
             policy.extend(b";w=");
             push(&mut policy, seconds(bucket.fills));
             label.extend(LEFT);
-            label.into()
+            label.into_boxed_slice()
         });
         Self {
             windows: windows.collect(),
@@ -191,10 +191,9 @@ pub(super) fn add(headers: &mut HeaderMap, policy: HeaderValue, left: HeaderValu
 pub(in crate::middleware) fn tell_limits(
     headers: &mut HeaderMap,
     policies: HeaderValue,
-    left: &[u8],
+    left: Vec<u8>,
 ) {
-    let left = HeaderValue::from_bytes(left).expect("printable ASCII is a header's value");
-    add(headers, policies, left);
+    add(headers, policies, value(left));
 }
 
 /// Writes a number without the machinery of formatting, which costs more than the rest of a field.

@@ -9,7 +9,7 @@ use crate::{
     client::Client,
     handler::Parts,
     identity::Principal,
-    limits::KeyWriter,
+    limits::{Key, KeyWriter},
     middleware::{
         About,
         role::{self, IsRole, Role},
@@ -49,12 +49,12 @@ pub trait LimitKey: Send + Sync + 'static {
 
     /// Writes the parts of the key.
     #[doc(hidden)]
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
+    fn write(&self, parts: &mut KeyParts<'_>);
 
-    /// Whether it reads what the gateway has put into the extensions of the request, the client apart.
+    /// What it reads of the request itself.
     #[doc(hidden)]
-    fn reads_extensions(&self) -> bool {
-        true
+    fn reads(&self) -> KeyReads {
+        KeyReads::Extensions
     }
 
     /// What is wrong with the key as it is configured.
@@ -69,6 +69,18 @@ pub trait LimitKey: Send + Sync + 'static {
         let _ = route;
         None
     }
+}
+
+/// What a key reads of a request, beyond who has sent it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyReads {
+    /// Nothing.
+    Nothing,
+    /// Its head.
+    Head,
+    /// What the gateway has put into its extensions, too.
+    Extensions,
 }
 
 /// The role of a limit by its key. Of several keys, what one of them needs is needed.
@@ -98,13 +110,22 @@ impl KeyRole for role::KeyedByClient {
 /// A key of any type.
 pub(in crate::middleware) trait AnyKey: Send + Sync {
     fn role(&self) -> Role;
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>);
-    fn reads_extensions(&self) -> bool;
+    fn write(&self, parts: &mut KeyParts<'_>);
+    fn reads(&self) -> KeyReads;
     fn problem(&self) -> Option<String>;
     fn problem_of(&self, route: &RouteInfo) -> Option<String>;
 }
 
 impl dyn AnyKey {
+    /// The key of a request, of this writer.
+    pub(in crate::middleware) fn of(&self, mut writer: KeyWriter, head: &mut Head<'_>) -> Key {
+        if self.reads() != KeyReads::Nothing {
+            head.parts();
+        }
+        self.write(&mut KeyParts::of(&mut writer, head));
+        writer.key()
+    }
+
     /// Says of a limit of this name what its key is about.
     pub(in crate::middleware) fn about(self: &Arc<Self>, name: &'static str, about: &mut About) {
         about.role(self.role());
@@ -124,12 +145,12 @@ impl<K: LimitKey> AnyKey for K {
         K::Role::ROLE
     }
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        LimitKey::write(self, req, parts);
+    fn write(&self, parts: &mut KeyParts<'_>) {
+        LimitKey::write(self, parts);
     }
 
-    fn reads_extensions(&self) -> bool {
-        LimitKey::reads_extensions(self)
+    fn reads(&self) -> KeyReads {
+        LimitKey::reads(self)
     }
 
     fn problem(&self) -> Option<String> {
@@ -146,6 +167,8 @@ impl<K: LimitKey> AnyKey for K {
 #[derive(Debug)]
 pub struct KeyParts<'a> {
     sink: Sink<'a>,
+    /// The head of the request, for keys that [read](KeyReads) it.
+    req: Option<&'a Parts>,
     client: Option<&'a Client>,
     principal: Option<&'a Principal>,
 }
@@ -159,9 +182,10 @@ enum Sink<'a> {
 
 impl<'a> KeyParts<'a> {
     /// Writes for a request with this head.
-    pub(in crate::middleware) fn of(writer: &'a mut KeyWriter, head: &'a Head<'_>) -> Self {
+    fn of(writer: &'a mut KeyWriter, head: &'a Head<'_>) -> Self {
         Self {
             sink: Sink::Hash(writer),
+            req: head.taken(),
             client: head.client(),
             principal: head.principal(),
         }
@@ -174,6 +198,7 @@ impl<'a> KeyParts<'a> {
     fn to(sink: Sink<'a>, req: &'a Parts) -> Self {
         Self {
             sink,
+            req: Some(req),
             client: req.client(),
             principal: req.principal(),
         }
@@ -241,22 +266,22 @@ pub struct Everyone(pub(in crate::middleware) ());
 impl LimitKey for Everyone {
     type Role = role::Plain;
 
-    fn write(&self, _: &Parts, _: &mut KeyParts<'_>) {}
+    fn write(&self, _: &mut KeyParts<'_>) {}
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Nothing
     }
 }
 
 impl LimitKey for ClientIp {
     type Role = role::Plain;
 
-    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+    fn write(&self, parts: &mut KeyParts<'_>) {
         parts.client(NETWORK);
     }
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Nothing
     }
 }
 
@@ -287,12 +312,12 @@ impl ClientIp {
 impl LimitKey for ClientNetwork {
     type Role = role::Plain;
 
-    fn write(&self, _: &Parts, parts: &mut KeyParts<'_>) {
+    fn write(&self, parts: &mut KeyParts<'_>) {
         parts.client(self.bits);
     }
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Nothing
     }
 
     fn problem(&self) -> Option<String> {
@@ -309,12 +334,13 @@ impl LimitKey for ClientNetwork {
 impl<K: Send + Sync + 'static> LimitKey for RequestKey<K> {
     type Role = role::KeyedByClient;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.add(self.meaning(req).as_deref());
+    fn write(&self, parts: &mut KeyParts<'_>) {
+        let meaning = parts.req.and_then(|req| self.meaning(req));
+        parts.add(meaning.as_deref());
     }
 
-    fn reads_extensions(&self) -> bool {
-        false
+    fn reads(&self) -> KeyReads {
+        KeyReads::Head
     }
 
     fn problem(&self) -> Option<String> {
@@ -345,8 +371,9 @@ pub fn param(name: impl Into<String>) -> Param {
 impl LimitKey for Param {
     type Role = role::Plain;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        parts.add(req.param(&self.0).map(str::as_bytes));
+    fn write(&self, parts: &mut KeyParts<'_>) {
+        let param = parts.req.and_then(|req| req.param(&self.0));
+        parts.add(param.map(str::as_bytes));
     }
 
     fn problem(&self) -> Option<String> {
@@ -388,9 +415,9 @@ pub fn route() -> PerRoute {
 impl LimitKey for PerRoute {
     type Role = role::Plain;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+    fn write(&self, parts: &mut KeyParts<'_>) {
         // Other gateways may have the same route in another place of their tables.
-        let Some(route) = req.route() else {
+        let Some(route) = parts.req.and_then(|req| req.route()) else {
             return parts.add(None);
         };
         let exact = if route.exact { "exact" } else { "" };
@@ -409,8 +436,8 @@ where
 {
     type Role = role::Plain;
 
-    fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
-        let text = self(req).into_text();
+    fn write(&self, parts: &mut KeyParts<'_>) {
+        let text = parts.req.and_then(|req| self(req).into_text());
         parts.add(text.as_ref().map(AsRef::as_ref));
     }
 }
@@ -463,16 +490,16 @@ macro_rules! tuples {
         impl<$($name: LimitKey),+> LimitKey for ($($name,)+) {
             type Role = $role;
 
-            fn write(&self, req: &Parts, parts: &mut KeyParts<'_>) {
+            fn write(&self, parts: &mut KeyParts<'_>) {
                 #[expect(non_snake_case, reason = "each is called as its type")]
                 let ($($name,)+) = self;
-                $($name.write(req, parts);)+
+                $($name.write(parts);)+
             }
 
-            fn reads_extensions(&self) -> bool {
+            fn reads(&self) -> KeyReads {
                 #[expect(non_snake_case, reason = "each is called as its type")]
                 let ($($name,)+) = self;
-                $($name.reads_extensions())||+
+                [$($name.reads()),+].into_iter().fold(KeyReads::Nothing, KeyReads::max)
             }
 
             fn problem(&self) -> Option<String> {

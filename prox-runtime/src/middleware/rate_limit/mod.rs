@@ -23,7 +23,8 @@ use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 pub use self::key::{
-    ClientNetwork, Everyone, KeyParts, KeyRole, KeyText, LimitKey, Param, PerRoute, param, route,
+    ClientNetwork, Everyone, KeyParts, KeyReads, KeyRole, KeyText, LimitKey, Param, PerRoute,
+    param, route,
 };
 #[cfg(feature = "redis")]
 pub use self::shared::Shared;
@@ -556,7 +557,7 @@ impl<K, S> RateLimit<K, S> {
         #[cfg(feature = "redis")]
         if let Some(by) = &self.options.shared {
             let mut bytes = Vec::new();
-            self.key.write(req, &mut KeyParts::bytes(&mut bytes, req));
+            self.key.write(&mut KeyParts::bytes(&mut bytes, req));
             if !bytes.is_empty() {
                 writer.part(bytes.len(), [&*bytes]);
             }
@@ -566,7 +567,7 @@ impl<K, S> RateLimit<K, S> {
                 shared: Some(shared::Store::new(by, &self.options.name, bytes)),
             };
         }
-        self.key.write(req, &mut KeyParts::hash(&mut writer, req));
+        self.key.write(&mut KeyParts::hash(&mut writer, req));
         Access {
             core,
             key: writer.key(),
@@ -618,7 +619,7 @@ impl<K, S> RateLimit<K, S> {
             now,
             refused: !fits,
         };
-        let outer = fields::above(&self.options.name, &head.parts.extensions);
+        let outer = fields::above(&self.options.name, head.extensions());
         let name = self.named(outer + head.place());
         if !fits {
             return Err(self.refusal(head, name, told));
@@ -645,7 +646,7 @@ impl<K, S> RateLimit<K, S> {
 
     #[cold]
     fn refusal(&self, head: &Head<'_>, name: Option<Named<'_>>, told: Told<'_>) -> Box<Response> {
-        let grpc = respond::is_grpc(&head.parts.headers);
+        let grpc = respond::is_grpc(head.headers());
         let mut response = respond::failure(Failure::RateLimited, grpc);
         fields::retry_after(response.headers_mut(), told.wait());
         self.tell(&mut response, name, told);
@@ -669,7 +670,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
     fn needs(&self) -> Needs {
         let Options { cost, plan, .. } = &self.options;
         let calls = plan.is_some() || matches!(cost, Cost::By(_));
-        if calls || self.key.reads_extensions() {
+        if calls || self.key.reads() == KeyReads::Extensions {
             Needs::EXTENSIONS
         } else {
             Needs::NOTHING
@@ -679,15 +680,15 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
     fn before(&self, head: &mut Head<'_>) -> Option<Passed> {
         let core = self.core();
         let now = core.at(head.now());
-        let mut writer = core.buckets.writer();
-        let mut parts = KeyParts::of(&mut writer, head);
-        self.key.write(&head.parts, &mut parts);
         let plan = self.options.plan.as_ref();
-        let plan = plan.and_then(|plan| plan(&head.parts));
-        let cost = self.options.cost.of(&head.parts);
+        let plan = plan.and_then(|plan| plan(head.parts()));
+        let cost = match &self.options.cost {
+            Cost::Fixed(cost) => *cost,
+            Cost::By(cost) => cost(head.parts()),
+        };
         let mut asks = Asks {
             core,
-            key: writer.key(),
+            key: self.key.of(core.buckets.writer(), head),
             now,
             buckets: &core.list,
             windows: &[],
@@ -731,7 +732,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
 
     fn pass_on(&self, head: &mut Head<'_>) {
         if !self.options.quiet {
-            fields::pass_on(&self.options.name, &mut head.parts.extensions);
+            fields::pass_on(&self.options.name, head.extensions_mut());
         }
     }
 }
