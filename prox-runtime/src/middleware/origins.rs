@@ -39,8 +39,10 @@ impl Origins {
     /// Whether an origin is in the list. A client sends it in lower case and without a default port (Fetch, 3.2).
     pub(super) fn has(&self, origin: impl AsRef<[u8]>) -> bool {
         let origin = origin.as_ref();
-        let find = |listed: &Box<str>| listed.as_bytes().cmp(origin);
-        if self.exact.binary_search_by(find).is_ok() {
+        let exact = self
+            .exact
+            .binary_search_by(|listed| listed.as_bytes().cmp(origin));
+        if exact.is_ok() {
             return true;
         }
         // Those of a pattern are ASCII.

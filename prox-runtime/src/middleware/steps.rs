@@ -447,16 +447,15 @@ impl Handler for Chain {
             // A future of its own, so that those that do not wait have no room for it.
             Entered::Waits => Box::pin(self.steps.wait(&mut head, &mut way)).await,
         };
-        let mut response = match answered {
-            Some(response) => *response,
-            None => {
-                for (step, _) in &self.steps.list {
-                    step.pass_on(&mut head);
-                }
-                head.end();
-                req.body_mut().placed(Place::Request);
-                self.end.call_boxed(req).await
+        let mut response = if let Some(response) = answered {
+            *response
+        } else {
+            for (step, _) in &self.steps.list {
+                step.pass_on(&mut head);
             }
+            head.end();
+            req.body_mut().placed(Place::Request);
+            self.end.call_boxed(req).await
         };
         self.steps.leave(way, &mut response);
         response

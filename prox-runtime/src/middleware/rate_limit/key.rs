@@ -417,7 +417,7 @@ impl LimitKey for PerRoute {
 
     fn write(&self, parts: &mut KeyParts<'_>) {
         // Other gateways may have the same route in another place of their tables.
-        let Some(route) = parts.req.and_then(|req| req.route()) else {
+        let Some(route) = parts.req.and_then(RequestExt::route) else {
             return parts.add(None);
         };
         let exact = if route.exact { "exact" } else { "" };
