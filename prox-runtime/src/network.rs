@@ -121,7 +121,7 @@ fn fix(text: &str) -> Option<String> {
     Some(format!("bits are set behind its prefix, write {network:?}"))
 }
 
-/// Whether a host is this machine, so that nobody else is on the way.
+/// Whether a host is this machine, so that no other machine is on the way.
 pub(crate) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let address = bare.parse::<IpAddr>();

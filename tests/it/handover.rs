@@ -395,7 +395,7 @@ async fn an_address_of_the_new_process_is_bound_and_one_of_the_old_is_left() {
     assert_eq!(pid_at(moved).await, next.pid());
     current.ended().await;
     assert!(StdTcpStream::connect(address).is_err());
-    // An address that somebody else has is an error of the new process alone.
+    // An address that another process has is an error of the new process alone.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port();
     let error = fails(&with(&env, "PORT", port.to_string())).await;

@@ -1,4 +1,4 @@
-//! A process that stands still for a while, as on a platform that takes the CPU away between requests.
+//! A process that is stopped for a while, as on a platform that takes the CPU away between requests.
 
 use std::{
     net::SocketAddr,

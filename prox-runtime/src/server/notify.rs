@@ -18,7 +18,7 @@ use super::admin::{Pulse, Workers};
 pub(super) struct Notify(Option<Arc<UnixDatagram>>);
 
 impl Notify {
-    /// The socket that `NOTIFY_SOCKET` names; nothing is told without that variable.
+    /// The socket that `NOTIFY_SOCKET` names; without that variable nothing is sent.
     pub(super) fn from_env() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Self(None);

@@ -71,8 +71,8 @@ pub(super) struct Ops {
 }
 
 impl Ops {
-    /// Starts what there is, on one thread. There are so many workers. At a socket of another process the admin listener accepts from
-    /// `begin` on.
+    /// Starts what there is, on one thread. `workers` is the number of workers. At a socket of another process the admin
+    /// listener accepts from `begin` on.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The start of a server: the sockets that it gets from others, and what is told when it serves.
+//! The start of a server: the sockets that it gets from others, and what it reports when it serves.
 
 use std::{future::Future, sync::Arc, time::Duration};
 

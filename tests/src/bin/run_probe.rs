@@ -1,4 +1,4 @@
-//! A gateway in a process of its own, as a user would write it. With `DELAY` set, it serves on for so many seconds at its end. With
+//! A gateway in a process of its own, as a user would write it. With `DELAY` set, it serves on for that many seconds at its end. With
 //! `CREDENTIALS` set, the upstream gets tokens of Google Cloud. With `CHECKED` set, it is checked again and again, and one failed check takes it out.
 
 use std::time::Duration;

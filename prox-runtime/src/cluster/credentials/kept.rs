@@ -112,7 +112,7 @@ impl State {
         self.token = Some(Held {
             value,
             renewed: began + rng.around(lasts / 4 * 3, JITTER),
-            // What the wait took is part of its time: nobody knows when in it the token was made.
+            // What the wait took is part of its time: the token may have been made at its start.
             until: began + lasts,
         });
         (self.asking, self.paused) = (false, None);

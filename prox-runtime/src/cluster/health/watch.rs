@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::cluster::{CheckOptions, upstream};
 
-    /// Fails, and at first because the process stands still.
+    /// Fails, and at first because the process is stopped.
     #[derive(Clone, Debug, Default)]
     struct Stopped(Arc<AtomicUsize>);
 

@@ -593,7 +593,7 @@ impl<K, S> RateLimit<K, S> {
         (!self.options.quiet).then_some(Named { name, place })
     }
 
-    /// Uses what is told of its own rates.
+    /// Calls `use_them` with the labels of its own rates.
     fn with_labels<R>(
         &self,
         name: Named<'_>,

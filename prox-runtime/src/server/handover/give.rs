@@ -58,7 +58,7 @@ pub(super) struct Giver {
 }
 
 impl Giver {
-    /// `on_given` is told of the places that a new process listens on, once it serves.
+    /// `on_given` gets the places that a new process listens on, once it serves.
     pub(super) fn new(
         offers: Arc<Mutex<Vec<Offer>>>,
         watchdog: Option<Duration>,

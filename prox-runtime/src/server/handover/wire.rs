@@ -1,7 +1,7 @@
 //! What the two processes say to each other: lines of text, and with some of them descriptors (`SCM_RIGHTS`).
 //!
 //! The new process says `prox-handover 1 take`. The answer is `no REASON`, `busy`, or the same words with `sockets`, then a line
-//! `tcp ADDRESS COUNT` or `unix PATH COUNT` for each place, with so many descriptors, a line `watchdog MICROSECONDS` if systemd wants to
+//! `tcp ADDRESS COUNT` or `unix PATH COUNT` for each place, with `COUNT` descriptors, a line `watchdog MICROSECONDS` if systemd wants to
 //! hear that the main process lives, and `end`. Once it accepts, the new process says
 //! `took tcp ADDRESS` or `took unix PATH` for each place that it listens on, and `serving`. The answer is `bye`.
 

@@ -115,7 +115,7 @@ mod present {
         Ok(Some(Settled { export, dropped }))
     }
 
-    /// The traces of a gateway in a server of somebody else's. They are exported until this is dropped.
+    /// The traces of a gateway in a server that is not ours. They are exported until this is dropped.
     pub(crate) struct Traced(#[expect(dead_code, reason = "it is kept")] Running);
 
     /// Begins them, and says what decides about requests; nothing if the variables turn traces off.
