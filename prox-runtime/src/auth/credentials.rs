@@ -140,12 +140,10 @@ impl Place {
             return Ok(());
         };
         let is_own = matches!(self, Self::Query(name) if name == OF_THE_QUERY);
-        // The name has an underscore, encoded or not, and most names are shorter.
-        let bytes = query.as_bytes();
-        let may_have = bytes.iter().any(|byte| matches!(byte, b'_' | b'%'));
+        // Most names are too short for it, encoded or not.
         let is_long = |pair: &[u8]| pair.len() >= OF_THE_QUERY.len();
-        let mut pairs = bytes.split(|byte| *byte == b'&');
-        if is_own || !may_have || !pairs.any(is_long) {
+        let mut pairs = query.as_bytes().split(|byte| *byte == b'&');
+        if is_own || !pairs.any(is_long) {
             return Ok(());
         }
         let mut pairs = query.split('&');
