@@ -59,6 +59,12 @@ pub use prox_runtime::testing;
 
 /// Guides, one for each theme.
 pub mod docs {
+    #[doc = include_str!("../docs/tutorial.md")]
+    pub mod tutorial {}
+
+    #[doc = include_str!("../docs/glossary.md")]
+    pub mod glossary {}
+
     #[doc = include_str!("../docs/clients.md")]
     pub mod clients {}
 
@@ -87,6 +93,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/resilience.md")]
     pub mod resilience {}
+
+    #[doc = include_str!("../docs/failures.md")]
+    pub mod failures {}
 
     #[doc = include_str!("../docs/endings.md")]
     pub mod endings {}

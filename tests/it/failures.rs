@@ -286,3 +286,53 @@ async fn a_client_that_leaves_within_its_download_takes_the_upstream_request_wit
     drop(client);
     origin.left_alone().await;
 }
+
+/// A page of the documentation.
+fn page(name: &str) -> String {
+    let path = format!("{}/../prox/docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("the page is there")
+}
+
+#[test]
+fn the_page_of_failures_has_a_section_for_each() {
+    let page = page("failures");
+    let mut sections: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    let mut all = prox::Failure::ALL
+        .map(|failure| format!("`{}` ({})", failure.name(), failure.status().as_u16()));
+    sections.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(sections, all);
+}
+
+#[test]
+fn the_table_of_failures_has_a_row_for_each() {
+    let page = page("overview");
+    // What happened, the status, the code of gRPC, the name; a row may be of two failures.
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        (cells.len() == 6).then(|| (cells[2], cells[3], cells[4]))
+    });
+    let mut told = Vec::new();
+    for (statuses, codes, names) in rows {
+        for (at, name) in names.split(" / ").enumerate() {
+            let of = |cell: &str| {
+                cell.split(" / ")
+                    .nth(at)
+                    .or(cell.split(" / ").next())
+                    .map(|cell| cell[..cell.len().min(3)].trim().to_owned())
+            };
+            told.push((name.trim_matches('`').to_owned(), of(statuses), of(codes)));
+        }
+    }
+    for failure in prox::Failure::ALL {
+        let row = (
+            failure.name().to_owned(),
+            Some(failure.status().as_u16().to_string()),
+            Some(failure.grpc_code().to_string()),
+        );
+        assert!(told.contains(&row), "expected {row:?}, found {told:?}");
+    }
+}

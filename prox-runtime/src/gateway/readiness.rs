@@ -90,10 +90,19 @@ impl Question {
     pub(super) fn unready(&self) -> impl Iterator<Item = &str> {
         let required = self.0.required.iter();
         let unready = required.filter(|cluster| !cluster.is_ready());
-        let layers = self.0.layers.iter().filter(|layer| !layer.is_ready());
-        unready
-            .map(Cluster::name)
-            .chain(layers.map(|layer| layer.name.as_str()))
+        unready.map(Cluster::name).chain(self.unready_layers())
+    }
+
+    /// What layers wait for, by name. Clones of a layer wait for the same thing, and it is named once.
+    fn unready_layers(&self) -> impl Iterator<Item = &str> {
+        let unready = self.0.layers.iter().filter(|layer| !layer.is_ready());
+        let mut names: Vec<&str> = Vec::new();
+        for layer in unready {
+            if !names.contains(&layer.name.as_str()) {
+                names.push(&layer.name);
+            }
+        }
+        names.into_iter()
     }
 
     /// Why the gateway is not ready, in the words of an operator. The question begins no work of backends.
@@ -111,8 +120,8 @@ impl Question {
                 format!("backend {name}: no endpoint is well")
             }
         });
-        let layers = self.0.layers.iter().filter(|layer| !layer.is_ready());
-        let layers = layers.map(|layer| format!("{}: not ready, and a layer needs it", layer.name));
+        let layers = self.unready_layers();
+        let layers = layers.map(|name| format!("{name}: not ready, and a layer needs it"));
         backends.chain(layers).collect()
     }
 }
@@ -135,5 +144,24 @@ impl Handler for Answer {
         // An answer of a minute ago is of no use to anybody.
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::middleware::About;
+
+    #[test]
+    fn what_several_layers_wait_for_is_named_once() {
+        let mut about = About::default();
+        for ready in [false, true, false] {
+            about.ready("the keys", move || ready);
+        }
+        about.ready("the store", || false);
+        let question = Question::new([].into_iter(), about.questions());
+        let names: Vec<&str> = question.unready().collect();
+        assert_eq!(names, ["the keys", "the store"]);
+        assert_eq!(question.reasons().len(), 2);
     }
 }
