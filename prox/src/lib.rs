@@ -119,6 +119,12 @@ pub mod docs {
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/security.md")]
+    pub mod security {}
+
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
+
     #[cfg(feature = "dns")]
     #[doc = include_str!("../docs/discovery.md")]
     pub mod discovery {}

@@ -89,3 +89,38 @@ fn imports_are_taken_apart_at_their_commas() {
     assert_eq!(imported("use prox::a::B;"), ["a"]);
     assert!(imported("use std::fmt;").is_empty());
 }
+
+#[test]
+fn the_tests_that_the_security_guide_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("prox/docs/security.md")).expect("the guide");
+    let (_, table) = page
+        .split_once("# What is defended")
+        .expect("the section with the table");
+    let (table, _) = table
+        .split_once("# What is not defended")
+        .expect("the section after it");
+    let tests = table
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.split('|').nth(2))
+        .skip(2);
+    let mut named = 0;
+    for name in tests.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+        named += 1;
+        let exists = [
+            name.to_owned(),
+            format!("tests/it/{name}.rs"),
+            format!("tests/it/{name}/mod.rs"),
+            format!("tests/fuzz/fuzz_targets/{name}.rs"),
+        ];
+        let is_recipe = name.strip_prefix("just ").is_some_and(|recipe| {
+            let recipes = fs::read_to_string(root.join("justfile")).expect("the recipes");
+            recipes.contains(&format!("\n{recipe} "))
+        });
+        assert!(
+            is_recipe || exists.iter().any(|path| root.join(path).exists()),
+            "`{name}` is not a test"
+        );
+    }
+    assert!(named > 20, "expected the tests of each row, found {named}");
+}
