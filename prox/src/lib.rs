@@ -119,6 +119,15 @@ pub mod docs {
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/middleware.md")]
+    pub mod middleware {}
+
+    #[doc = include_str!("../docs/extending.md")]
+    pub mod extending {}
+
+    #[doc = include_str!("../docs/configuration.md")]
+    pub mod configuration {}
+
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 
