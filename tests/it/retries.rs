@@ -5,6 +5,7 @@ use std::time::Duration;
 use prox::RetryOptions;
 use prox_tests::{
     client::head,
+    frame_origin::{Frame, FrameOrigin, Step, frame, kind, ok},
     gateway::Served,
     origin::{Origin, Reply},
 };
@@ -130,6 +131,124 @@ async fn a_try_that_takes_too_long_is_given_up_for_another() {
     assert_eq!(gateway.get("/").await.expect(200).text(), "good");
     assert!(began.elapsed() >= Duration::from_millis(200));
     bad.left_alone().await;
+}
+
+/// Three upstreams that all die with the requests under way on their kept connections, and one that lives.
+struct Killed {
+    dead: Vec<Origin>,
+    good: Origin,
+    gateway: Served,
+}
+
+impl Killed {
+    /// Each of them has answered on a connection that is kept, `.retry(retries)`.
+    async fn new(retries: u32) -> Self {
+        let dead = [named("a").await, named("b").await, named("c").await];
+        let good = named("good").await;
+        let all = dead.iter().chain([&good]).map(Origin::endpoint);
+        let all: Vec<prox::Endpoint> = all.collect();
+        let gateway =
+            Served::start(prox::gateway! { "/" => cluster(rr, all).retry(retries) }).await;
+        let mut client = gateway.client().await;
+        for _ in 0..4 {
+            client.get("/").await.expect(200);
+        }
+        Self {
+            dead: dead.into(),
+            good,
+            gateway,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.dead.iter().map(Origin::count).sum()
+    }
+}
+
+#[tokio::test]
+async fn three_upstreams_that_die_at_once_cost_no_retry() {
+    // What is sent on the kept connection, and on the next one, is lost.
+    for (method, body) in [("GET", ""), ("PUT", "body"), ("DELETE", "")] {
+        let killed = Killed::new(1).await;
+        for origin in &killed.dead {
+            origin.once([Reply::new().reset(), Reply::new().reset()]);
+        }
+        let mut client = killed.gateway.client().await;
+        client.request_with(method, "/", body).await;
+        let answer = client.response(method).await.expect(200);
+        assert_eq!(answer.text(), "good", "{method}");
+        assert_eq!(killed.count(), 3 + 3 * 2, "{method}");
+        assert_eq!(killed.good.last().body.text(), body);
+        assert_eq!(killed.good.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn upstreams_that_are_gone_cost_no_retry() {
+    let mut killed = Killed::new(1).await;
+    for origin in &mut killed.dead[..2] {
+        origin.stop().await;
+    }
+    // What was gone before leaves the one retry to who answers that it has no time.
+    killed.dead[2].once([Reply::status(503, &[], "busy")]);
+    assert_eq!(killed.gateway.get("/").await.expect(200).text(), "good");
+    assert_eq!(killed.dead[2].count(), 2);
+}
+
+#[tokio::test]
+async fn a_loss_is_free_once_for_each_endpoint_and_three_move_on() {
+    let killed = Killed::new(1).await;
+    // All of them lose whatever comes; a try is lost on a kept connection and then on a new one.
+    for origin in killed.dead.iter().chain([&killed.good]) {
+        origin.once(vec![Reply::new().reset(); 20]);
+    }
+    killed.gateway.get("/").await.expect(502);
+    // Three go on elsewhere, one is the retry, which finds no kept connection any more.
+    assert_eq!(killed.count() + killed.good.count(), 4 + 4 * 2 + 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_sent_to_another_upstream() {
+    let killed = Killed::new(3).await;
+    let before = killed.count() + killed.good.count();
+    for origin in killed.dead.iter().chain([&killed.good]) {
+        origin.once([Reply::new().reset()]);
+    }
+    let mut client = killed.gateway.client().await;
+    client.post("/", "pay 10 euros").await.expect(502);
+    assert_eq!(killed.count() + killed.good.count(), before + 1);
+}
+
+#[tokio::test]
+async fn a_shared_connection_that_dies_with_its_requests_costs_no_retry() {
+    for (method, status, tries) in [("GET", 200, 9), ("PUT", 200, 9), ("POST", 502, 4)] {
+        // Something has come meanwhile, so that the upstream was alive when the request came.
+        let script = |head: &Frame| match (head.connection, head.stream) {
+            (0, 1) => vec![ok(head.stream, true)],
+            _ => vec![frame(kind::PING, 0, 0, &[0; 8]), Step::Close],
+        };
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(FrameOrigin::start(&[], script).await);
+        }
+        all.push(FrameOrigin::start(&[], |head| vec![ok(head.stream, true)]).await);
+        let urls: Vec<prox::Endpoint> = all.iter().map(FrameOrigin::endpoint).collect();
+        let gateway =
+            Served::start(prox::gateway! { "/" => cluster(rr, urls).http2().retry(1) }).await;
+        let mut client = gateway.client().await;
+        for _ in 0..4 {
+            client.get("/").await.expect(200);
+        }
+        client.request_with(method, "/", "").await;
+        client.response(method).await.expect(status);
+        let requests = |origin: &FrameOrigin| origin.frames(kind::HEADERS).len();
+        assert_eq!(
+            all[..3].iter().map(requests).sum::<usize>(),
+            tries,
+            "{method}"
+        );
+        assert_eq!(requests(&all[3]), if status == 200 { 2 } else { 1 });
+    }
 }
 
 #[tokio::test]

@@ -309,10 +309,7 @@ class Origin:
 
     def end(self, how):
         """Ends it with a signal, and waits until it is gone."""
-        self.before = self.count()
-        process, self.process = self.process, None
-        process.child.send_signal(how)
-        process.child.wait(timeout=5)
+        end_at_once([self], how)
 
     def kill(self):
         self.end(signal.SIGKILL)
@@ -327,6 +324,18 @@ class Origin:
 
     def resume(self):
         self.process.child.send_signal(signal.SIGCONT)
+
+
+def end_at_once(origins, how):
+    """Ends all of them with a signal in one moment, and waits until they are gone."""
+    for origin in origins:
+        origin.before = origin.count()
+    processes = [origin.process for origin in origins]
+    for origin, process in zip(origins, processes):
+        origin.process = None
+        process.child.send_signal(how)
+    for process in processes:
+        process.child.wait(timeout=5)
 
 
 @dataclasses.dataclass
@@ -376,6 +385,24 @@ def restart_in_turn(pause):
     return done
 
 
+def kill_at_once(origins):
+    """Kills all of them in one moment: no request can find one of them dead before the others are."""
+    end_at_once(origins, signal.SIGKILL)
+
+
+def kill_at_once_again_and_again(times, pause, peace):
+    """Kills all of them in one moment, and starts them after a while, so many times; in between, they are used again."""
+
+    def done(origins):
+        for _ in range(times):
+            kill_at_once(origins)
+            time.sleep(pause)
+            each(Origin.start)(origins)
+            time.sleep(peace)
+
+    return done
+
+
 def mode(name, says, **options):
     """An upstream that goes on running, and misbehaves."""
     return Scenario(name, each(Origin.tell, says), each(Origin.tell, "well"), **options)
@@ -407,6 +434,15 @@ def scenarios(short):
         mode("one resets in mid-body", "cut", failures=None),
         Scenario("two are killed at once", each(Origin.kill), each(Origin.start), hurt=(0, 1), counts=False),
         Scenario("three are killed at once", each(Origin.kill), each(Origin.start), hurt=(0, 1, 2), counts=False),
+        Scenario(
+            "three are killed in one moment, 30 times",
+            kill_at_once_again_and_again(30, 2, 8),
+            lambda _: None,
+            hurt=(0, 1, 2),
+            during=0,
+            lasts=302,
+            counts=False,
+        ),
         mode("all answer 503", "status 503", hurt=every, failures=None),
         Scenario("all are killed, and come back", each(Origin.kill), each(Origin.start), hurt=every, failures=None, counts=False),
         Scenario(
@@ -420,7 +456,7 @@ def scenarios(short):
         ),
     ]
     if short:
-        left_out = ("one answers after 10 s", "one is silent for 25 s", "an eighth of all answers takes 8 s", "two are killed at once", "three are killed at once")
+        left_out = ("one answers after 10 s", "one is silent for 25 s", "an eighth of all answers takes 8 s", "two are killed at once", "three are killed at once", "three are killed in one moment, 30 times")
         all_of_them = [scenario for scenario in all_of_them if scenario.name not in left_out]
         for scenario in all_of_them:
             scenario.before, scenario.after = 1, 2

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 
-from faults import BUILD, UPSTREAMS, Origin, Request, contenders, each, restart_in_turn
+from faults import BUILD, UPSTREAMS, Origin, Request, contenders, each, kill_at_once, restart_in_turn
 from run import LOAD_CORE, REPOSITORY, Failure, exit_code, note, positive, spawn, stop
 
 MINUTE = 60
@@ -50,6 +50,7 @@ def faults():
         ("one accepts and never answers", *mode("silent"), 1),
         ("two are killed at once", each(Origin.kill), each(Origin.start), 2),
         ("three are killed at once", each(Origin.kill), each(Origin.start), 3),
+        ("three are killed in one moment", kill_at_once, each(Origin.start), 3),
     ]
 
 

@@ -26,6 +26,10 @@ use crate::time::FOREVER;
 /// [budget](crate::BudgetOptions) bounds it, and the time that a connection may take
 /// ([`connect_timeout`](crate::ClusterBuilder::connect_timeout), 3 s), counted from the first refusal.
 ///
+/// An endpoint that is gone takes nothing from the number of retries. A request that may be retried and is lost with a kept connection,
+/// before a byte of its response, is sent on another connection to the same endpoint: free, and once for each endpoint that is tried. If that
+/// one is lost as well, or does not come about, the request moves to an endpoint that was not tried. There are up to three such moves.
+///
 /// The next try goes to another endpoint, if there is one. Before it, the request waits for a random time: up to 25 ms before
 /// the first retry, twice as much before each further one, up to 250 ms ("full jitter"). A `Retry-After` of up to 1 s is
 /// waited for; an answer that asks for more is passed on.
@@ -49,9 +53,9 @@ pub struct RetryOptions {
     patience: Duration,
 }
 
-/// Retries for a failure to connect, without being asked for, while there is an endpoint that was not tried. More than one,
-/// because several endpoints can be gone at once, and none of them knows yet.
-const RECONNECTS: u32 = 3;
+/// Retries because an endpoint is gone, beyond those that were asked for, while there is an endpoint that was not tried. More than
+/// one, because several endpoints can be gone at once, and nobody knows yet.
+const MOVES: u32 = 3;
 
 impl RetryOptions {
     /// Up to so many retries, after the first try.
@@ -160,7 +164,7 @@ impl RetryOptions {
     /// How long to wait before the next try, if the failure, the request and the count allow one.
     fn wait(&self, attempt: &Attempt<'_>, rng: &Rng) -> Result<Duration, Reason> {
         if attempt.failed == Failed::Connect {
-            if attempt.retries < RECONNECTS && attempt.another_endpoint {
+            if attempt.moves_on() {
                 return Ok(Duration::ZERO);
             }
             self.left(attempt)?;
@@ -179,7 +183,10 @@ impl RetryOptions {
             Failed::Status(_, RetryAfter::Unclear) => Duration::MAX,
             _ => Duration::ZERO,
         };
-        self.left(attempt)?;
+        let moves_on = attempt.moves_on() && self.is_on();
+        if !moves_on {
+            self.left(attempt)?;
+        }
         if !self.any_method && !attempt.method.is_idempotent() {
             return Err(Reason::Method);
         }
@@ -188,6 +195,9 @@ impl RetryOptions {
         }
         if asked > self.patience {
             return Err(Reason::RetryAfter);
+        }
+        if moves_on {
+            return Ok(Duration::ZERO);
         }
         Ok(self.back_off_before(attempt.retries, rng).max(asked))
     }
@@ -228,15 +238,25 @@ impl Default for RetryOptions {
 pub(crate) struct Attempt<'a> {
     pub(crate) method: &'a Method,
     pub(crate) failed: Failed,
-    /// How often it was tried again before; 0 after the first try. A kept connection that turned out to be dead does not
-    /// count.
+    /// How often it was tried again before; 0 after the first try. Neither a kept connection that turned out to be dead counts, nor
+    /// an endpoint that was gone.
     pub(crate) retries: u32,
+    /// How often it went elsewhere because an endpoint was gone.
+    pub(crate) moves: u32,
     /// Whether all of the body can be sent again. When nothing was sent, it is not asked.
     pub(crate) body_again: bool,
     /// Whether there is an endpoint that may be used and was not tried.
     pub(crate) another_endpoint: bool,
     /// When the request as a whole runs out of time.
     pub(crate) end: Option<Instant>,
+}
+
+impl Attempt<'_> {
+    /// Whether the request may go elsewhere because the endpoint is gone, which is not one of the retries that somebody asked for.
+    pub(crate) fn moves_on(&self) -> bool {
+        let is_gone = matches!(self.failed, Failed::Connect | Failed::Lost);
+        is_gone && self.moves < MOVES && self.another_endpoint
+    }
 }
 
 /// How a try failed.
@@ -247,6 +267,8 @@ pub(crate) enum Failed {
     /// The upstream has not processed the request, by its own word or because nothing of it has left; or the request was lost with a
     /// kept connection, and is idempotent. It was sent again before, and that happened once more.
     Unprocessed,
+    /// The request was lost with a kept connection, and then with the next one to the same endpoint, which is about to go.
+    Lost,
     /// The connection or the stream ended before the response.
     Reset,
     /// The [limit for one try](RetryOptions::per_try_timeout) ran out.

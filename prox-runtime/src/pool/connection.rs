@@ -75,6 +75,20 @@ pub(crate) struct SendFailure {
     /// it had left, or the upstream said so. Or the connection was a kept one that turned out to be dead, nothing had come back, and
     /// the method is idempotent.
     pub(crate) again: Option<Request>,
+    /// Whether it was lost with a kept connection, before anything of a response to it had come back. The upstream may have processed it.
+    pub(crate) lost: bool,
+}
+
+#[cfg(feature = "http2")]
+impl SendFailure {
+    /// It is not sent again because of how the connection was.
+    pub(super) fn last(error: Error) -> Self {
+        Self {
+            error,
+            again: None,
+            lost: false,
+        }
+    }
 }
 
 impl Connection {
@@ -297,17 +311,15 @@ impl Connection {
         .await;
         result.map_err(|(error, unsent)| {
             let tape = lock(&self.tape);
-            let again = if error.as_failure() == Some(Failure::Reset) {
-                unsent.or_else(|| tape.replay())
-            } else {
-                None
-            };
+            let is_reset = error.as_failure() == Some(Failure::Reset);
+            let again = is_reset.then(|| unsent.or_else(|| tape.replay())).flatten();
+            let lost = is_reset && kept && !tape.has_heard();
             let error = if tape.is_unsent() {
                 error
             } else {
                 error.after_send()
             };
-            SendFailure { error, again }
+            SendFailure { error, again, lost }
         })
     }
 }

@@ -305,7 +305,9 @@ impl Proxy {
         // The path and the query as the route has them, once an endpoint needs others than the client has sent.
         let mut path = None;
         let mut tried: Vec<usize> = avoid.into_iter().collect();
-        let mut retries = 0;
+        let (mut retries, mut moves) = (0, 0);
+        // Endpoints to which no connection came about: what is kept there is of no use.
+        let mut gone: Vec<usize> = Vec::new();
         let mut again: Option<Again> = None;
         // The same try goes on when a kept connection turns out to be dead.
         let mut kept: Option<Lease> = None;
@@ -366,6 +368,7 @@ impl Proxy {
                 method: &method,
                 failed: Failed::Connect,
                 retries,
+                moves,
                 body_again: spare.as_ref().is_some_and(Spare::is_whole),
                 another_endpoint: false,
                 end,
@@ -380,7 +383,13 @@ impl Proxy {
             }
             let refused = again.filter(|again| again.at == index);
             let carrier = match self
-                .carrier(lease.upstream(), refused, began, soonest)
+                .carrier(
+                    lease.upstream(),
+                    refused,
+                    gone.contains(&index),
+                    began,
+                    soonest,
+                )
                 .await
             {
                 Ok(carrier) => carrier,
@@ -394,7 +403,9 @@ impl Proxy {
                     attempt.another_endpoint = core.has_another(&tried);
                     // Nothing was sent, so any request may be tried again.
                     self.pause(&attempt, &endpoint, error).await?;
-                    (again, retries) = (None, retries + 1);
+                    count(&attempt, &mut retries, &mut moves);
+                    gone.push(index);
+                    again = None;
                     began = Instant::now();
                     continue;
                 }
@@ -481,7 +492,17 @@ impl Proxy {
                     tokio::time::sleep(wait).await;
                     Error::failure(Failure::Reset)
                 }
-                Err(failed) => {
+                Err(mut failed) => {
+                    // The first loss at an endpoint is free: the connection may have been closed as the request left (RFC 9112, 9.3.1).
+                    let is_first = failed.lost && failed.again.is_none() && refused.is_none();
+                    if is_first && let Some(mut whole) = spare.as_ref().and_then(Spare::take) {
+                        upload = outgoing(&mut whole, present.has_expect());
+                        if let Some(span) = lease.recorded() {
+                            span.tell(whole.headers_mut());
+                        }
+                        failed.again = Some(whole);
+                        again = None;
+                    }
                     if let Some(whole) = failed.again {
                         *req = whole;
                         let endpoint = lease.upstream().endpoint.clone();
@@ -517,6 +538,11 @@ impl Proxy {
                         core.head_over(&lease.upstream().endpoint, over);
                     }
                     attempt.failed = kind(&failed.error, until, end);
+                    if attempt.failed == Failed::Reset && refused.is_some() {
+                        attempt.failed = Failed::Lost;
+                        tried.push(index);
+                        attempt.another_endpoint = core.has_another(&tried);
+                    }
                     let endpoint = lease.upstream().endpoint.clone();
                     drop(lease);
                     if let Some(wait) = leaves {
@@ -533,7 +559,8 @@ impl Proxy {
             *req = once_more;
             upload = outgoing(req, present.has_expect());
             tried.push(index);
-            (again, retries) = (None, retries + 1);
+            count(&attempt, &mut retries, &mut moves);
+            again = None;
             began = Instant::now();
         }
     }
@@ -599,11 +626,13 @@ impl Proxy {
         template.is_some_and(|template| template.text() == "/") && remainder(matched).is_empty()
     }
 
-    /// A connection or a stream for one request that is tried now, kept or new.
+    /// A connection or a stream for one request that is tried now, kept or new. A kept connection of HTTP/1.1 is not taken where the
+    /// request was refused, or the endpoint was `gone`.
     async fn carrier(
         &self,
         upstream: &Arc<Upstream>,
         again: Option<Again>,
+        gone: bool,
         now: Instant,
         end: Option<Instant>,
     ) -> Result<Carrier, Error> {
@@ -635,6 +664,7 @@ impl Proxy {
                 }
             }
             if again.is_none()
+                && !gone
                 && let Some(kept) = pool.take(now)
             {
                 return Ok(Carrier::Http1(kept));
@@ -882,6 +912,11 @@ fn kind(error: &Error, until: Option<Instant>, end: Option<Instant>) -> Failed {
         }
         _ => Failed::Other,
     }
+}
+
+/// Counts the next try among the retries that were asked for, or among those for which an endpoint was gone.
+fn count(attempt: &Attempt<'_>, retries: &mut u32, moves: &mut u32) {
+    *if attempt.moves_on() { moves } else { retries } += 1;
 }
 
 /// Has the body of a request watched on its way to an upstream.

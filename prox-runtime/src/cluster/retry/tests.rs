@@ -25,6 +25,7 @@ impl Case {
             method: &Method::GET,
             failed: Failed::Reset,
             retries: 0,
+            moves: 0,
             body_again: true,
             another_endpoint: true,
             end: None,
@@ -52,14 +53,14 @@ fn without_being_asked_only_a_failure_to_connect_is_tried_again_elsewhere() {
         attempt.body_again = false;
     };
     let wait = Duration::ZERO;
-    let after = |retries| {
+    let after = |moves| {
         case.decide(|attempt| {
             connect(attempt);
-            attempt.retries = retries;
+            attempt.moves = moves;
         })
     };
-    for retries in 0..3 {
-        assert_eq!(after(retries), Verdict::Retry { wait });
+    for moves in 0..3 {
+        assert_eq!(after(moves), Verdict::Retry { wait });
     }
     assert_eq!(after(3), Verdict::GiveUp(Reason::Off));
     let alone = case.decide(|attempt| {
@@ -142,6 +143,48 @@ fn there_are_as_many_retries_as_were_asked_for() {
         attempt.another_endpoint = false;
         attempt.retries = 1;
     }));
+}
+
+#[test]
+fn an_endpoint_that_is_gone_does_not_count_as_a_retry() {
+    let case = Case::new(RetryOptions::new(2));
+    let wait = Duration::ZERO;
+    let lost = |attempt: &mut Attempt<'static>| {
+        attempt.failed = Failed::Lost;
+        attempt.retries = 2;
+    };
+    for moves in 0..3 {
+        let verdict = case.decide(|attempt| {
+            lost(attempt);
+            attempt.moves = moves;
+        });
+        assert_eq!(verdict, Verdict::Retry { wait });
+    }
+    let fourth = case.decide(|attempt| {
+        lost(attempt);
+        attempt.moves = 3;
+    });
+    assert_eq!(fourth, Verdict::GiveUp(Reason::Count));
+    let alone = case.decide(|attempt| {
+        lost(attempt);
+        attempt.another_endpoint = false;
+    });
+    assert_eq!(alone, Verdict::GiveUp(Reason::Count));
+    // It may have been processed there.
+    let once = case.decide(|attempt| {
+        lost(attempt);
+        attempt.method = &Method::POST;
+    });
+    assert_eq!(once, Verdict::GiveUp(Reason::Method));
+    let gone = case.decide(|attempt| {
+        lost(attempt);
+        attempt.body_again = false;
+    });
+    assert_eq!(gone, Verdict::GiveUp(Reason::Body));
+    let unasked = Case::new(RetryOptions::default()).decide(lost);
+    assert_eq!(unasked, Verdict::GiveUp(Reason::Off));
+    // What was gone before takes nothing from the retries that were asked for.
+    assert!(case.retries(|attempt| (attempt.moves, attempt.retries) = (3, 1)));
 }
 
 #[test]

@@ -133,6 +133,13 @@ impl Trace {
 }
 
 impl Try {
+    /// Puts the context of the try on its request once more.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(done) = &self.0 {
+            write(headers, done.context);
+        }
+    }
+
     /// The request is about to be sent to this target.
     pub(crate) fn sends(&mut self, target: &Uri, http2: bool) {
         if let Some(done) = &mut self.0 {

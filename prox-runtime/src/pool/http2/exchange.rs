@@ -72,6 +72,7 @@ impl Stream {
             return Err(SendFailure {
                 error,
                 again: Some(request),
+                lost: false,
             });
         };
         let (parts, body) = request.into_parts();
@@ -106,7 +107,8 @@ impl Stream {
             Err(error) => {
                 let again = (error.as_failure() == Some(Failure::Reset))
                     .then(|| whole(head, body, interim));
-                return Err(SendFailure { error, again });
+                let lost = false;
+                return Err(SendFailure { error, again, lost });
             }
         };
         let before = self.connection.heard();
@@ -117,7 +119,7 @@ impl Stream {
                 let (parts, incoming) = response.into_parts();
                 if let Err(over) = self.connection.limits().check_response(&parts.headers) {
                     let error = Error::caused(Failure::MalformedResponse, over).after_send();
-                    return Err(SendFailure { error, again: None });
+                    return Err(SendFailure::last(error));
                 }
                 let tunnel = protocol.is_some() && parts.status.is_success();
                 let download = if tunnel {
@@ -133,13 +135,15 @@ impl Stream {
                     // Nothing has come for anybody: the next request had better go elsewhere.
                     self.connection.retire();
                 }
-                Err(SendFailure { error, again: None })
+                Err(SendFailure::last(error))
             }
             Err(Unanswered::Ended(error)) => {
                 let unsent = error.is_io() && self.connection.written() == written;
                 let unprocessed = unsent || is_unprocessed(&error);
-                // A kept connection that died meanwhile: the upstream had gone before the request came.
-                let dead = self.kept && error.is_io() && self.connection.heard() == before;
+                // A kept connection that ended meanwhile; when nothing has come for anybody either, the upstream had gone before the
+                // request came.
+                let lost = self.kept && error.is_io();
+                let dead = lost && self.connection.heard() == before;
                 if error.is_io() || error.is_go_away() {
                     self.connection.retire();
                 }
@@ -153,7 +157,7 @@ impl Stream {
                 } else {
                     error.after_send()
                 };
-                Err(SendFailure { error, again })
+                Err(SendFailure { error, again, lost })
             }
         }
     }
