@@ -159,7 +159,7 @@ mod tests {
             about.ready("the keys", move || ready);
         }
         about.ready("the store", || false);
-        let question = Question::new([].into_iter(), about.questions());
+        let question = Question::new([].into_iter(), about.questions().iter());
         let names: Vec<&str> = question.unready().collect();
         assert_eq!(names, ["the keys", "the store"]);
         assert_eq!(question.reasons().len(), 2);
