@@ -34,6 +34,9 @@ pub use prox_runtime::{
 };
 
 #[doc(inline)]
+pub use prox_runtime::{ChangeKind, RouteChange, RouteDiff, RouteDiffError, RouteWitness};
+
+#[doc(inline)]
 pub use prox_runtime::{Discover, Dns, EndpointSet};
 
 #[cfg(feature = "handover")]

@@ -45,6 +45,96 @@ fn the_routes_are_listed_without_an_environment() {
     assert!(diagram.contains(r#"["GET /users/{id}"]"#), "{diagram}");
 }
 
+/// A file of this process that is removed when dropped.
+struct TableFile(std::path::PathBuf);
+
+impl TableFile {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("prox-routes-{name}-{}.json", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("the file can be written");
+        Self(path)
+    }
+
+    fn diff(&self, more: &[&str]) -> (Option<i32>, String, String) {
+        let path = self.0.to_str().expect("a path");
+        let output = probe(&[&["diff", path], more].concat(), &[]);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        (output.status.code(), out, err)
+    }
+}
+
+impl Drop for TableFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_table_of_routes_is_compared_with_one_of_another_version() {
+    let json = told(&["routes", "--json"]);
+    assert!(
+        json.contains(r#""accepts":{"all":[{"on":"header","name":"x-beta","is":"1"}]},"backend":null,"made":[]"#),
+        "{json}"
+    );
+    assert!(
+        json.contains(r#""backend":"users","made":["backend users = cluster(rr, [USERS_URL]).response_timeout(WAIT)"]"#),
+        "{json}"
+    );
+    let same = TableFile::new("same", &json);
+    let nothing = String::from("no request fares otherwise\n");
+    assert_eq!(same.diff(&[]), (Some(0), nothing.clone(), String::new()));
+
+    let other = json.replace(".response_timeout(WAIT)\"", "\"");
+    let other = other.replace("\"path\":\"/told\"", "\"path\":\"/said\"");
+    let other = TableFile::new("other", &other);
+    let (code, told, errors) = other.diff(&[]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{told}");
+    for part in [
+        "lost    GET /said\n  was   /said => respond(200, tell(",
+        "\n  now   no route: 404 or 405\n",
+        "gained  GET /told\n  was   no route: 404 or 405\n",
+        "treated GET https://any.example.com/users/7\n",
+        "\n  now   backend users = cluster(rr, [USERS_URL]).response_timeout(WAIT)\n",
+        "\n1 lost, 1 gained, 1 treated\n",
+    ] {
+        assert!(told.contains(part), "{part:?} is missing:\n{told}");
+    }
+    let (code, told, _) = other.diff(&["--only", "moved,unsure"]);
+    assert_eq!((code, told), (Some(0), nothing));
+    let (code, told, _) = other.diff(&["--json", "--only", "lost"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("\"lost\":[\n    {\"witness\":{\"method\":\"GET\",\"url\":\"/said\""),
+        "{told}"
+    );
+    assert!(told.contains("\"gained\":[]"), "{told}");
+}
+
+#[test]
+fn a_table_that_cannot_be_compared_is_named_with_the_place() {
+    let older = told(&["routes", "--json"]).replace("\"rank\"", "\"place\"");
+    for (name, table, wanted) in [
+        (
+            "cut",
+            "[\n{\"hosts\":",
+            "json: line 2, column 10: expected a value",
+        ),
+        (
+            "older",
+            &older,
+            "json: line 2: a route has no `rank`: the file is of another version",
+        ),
+    ] {
+        let (code, told, errors) = TableFile::new(name, table).diff(&[]);
+        assert_eq!((code, told.as_str()), (Some(2), ""));
+        assert!(errors.contains(wanted), "{errors}");
+    }
+    let absent = probe(&["diff", "/nowhere/routes.json"], &[]);
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(text(&absent.stderr).contains("/nowhere/routes.json: "));
+}
+
 #[test]
 fn a_request_is_explained_in_the_order_in_which_routes_are_asked() {
     let explained = told(&[

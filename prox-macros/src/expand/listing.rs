@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Context, mounts};
+use super::{
+    Context,
+    made::{Made, backend},
+    mounts,
+};
 use crate::{
     diag::line,
-    model::{Model, Route},
+    model::{Model, Route, tree},
     syntax::{
         ast::{Env, Setup},
         calls::{each_expr, mentions},
@@ -29,16 +33,27 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
     let mut known: HashMap<&[usize], usize> = HashMap::from([(chains_empty(), 0)]);
     let mut texts = Vec::new();
     let mut numbers = Vec::new();
-    for (route, who) in model.routes.iter().zip(&context.who) {
+    let all_made = Made::new(model);
+    let mut made_of: Vec<Vec<usize>> = vec![Vec::new()];
+    let mut known_made: HashMap<Vec<usize>, usize> = HashMap::from([(Vec::new(), 0)]);
+    let ranks = ranks(model);
+    for ((route, who), rank) in model.routes.iter().zip(&context.who).zip(ranks) {
         let chain = *known.entry(&route.layers).or_insert_with(|| {
             chains.push(&route.layers);
             chains.len() - 1
+        });
+        let lines = all_made.of(route);
+        let made = *known_made.entry(lines).or_insert_with_key(|lines| {
+            made_of.push(lines.clone());
+            made_of.len() - 1
         });
         texts.extend(row(context, route, who).map(|text| Literal::string(&text)));
         numbers.extend([
             usize::from(route.exact),
             chain,
             line(route.path.span) as usize,
+            made,
+            rank,
         ]);
     }
     let numbers = numbers.into_iter().map(Literal::usize_unsuffixed);
@@ -46,10 +61,15 @@ pub(super) fn routes(context: &Context<'_>) -> TokenStream {
         let layers = chain.iter().filter_map(|layer| names.get(*layer));
         quote_spanned!(Span::mixed_site()=> &[#(#layers),*])
     });
+    let made_of = made_of.iter().map(|lines| {
+        let texts = lines.iter().map(|line| all_made.text(*line));
+        quote_spanned!(Span::mixed_site()=> &[#(#texts),*])
+    });
     let count = Literal::usize_unsuffixed(model.routes.len());
     let mut rows = quote_spanned!(Span::mixed_site()=> #krate::__private::routes(
         &[#(#texts),*],
         &[#(#chains),*],
+        &[#(#made_of),*],
         &[#(#numbers),*],
         ::core::file!(),
     ));
@@ -99,8 +119,26 @@ fn listeners(model: &Model) -> Vec<TokenStream> {
     rows.collect()
 }
 
-/// Host, path, methods, guard, target, and who may enter.
-fn row(context: &Context<'_>, route: &Route, who: &str) -> [String; 6] {
+/// The order in which routes are asked: those for a listener alone go before those for every listener.
+pub(crate) fn ranks(model: &Model) -> Vec<usize> {
+    let ranks = tree::ranks(&model.routes);
+    let mut places: Vec<usize> = (0..model.routes.len()).collect();
+    places.sort_by_key(|place| {
+        let route = model.routes.get(*place);
+        let everywhere = route.is_none_or(|route| model.on(route).is_none());
+        (everywhere, ranks.get(*place).copied().flatten())
+    });
+    let mut order = vec![0; places.len()];
+    for (rank, place) in places.into_iter().enumerate() {
+        if let Some(slot) = order.get_mut(place) {
+            *slot = rank;
+        }
+    }
+    order
+}
+
+/// Host, path, methods, guard, target, who may enter, and the backend.
+fn row(context: &Context<'_>, route: &Route, who: &str) -> [String; 7] {
     let host = context.model.hosts.get(route.host);
     [
         host.map_or_else(String::new, |host| host.label.clone()),
@@ -109,11 +147,12 @@ fn row(context: &Context<'_>, route: &Route, who: &str) -> [String; 6] {
         guard_text(route),
         route.target.as_ref().map_or_else(String::new, target_text),
         who.to_owned(),
+        backend(context.model, route),
     ]
 }
 
 /// The source text of a route's guard, or nothing.
-pub(super) fn guard_text(route: &Route) -> String {
+pub(crate) fn guard_text(route: &Route) -> String {
     route
         .guard
         .as_ref()

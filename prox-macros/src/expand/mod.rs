@@ -3,7 +3,8 @@
 mod called;
 mod docs;
 pub(crate) mod exprs;
-mod listing;
+pub(crate) mod listing;
+mod made;
 mod matcher;
 mod mirror;
 mod mounts;

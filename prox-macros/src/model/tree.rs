@@ -193,6 +193,11 @@ impl Order {
     }
 }
 
+/// The order in which routes are asked that take the same path, a lower number first; none for a route without a pattern.
+pub(crate) fn ranks(routes: &[Route]) -> Vec<Option<usize>> {
+    Order::new(routes).ranks
+}
+
 /// How many values the lists of a path have: of two paths of which one takes whatever the other takes, that one has more.
 fn values(route: &Route) -> usize {
     let segments = route.pattern.iter().flat_map(|pattern| &pattern.segments);

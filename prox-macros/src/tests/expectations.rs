@@ -52,6 +52,9 @@ fn gateway(model: &Model, forest: &Forest) -> Gateway {
         target: "",
         layers: &[],
         who: "",
+        backend: "",
+        made: &[],
+        rank: 0,
         file: "",
         line: 0,
     });

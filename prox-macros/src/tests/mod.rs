@@ -1,5 +1,6 @@
 //! Tests of the whole way through the macro, outside of the compiler.
 
+mod diff;
 mod domains;
 mod expectations;
 mod features;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::words::nearest;
+use crate::{route::ChangeKind, words::nearest};
 
 /// What a gateway's binary is asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(super) enum Command {
     Check,
     Routes(RoutesForm),
     Explain(Explain),
+    Diff(Compare),
     Env(EnvForm),
     /// Asks a gateway that runs how it is.
     Health(Question),
@@ -53,6 +54,16 @@ impl Explain {
     }
 }
 
+/// The table of routes that is compared with the gateway's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Compare {
+    /// The file that `routes --json` wrote.
+    pub(super) path: String,
+    pub(super) json: bool,
+    /// The kinds of changes that count; none if all do.
+    pub(super) only: Option<Vec<ChangeKind>>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RoutesForm {
     Table,
@@ -73,6 +84,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "routes",
     "explain",
+    "diff",
     "env",
     "health",
     "reload",
@@ -94,6 +106,9 @@ commands:
     [-H 'name: value']..      with these headers
     [--from IP]               from this address
     [--on LISTENER]           at the listener of this name
+  diff FILE                   say which requests fare otherwise than with the routes in FILE, which `routes --json` wrote
+    [--json]                  as JSON
+    [--only lost,moved]       only these: lost, gained, moved, treated, unsure
   env [--dotenv | --k8s | --configmap]  list the variables of the environment
   health [live | ready]       ask the gateway that runs here how it is: at ADMIN, or else by a connection to HOST and PORT
   reload                      start a new process that takes over from the running one, at HANDOVER
@@ -164,6 +179,7 @@ impl Command {
                 form("env", rest, &forms, EnvForm::Table).map(Self::Env)
             }
             "explain" => explain(rest),
+            "diff" => diff(rest),
             "health" => {
                 let forms = [("live", Question::Live), ("ready", Question::Ready)];
                 form("health", rest, &forms, Question::Live).map(Self::Health)
@@ -257,6 +273,42 @@ fn explain(rest: &[&str]) -> Result<Command, String> {
     }))
 }
 
+fn diff(rest: &[&str]) -> Result<Command, String> {
+    let mut asked = Compare::default();
+    let mut rest = rest.iter();
+    while let Some(arg) = rest.next() {
+        match *arg {
+            "--json" => asked.json = true,
+            "--only" => {
+                let names = rest
+                    .next()
+                    .ok_or("`--only` takes kinds of changes: --only lost,moved")?;
+                let kinds = names.split(',').map(kind).collect::<Result<_, _>>()?;
+                asked.only = Some(kinds);
+            }
+            flag if flag.starts_with('-') => {
+                return Err(unknown("argument of `diff`", flag, &["--json", "--only"]));
+            }
+            path if asked.path.is_empty() => path.clone_into(&mut asked.path),
+            second => return Err(format!("`diff` takes one file, found `{second}` too")),
+        }
+    }
+    if asked.path.is_empty() {
+        return Err(String::from(
+            "`diff` takes a file that `routes --json` wrote: diff routes.json",
+        ));
+    }
+    Ok(Command::Diff(asked))
+}
+
+fn kind(name: &str) -> Result<ChangeKind, String> {
+    let mut kinds = ChangeKind::ALL.into_iter();
+    kinds.find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = ChangeKind::ALL.map(ChangeKind::name);
+        unknown("kind of change", name, &names)
+    })
+}
+
 /// `name: value`
 fn header(field: &str) -> Result<(HeaderName, HeaderValue), String> {
     let wrong = || format!("`{field}` is not a header: write -H 'x-beta: 1'");
@@ -348,6 +400,21 @@ mod tests {
                     ..Explain::default()
                 }),
             ),
+            (
+                "diff routes.json",
+                Command::Diff(Compare {
+                    path: "routes.json".into(),
+                    ..Compare::default()
+                }),
+            ),
+            (
+                "diff --only lost,moved a.json --json",
+                Command::Diff(Compare {
+                    path: "a.json".into(),
+                    json: true,
+                    only: Some(vec![ChangeKind::Lost, ChangeKind::Moved]),
+                }),
+            ),
             ("--version", Command::Version),
             ("health", Command::Health(Question::Live)),
             ("health live", Command::Health(Question::Live)),
@@ -396,6 +463,23 @@ mod tests {
             (
                 "explain GET /a --form 10.0.0.1",
                 "unknown argument of `explain`: `--form`, did you mean `--from`?",
+            ),
+            (
+                "diff",
+                "`diff` takes a file that `routes --json` wrote: diff routes.json",
+            ),
+            ("diff a b", "`diff` takes one file, found `b` too"),
+            (
+                "diff a --only",
+                "`--only` takes kinds of changes: --only lost,moved",
+            ),
+            (
+                "diff a --only lots",
+                "unknown kind of change: `lots`, did you mean `lost`?",
+            ),
+            (
+                "diff a --jsn",
+                "unknown argument of `diff`: `--jsn`, did you mean `--json`?",
             ),
             (
                 "explain /a",

@@ -1,6 +1,7 @@
 //! The arguments that any gateway's binary can have: serve, check, and say what is known of the gateway.
 
 mod args;
+mod diff;
 mod env_file;
 mod health;
 mod variables;
@@ -31,6 +32,7 @@ use crate::{
 /// | `check` | reads the environment and the certificates, and makes the gateway, without serving; under `require auth` it lists the routes that anybody may enter |
 /// | `routes [--json \| --mermaid]` | lists the routes, as [`Routes`](crate::Routes) does |
 /// | `explain METHOD URL` | says which route would take a request, and why, and its layers; `-H 'name: value'` and `--from IP` let it decide guards, `--on LISTENER` says where the request comes in |
+/// | `diff FILE` | says which requests fare otherwise than with the routes in a file that `routes --json` wrote, as [`Routes::diff`](crate::Routes::diff) does; `--json` is for machines, `--only lost,moved` leaves other kinds of changes out |
 /// | `env [--dotenv \| --k8s \| --configmap]` | lists the variables, as [`Variables`](crate::Variables) does, with those of the server |
 /// | `health [live \| ready]` | asks the gateway that runs on this machine how it is, at its [admin listener](crate::Admin) or else by a connection to where clients connect; within 1 s |
 /// | `reload` | starts a new process of this program that takes over from the running one at `HANDOVER`, and waits until it serves, for 60 s at most; needs the feature `handover` |
@@ -45,7 +47,8 @@ use crate::{
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
 ///
-/// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for arguments that are none.
+/// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for arguments that are none. Of `diff` it is 0 if
+/// no request fares otherwise, 1 if some do, and 2 if the file cannot be compared.
 ///
 /// ```
 /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
@@ -83,7 +86,7 @@ pub fn cli_with<G: Describe>(
         env.within(|| done(&command, &files, make, server))
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("Error: {error:?}");
             ExitCode::FAILURE
@@ -113,8 +116,12 @@ fn done<G: Describe>(
     files: &[EnvFile],
     make: impl FnOnce() -> G,
     server: impl FnOnce(Server<Gateway>) -> Server<Gateway>,
-) -> Result {
-    match command {
+) -> Result<ExitCode> {
+    let done = match command {
+        Command::Diff(asked) => {
+            return description(make)
+                .and_then(|description| diff::diff(description.routes(), asked));
+        }
         Command::Serve => serving(files, make, server).run(),
         Command::Check => serving(files, make, server)
             .checked()
@@ -149,7 +156,8 @@ fn done<G: Describe>(
             let description = description(make);
             description.and_then(|description| print(&told(command, description)?))
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The server of the gateway.

@@ -296,6 +296,9 @@ mod tests {
             target,
             layers: &[],
             who: "",
+            backend: "",
+            made: &[],
+            rank: 0,
             file: "f.rs",
             line: 1,
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{RouteInfo, Routes};
+use super::{RouteInfo, Routes, accepts::Accepts, read_guard};
 use crate::coding::quoted;
 
 impl Routes {
@@ -15,13 +15,22 @@ impl Routes {
     /// | `exact` | whether the path is taken only as it stands |
     /// | `methods` | the methods as written; `["*"]` for any |
     /// | `guard` | the source text of the guard, or `null` |
+    /// | `accepts` | what the guard asks of a request, see below, or `null` |
     /// | `target` | the source text of the target |
+    /// | `backend` | the name of the backend that the target is, or `null` |
+    /// | `made` | the source texts of the `backend` and `let` lines that guard, target and layers are made of |
     /// | `layers` | the source texts of the layers, outermost first |
     /// | `who` | who may enter, as far as the source tells, or `null` |
     /// | `file`, `line` | where the route is written |
     /// | `listener` | the name of the listener that alone has the route, or `null` |
+    /// | `rank` | a number: of the routes that take the same path, the one with the lowest is asked first |
     ///
-    /// Keys may be added; these stay.
+    /// Keys may be added; these stay. [`Routes::diff`] reads it back.
+    ///
+    /// A guard of words with literals is `{"all":[..]}`, of tests such as `{"on":"header","name":"x-beta","is":"1"}`. A test is on a
+    /// `header`, `query` or `cookie` with `is`, `starts_with`, `one_of` or `exists`, or on the `client` with `within`. Among them
+    /// stand `{"any":[..]}`, `{"all":[..]}` and `{"not":..}`. A guard that only a real request can decide, a closure above all, is
+    /// `{"opaque":"source text"}`.
     ///
     /// ```
     /// # mod prox { pub use prox_runtime::*; pub mod dsl { pub use prox_runtime::*; } }
@@ -37,13 +46,16 @@ impl Routes {
     ///     target: "users",
     ///     layers: &["auth"],
     ///     who: "",
+    ///     backend: "users",
+    ///     made: &["backend users = cluster(rr, [URL])"],
+    ///     rank: 0,
     ///     file: "src/main.rs",
     ///     line: 7,
     /// }]);
     /// assert_eq!(
     ///     ROUTES.to_json(),
     ///     r#"[
-    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"who":null,"file":"src/main.rs","line":7,"listener":"internal"}
+    ///   {"hosts":["a.example.com","b.example.com"],"path":"/api","exact":false,"methods":["GET"],"guard":"header(\"x-beta\").is(\"1\")","target":"users","layers":["auth"],"who":null,"file":"src/main.rs","line":7,"listener":"internal","accepts":{"all":[{"on":"header","name":"x-beta","is":"1"}]},"backend":"users","made":["backend users = cluster(rr, [URL])"],"rank":0}
     /// ]
     /// "#,
     /// );
@@ -100,9 +112,10 @@ fn json(route: &RouteInfo) -> String {
         text => quoted(text),
     };
     let (guard, who) = (or_null(route.guard), or_null(route.who));
-    let listener = or_null(route.listener);
+    let (listener, backend) = (or_null(route.listener), or_null(route.backend));
+    let accepts = accepts_of(route).map_or(String::from("null"), |accepts| accepts.to_json());
     format!(
-        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"who\":{who},\"file\":{},\"line\":{},\"listener\":{listener}}}",
+        "{{\"hosts\":{},\"path\":{},\"exact\":{},\"methods\":{},\"guard\":{guard},\"target\":{},\"layers\":{},\"who\":{who},\"file\":{},\"line\":{},\"listener\":{listener},\"accepts\":{accepts},\"backend\":{backend},\"made\":{},\"rank\":{}}}",
         list(route.host.split('|')),
         quoted(route.path),
         route.exact,
@@ -110,8 +123,16 @@ fn json(route: &RouteInfo) -> String {
         quoted(route.target),
         list(route.layers.iter().copied()),
         quoted(route.file),
-        route.line
+        route.line,
+        list(route.made.iter().copied()),
+        route.rank
     )
+}
+
+/// What the guard of a route accepts; none without a guard.
+pub(super) fn accepts_of(route: &RouteInfo) -> Option<Accepts> {
+    let opaque = || Accepts::Opaque(route.guard.to_owned());
+    (!route.guard.is_empty()).then(|| read_guard::accepts(route.guard).unwrap_or_else(opaque))
 }
 
 fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
@@ -169,6 +190,9 @@ mod tests {
             target: "users.timeout(5s)",
             layers,
             who: "",
+            backend: "",
+            made: &[],
+            rank: 0,
             file: "src\\edge.rs",
             line: 3,
         }
@@ -183,9 +207,9 @@ mod tests {
             routes.to_json(),
             "[\n  {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
              \"guard\":\"a == \\\"\\\\n\\u0007\\n\\\"\",\"target\":\"users.timeout(5s)\",\"layers\":[\"x\",\"y\"],\"who\":null,\
-             \"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null},\n  \
+             \"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null,\"accepts\":{\"opaque\":\"a == \\\"\\\\n\\u0007\\n\\\"\"},\"backend\":null,\"made\":[],\"rank\":0},\n  \
              {\"hosts\":[\"_\"],\"path\":\"/a/{id}\",\"exact\":true,\"methods\":[\"GET\",\"POST\"],\
-             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"who\":null,\"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null}\n]\n"
+             \"guard\":null,\"target\":\"users.timeout(5s)\",\"layers\":[],\"who\":null,\"file\":\"src\\\\edge.rs\",\"line\":3,\"listener\":null,\"accepts\":null,\"backend\":null,\"made\":[],\"rank\":0}\n]\n"
         );
     }
 

@@ -26,6 +26,13 @@ pub struct RouteInfo {
     /// Who may enter, as far as the source tells: `public`, or the source texts of the layers that decide; empty if
     /// `require auth` does not hold and no such word is there.
     pub who: &'static str,
+    /// The name of the backend that the target is, perhaps with options of the route's own; empty for any other target.
+    pub backend: &'static str,
+    /// The source texts of the `backend` and `let` lines that the guard, the target and the layers are made of, in the order of
+    /// the source.
+    pub made: &'static [&'static str],
+    /// The order in which routes are asked that take the same path, a lower number first.
+    pub rank: u64,
     /// The file in which the gateway is written.
     pub file: &'static str,
     /// The line of the route in that file; 0 if the compiler did not say.
@@ -54,6 +61,9 @@ impl RouteInfo {
         target: "",
         layers: &[],
         who: "",
+        backend: "",
+        made: &[],
+        rank: 0,
         file: "",
         line: 0,
     };
@@ -99,6 +109,9 @@ impl RouteInfo {
 ///     target: "users",
 ///     layers: &["auth"],
 ///     who: "auth",
+///     backend: "users",
+///     made: &[r#"backend users = cluster(rr, ["http://10.0.0.1:80"])"#],
+///     rank: 0,
 ///     file: "src/main.rs",
 ///     line: 7,
 /// }]);
@@ -270,11 +283,13 @@ impl fmt::Display for Variables {
     }
 }
 
-/// The rows of [`Routes`] from flat lists, which are cheap to compile: six texts (host, path, methods, guard, target, who may
-/// enter) and three numbers (whether it is exact, which of the lists of layers, the line) for each route.
+/// The rows of [`Routes`] from flat lists, which are cheap to compile: seven texts (host, path, methods, guard, target, who may
+/// enter, the backend) and five numbers (whether it is exact, which of the lists of layers, the line, which of the lists of what it
+/// is made of, its rank) for each route.
 pub const fn routes<const N: usize>(
     text: &'static [&'static str],
     layers: &'static [&'static [&'static str]],
+    made: &'static [&'static [&'static str]],
     numbers: &[u32],
     file: &'static str,
 ) -> [RouteInfo; N] {
@@ -284,15 +299,18 @@ pub const fn routes<const N: usize>(
     }; N];
     let mut n = 0;
     while n < N {
-        routes[n].host = text[n * 6];
-        routes[n].path = text[n * 6 + 1];
-        routes[n].methods = text[n * 6 + 2];
-        routes[n].guard = text[n * 6 + 3];
-        routes[n].target = text[n * 6 + 4];
-        routes[n].who = text[n * 6 + 5];
-        routes[n].exact = numbers[n * 3] != 0;
-        routes[n].layers = layers[numbers[n * 3 + 1] as usize];
-        routes[n].line = numbers[n * 3 + 2];
+        routes[n].host = text[n * 7];
+        routes[n].path = text[n * 7 + 1];
+        routes[n].methods = text[n * 7 + 2];
+        routes[n].guard = text[n * 7 + 3];
+        routes[n].target = text[n * 7 + 4];
+        routes[n].who = text[n * 7 + 5];
+        routes[n].backend = text[n * 7 + 6];
+        routes[n].exact = numbers[n * 5] != 0;
+        routes[n].layers = layers[numbers[n * 5 + 1] as usize];
+        routes[n].line = numbers[n * 5 + 2];
+        routes[n].made = made[numbers[n * 5 + 3] as usize];
+        routes[n].rank = numbers[n * 5 + 4] as u64;
         n += 1;
     }
     routes
@@ -332,10 +350,11 @@ mod tests {
     fn rows_come_from_flat_lists() {
         const ROWS: [RouteInfo; 2] = routes(
             &[
-                "_", "/a", "*", "", "one", "", "b.c", "/", "GET", "g", "two", "x",
+                "_", "/a", "*", "", "one", "", "one", "b.c", "/", "GET", "g", "two", "x", "",
             ],
             &[&[], &["x", "y"]],
-            &[0, 0, 3, 1, 1, 4],
+            &[&[], &["backend one = a"]],
+            &[0, 0, 3, 1, 1, 1, 1, 4, 0, 0],
             "src/edge.rs",
         );
         assert_eq!(ROWS[0].to_string(), "/a");
@@ -343,6 +362,9 @@ mod tests {
         assert_eq!(ROWS[1].layers, ["x", "y"]);
         assert_eq!((ROWS[0].who, ROWS[1].who), ("", "x"));
         assert_eq!((ROWS[1].file, ROWS[1].line), ("src/edge.rs", 4));
+        assert_eq!((ROWS[0].backend, ROWS[1].backend), ("one", ""));
+        assert_eq!((ROWS[0].made, ROWS[0].rank), (&["backend one = a"][..], 1));
+        assert!(ROWS[1].made.is_empty());
     }
 
     #[test]

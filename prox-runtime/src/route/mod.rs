@@ -2,6 +2,8 @@
 //!
 //! The macro writes data; the walking is done here, by one small function for every gateway.
 
+mod accepts;
+mod diff;
 mod explain;
 mod export;
 mod guard;
@@ -23,6 +25,7 @@ pub(crate) use self::hosts::Hosts;
 pub(crate) use self::mount::{Candidates, Place, Taken};
 pub(crate) use self::preflight::{Answerable, OwnMethods, asked_method};
 pub use self::{
+    diff::{ChangeKind, RouteChange, RouteDiff, RouteDiffError, RouteWitness},
     explain::{Considered, Explanation, Verdict},
     guard::{ClientIp, Cookie, Guard, GuardFn, RequestKey, client_ip, cookie, header, query},
     host::{Host, HostError},

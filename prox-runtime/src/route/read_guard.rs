@@ -1,7 +1,11 @@
 //! Guards from their source text, for `explain` of a gateway that is not made: the words with literals, joined by `.and(..)`,
 //! `.or(..)` and `.not()`.
 
-use super::{Guard as _, GuardFn, RequestKey, client_ip, cookie, header, query};
+use super::{
+    Guard as _, GuardFn,
+    accepts::{Accepts, Key, Test},
+};
+use crate::network::Network;
 
 /// A guard that was read, and whether it asks for nothing but the query.
 pub(super) struct Read {
@@ -11,15 +15,24 @@ pub(super) struct Read {
 
 /// The guard of this text; none if it is more than words with literals, which only a request can tell.
 pub(super) fn read(text: &str) -> Option<Read> {
+    let accepts = accepts(text)?;
+    let mut only_query = true;
+    accepts.each(&mut |key, _| only_query &= matches!(key, Key::Query(_)));
+    let guard = accepts.guard().filter(|guard| guard.check().is_ok())?;
+    Some(Read { guard, only_query })
+}
+
+/// What the guard of this text accepts; none if it is more than words with literals.
+pub(super) fn accepts(text: &str) -> Option<Accepts> {
     let mut rest = Rest(text);
     let read = rest.guard()?;
-    (rest.0.trim().is_empty() && read.guard.check().is_ok()).then_some(read)
+    rest.0.trim().is_empty().then_some(read)
 }
 
 struct Rest<'t>(&'t str);
 
 impl Rest<'_> {
-    fn guard(&mut self) -> Option<Read> {
+    fn guard(&mut self) -> Option<Accepts> {
         let mut read = if self.take("(") {
             let inner = self.guard()?;
             self.expect(")")?;
@@ -34,24 +47,21 @@ impl Rest<'_> {
             self.expect("(")?;
             if word == "not" {
                 self.expect(")")?;
-                read.guard = read.guard.not();
+                read = Accepts::Not(Box::new(read));
                 continue;
             }
             let other = self.guard()?;
             self.take(",");
             self.expect(")")?;
-            read = Read {
-                guard: match word {
-                    "and" => read.guard.and(other.guard),
-                    _ => read.guard.or(other.guard),
-                },
-                only_query: read.only_query && other.only_query,
+            read = match word {
+                "and" => Accepts::All(vec![read, other]),
+                _ => Accepts::Any(vec![read, other]),
             };
         }
         Some(read)
     }
 
-    fn one(&mut self) -> Option<Read> {
+    fn one(&mut self) -> Option<Accepts> {
         let words = ["header", "query", "cookie", "client_ip"];
         let word = words.into_iter().find(|word| self.take(word))?;
         self.expect("(")?;
@@ -79,19 +89,24 @@ impl Rest<'_> {
             }
         }
         self.expect(")")?;
-        let guard = match word {
-            "header" => guard(header(name), verb, values)?,
-            "query" => guard(query(name), verb, values)?,
-            "cookie" => guard(cookie(name), verb, values)?,
-            "client_ip" if verb == "within" => {
-                client_ip().within(&values.pop().unwrap_or_default())
+        let value = values.pop();
+        let test = match verb {
+            "exists" => Test::Exists,
+            "absent" => Test::Absent,
+            "is" => Test::Is(value?),
+            "starts_with" => Test::StartsWith(value?),
+            "one_of" => {
+                values.extend(value);
+                Test::OneOf(values)
             }
-            _ => return None,
+            _ => Test::Within(value?),
         };
-        Some(Read {
-            guard,
-            only_query: word == "query",
-        })
+        let key = match (word, &test) {
+            ("client_ip", Test::Within(network)) => Network::parse(network).map(|_| Key::Client)?,
+            ("client_ip", _) | (_, Test::Within(_)) => return None,
+            (word, _) => Key::named(word, &name)?,
+        };
+        Some(Accepts::Test(key, test))
     }
 
     /// A literal of a string, without escapes but those of quotes and backslashes.
@@ -126,18 +141,6 @@ impl Rest<'_> {
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
-}
-
-/// What a word says of its value.
-fn guard<K>(key: RequestKey<K>, verb: &str, mut values: Vec<String>) -> Option<GuardFn> {
-    Some(match verb {
-        "exists" => key.exists(),
-        "absent" => key.absent(),
-        "is" => key.is(values.pop().unwrap_or_default()),
-        "starts_with" => key.starts_with(values.pop().unwrap_or_default()),
-        "one_of" => key.one_of(values),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct MountedSize {
     pub rows: usize,
     /// How many bytes of text.
     pub text: usize,
-    /// How many names of layers.
+    /// How many names of layers, and lines that routes are made of.
     pub layers: usize,
 }
 
@@ -55,6 +55,15 @@ impl Joint<'_> {
             0
         } else {
             self.outer.layers.len() + self.inner.layers.len()
+        }
+    }
+
+    /// How many lines that it is made of have to be written.
+    const fn made(&self) -> usize {
+        if self.outer.made.is_empty() || self.inner.made.is_empty() {
+            0
+        } else {
+            self.outer.made.len() + self.inner.made.len()
         }
     }
 }
@@ -139,7 +148,7 @@ pub const fn mounted_size(own: &[RouteInfo], mounts: &[Mount]) -> MountedSize {
     while let Some(row) = rows.next() {
         if let Row::Mounted(joint) = row {
             size.text += joint.path() + joint.who();
-            size.layers += joint.layers();
+            size.layers += joint.layers() + joint.made();
         }
         size.rows += 1;
     }
@@ -174,7 +183,7 @@ pub const fn text_of(bytes: &'static [u8]) -> &'static str {
     }
 }
 
-/// The names of layers that have to be written, one list behind the other.
+/// The names of layers and the lines that routes are made of that have to be written, one list behind the other.
 pub const fn mounted_layers<const N: usize>(
     own: &[RouteInfo],
     mounts: &[Mount],
@@ -186,6 +195,10 @@ pub const fn mounted_layers<const N: usize>(
         if joint.layers() > 0 {
             len = put(&mut layers, len, joint.outer.layers);
             len = put(&mut layers, len, joint.inner.layers);
+        }
+        if joint.made() > 0 {
+            len = put(&mut layers, len, joint.outer.made);
+            len = put(&mut layers, len, joint.inner.made);
         }
     }
     layers
@@ -200,10 +213,15 @@ pub const fn mounted_rows<const N: usize>(
 ) -> [RouteInfo; N] {
     let mut all = [RouteInfo::NOTHING; N];
     let mut len = 0;
+    let ranks = ranks(mounts);
     let mut rows = Rows::new(own, mounts);
     while let Some(row) = rows.next() {
         all[len] = match row {
-            Row::Own(own) => *own,
+            Row::Own(own) => {
+                let mut next = *own;
+                next.rank *= ranks;
+                next
+            }
             Row::Mounted(joint) => {
                 let Joint { outer, inner } = joint;
                 let mut next = *inner;
@@ -222,6 +240,12 @@ pub const fn mounted_rows<const N: usize>(
                     0 => (inner.layers, layers),
                     length => layers.split_at(length),
                 };
+                (next.made, layers) = match joint.made() {
+                    0 if inner.made.is_empty() => (outer.made, layers),
+                    0 => (inner.made, layers),
+                    length => layers.split_at(length),
+                };
+                next.rank += outer.rank * ranks;
                 next.host = host(outer.host, inner.host);
                 if next.listener.is_empty() {
                     next.listener = outer.listener;
@@ -232,6 +256,25 @@ pub const fn mounted_rows<const N: usize>(
         len += 1;
     }
     all
+}
+
+/// One more than the highest rank of a row of a mounted gateway: the rows of a mount lie between those of the gateway's own that
+/// are asked before and after it.
+const fn ranks(mounts: &[Mount]) -> u64 {
+    let mut most = 0;
+    let mut place = 0;
+    while place < mounts.len() {
+        let rows = mounts[place].tables.routes.0;
+        let mut at = 0;
+        while at < rows.len() {
+            if rows[at].rank > most {
+                most = rows[at].rank;
+            }
+            at += 1;
+        }
+        place += 1;
+    }
+    most + 1
 }
 
 /// The narrower of the hosts that a gateway is mounted for and of those that its block names.
