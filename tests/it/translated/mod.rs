@@ -1,12 +1,17 @@
 //! Configurations of other gateways, in the shapes that large applications have, translated whole. What each translation has to
 //! do is a table in `tests/data/translated`, beside the configuration that it was made from.
 
+mod envoy;
 mod gateway_api;
+mod haproxy;
 mod kong;
 mod nginx_forum;
 mod nginx_social;
 mod openapi;
+mod reverse_proxy;
+mod spring;
 mod traefik;
+mod yarp;
 
 use std::{collections::BTreeMap, sync::Arc};
 
