@@ -113,6 +113,9 @@ pub mod docs {
     #[doc = include_str!("../docs/admin.md")]
     pub mod admin {}
 
+    #[doc = include_str!("../docs/migrating.md")]
+    pub mod migrating {}
+
     #[doc = include_str!("../docs/deploying.md")]
     pub mod deploying {}
 
