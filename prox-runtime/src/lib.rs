@@ -56,7 +56,7 @@ mod words;
 
 #[doc(hidden)]
 pub use crate::gateway::{
-    AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName,
+    AnswersRequests, Called, CalledHandler, CalledLayer, ChoosesEndpoints, HandlerByName, Handles,
     LayerByName, LetsRequestsThrough, Limit, Named, NamedOther, NoPolicy, OtherLimit, OwnPolicy,
     RateOfZero, Returned, ReturnedOther, Something, TakesRequests, passes,
 };

@@ -176,7 +176,24 @@ const RUNTIME: &[(&str, &[&str])] = &[
     // Kits for the tests of users.
     (
         "testing",
-        &["body", "cluster", "error", "handler", "identity", "sync"],
+        &[
+            "body",
+            "client",
+            "cluster",
+            "connect",
+            "error",
+            "gateway",
+            "handler",
+            "identity",
+            "middleware",
+            "observe",
+            "route",
+            "server",
+            "stream",
+            "sync",
+            "vars",
+            "watch",
+        ],
     ),
 ];
 

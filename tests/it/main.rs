@@ -68,6 +68,7 @@ mod introspection;
 mod ip_rules;
 mod issuers;
 mod kinds;
+mod kit;
 mod lambda;
 mod layers;
 mod limits;

@@ -28,6 +28,7 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
     let backends_item = backends_item(context, &vis, name, &backends);
     let implementation = implementation(context, named, &vis, &backends);
     let constructor = constructor(context, named, &vis);
+    let handles = handles(context, name, &backends);
     quote_spanned!(span=>
         #constructor
         #attrs
@@ -69,6 +70,7 @@ pub(super) fn items(context: &Context<'_>, named: &Named) -> TokenStream {
                 Self::ENV,
             );
         }
+        #handles
         #krate::__private::service_impl! { #name }
     )
 }
@@ -164,16 +166,51 @@ fn backends_item(
         } else {
             docs
         };
-        quote_spanned!(span=> #(#[doc = #docs])* pub #field: #krate::Cluster)
+        quote_spanned!(span=> #(#[doc = #docs])* pub #field: H)
     });
+    // A parameter that no field has would be an error.
+    let none = context.backends.is_empty().then(
+        || quote_spanned!(span=> #[doc(hidden)] pub __none: ::core::marker::PhantomData<fn() -> H>,),
+    );
     quote_spanned!(span=>
         #[doc = #about]
         #[derive(Clone, Debug)]
         #[allow(non_snake_case, dead_code, clippy::exhaustive_structs)]
-        #vis struct #ident {
+        #vis struct #ident<H = #krate::Cluster> {
             #(#fields,)*
+            #none
         }
     )
+}
+
+/// How each handle is turned into something else, which tests do.
+fn handles(context: &Context<'_>, name: &Ident, backends: &Ident) -> TokenStream {
+    let krate = &context.krate;
+    let span = Span::mixed_site();
+    let fields = context.backends.iter().map(|backend| {
+        let mut field = backend.name.clone();
+        field.set_span(Span::call_site());
+        quote_spanned!(span=> #field: turn(&self.backends.#field))
+    });
+    let none = none(context);
+    quote_spanned!(span=>
+        impl #krate::__private::Handles for #name {
+            type Of<H> = #backends<H>;
+            #[allow(unused_mut, unused_variables)]
+            fn each<H>(
+                &self,
+                mut turn: impl ::core::ops::FnMut(&#krate::Cluster) -> H,
+            ) -> #backends<H> {
+                #backends { #(#fields,)* #none }
+            }
+        }
+    )
+}
+
+/// The field of a struct of handles that has no other.
+fn none(context: &Context<'_>) -> Option<TokenStream> {
+    let is_empty = context.backends.is_empty();
+    is_empty.then(|| quote_spanned!(Span::mixed_site()=> __none: ::core::marker::PhantomData,))
 }
 
 fn implementation(
@@ -287,6 +324,7 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
     let unused = setup::allow_unused(context);
     let arguments = arguments(named);
     let given = given(named);
+    let none = none(context);
     let handles = context.backends.iter().enumerate().map(|(place, backend)| {
         let mut field = backend.name.clone();
         field.set_span(Span::call_site());
@@ -325,7 +363,7 @@ fn made(context: &Context<'_>, named: &Named, vis: &TokenStream, backends: &Iden
             ::std::boxed::Box<#krate::__private::Assembly>,
         > {
             #body
-            ::core::result::Result::Ok((__asm, #backends { #(#handles),* }))
+            ::core::result::Result::Ok((__asm, #backends { #(#handles,)* #none }))
         }
     )
 }

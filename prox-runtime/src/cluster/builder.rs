@@ -401,6 +401,8 @@ impl ClusterBuilder {
                 "the certificates of this backend are not verified"
             );
         }
+        #[cfg(feature = "testing")]
+        let (peer, source) = pretended(name, &endpoints, source);
         let now = Instant::now();
         let balances = endpoints.len() > 1 || source.is_some();
         // The only one there is is never ejected.
@@ -421,6 +423,8 @@ impl ClusterBuilder {
                 .map_or_else(OnceLock::new, OnceLock::from),
             affinity: self.sticky.map(|sticky| Affinity::new(&sticky, name)),
             credentials: self.credentials,
+            #[cfg(feature = "testing")]
+            peer,
         };
         let upstreams = endpoints.into_iter().enumerate();
         let upstreams = upstreams.map(|(index, endpoint)| blueprint.make(index, endpoint, now));
@@ -448,6 +452,24 @@ impl ClusterBuilder {
             policy: self.policy,
         })
     }
+}
+
+/// What stands behind the endpoints in a test, and finds them in the place of a look-up of a name.
+#[cfg(feature = "testing")]
+fn pretended(
+    backend: &str,
+    endpoints: &[Endpoint],
+    source: Option<super::discover::Source>,
+) -> (
+    Option<Arc<dyn super::pretend::Peer>>,
+    Option<super::discover::Source>,
+) {
+    let name = source.as_ref().and_then(|source| source.likeness.as_ref());
+    let is_looked_up = name.is_some();
+    let peer = super::pretend::peer(backend, endpoints, name);
+    let sets = peer.as_ref().filter(|_| is_looked_up);
+    let found = sets.map(|peer| super::discover::Source::new(peer.sets()));
+    (peer, found.or(source))
 }
 
 /// TLS for those endpoints that speak it; nothing when none does. When they are found later and may be `anything`, it is made

@@ -138,7 +138,7 @@ impl Endpoint {
     }
 
     /// The same, at this address, and called by its own name.
-    pub(super) fn located(&self, address: IpAddr, port: u16) -> Self {
+    pub(crate) fn located(&self, address: IpAddr, port: u16) -> Self {
         let mut inner = Inner {
             host: address.to_string(),
             port,
@@ -441,6 +441,9 @@ pub(crate) struct Upstream {
     /// What it is shown, if it is shown anything.
     token: Option<Arc<Kept>>,
     pub(super) tries: EndpointTries,
+    /// What stands for it in a test.
+    #[cfg(feature = "testing")]
+    pub(super) peer: Option<Arc<dyn super::pretend::Peer>>,
 }
 
 /// What all endpoints of a cluster are made with.
@@ -460,6 +463,9 @@ pub(super) struct Blueprint {
     pub(super) connector: OnceLock<Arc<Connector>>,
     pub(super) affinity: Option<Affinity>,
     pub(super) credentials: Option<Source>,
+    /// What stands behind the endpoints in a test.
+    #[cfg(feature = "testing")]
+    pub(super) peer: Option<Arc<dyn super::pretend::Peer>>,
 }
 
 impl Blueprint {
@@ -525,6 +531,8 @@ impl Blueprint {
                 .as_ref()
                 .map(|source| source.token(&self.backend, &endpoint)),
             tries: EndpointTries::default(),
+            #[cfg(feature = "testing")]
+            peer: self.peer.clone(),
             endpoint,
         }
     }

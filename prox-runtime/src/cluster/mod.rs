@@ -20,6 +20,8 @@ mod measure;
 mod members;
 mod mirror;
 mod operate;
+#[cfg(feature = "testing")]
+pub(crate) mod pretend;
 mod priority;
 mod queue;
 mod readiness;
@@ -84,7 +86,7 @@ pub use self::{
 pub(crate) use self::balance::testing;
 #[cfg(test)]
 pub(crate) use self::events::FAMILIES;
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "jwt", feature = "testing"))]
 pub(crate) use self::rng::Rng;
 use crate::forward::{pattern, rewrite::Template};
 

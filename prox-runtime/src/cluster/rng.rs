@@ -10,6 +10,10 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Rng(Cell<u64>);
 
+thread_local! {
+    static LOCAL: Rng = Rng::seeded(RandomState::new().hash_one(0_u8));
+}
+
 impl Rng {
     /// A source whose numbers follow from `seed`.
     pub(crate) const fn seeded(seed: u64) -> Self {
@@ -18,10 +22,13 @@ impl Rng {
 
     /// Uses the source of this thread, which no other thread slows down.
     pub(crate) fn with_local<R>(f: impl FnOnce(&Self) -> R) -> R {
-        thread_local! {
-            static LOCAL: Rng = Rng::seeded(RandomState::new().hash_one(0_u8));
-        }
         LOCAL.with(f)
+    }
+
+    /// Has the numbers of the source of this thread follow from `seed` from now on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn seed_local(seed: u64) {
+        LOCAL.with(|local| local.0.set(mix(seed)));
     }
 
     /// The next 64 bits.

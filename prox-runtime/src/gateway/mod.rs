@@ -7,6 +7,7 @@ mod called;
 mod caught;
 mod embed;
 mod explain;
+mod handles;
 mod inspection;
 mod keys;
 mod location;
@@ -47,6 +48,7 @@ pub use self::{
     },
     embed::{Embed, Embedded},
     explain::{Describe, Description, explain},
+    handles::Handles,
     keys::{HashKey, hash},
     measures::{Metrics, metrics},
     own::{ChoosesEndpoints, NoPolicy, OwnPolicy},

@@ -29,6 +29,8 @@ use self::{
     upload::Upload,
     waiting::{Silence, Waiting},
 };
+#[cfg(feature = "testing")]
+use crate::cluster::pretend;
 use crate::{
     body::Body,
     client::Client,
@@ -960,6 +962,11 @@ async fn open(core: &Core, upstream: &Upstream, limit: Duration) -> Result<Opene
 
 async fn dial(upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
     let endpoint = &upstream.endpoint;
+    #[cfg(feature = "testing")]
+    if let Some(peer) = upstream.peer() {
+        let http2 = upstream.pool.streams().is_some();
+        return pretend::open(peer, endpoint, http2, limit).await;
+    }
     let (host, port) = (endpoint.host(), endpoint.port());
     if let Some(connector) = upstream.connector() {
         return connect::tls(connector, host, port, endpoint.name(), limit).await;

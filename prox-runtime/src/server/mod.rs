@@ -24,6 +24,8 @@ mod notify;
 mod open;
 mod ops;
 mod place;
+#[cfg(feature = "testing")]
+pub(crate) mod pretend;
 mod proxy_protocol;
 mod refusals;
 mod rest;
@@ -171,6 +173,9 @@ pub(crate) struct Options {
     pub(crate) window: u32,
     /// Decides about the traces of requests, if there are any.
     pub(crate) tracer: Option<Arc<Tracer>>,
+    /// Whether a client counts as one over TLS that speaks in clear text, in a test.
+    #[cfg(feature = "testing")]
+    pub(crate) pretends_tls: bool,
 }
 
 impl Options {
@@ -210,6 +215,8 @@ impl Default for Options {
             foreign: Vec::new(),
             window: WINDOW,
             tracer: None,
+            #[cfg(feature = "testing")]
+            pretends_tls: false,
         }
     }
 }

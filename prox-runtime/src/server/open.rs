@@ -87,6 +87,10 @@ pub(super) async fn open(
         client = client.secured(accepted.session);
         agreed = Some(accepted.h2);
     }
+    #[cfg(feature = "testing")]
+    if options.pretends_tls {
+        client = client.over_tls();
+    }
     let socket = Socket::new(stream, watch);
     // Over TLS, HTTP/2 is spoken when it was agreed on, and never else (RFC 9113, 3.2).
     #[cfg(feature = "http2")]

@@ -1,5 +1,8 @@
 //! Kits for tests of one's own; with the feature `testing`.
 //!
+//! A gateway is tested without sockets: `Shop::test()`, of [`Testable`], makes a [`Harness`] in which each backend is a [`Fake`], and time is
+//! that of the test.
+//!
 //! [`assert_balancer`] is one line in a test of one's own balancing policy. [`Endpoints`] is a cluster without sockets, for tests of
 //! what is special about it: it makes endpoints busy, slow or ejected, and asks the policy. All random numbers follow from a
 //! fixed seed, and time moves when it is told to, so a test gives the same result each time.
@@ -8,8 +11,11 @@
 
 #[cfg(feature = "jwt")]
 mod issuer;
+mod kit;
 
 #[cfg(feature = "jwt")]
 pub use self::issuer::{Issuer, Token};
+#[doc(inline)]
+pub use self::kit::*;
 #[doc(inline)]
 pub use crate::cluster::testing::*;

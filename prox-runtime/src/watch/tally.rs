@@ -362,6 +362,13 @@ impl Tally {
         self.watch.numbers.route.store(index, Relaxed);
     }
 
+    /// The number of the route that has taken it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn taken_by(&self) -> Option<usize> {
+        let route = self.own()?.route.load(Relaxed);
+        (route != NO_ROUTE).then_some(route as usize)
+    }
+
     /// When the gateway began to answer it; the first word counts.
     pub(crate) fn began(&self, at: Instant) {
         let began = &self.watch.numbers.began;

@@ -75,6 +75,9 @@ pub struct CheckTarget {
     pub(super) limit: Duration,
     /// What the endpoint is shown, if it is shown anything.
     pub(super) token: Option<Arc<Kept>>,
+    /// What stands for the endpoint in a test.
+    #[cfg(feature = "testing")]
+    pub(super) peer: Option<Arc<dyn crate::cluster::pretend::Peer>>,
 }
 
 impl CheckTarget {
@@ -95,6 +98,11 @@ impl CheckTarget {
 
     /// A connection of its own, with TLS as the cluster has it.
     pub(super) async fn open(&self) -> Result<Opened, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(peer) = &self.peer {
+            let http2 = self.protocol == Protocol::Http2;
+            return crate::cluster::pretend::open(peer, &self.endpoint, http2, self.limit).await;
+        }
         let (host, port) = (self.endpoint.host(), self.endpoint.port());
         if let Some(connector) = &self.connector {
             let name = self.endpoint.name();

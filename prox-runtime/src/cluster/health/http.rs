@@ -249,6 +249,8 @@ mod tests {
             protocol: Protocol::Http2,
             limit: Duration::from_secs(10),
             token: None,
+            #[cfg(feature = "testing")]
+            peer: None,
         };
         let check = |path| http(path).host("app.example");
         assert_eq!(check("/204").check(&target).await, Ok(()));

@@ -116,6 +116,8 @@ fn target(upstream: &Upstream, options: &CheckOptions) -> CheckTarget {
         },
         limit: options.limit(),
         token: upstream.token().cloned(),
+        #[cfg(feature = "testing")]
+        peer: upstream.peer().cloned(),
     }
 }
 

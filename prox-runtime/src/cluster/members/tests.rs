@@ -22,6 +22,8 @@ fn blueprint() -> Blueprint {
         connector: OnceLock::new(),
         affinity: None,
         credentials: None,
+        #[cfg(feature = "testing")]
+        peer: None,
     }
 }
 
