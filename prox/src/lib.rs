@@ -148,6 +148,10 @@ pub mod docs {
     #[doc = include_str!("../docs/tracing.md")]
     pub mod tracing {}
 
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     pub mod tls {}

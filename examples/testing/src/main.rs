@@ -1,0 +1,5 @@
+//! Runs the gateway.
+
+fn main() -> prox::Result {
+    prox::run(testing::Shop::new())
+}
