@@ -17,6 +17,7 @@ mod env;
 mod error;
 #[cfg(feature = "auth")]
 mod expiring;
+mod fingerprint;
 mod forward;
 #[cfg(feature = "http2")]
 mod frames;

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::{
+    client::Client,
     handler::Parts,
-    identity::Claim,
+    identity::{Claim, Principal},
     middleware::{KeyParts, KeyReads, LimitKey, role},
     route::RequestExt,
 };
@@ -62,6 +63,10 @@ impl LimitKey for ByPrincipal {
         };
         let issuer = who.issuer().unwrap_or_default();
         parts.add_joined(&[who.scheme(), "\n", issuer, "\n", who.subject()]);
+    }
+
+    fn kept(&self, _: Option<&Client>, principal: Option<&Principal>) -> Option<[u64; 2]> {
+        principal.map(Principal::fingerprint)
     }
 
     fn reads(&self) -> KeyReads {

@@ -5,6 +5,7 @@ mod trust;
 
 use std::{
     fmt::Write,
+    hash::{Hash, Hasher},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -13,7 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::claims::Claims;
 pub(crate) use self::trust::Trust;
-use crate::tls::{ClientCert, Session};
+use crate::{
+    fingerprint::Fingerprint,
+    tls::{ClientCert, Session},
+};
 
 /// Who sent a request. It is the same for all requests of a connection, unless that comes from a trusted proxy.
 ///
@@ -23,6 +27,8 @@ use crate::tls::{ClientCert, Session};
 pub struct Client {
     peer: Option<SocketAddr>,
     address: Option<HeaderValue>,
+    /// That of its network.
+    fingerprint: Fingerprint,
     session: Option<Session>,
     /// What a trusted proxy has said of this request.
     claims: Option<Box<Claims>>,
@@ -40,6 +46,7 @@ impl Client {
         Self {
             peer,
             address,
+            fingerprint: Fingerprint::default(),
             session: None,
             claims: None,
             passing: None,
@@ -111,6 +118,7 @@ impl Client {
             .and_then(|list| HeaderValue::try_from(list).ok());
         Self {
             address,
+            fingerprint: Fingerprint::default(),
             claims: Some(Box::new(claims)),
             ..self.clone()
         }
@@ -135,6 +143,19 @@ impl Client {
     pub fn ip(&self) -> Option<IpAddr> {
         let claimed = self.claims.as_ref().and_then(|claims| claims.chain.first());
         claimed.copied().or_else(|| self.peer_ip())
+    }
+
+    /// A name of 128 bits for its address, or for its network of 64 bits in IPv6: a customer of a provider has that at least. Nothing if
+    /// the address is not known.
+    pub(crate) fn fingerprint(&self) -> Option<[u64; 2]> {
+        let ip = self.ip()?;
+        Some(self.fingerprint.get(|hasher| match ip.to_canonical() {
+            IpAddr::V4(ip) => hasher.write(&ip.octets()),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments();
+                (a, b, c, d).hash(hasher);
+            }
+        }))
     }
 
     /// `https` or `http`: what the client speaks, with this server or with the trusted proxy before it.

@@ -8,12 +8,14 @@ use std::{
     any::Any,
     collections::BTreeMap,
     fmt,
+    hash::Hash,
     sync::{Arc, OnceLock},
 };
 
 use http::HeaderValue;
 
 pub use self::claim::Claim;
+use crate::fingerprint::Fingerprint;
 
 /// Who the caller is: what an authenticator has found out, and nothing that the caller only says.
 ///
@@ -37,6 +39,8 @@ pub struct Principal(Arc<Inner>);
 struct Inner {
     scheme: &'static str,
     subject: String,
+    /// That of its scheme, its issuer and its subject.
+    fingerprint: Fingerprint,
     /// The subject as the value of a field, written once; nothing if no field can carry it.
     field: OnceLock<Option<HeaderValue>>,
     issuer: Option<String>,
@@ -51,6 +55,7 @@ impl Principal {
         Self(Arc::new(Inner {
             scheme,
             subject: subject.into(),
+            fingerprint: Fingerprint::default(),
             field: OnceLock::new(),
             issuer: None,
             scopes: Vec::new(),
@@ -61,7 +66,9 @@ impl Principal {
 
     /// The same caller, vouched for by this issuer.
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.inner().issuer = Some(issuer.into());
+        let inner = self.inner();
+        inner.issuer = Some(issuer.into());
+        inner.fingerprint = Fingerprint::default();
         self
     }
 
@@ -105,6 +112,15 @@ impl Principal {
     ) -> Option<HeaderValue> {
         let field = self.0.field.get_or_init(|| write(&self.0.subject));
         field.clone()
+    }
+
+    /// A name of 128 bits for who it is: that of its scheme, its issuer and its subject.
+    pub(crate) fn fingerprint(&self) -> [u64; 2] {
+        self.0.fingerprint.get(|hasher| {
+            let issuer = self.issuer().unwrap_or_default();
+            // A string ends with a byte that no string has.
+            (self.scheme(), issuer, self.subject()).hash(hasher);
+        })
     }
 
     /// How it has proved that: `basic`, `api-key`, `jwt`, `client-cert`, ..
@@ -196,6 +212,30 @@ mod tests {
         assert_eq!(other.scopes().count(), 3);
         assert_eq!((one.typed::<u8>(), other.typed::<u8>()), (None, Some(&7)));
         assert_eq!(other.typed::<u16>(), None);
+    }
+
+    #[test]
+    fn its_fingerprint_is_that_of_who_it_is() {
+        let of = |who: Principal| who.fingerprint();
+        let ada = Principal::new("jwt", "ada");
+        let mark = of(ada.clone());
+        assert_eq!(of(Principal::new("jwt", "ada").with_scopes(["x"])), mark);
+        assert_eq!(of(ada.clone().with_claim("a", "b")), mark);
+        // It is told anew after a change.
+        let vouched = ada.clone().with_issuer("https://a");
+        assert_ne!(of(vouched.clone()), mark);
+        assert_ne!(
+            of(vouched.with_issuer("https://b").with_issuer("")),
+            of(ada.with_issuer("c"))
+        );
+        for other in [
+            Principal::new("basic", "ada"),
+            Principal::new("jwt", "adb"),
+            Principal::new("jwt", "a").with_issuer("da"),
+            Principal::new("jwt", "da").with_issuer("a"),
+        ] {
+            assert_ne!(of(other), mark);
+        }
     }
 
     #[test]

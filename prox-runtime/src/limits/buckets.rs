@@ -5,7 +5,7 @@ use std::{
     fmt,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher, RandomState},
     sync::{
-        Mutex, MutexGuard,
+        Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -24,6 +24,27 @@ pub(crate) enum Key {
     Of([u64; 2]),
 }
 
+/// What makes the keys of one limit other ones than those of all others.
+#[derive(Debug, Default)]
+pub(crate) struct Secret {
+    random: RandomState,
+    mask: OnceLock<[u64; 2]>,
+}
+
+impl Secret {
+    /// Begins a key; only one that begins with the same secret is the same.
+    pub(crate) fn writer(&self) -> KeyWriter {
+        KeyWriter::new(&self.random)
+    }
+
+    /// The key of a caller with this fingerprint, which is a keyed hash already.
+    pub(crate) fn key(&self, [first, second]: [u64; 2]) -> Key {
+        let mask = || [0, 1].map(|half| self.random.hash_one(half));
+        let [one, two] = self.mask.get_or_init(mask);
+        Key::Of([first ^ one, second ^ two])
+    }
+}
+
 /// The largest size of parts of a key that are hashed at once, with their length.
 const SHORT: usize = 120;
 
@@ -35,8 +56,7 @@ pub(crate) struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// Begins a key; only one that begins with the same secret is the same.
-    pub(crate) fn new(secret: &RandomState) -> Self {
+    fn new(secret: &RandomState) -> Self {
         Self {
             hasher: secret.build_hasher(),
             empty: true,
@@ -144,7 +164,7 @@ type Shard = HashMap<Hash128, State, BuildHasherDefault<Hashed>>;
 /// The buckets of one limit.
 pub(crate) struct Buckets {
     shards: [Mutex<Shard>; SHARDS],
-    random: RandomState,
+    secret: Secret,
     windows: usize,
     everyone: Mutex<State>,
     /// That of all who came when there was no room for more keys.
@@ -163,7 +183,7 @@ impl Buckets {
         let slots = Slots::new(windows);
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            random: RandomState::new(),
+            secret: Secret::default(),
             windows,
             everyone: Mutex::new(State::of(&slots)),
             overflow: Mutex::new(State::of(&slots)),
@@ -174,9 +194,9 @@ impl Buckets {
         }
     }
 
-    /// Begins a key of these buckets; no other process and no other limit would make the same.
-    pub(crate) fn writer(&self) -> KeyWriter {
-        KeyWriter::new(&self.random)
+    /// What makes the keys of these buckets; no other process and no other limit would make the same.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// Gives the slots of a key to `change`, and keeps them if that says so.
@@ -262,7 +282,7 @@ mod tests {
     use super::*;
 
     fn key(buckets: &Buckets, parts: &[Option<&str>]) -> Key {
-        let mut writer = buckets.writer();
+        let mut writer = buckets.secret().writer();
         for part in parts {
             match part {
                 Some(part) => writer.part(part.len(), [part.as_bytes()]),
@@ -304,7 +324,12 @@ mod tests {
             }
         }
         assert_eq!(key(&buckets, &[]), Key::Everyone);
-        // Nobody can know which keys meet in another limit.
+        // Nobody can know which keys meet in another limit, whether texts make them or fingerprints.
+        let of = |buckets: &Buckets, mark| buckets.secret().key(mark);
+        assert_eq!(of(&buckets, [1, 2]), of(&buckets, [1, 2]));
+        assert_ne!(of(&buckets, [1, 2]), of(&buckets, [1, 3]));
+        assert_ne!(of(&buckets, [1, 2]), of(&buckets, [2, 1]));
+        assert_ne!(of(&buckets, [1, 2]), of(&Buckets::new(1, 10, 0), [1, 2]));
         assert_ne!(
             key(&buckets, &[Some("a")]),
             key(&Buckets::new(1, 10, 0), &[Some("a")])
@@ -314,13 +339,13 @@ mod tests {
     #[test]
     fn a_part_is_its_pieces_one_behind_the_other() {
         let buckets = Buckets::new(1, 10, 0);
-        let mut writer = buckets.writer();
+        let mut writer = buckets.secret().writer();
         writer.part(4, [&b"a"[..], b"", b"bcd"]);
         assert_eq!(writer.key(), key(&buckets, &[Some("abcd")]));
         for length in [SHORT - 1, SHORT, SHORT + 1] {
             let text = "x".repeat(length - 2) + "yz";
             let (start, end) = text.split_at(length - 2);
-            let mut writer = buckets.writer();
+            let mut writer = buckets.secret().writer();
             writer.part(length, [start.as_bytes(), end.as_bytes()]);
             assert_eq!(writer.key(), key(&buckets, &[Some(&text)]), "{length}");
         }

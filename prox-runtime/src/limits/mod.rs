@@ -13,7 +13,7 @@ pub use self::rate::Rate;
 #[cfg(feature = "redis")]
 pub use self::store::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, WhenDown};
 pub(crate) use self::{
-    buckets::{Buckets, Key, KeyWriter},
+    buckets::{Buckets, Key, KeyWriter, Secret},
     gcra::{Each, MOST, Slot, Slots, Window, Windows, charge, take},
     rate::{Bucket, Ticks},
 };

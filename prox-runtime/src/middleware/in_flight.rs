@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::RandomState,
     marker::PhantomData,
     sync::{
         Arc, Mutex,
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     error::{self, Failure},
     handler::Response,
-    limits::{Key, KeyWriter},
+    limits::{Key, Secret},
     respond,
     sync::lock,
     tunnel::Switched,
@@ -97,7 +96,7 @@ impl InFlight {
 
 impl<K> InFlight<K> {
     fn enter(&self, head: &mut Head<'_>) -> Option<Place> {
-        let key = self.key.of(KeyWriter::new(&self.places.secret), head);
+        let key = self.key.of(&self.places.secret, head);
         self.places.take(key, self.most).then(|| Place {
             key,
             places: Arc::clone(&self.places),
@@ -190,7 +189,7 @@ struct Places {
     /// Of all requests together, where there is no key.
     everyone: AtomicU32,
     taken: Mutex<HashMap<Key, u32>>,
-    secret: RandomState,
+    secret: Secret,
 }
 
 impl Places {

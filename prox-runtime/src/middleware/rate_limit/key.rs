@@ -9,7 +9,7 @@ use crate::{
     client::Client,
     handler::Parts,
     identity::Principal,
-    limits::{Key, KeyWriter},
+    limits::{Key, KeyWriter, Secret},
     middleware::{
         About,
         role::{self, IsRole, Role},
@@ -55,6 +55,14 @@ pub trait LimitKey: Send + Sync + 'static {
     #[doc(hidden)]
     fn reads(&self) -> KeyReads {
         KeyReads::Extensions
+    }
+
+    /// The fingerprint of what it would write, if that is kept: to write it anew would cost more. For one value of the key, either all
+    /// requests have one or none.
+    #[doc(hidden)]
+    fn kept(&self, client: Option<&Client>, principal: Option<&Principal>) -> Option<[u64; 2]> {
+        let _ = (client, principal);
+        None
     }
 
     /// What is wrong with the key as it is configured.
@@ -112,17 +120,32 @@ pub(in crate::middleware) trait AnyKey: Send + Sync {
     fn role(&self) -> Role;
     fn write(&self, parts: &mut KeyParts<'_>);
     fn reads(&self) -> KeyReads;
+    fn kept(&self, client: Option<&Client>, principal: Option<&Principal>) -> Option<[u64; 2]>;
     fn problem(&self) -> Option<String>;
     fn problem_of(&self, route: &RouteInfo) -> Option<String>;
 }
 
 impl dyn AnyKey {
-    /// The key of a request, of this writer.
-    pub(in crate::middleware) fn of(&self, mut writer: KeyWriter, head: &mut Head<'_>) -> Key {
+    /// The key of a request, by this secret.
+    pub(in crate::middleware) fn of(&self, secret: &Secret, head: &mut Head<'_>) -> Key {
+        if let Some(mark) = self.kept(head.client(), head.principal()) {
+            return secret.key(mark);
+        }
         if self.reads() != KeyReads::Nothing {
             head.parts();
         }
+        let mut writer = secret.writer();
         self.write(&mut KeyParts::of(&mut writer, head));
+        writer.key()
+    }
+
+    /// The same for a request whose head was taken out of it.
+    pub(super) fn of_parts(&self, secret: &Secret, req: &Parts) -> Key {
+        if let Some(mark) = self.kept(req.client(), req.principal()) {
+            return secret.key(mark);
+        }
+        let mut writer = secret.writer();
+        self.write(&mut KeyParts::to(Sink::Hash(&mut writer), req));
         writer.key()
     }
 
@@ -151,6 +174,10 @@ impl<K: LimitKey> AnyKey for K {
 
     fn reads(&self) -> KeyReads {
         LimitKey::reads(self)
+    }
+
+    fn kept(&self, client: Option<&Client>, principal: Option<&Principal>) -> Option<[u64; 2]> {
+        LimitKey::kept(self, client, principal)
     }
 
     fn problem(&self) -> Option<String> {
@@ -189,10 +216,6 @@ impl<'a> KeyParts<'a> {
             client: head.client(),
             principal: head.principal(),
         }
-    }
-
-    pub(super) fn hash(writer: &'a mut KeyWriter, req: &'a Parts) -> Self {
-        Self::to(Sink::Hash(writer), req)
     }
 
     fn to(sink: Sink<'a>, req: &'a Parts) -> Self {
@@ -278,6 +301,10 @@ impl LimitKey for ClientIp {
 
     fn write(&self, parts: &mut KeyParts<'_>) {
         parts.client(NETWORK);
+    }
+
+    fn kept(&self, client: Option<&Client>, _: Option<&Principal>) -> Option<[u64; 2]> {
+        client?.fingerprint()
     }
 
     fn reads(&self) -> KeyReads {

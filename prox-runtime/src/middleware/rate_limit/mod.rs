@@ -553,11 +553,12 @@ impl<K, S> RateLimit<K, S> {
     }
 
     fn access<'a>(&'a self, core: &'a Core, req: &Parts) -> Access<'a> {
-        let mut writer = core.buckets.writer();
+        let secret = core.buckets.secret();
         #[cfg(feature = "redis")]
         if let Some(by) = &self.options.shared {
             let mut bytes = Vec::new();
             self.key.write(&mut KeyParts::bytes(&mut bytes, req));
+            let mut writer = secret.writer();
             if !bytes.is_empty() {
                 writer.part(bytes.len(), [&*bytes]);
             }
@@ -567,10 +568,9 @@ impl<K, S> RateLimit<K, S> {
                 shared: Some(shared::Store::new(by, &self.options.name, bytes)),
             };
         }
-        self.key.write(&mut KeyParts::hash(&mut writer, req));
         Access {
             core,
-            key: writer.key(),
+            key: self.key.of_parts(secret, req),
             #[cfg(feature = "redis")]
             shared: None,
         }
@@ -688,7 +688,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
         };
         let mut asks = Asks {
             core,
-            key: self.key.of(core.buckets.writer(), head),
+            key: self.key.of(core.buckets.secret(), head),
             now,
             buckets: &core.list,
             windows: &[],
