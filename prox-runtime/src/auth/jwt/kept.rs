@@ -13,9 +13,6 @@ use crate::{auth::claims::Verified, expiring::Expiring, sync::lock};
 const MOST: usize = 4096;
 const LONGEST: f64 = 300.0;
 
-/// So much of the end of a token is hashed: a part of its signature, in which no two right tokens are alike.
-const HASHED: usize = 24;
-
 #[derive(Default)]
 pub(super) struct Kept(Mutex<Tokens>);
 
@@ -27,8 +24,9 @@ struct Tokens {
 
 /// A whole token.
 ///
-/// It is kept as it was sent. The hash of its end, by a secret of the process, only says where to look: a token that differs anywhere is
-/// another one. A caller who learns how far two tokens are alike has the signature of the kept one already.
+/// It is kept as it was sent. The hash of its last eight bytes by a secret of the process only says where to look: a token that differs
+/// anywhere is another one. The bytes are a part of the signature, in which hardly any two right tokens are alike. A caller who learns how
+/// far two tokens are alike has the signature of the kept one already.
 #[derive(PartialEq, Eq)]
 struct Token(Box<[u8]>);
 
@@ -51,9 +49,11 @@ impl Text for &[u8] {
 
 impl Hash for dyn Text + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let text = self.text();
-        let start = text.len().saturating_sub(HASHED);
-        state.write(text.get(start..).unwrap_or_default());
+        match self.text().last_chunk() {
+            Some(end) => state.write_u64(u64::from_ne_bytes(*end)),
+            // No right token is as short.
+            None => state.write_u64(0),
+        }
     }
 }
 
