@@ -68,6 +68,9 @@ pub mod docs {
     #[doc = include_str!("../docs/glossary.md")]
     pub mod glossary {}
 
+    #[doc = include_str!("../docs/reviewing.md")]
+    pub mod reviewing {}
+
     #[doc = include_str!("../docs/clients.md")]
     pub mod clients {}
 

@@ -357,3 +357,83 @@ fn commands_in_images_and_units_are_those_of_the_binary() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
     }
 }
+
+/// A folder of this process that is removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("prox-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    /// A program of the shell.
+    #[cfg(unix)]
+    fn program(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.0.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_workflow_of_a_pull_request_comments_on_what_fares_otherwise() {
+    let [workflow] = <[Value; 1]>::try_from(yaml("github/routes.yaml")).expect("one document");
+    assert_eq!(workflow["on"].as_str(), Some("pull_request"));
+    assert_eq!(
+        workflow["permissions"]["pull-requests"].as_str(),
+        Some("write")
+    );
+    let steps = workflow["jobs"]["diff"]["steps"]
+        .as_sequence()
+        .expect("a list");
+    let scripts: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| step["run"].as_str())
+        .collect();
+    let [base, compare, comment] = scripts[..] else {
+        panic!("three steps run something: {scripts:?}");
+    };
+
+    let folder = Folder::new("workflow");
+    let probe = env!("CARGO_BIN_EXE_cli_probe");
+    folder.program(
+        "cargo",
+        &format!("while [ \"$1\" != -- ]; do shift; done\nshift\nexec '{probe}' \"$@\""),
+    );
+    folder.program("gh", "printf '%s\\n' \"$@\" > \"$RUNNER_TEMP/asked\"");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let run = |script: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-e", "-c", script]).env_clear();
+        command.env("PATH", format!("{}:{path}", folder.0.display()));
+        command.env("RUNNER_TEMP", &folder.0).env("NUMBER", "7");
+        command.output().expect("bash").status.code()
+    };
+    let read = |name: &str| fs::read_to_string(folder.0.join(name)).expect(name);
+
+    assert_eq!(run(base), Some(0));
+    assert_eq!(run(compare), Some(0));
+    assert!(read("comment.md").contains("~~~~text\nno request fares otherwise\n"));
+    let table = folder.0.join("routes.json");
+    let other = read("routes.json").replace("\"path\":\"/told\"", "\"path\":\"/said\"");
+    fs::write(&table, other).expect("a file");
+    assert_eq!(run(compare), Some(0));
+    let text = read("comment.md");
+    assert!(text.contains("~~~~text\nlost    GET /said\n"), "{text}");
+    assert!(text.ends_with("\n1 lost, 1 gained\n\n~~~~\n"), "{text}");
+    assert_eq!(run(comment), Some(0));
+    assert!(read("asked").starts_with("pr\ncomment\n7\n--edit-last\n"));
+
+    fs::write(&table, "[").expect("a file");
+    assert_eq!(run(compare), Some(2), "there is no comparison");
+}
