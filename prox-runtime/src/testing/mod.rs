@@ -18,8 +18,8 @@ mod routes;
 
 #[cfg(feature = "jwt")]
 pub use self::issuer::{Issuer, Token};
-pub use self::routes::{assert_routes, check_routes};
 #[doc(inline)]
 pub use self::kit::*;
+pub use self::routes::{assert_routes, check_routes};
 #[doc(inline)]
 pub use crate::cluster::testing::*;
