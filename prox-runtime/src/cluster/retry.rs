@@ -75,7 +75,8 @@ impl RetryOptions {
         }
     }
 
-    /// Gives up a try whose response has not begun after so long, and makes the next; off by default.
+    /// Gives up a try whose response has not begun after so long, and makes the next; off by default. A request that may not be tried
+    /// again, such as a `POST`, ends then with `504`.
     #[must_use]
     pub fn per_try_timeout(mut self, limit: Duration) -> Self {
         self.per_try = Some(limit.min(FOREVER));
