@@ -132,7 +132,7 @@ fn the_middleware_is_what_the_module_exports() {
         "WhenDown",
     ];
     let facade = read("prox/src/lib.rs");
-    let (_, module) = facade.split_once("pub mod middleware {").unwrap();
+    let (_, module) = facade.split_once("\npub mod middleware {\n").unwrap();
     let (module, _) = module.split_once("\n}\n").unwrap();
     let text = module.to_owned() + &read("prox-runtime/src/middleware/mod.rs");
     let exports = text.split("pub use ").skip(1);
