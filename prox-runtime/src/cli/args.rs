@@ -474,8 +474,8 @@ mod tests {
                 "`--only` takes kinds of changes: --only lost,moved",
             ),
             (
-                "diff a --only lots",
-                "unknown kind of change: `lots`, did you mean `lost`?",
+                "diff a --only losst",
+                "unknown kind of change: `losst`, did you mean `lost`?",
             ),
             (
                 "diff a --jsn",

@@ -4,6 +4,18 @@ use std::{env, fs};
 
 use crate::gateway::Describe;
 
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __assert_routes {
+    ($file:literal, $gateway:ty $(,)?) => {
+        $crate::testing::check_routes::<$gateway>(::core::concat!(
+            ::core::env!("CARGO_MANIFEST_DIR"),
+            "/",
+            $file
+        ))
+    };
+}
+
 /// Fails with the [diff](crate::Routes::diff) if requests fare otherwise with the gateway than with the table of routes in the file.
 ///
 /// The file is that of `routes --json`, with a path from the folder of the package. With the variable `UPDATE_ROUTES=1` the test
@@ -22,19 +34,7 @@ use crate::gateway::Describe;
 /// }
 /// ```
 #[doc(inline)]
-pub use crate::__assert_routes as assert_routes;
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __assert_routes {
-    ($file:literal, $gateway:ty $(,)?) => {
-        $crate::testing::check_routes::<$gateway>(::core::concat!(
-            ::core::env!("CARGO_MANIFEST_DIR"),
-            "/",
-            $file
-        ))
-    };
-}
+pub use __assert_routes as assert_routes;
 
 /// What [`assert_routes`] does with the file at this path.
 #[doc(hidden)]
