@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 /// The longest that a test waits for anything. It is only ever used up by a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Awaits `future`, and panics when it takes longer than [`PATIENCE`]; `what` says what was waited for.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
