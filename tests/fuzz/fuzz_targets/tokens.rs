@@ -14,6 +14,8 @@
 mod claims;
 #[path = "../../../prox-runtime/src/tls/der.rs"]
 mod der;
+#[path = "../../../prox-runtime/src/fingerprint.rs"]
+mod fingerprint;
 #[path = "../../../prox-runtime/src/identity/mod.rs"]
 mod identity;
 #[path = "../../../prox-runtime/src/auth/json.rs"]
