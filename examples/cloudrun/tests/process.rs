@@ -34,7 +34,8 @@ fn it_listens_on_the_port_writes_lines_for_cloud_logging_and_ends_at_sigterm() {
     let line = lines
         .by_ref()
         .map(|line| line.expect("a line"))
-        .find(|line| line.contains("listening"))
+        // The demo says where it listens too.
+        .find(|line| line.contains("listening") && line.contains("0.0.0.0:"))
         .expect("a line that says where it listens");
     assert!(line.contains("\"severity\":\"INFO\""), "{line}");
     let digits = line.split("0.0.0.0:").nth(1).expect("an address");
