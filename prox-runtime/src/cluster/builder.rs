@@ -454,7 +454,7 @@ impl ClusterBuilder {
     }
 }
 
-/// What stands behind the endpoints in a test, and finds them in the place of a look-up of a name.
+/// In a test: the fake behind the endpoints, and the source of endpoints, which is the fake if a name would be looked up.
 #[cfg(feature = "testing")]
 fn pretended(
     backend: &str,

@@ -20,8 +20,11 @@ use super::{
     health::passive::Ejections,
     queue::Queue,
     state::State,
+    way::Way,
 };
 use crate::{
+    connect::{Opened, Protocol},
+    error::Error,
     metrics::EndpointTries,
     pool::{Pool, PoolOptions},
     tls::{self, Connector},
@@ -433,7 +436,8 @@ pub(crate) struct Upstream {
     pub(super) state: State,
     index: usize,
     queue: Option<Arc<Queue>>,
-    connector: Option<Arc<Connector>>,
+    /// How connections to it are opened.
+    pub(super) way: Way,
     /// What stands for it in the cookie of a client that sticks to it.
     cookie: Option<u64>,
     /// The text of its URL.
@@ -441,9 +445,6 @@ pub(crate) struct Upstream {
     /// What it is shown, if it is shown anything.
     token: Option<Arc<Kept>>,
     pub(super) tries: EndpointTries,
-    /// What stands for it in a test.
-    #[cfg(feature = "testing")]
-    pub(super) peer: Option<Arc<dyn super::pretend::Peer>>,
 }
 
 /// What all endpoints of a cluster are made with.
@@ -463,7 +464,7 @@ pub(super) struct Blueprint {
     pub(super) connector: OnceLock<Arc<Connector>>,
     pub(super) affinity: Option<Affinity>,
     pub(super) credentials: Option<Source>,
-    /// What stands behind the endpoints in a test.
+    /// The fake in the place of the endpoints, in a test.
     #[cfg(feature = "testing")]
     pub(super) peer: Option<Arc<dyn super::pretend::Peer>>,
 }
@@ -510,6 +511,16 @@ impl Blueprint {
             }
             None => pool,
         };
+        let connector = self.connector.get().filter(|_| endpoint.is_secure());
+        let way = Way {
+            connector: connector.cloned(),
+            protocol: match pool.streams() {
+                Some(_) => Protocol::Http2,
+                None => Protocol::Http1,
+            },
+            #[cfg(feature = "testing")]
+            peer: self.peer.clone(),
+        };
         let queue = |limit| Arc::new(Queue::new(limit, self.queue.clone()));
         let label: Arc<str> = endpoint.to_string().into();
         let cookie = |affinity: &Affinity| affinity.value(&label);
@@ -519,11 +530,7 @@ impl Blueprint {
             load: Arc::new(Load::new(&self.total, now)),
             index,
             queue: self.max_connections.map(queue),
-            connector: self
-                .connector
-                .get()
-                .filter(|_| endpoint.is_secure())
-                .cloned(),
+            way,
             cookie: self.affinity.as_ref().map(cookie),
             label,
             token: self
@@ -531,8 +538,6 @@ impl Blueprint {
                 .as_ref()
                 .map(|source| source.token(&self.backend, &endpoint)),
             tries: EndpointTries::default(),
-            #[cfg(feature = "testing")]
-            peer: self.peer.clone(),
             endpoint,
         }
     }
@@ -559,9 +564,13 @@ impl Upstream {
         self.token.as_ref()
     }
 
-    /// How TLS is spoken with it; nothing when it speaks none.
-    pub(crate) fn connector(&self) -> Option<&Arc<Connector>> {
-        self.connector.as_ref()
+    /// Opens a connection to it within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Way::open`]. Nothing was sent.
+    pub(crate) async fn open(&self, limit: Duration) -> Result<Opened, Error> {
+        self.way.open(&self.endpoint, limit).await
     }
 
     /// Whether it is no longer in the cluster.

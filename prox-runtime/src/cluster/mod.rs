@@ -34,6 +34,7 @@ mod siphash;
 mod speed;
 mod state;
 mod view;
+mod way;
 mod window;
 
 use std::{fmt, sync::Arc, time::Duration};

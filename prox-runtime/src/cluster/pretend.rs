@@ -7,9 +7,9 @@ use std::{cell::RefCell, fmt, future::Future, pin::Pin, sync::Arc, time::Duratio
 
 use tokio::sync::watch;
 
-use super::{Cluster, Endpoint, Upstream};
+use super::{Cluster, Endpoint};
 use crate::{
-    connect::Opened,
+    connect::{Opened, Protocol},
     error::{Error, Failure},
 };
 
@@ -28,8 +28,8 @@ pub(crate) trait Peer: Send + Sync + fmt::Debug {
     /// Tells it from the others of its network.
     fn number(&self) -> usize;
 
-    /// Opens a connection to an endpoint. `http2` says whether the cluster speaks that.
-    fn open<'a>(&'a self, endpoint: &'a Endpoint, http2: bool) -> Opening<'a>;
+    /// Opens a connection to an endpoint, on which this is spoken.
+    fn open<'a>(&'a self, endpoint: &'a Endpoint, protocol: Protocol) -> Opening<'a>;
 
     /// The endpoints that the look-up of a name finds.
     fn sets(&self) -> watch::Receiver<Vec<Endpoint>>;
@@ -63,18 +63,11 @@ pub(super) fn peer(
 pub(crate) async fn open(
     peer: &Arc<dyn Peer>,
     endpoint: &Endpoint,
-    http2: bool,
+    protocol: Protocol,
     limit: Duration,
 ) -> Result<Opened, Error> {
-    let opened = tokio::time::timeout(limit, peer.open(endpoint, http2)).await;
+    let opened = tokio::time::timeout(limit, peer.open(endpoint, protocol)).await;
     opened.unwrap_or_else(|_| Err(Error::failure(Failure::ConnectTimeout)))
-}
-
-impl Upstream {
-    /// What stands for the endpoint in a test.
-    pub(crate) fn peer(&self) -> Option<&Arc<dyn Peer>> {
-        self.peer.as_ref()
-    }
 }
 
 impl Cluster {

@@ -29,8 +29,6 @@ use self::{
     upload::Upload,
     waiting::{Silence, Waiting},
 };
-#[cfg(feature = "testing")]
-use crate::cluster::pretend;
 use crate::{
     body::Body,
     client::Client,
@@ -38,7 +36,7 @@ use crate::{
         Attempt, Caller, Cluster, Core, Endpoint, Failed, Lease, Outcome, Permit, Policy, Queue,
         QueueRefused as Refused, RetryAfter, Unavailable, Upstream, Verdict,
     },
-    connect::{self, Opened, Protocol},
+    connect::{Opened, Protocol},
     error::{Error, Failure},
     forward::{
         forwarded, grpc,
@@ -953,36 +951,11 @@ fn caller(core: &Core, req: &mut Request, client: &Arc<Client>) -> Caller {
 /// Opens a stream to an endpoint of `core` within `limit`.
 async fn open(core: &Core, upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
     let began = Instant::now();
-    let opened = dial(upstream, limit).await;
+    let opened = upstream.open(limit).await;
     if opened.is_ok() {
         core.connected(began.elapsed());
     }
     opened
-}
-
-async fn dial(upstream: &Upstream, limit: Duration) -> Result<Opened, Error> {
-    let endpoint = &upstream.endpoint;
-    #[cfg(feature = "testing")]
-    if let Some(peer) = upstream.peer() {
-        let http2 = upstream.pool.streams().is_some();
-        return pretend::open(peer, endpoint, http2, limit).await;
-    }
-    let (host, port) = (endpoint.host(), endpoint.port());
-    if let Some(connector) = upstream.connector() {
-        return connect::tls(connector, host, port, endpoint.name(), limit).await;
-    }
-    let stream = match endpoint.socket() {
-        Some(path) => connect::unix(path, limit).await?,
-        None => connect::tcp(host, port, limit).await?.into(),
-    };
-    Ok(Opened {
-        stream,
-        protocol: if upstream.pool.streams().is_some() {
-            Protocol::Http2
-        } else {
-            Protocol::Http1
-        },
-    })
 }
 
 /// Why there was no connection in time: because of its own limit, or because the request's time is over.

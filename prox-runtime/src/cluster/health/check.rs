@@ -6,10 +6,9 @@ use http::{HeaderMap, header};
 
 use super::active::CheckOptions;
 use crate::{
-    cluster::{Endpoint, credentials::Kept},
-    connect::{self, Opened, Protocol},
+    cluster::{Endpoint, credentials::Kept, way::Way},
+    connect::Opened,
     error::{Error, Failure},
-    tls::Connector,
 };
 
 /// Asks an endpoint whether it is well: `http("/healthz")`, `tcp()`, `grpc()`, or a type of one's own.
@@ -69,15 +68,10 @@ pub trait HealthCheck: Send + Sync + fmt::Debug + 'static {
 #[derive(Clone, Debug)]
 pub struct CheckTarget {
     pub(super) endpoint: Endpoint,
-    pub(super) connector: Option<Arc<Connector>>,
-    /// What is spoken where TLS does not say.
-    pub(super) protocol: Protocol,
+    pub(super) way: Way,
     pub(super) limit: Duration,
     /// What the endpoint is shown, if it is shown anything.
     pub(super) token: Option<Arc<Kept>>,
-    /// What stands for the endpoint in a test.
-    #[cfg(feature = "testing")]
-    pub(super) peer: Option<Arc<dyn crate::cluster::pretend::Peer>>,
 }
 
 impl CheckTarget {
@@ -98,24 +92,7 @@ impl CheckTarget {
 
     /// A connection of its own, with TLS as the cluster has it.
     pub(super) async fn open(&self) -> Result<Opened, Error> {
-        #[cfg(feature = "testing")]
-        if let Some(peer) = &self.peer {
-            let http2 = self.protocol == Protocol::Http2;
-            return crate::cluster::pretend::open(peer, &self.endpoint, http2, self.limit).await;
-        }
-        let (host, port) = (self.endpoint.host(), self.endpoint.port());
-        if let Some(connector) = &self.connector {
-            let name = self.endpoint.name();
-            return connect::tls(connector, host, port, name, self.limit).await;
-        }
-        let stream = match self.endpoint.socket() {
-            Some(path) => connect::unix(path, self.limit).await?,
-            None => connect::tcp(host, port, self.limit).await?.into(),
-        };
-        Ok(Opened {
-            stream,
-            protocol: self.protocol,
-        })
+        self.way.open(&self.endpoint, self.limit).await
     }
 }
 

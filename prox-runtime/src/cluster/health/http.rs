@@ -205,6 +205,7 @@ pub(in crate::cluster) async fn beside<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::way::Way;
 
     #[test]
     fn a_check_that_cannot_pass_is_refused() {
@@ -245,12 +246,14 @@ mod tests {
         });
         let target = CheckTarget {
             endpoint: format!("http://127.0.0.1:{port}").parse().unwrap(),
-            connector: None,
-            protocol: Protocol::Http2,
+            way: Way {
+                connector: None,
+                protocol: Protocol::Http2,
+                #[cfg(feature = "testing")]
+                peer: None,
+            },
             limit: Duration::from_secs(10),
             token: None,
-            #[cfg(feature = "testing")]
-            peer: None,
         };
         let check = |path| http(path).host("app.example");
         assert_eq!(check("/204").check(&target).await, Ok(()));

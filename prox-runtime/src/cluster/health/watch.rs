@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     cluster::{Core, Upstream, background::Background, rng::Rng},
-    connect::Protocol,
     time::standstill,
 };
 
@@ -109,15 +108,9 @@ async fn watch(
 fn target(upstream: &Upstream, options: &CheckOptions) -> CheckTarget {
     CheckTarget {
         endpoint: upstream.endpoint.clone(),
-        connector: upstream.connector().cloned(),
-        protocol: match upstream.pool.streams() {
-            Some(_) => Protocol::Http2,
-            None => Protocol::Http1,
-        },
+        way: upstream.way.clone(),
         limit: options.limit(),
         token: upstream.token().cloned(),
-        #[cfg(feature = "testing")]
-        peer: upstream.peer().cloned(),
     }
 }
 

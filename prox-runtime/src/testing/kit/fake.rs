@@ -231,7 +231,7 @@ impl Peer for Behind {
         self.0.number
     }
 
-    fn open<'a>(&'a self, endpoint: &'a Endpoint, http2: bool) -> Opening<'a> {
+    fn open<'a>(&'a self, endpoint: &'a Endpoint, protocol: Protocol) -> Opening<'a> {
         Box::pin(async move {
             match self.0.fault(endpoint, true).map(|fault| fault.failure()) {
                 Some(Some(Failure::ConnectTimeout)) => std::future::pending().await,
@@ -239,15 +239,10 @@ impl Peer for Behind {
                 Some(None) | None => {}
             }
             self.0.opened.fetch_add(1, Relaxed);
-            let (stream, connection) = serve::begin(&self.0, endpoint, http2);
+            let (stream, connection) = serve::begin(&self.0, endpoint, protocol);
             let mut open = lock(&self.0.open);
             open.retain(|(_, connection)| connection.strong_count() > 0);
             open.push((endpoint.clone(), connection));
-            let protocol = if http2 {
-                Protocol::Http2
-            } else {
-                Protocol::Http1
-            };
             Ok(Opened { stream, protocol })
         })
     }

@@ -24,7 +24,7 @@ use super::{
     switch::Switch,
     wire::{SharedEnd, pipe},
 };
-use crate::{cluster::Endpoint, stream::Stream, sync::lock};
+use crate::{cluster::Endpoint, connect::Protocol, stream::Stream, sync::lock};
 
 /// A connection to a fake.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Connection {
 pub(super) fn begin(
     fake: &Arc<Inner>,
     endpoint: &Endpoint,
-    http2: bool,
+    protocol: Protocol,
 ) -> (Stream, Weak<Connection>) {
     let (stream, end) = pipe();
     let connection = Arc::new(Connection {
@@ -66,11 +66,21 @@ pub(super) fn begin(
         ends: Notify::new(),
     });
     let known = Arc::downgrade(&connection);
-    tokio::spawn(run(Arc::clone(fake), endpoint.clone(), connection, http2));
+    tokio::spawn(run(
+        Arc::clone(fake),
+        endpoint.clone(),
+        connection,
+        protocol,
+    ));
     (Stream::boxed(stream), known)
 }
 
-async fn run(fake: Arc<Inner>, endpoint: Endpoint, connection: Arc<Connection>, http2: bool) {
+async fn run(
+    fake: Arc<Inner>,
+    endpoint: Endpoint,
+    connection: Arc<Connection>,
+    protocol: Protocol,
+) {
     let io = TokioIo::new(connection.end.clone());
     // What a task of a stream holds must not keep the pipe open.
     let known = Arc::downgrade(&connection);
@@ -78,7 +88,7 @@ async fn run(fake: Arc<Inner>, endpoint: Endpoint, connection: Arc<Connection>, 
         let (fake, endpoint, known) = (Arc::clone(&fake), endpoint.clone(), known.clone());
         async move { Ok::<_, Infallible>(answer(&fake, endpoint, known, req).await) }
     });
-    if http2 {
+    if protocol == Protocol::Http2 {
         #[cfg(feature = "http2")]
         {
             let http =
