@@ -5,8 +5,8 @@ mod trust;
 
 use std::{
     fmt::Write,
-    hash::{Hash, Hasher},
-    net::{IpAddr, SocketAddr},
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -18,6 +18,9 @@ use crate::{
     fingerprint::Fingerprint,
     tls::{ClientCert, Session},
 };
+
+/// How many bits of an IPv6 address tell customers of a provider apart: a customer has a network of 64 bits at least.
+pub(crate) const NETWORK: u8 = 64;
 
 /// Who sent a request. It is the same for all requests of a connection, unless that comes from a trusted proxy.
 ///
@@ -145,17 +148,25 @@ impl Client {
         claimed.copied().or_else(|| self.peer_ip())
     }
 
-    /// A name of 128 bits for its address, or for its network of 64 bits in IPv6: a customer of a provider has that at least. Nothing if
-    /// the address is not known.
-    pub(crate) fn fingerprint(&self) -> Option<[u64; 2]> {
-        let ip = self.ip()?;
-        Some(self.fingerprint.get(|hasher| match ip.to_canonical() {
-            IpAddr::V4(ip) => hasher.write(&ip.octets()),
+    /// Its address; of one of IPv6 the first `bits` alone.
+    pub(crate) fn network(&self, bits: u8) -> Option<IpAddr> {
+        Some(match self.ip()?.to_canonical() {
             IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                (a, b, c, d).hash(hasher);
+                let host = u32::from(128 - bits.min(128));
+                let mask = u128::MAX.checked_shl(host).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & mask))
             }
-        }))
+            ip @ IpAddr::V4(_) => ip,
+        })
+    }
+
+    /// A name of 128 bits for its [`NETWORK`]. Nothing if the address is not known.
+    pub(crate) fn fingerprint(&self) -> Option<[u64; 2]> {
+        self.ip()?;
+        Some(
+            self.fingerprint
+                .get(|hasher| self.network(NETWORK).hash(hasher)),
+        )
     }
 
     /// `https` or `http`: what the client speaks, with this server or with the trusted proxy before it.

@@ -26,13 +26,13 @@ pub(crate) enum Key {
 
 /// What makes the keys of one limit other ones than those of all others.
 #[derive(Debug, Default)]
-pub(crate) struct Secret {
+pub(crate) struct Salt {
     random: RandomState,
     mask: OnceLock<[u64; 2]>,
 }
 
-impl Secret {
-    /// Begins a key; only one that begins with the same secret is the same.
+impl Salt {
+    /// Begins a key; only one that begins with the same salt is the same.
     pub(crate) fn writer(&self) -> KeyWriter {
         KeyWriter::new(&self.random)
     }
@@ -164,7 +164,7 @@ type Shard = HashMap<Hash128, State, BuildHasherDefault<Hashed>>;
 /// The buckets of one limit.
 pub(crate) struct Buckets {
     shards: [Mutex<Shard>; SHARDS],
-    secret: Secret,
+    salt: Salt,
     windows: usize,
     everyone: Mutex<State>,
     /// That of all who came when there was no room for more keys.
@@ -183,7 +183,7 @@ impl Buckets {
         let slots = Slots::new(windows);
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            secret: Secret::default(),
+            salt: Salt::default(),
             windows,
             everyone: Mutex::new(State::of(&slots)),
             overflow: Mutex::new(State::of(&slots)),
@@ -195,8 +195,8 @@ impl Buckets {
     }
 
     /// What makes the keys of these buckets; no other process and no other limit would make the same.
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
+    pub(crate) fn salt(&self) -> &Salt {
+        &self.salt
     }
 
     /// Gives the slots of a key to `change`, and keeps them if that says so.
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     fn key(buckets: &Buckets, parts: &[Option<&str>]) -> Key {
-        let mut writer = buckets.secret().writer();
+        let mut writer = buckets.salt().writer();
         for part in parts {
             match part {
                 Some(part) => writer.part(part.len(), [part.as_bytes()]),
@@ -325,7 +325,7 @@ mod tests {
         }
         assert_eq!(key(&buckets, &[]), Key::Everyone);
         // Nobody can know which keys meet in another limit, whether texts make them or fingerprints.
-        let of = |buckets: &Buckets, mark| buckets.secret().key(mark);
+        let of = |buckets: &Buckets, mark| buckets.salt().key(mark);
         assert_eq!(of(&buckets, [1, 2]), of(&buckets, [1, 2]));
         assert_ne!(of(&buckets, [1, 2]), of(&buckets, [1, 3]));
         assert_ne!(of(&buckets, [1, 2]), of(&buckets, [2, 1]));
@@ -339,13 +339,13 @@ mod tests {
     #[test]
     fn a_part_is_its_pieces_one_behind_the_other() {
         let buckets = Buckets::new(1, 10, 0);
-        let mut writer = buckets.secret().writer();
+        let mut writer = buckets.salt().writer();
         writer.part(4, [&b"a"[..], b"", b"bcd"]);
         assert_eq!(writer.key(), key(&buckets, &[Some("abcd")]));
         for length in [SHORT - 1, SHORT, SHORT + 1] {
             let text = "x".repeat(length - 2) + "yz";
             let (start, end) = text.split_at(length - 2);
-            let mut writer = buckets.secret().writer();
+            let mut writer = buckets.salt().writer();
             writer.part(length, [start.as_bytes(), end.as_bytes()]);
             assert_eq!(writer.key(), key(&buckets, &[Some(&text)]), "{length}");
         }

@@ -13,7 +13,7 @@ pub use self::rate::Rate;
 #[cfg(feature = "redis")]
 pub use self::store::{Answer, Ask, Decision, LimitStore, Redis, StoreGuard, WhenDown};
 pub(crate) use self::{
-    buckets::{Buckets, Key, KeyWriter, Secret},
+    buckets::{Buckets, Key, KeyWriter, Salt},
     gcra::{Each, MOST, Slot, Slots, Window, Windows, charge, take},
     rate::{Bucket, Ticks},
 };

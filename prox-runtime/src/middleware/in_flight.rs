@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{self, Failure},
     handler::Response,
-    limits::{Key, Secret},
+    limits::{Key, Salt},
     respond,
     sync::lock,
     tunnel::Switched,
@@ -96,7 +96,7 @@ impl InFlight {
 
 impl<K> InFlight<K> {
     fn enter(&self, head: &mut Head<'_>) -> Option<Place> {
-        let key = self.key.of(&self.places.secret, head);
+        let key = self.key.of(&self.places.salt, head);
         self.places.take(key, self.most).then(|| Place {
             key,
             places: Arc::clone(&self.places),
@@ -189,7 +189,7 @@ struct Places {
     /// Of all requests together, where there is no key.
     everyone: AtomicU32,
     taken: Mutex<HashMap<Key, u32>>,
-    secret: Secret,
+    salt: Salt,
 }
 
 impl Places {

@@ -1,15 +1,12 @@
 //! What tells the requests of one bucket from those of another.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    client::Client,
+    client::{Client, NETWORK},
     handler::Parts,
     identity::Principal,
-    limits::{Key, KeyWriter, Secret},
+    limits::{Key, KeyWriter, Salt},
     middleware::{
         About,
         role::{self, IsRole, Role},
@@ -17,9 +14,6 @@ use crate::{
     },
     route::{ClientIp, RequestExt, RequestKey, RouteInfo, names},
 };
-
-/// The part of an IPv6 address that one customer of a provider gets at least.
-const NETWORK: u8 = 64;
 
 /// What [`RateLimit::by`](super::RateLimit::by) and [`InFlight::by`](crate::middleware::InFlight::by) take: each value of a key has
 /// a bucket of its own.
@@ -126,25 +120,25 @@ pub(in crate::middleware) trait AnyKey: Send + Sync {
 }
 
 impl dyn AnyKey {
-    /// The key of a request, by this secret.
-    pub(in crate::middleware) fn of(&self, secret: &Secret, head: &mut Head<'_>) -> Key {
+    /// The key of a request, with this salt.
+    pub(in crate::middleware) fn of(&self, salt: &Salt, head: &mut Head<'_>) -> Key {
         if let Some(mark) = self.kept(head.client(), head.principal()) {
-            return secret.key(mark);
+            return salt.key(mark);
         }
         if self.reads() != KeyReads::Nothing {
             head.parts();
         }
-        let mut writer = secret.writer();
+        let mut writer = salt.writer();
         self.write(&mut KeyParts::of(&mut writer, head));
         writer.key()
     }
 
     /// The same for a request whose head was taken out of it.
-    pub(super) fn of_parts(&self, secret: &Secret, req: &Parts) -> Key {
+    pub(super) fn of_parts(&self, salt: &Salt, req: &Parts) -> Key {
         if let Some(mark) = self.kept(req.client(), req.principal()) {
-            return secret.key(mark);
+            return salt.key(mark);
         }
-        let mut writer = secret.writer();
+        let mut writer = salt.writer();
         self.write(&mut KeyParts::to(Sink::Hash(&mut writer), req));
         writer.key()
     }
@@ -268,16 +262,10 @@ impl<'a> KeyParts<'a> {
 
     /// The address of the client, or a prefix of it.
     fn client(&mut self, bits: u8) {
-        let ip = self.client.and_then(Client::ip);
-        match ip.map(|ip| ip.to_canonical()) {
+        match self.client.and_then(|client| client.network(bits)) {
             None => self.add(None),
             Some(IpAddr::V4(ip)) => self.add(Some(&ip.octets())),
-            Some(IpAddr::V6(ip)) => {
-                let host = u32::from(128 - bits.min(128));
-                let mask = u128::MAX.checked_shl(host).unwrap_or(0);
-                let network = Ipv6Addr::from_bits(ip.to_bits() & mask);
-                self.add(Some(&network.octets()));
-            }
+            Some(IpAddr::V6(ip)) => self.add(Some(&ip.octets())),
         }
     }
 }

@@ -553,12 +553,12 @@ impl<K, S> RateLimit<K, S> {
     }
 
     fn access<'a>(&'a self, core: &'a Core, req: &Parts) -> Access<'a> {
-        let secret = core.buckets.secret();
+        let salt = core.buckets.salt();
         #[cfg(feature = "redis")]
         if let Some(by) = &self.options.shared {
             let mut bytes = Vec::new();
             self.key.write(&mut KeyParts::bytes(&mut bytes, req));
-            let mut writer = secret.writer();
+            let mut writer = salt.writer();
             if !bytes.is_empty() {
                 writer.part(bytes.len(), [&*bytes]);
             }
@@ -570,7 +570,7 @@ impl<K, S> RateLimit<K, S> {
         }
         Access {
             core,
-            key: self.key.of_parts(secret, req),
+            key: self.key.of_parts(salt, req),
             #[cfg(feature = "redis")]
             shared: None,
         }
@@ -688,7 +688,7 @@ impl<K: 'static, S: 'static> Step for RateLimit<K, S> {
         };
         let mut asks = Asks {
             core,
-            key: self.key.of(core.buckets.secret(), head),
+            key: self.key.of(core.buckets.salt(), head),
             now,
             buckets: &core.list,
             windows: &[],
