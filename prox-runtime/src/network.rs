@@ -31,6 +31,25 @@ impl Network {
         (bits <= most && !host && !mapped).then_some(Self { base, bits })
     }
 
+    /// The first address that it contains.
+    pub(crate) fn first(self) -> IpAddr {
+        self.base
+    }
+
+    /// The address behind the last one that it contains; nothing if there is none.
+    pub(crate) fn behind(self) -> Option<IpAddr> {
+        Some(match self.base {
+            IpAddr::V4(base) => {
+                let host = u32::MAX.checked_shr(self.bits).unwrap_or(0);
+                IpAddr::V4((base.to_bits() | host).checked_add(1)?.into())
+            }
+            IpAddr::V6(base) => {
+                let host = u128::MAX.checked_shr(self.bits).unwrap_or(0);
+                IpAddr::V6((base.to_bits() | host).checked_add(1)?.into())
+            }
+        })
+    }
+
     pub(crate) fn contains(self, ip: IpAddr) -> bool {
         match (self.base, ip) {
             (IpAddr::V4(base), IpAddr::V4(ip)) => {

@@ -186,6 +186,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "gateway",
             "handler",
             "identity",
+            "metrics",
             "middleware",
             "observe",
             "route",

@@ -342,7 +342,7 @@ impl Reader {
 }
 
 /// Labels up to the closing brace, and what is behind that.
-fn read_labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
+pub(crate) fn read_labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
     let mut labels: Vec<(String, String)> = Vec::new();
     loop {
         rest = rest.trim_start();

@@ -20,6 +20,8 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
+#[cfg(feature = "testing")]
+pub(crate) use self::foreign::read_labels;
 pub use self::options::MetricsOptions;
 pub(crate) use self::{
     error_type::ErrorType,

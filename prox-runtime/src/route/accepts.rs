@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use http::HeaderName;
-
 use super::{GuardFn, RequestKey, client_ip, cookie, header, query};
 use crate::{coding::quoted, network::Network};
 
@@ -56,14 +54,10 @@ impl Key {
 
     /// The key of this name, if a request can have it.
     pub(super) fn named(word: &str, name: &str) -> Option<Self> {
-        let is_name = |not: &[char]| !name.is_empty() && !name.contains(not);
         Some(match word {
-            "header" => {
-                let name: HeaderName = name.parse().ok()?;
-                Self::Header(name.as_str().to_owned())
-            }
-            "query" if is_name(&['&', '=', '#', ' ']) => Self::Query(name.to_owned()),
-            "cookie" if is_name(&[';', '=', ' ']) => Self::Cookie(name.to_owned()),
+            "header" if header(name).problem().is_none() => Self::Header(name.to_ascii_lowercase()),
+            "query" if query(name).problem().is_none() => Self::Query(name.to_owned()),
+            "cookie" if cookie(name).problem().is_none() => Self::Cookie(name.to_owned()),
             _ => return None,
         })
     }

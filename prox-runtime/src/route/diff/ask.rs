@@ -9,6 +9,7 @@ use super::{
     super::accepts::{Accepts, Key, Test},
     witness::RouteWitness,
 };
+use crate::network::Network;
 
 /// More combinations of values than this are not compared.
 pub(super) const MOST_COMBINATIONS: usize = 4096;
@@ -229,29 +230,12 @@ fn of_key(key: &Key, tests: &[&Test]) -> Vec<Option<String>> {
 fn clients(tests: &[&Test]) -> Vec<Option<String>> {
     let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
     for test in tests {
-        let Test::Within(text) = test else { continue };
-        let (base, bits) = text.split_once('/').unwrap_or((text, ""));
-        let Ok(base) = base.parse::<IpAddr>() else {
-            continue;
-        };
-        addresses.insert(base);
-        let behind = match base {
-            IpAddr::V4(base) => {
-                let host = u32::MAX
-                    .checked_shr(bits.parse().unwrap_or(32))
-                    .unwrap_or(0);
-                let next = (base.to_bits() | host).checked_add(1);
-                next.map(|bits| IpAddr::V4(bits.into()))
-            }
-            IpAddr::V6(base) => {
-                let host = u128::MAX
-                    .checked_shr(bits.parse().unwrap_or(128))
-                    .unwrap_or(0);
-                let next = (base.to_bits() | host).checked_add(1);
-                next.map(|bits| IpAddr::V6(bits.into()))
-            }
-        };
-        addresses.extend(behind);
+        if let Test::Within(text) = test
+            && let Some(network) = Network::parse(text)
+        {
+            addresses.insert(network.first());
+            addresses.extend(network.behind());
+        }
     }
     let known = addresses
         .into_iter()

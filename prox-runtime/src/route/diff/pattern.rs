@@ -1,7 +1,7 @@
 //! The path pattern of a row, read back from its text.
 
 use super::{super::class, row::Row};
-use crate::forward::pattern::name_of;
+use crate::forward::pattern::{is_rest, name_of};
 
 /// A path pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Pattern {
         }
         for text in path.split('/') {
             match name_of(text) {
-                Some(_) if text.starts_with("{*") => tail = Tail::Rest,
+                Some(_) if is_rest(text) => tail = Tail::Rest,
                 Some(_) => segments.push(param(text)),
                 None => segments.push(Segment::Literal(text.to_owned())),
             }

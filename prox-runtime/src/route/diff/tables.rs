@@ -195,10 +195,9 @@ impl Candidates<'_> {
         }
         for method in self.methods() {
             let lists = [0, 1].map(|table| self.asked(table, &method));
-            let shared: Vec<&str> = opaque(self.guards(&lists, 0))
-                .into_iter()
-                .filter(|text| opaque(self.guards(&lists, 1)).contains(text))
-                .collect();
+            let now = opaque(self.guards(&lists, 1));
+            let mut shared = opaque(self.guards(&lists, 0));
+            shared.retain(|text| now.contains(text));
             let guards = || self.guards(&lists, 0).chain(self.guards(&lists, 1));
             let differing =
                 |guard: &&Accepts| guard.opaque().is_some_and(|text| !shared.contains(&text));

@@ -1,9 +1,14 @@
 //! Reads one number out of all metrics.
 
+use crate::metrics::read_labels;
+
+/// Names, and values as they are escaped.
+type Labels = Vec<(String, String)>;
+
 /// A sample: its name, its labels, its value.
 struct Sample<'t> {
     name: &'t str,
-    labels: Vec<(&'t str, &'t str)>,
+    labels: Labels,
     value: f64,
 }
 
@@ -51,26 +56,13 @@ fn sample(line: &str) -> Option<Sample<'_>> {
 }
 
 /// The name and the labels.
-fn head(text: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+fn head(text: &str) -> Option<(&str, Labels)> {
     let text = text.trim();
-    let Some((name, rest)) = text.split_once('{') else {
+    let Some((name, labels)) = text.split_once('{') else {
         return (!text.is_empty() && !text.contains(['"', ' '])).then_some((text, Vec::new()));
     };
-    let mut rest = rest.strip_suffix('}')?;
-    let mut labels = Vec::new();
-    while !rest.is_empty() {
-        let (label, behind) = rest.split_once("=\"")?;
-        // A quotation mark within a value is behind a backslash.
-        let mut escaped = false;
-        let end = behind.find(|c| {
-            let ends = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            ends
-        })?;
-        labels.push((label.trim(), &behind[..end]));
-        rest = behind[end + 1..].trim_start_matches(',');
-    }
-    Some((name, labels))
+    let (labels, behind) = read_labels(labels)?;
+    behind.is_empty().then_some((name, labels))
 }
 
 #[cfg(test)]
