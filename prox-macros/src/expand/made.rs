@@ -46,7 +46,7 @@ impl Made {
             .collect();
         let layers = model.layers.iter();
         made.of_layers = layers
-            .map(|layer| made.whole(&mut made.of_expr(layer)))
+            .map(|layer| made.whole(&made.of_expr(layer)))
             .collect();
         made
     }
@@ -55,7 +55,7 @@ impl Made {
     pub(super) fn of(&self, route: &Route) -> Vec<usize> {
         let mut direct = Vec::new();
         if let Some(target) = &route.target {
-            each_expr(target, &mut |expr| direct.extend(self.of_expr(expr)));
+            direct = self.of_target(target);
         }
         if let Some(guard) = &route.guard {
             direct.extend(self.of_expr(guard));
@@ -63,7 +63,7 @@ impl Made {
         let layers = route.layers.iter();
         let layers = layers.filter_map(|layer| self.of_layers.get(*layer));
         direct.extend(layers.flatten());
-        self.whole(&mut direct)
+        self.whole(&direct)
     }
 
     /// The source text of a line.
@@ -72,9 +72,7 @@ impl Made {
     }
 
     /// These lines with all that they are made of.
-    fn whole(&self, places: &mut Vec<usize>) -> Vec<usize> {
-        places.sort_unstable();
-        places.dedup();
+    fn whole(&self, places: &[usize]) -> Vec<usize> {
         let within = places.iter().filter_map(|place| self.within.get(*place));
         let mut all: Vec<usize> = within.flatten().copied().collect();
         all.sort_unstable();
@@ -87,13 +85,16 @@ impl Made {
         match line {
             Setup::Let(binding) => self.of_expr(&binding.value),
             Setup::Backend(backend) => {
-                let mut places = Vec::new();
-                if let Some(target) = &backend.target {
-                    each_expr(target, &mut |expr| places.extend(self.of_expr(expr)));
-                }
-                places
+                let target = backend.target.as_ref();
+                target.map_or_else(Vec::new, |target| self.of_target(target))
             }
         }
+    }
+
+    fn of_target(&self, target: &Target) -> Vec<usize> {
+        let mut places = Vec::new();
+        each_expr(target, &mut |expr| places.extend(self.of_expr(expr)));
+        places
     }
 
     fn of_expr(&self, expr: &Expr) -> Vec<usize> {

@@ -193,13 +193,17 @@ fn handles(context: &Context<'_>, name: &Ident, backends: &Ident) -> TokenStream
         quote_spanned!(span=> #field: turn(&self.backends.#field))
     });
     let none = none(context);
+    let turn = if context.backends.is_empty() {
+        quote_spanned!(span=> _)
+    } else {
+        quote_spanned!(span=> mut turn)
+    };
     quote_spanned!(span=>
         impl #krate::__private::Handles for #name {
             type Of<H> = #backends<H>;
-            #[allow(unused_mut, unused_variables)]
             fn each<H>(
                 &self,
-                mut turn: impl ::core::ops::FnMut(&#krate::Cluster) -> H,
+                #turn: impl ::core::ops::FnMut(&#krate::Cluster) -> H,
             ) -> #backends<H> {
                 #backends { #(#fields,)* #none }
             }

@@ -179,6 +179,15 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Bounds the connections, and has the gateway show what is counted of the server.
+    fn count_in(&self, gateway: &impl Dispatch) {
+        self.connections.bound(self.max_connections);
+        gateway.attach(&self.connections.measured());
+        for foreign in &self.foreign {
+            gateway.attach_foreign(foreign);
+        }
+    }
+
     /// How large the head of a request may be.
     fn heads(&self) -> HeadLimits {
         HeadLimits {
@@ -811,11 +820,7 @@ impl<G: Dispatch> Server<G> {
         if let Some(admin) = &admin {
             admin.check_apart(&lines)?;
         }
-        own.connections.bound(own.max_connections);
-        gateway.attach(&own.connections.measured());
-        for foreign in &own.foreign {
-            gateway.attach_foreign(foreign);
-        }
+        own.count_in(&gateway);
         if let Some(traces) = &traces {
             gateway.attach(&traces.measured());
         }

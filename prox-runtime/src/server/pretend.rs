@@ -47,11 +47,7 @@ impl<G: Dispatch> Server<G> {
         if let Some(settings) = metrics {
             gateway.count_as(&settings)?;
         }
-        options.connections.bound(options.max_connections);
-        gateway.attach(&options.connections.measured());
-        for foreign in &options.foreign {
-            gateway.attach_foreign(foreign);
-        }
+        options.count_in(&gateway);
         gateway.start();
         let tracker = Arc::new(Tracker::new(gateway.requests()));
         options.connections.add(&tracker);

@@ -107,8 +107,11 @@ impl Stream {
             Err(error) => {
                 let again = (error.as_failure() == Some(Failure::Reset))
                     .then(|| whole(head, body, interim));
-                let lost = false;
-                return Err(SendFailure { error, again, lost });
+                return Err(SendFailure {
+                    error,
+                    again,
+                    lost: false,
+                });
             }
         };
         let before = self.connection.heard();

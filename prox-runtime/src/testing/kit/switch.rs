@@ -116,9 +116,8 @@ impl Bytestream {
     /// Reads what comes up to the end of the connection, whether that is an end in good order or not.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
         let mut read = Vec::new();
-        while let Ok(byte) = self.0.read_u8().await {
-            read.push(byte);
-        }
+        // What came before a reset is there all the same.
+        let _ = self.0.read_to_end(&mut read).await;
         read
     }
 
