@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use prox_tests::certs::Folder;
+
 fn probe(args: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cli_probe"))
         .args(args)
@@ -45,28 +47,22 @@ fn the_routes_are_listed_without_an_environment() {
     assert!(diagram.contains(r#"["GET /users/{id}"]"#), "{diagram}");
 }
 
-/// A file of this process that is removed when dropped.
-struct TableFile(std::path::PathBuf);
+/// A table of routes in a file.
+struct TableFile(Folder);
 
 impl TableFile {
-    fn new(name: &str, text: &str) -> Self {
-        let name = format!("prox-routes-{name}-{}.json", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, text).expect("the file can be written");
-        Self(path)
+    fn new(text: &str) -> Self {
+        let folder = Folder::new();
+        folder.write("routes.json", text);
+        Self(folder)
     }
 
     fn diff(&self, more: &[&str]) -> (Option<i32>, String, String) {
-        let path = self.0.to_str().expect("a path");
+        let path = self.0.path("routes.json");
+        let path = path.to_str().expect("a path");
         let output = probe(&[&["diff", path], more].concat(), &[]);
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         (output.status.code(), out, err)
-    }
-}
-
-impl Drop for TableFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -81,13 +77,13 @@ fn a_table_of_routes_is_compared_with_one_of_another_version() {
         json.contains(r#""backend":"users","made":["backend users = cluster(rr, [USERS_URL]).response_timeout(WAIT)"]"#),
         "{json}"
     );
-    let same = TableFile::new("same", &json);
+    let same = TableFile::new(&json);
     let nothing = String::from("no request fares otherwise\n");
     assert_eq!(same.diff(&[]), (Some(0), nothing.clone(), String::new()));
 
     let other = json.replace(".response_timeout(WAIT)\"", "\"");
     let other = other.replace("\"path\":\"/told\"", "\"path\":\"/said\"");
-    let other = TableFile::new("other", &other);
+    let other = TableFile::new(&other);
     let (code, told, errors) = other.diff(&[]);
     assert_eq!((code, errors.as_str()), (Some(1), ""), "{told}");
     for part in [
@@ -114,19 +110,17 @@ fn a_table_of_routes_is_compared_with_one_of_another_version() {
 #[test]
 fn a_table_that_cannot_be_compared_is_named_with_the_place() {
     let older = told(&["routes", "--json"]).replace("\"rank\"", "\"place\"");
-    for (name, table, wanted) in [
+    for (table, wanted) in [
         (
-            "cut",
             "[\n{\"hosts\":",
             "json: line 2, column 10: expected a value",
         ),
         (
-            "older",
-            &older,
+            &*older,
             "json: line 2: a route has no `rank`: the file is of another version",
         ),
     ] {
-        let (code, told, errors) = TableFile::new(name, table).diff(&[]);
+        let (code, told, errors) = TableFile::new(table).diff(&[]);
         assert_eq!((code, told.as_str()), (Some(2), ""));
         assert!(errors.contains(wanted), "{errors}");
     }

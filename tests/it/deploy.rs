@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(unix)]
+use prox_tests::certs::Folder;
 use serde::Deserialize as _;
 use serde_norway::Value;
 
@@ -358,30 +360,12 @@ fn commands_in_images_and_units_are_those_of_the_binary() {
     }
 }
 
-/// A folder of this process that is removed when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("prox-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    /// A program of the shell.
-    #[cfg(unix)]
-    fn program(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.0.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Writes a program of the shell.
+#[cfg(unix)]
+fn program(folder: &Folder, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.write(name, format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program");
 }
 
 #[cfg(unix)]
@@ -404,27 +388,34 @@ fn the_workflow_of_a_pull_request_comments_on_what_fares_otherwise() {
         panic!("three steps run something: {scripts:?}");
     };
 
-    let folder = Folder::new("workflow");
+    let folder = Folder::new();
     let probe = env!("CARGO_BIN_EXE_cli_probe");
-    folder.program(
+    program(
+        &folder,
         "cargo",
         &format!("while [ \"$1\" != -- ]; do shift; done\nshift\nexec '{probe}' \"$@\""),
     );
-    folder.program("gh", "printf '%s\\n' \"$@\" > \"$RUNNER_TEMP/asked\"");
+    program(
+        &folder,
+        "gh",
+        "printf '%s\\n' \"$@\" > \"$RUNNER_TEMP/asked\"",
+    );
     let path = std::env::var("PATH").unwrap_or_default();
     let run = |script: &str| {
         let mut command = Command::new("bash");
         command.args(["-e", "-c", script]).env_clear();
-        command.env("PATH", format!("{}:{path}", folder.0.display()));
-        command.env("RUNNER_TEMP", &folder.0).env("NUMBER", "7");
+        command.env("PATH", format!("{}:{path}", folder.path("").display()));
+        command
+            .env("RUNNER_TEMP", folder.path(""))
+            .env("NUMBER", "7");
         command.output().expect("bash").status.code()
     };
-    let read = |name: &str| fs::read_to_string(folder.0.join(name)).expect(name);
+    let read = |name: &str| fs::read_to_string(folder.path(name)).expect(name);
 
     assert_eq!(run(base), Some(0));
     assert_eq!(run(compare), Some(0));
     assert!(read("comment.md").contains("~~~~text\nno request fares otherwise\n"));
-    let table = folder.0.join("routes.json");
+    let table = folder.path("routes.json");
     let other = read("routes.json").replace("\"path\":\"/told\"", "\"path\":\"/said\"");
     fs::write(&table, other).expect("a file");
     assert_eq!(run(compare), Some(0));
