@@ -1,4 +1,4 @@
-//! Who may enter where, what upstreams are told, and whose limit is whose.
+//! Keys and hosts, the field for upstreams, and the limit of each tenant.
 
 use prox::testing::{Fake, Harness, Testable};
 

@@ -47,7 +47,7 @@ use crate::{
 /// `make` is called by `serve` and `check` only, so the others need neither the environment nor what the gateway is made
 /// from. That is for gateways with a name; one without a name has to be made before anything can be said of it.
 ///
-/// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for arguments that are none. Of `diff` it is 0 if
+/// The exit code is 0, 1 when the gateway cannot start, with the error on stderr, or 2 for unknown arguments. Of `diff` it is 0 if
 /// no request fares otherwise, 1 if some do, and 2 if the file cannot be compared.
 ///
 /// ```
